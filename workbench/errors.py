@@ -1,0 +1,47 @@
+"""The one error users see, and the record of a row that could not be used.
+
+Every message says what is wrong, where (file, line, field) and how to mend it, in one line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+class WorkbenchError(ValueError):
+    """A fault the user can mend. ``str(error)`` is one line: where, what, mend."""
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what, self.where, self.mend = what, where, mend
+        super().__init__(one_line(what, where, mend))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A row, field or file that was left out or needs attention; never dropped silently.
+
+    ``line`` counts from 1; ``field`` names the manifest field at fault. Empty where not known.
+    """
+
+    file: str
+    what: str
+    mend: str = ""
+    line: int | None = None
+    field: str = ""
+
+    def __str__(self) -> str:
+        where = self.file + (f":{self.line}" if self.line else "") + (f" [{self.field}]" if self.field else "")
+        return one_line(self.what, where, self.mend)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def one_line(what: str, where: str = "", mend: str = "", limit: int = 400) -> str:
+    """Join the parts of a message; control characters and line breaks become spaces."""
+    text = ": ".join(part for part in (where, what) if part)
+    if mend:
+        text = f"{text}. {mend}"
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

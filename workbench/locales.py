@@ -1,0 +1,147 @@
+"""The 40 language-locales of Nemotron 3.5 ASR: what each tag means for prompts, text and scoring.
+
+Tiers and the character-scored languages (ja, ko, zh) follow NVIDIA's model card; ``th`` by characters is
+ours, because Thai writes no spaces between words. Prompt slots are those of NeMo's published configuration;
+``nn-NO`` is missing there and takes the free slot 104 here. A checkpoint's own dictionary always wins.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from workbench.errors import WorkbenchError
+
+Tier = Literal["ready", "broad", "adapt"]
+AUTO = "auto"
+AUTO_SLOT = 101
+NUM_PROMPTS = 128
+
+LATIN_MARKS = ".,?!"
+
+
+@dataclass(frozen=True, slots=True)
+class Locale:
+    """One row of the table. ``slot``: index of the one-hot prompt; ``marks``: punctuation that is scored;
+    ``final_marks``: what may end a sentence; ``scored_by``: unit of the headline error rate."""
+
+    tag: str
+    name: str
+    slot: int
+    tier: Tier
+    script: str = "Latin"
+    direction: Literal["ltr", "rtl"] = "ltr"
+    scored_by: Literal["word", "char"] = "word"
+    marks: str = LATIN_MARKS
+    final_marks: str = ".?!"
+    cased: bool = True
+
+    @property
+    def language(self) -> str:
+        return self.tag.split("-")[0]
+
+
+_ES = "".join([LATIN_MARKS, "¿¡"])
+_CJK = {"marks": "。，、？！", "final_marks": "。？！", "cased": False, "scored_by": "char"}
+_ROWS: tuple[Locale, ...] = (
+    Locale("en-US", "English (United States)", 0, "ready"),
+    Locale("en-GB", "English (United Kingdom)", 1, "ready"),
+    Locale("es-US", "Spanish (United States)", 3, "ready", marks=_ES),
+    Locale("es-ES", "Spanish (Spain)", 2, "ready", marks=_ES),
+    Locale("fr-FR", "French (France)", 8, "ready"),
+    Locale("fr-CA", "French (Canada)", 100, "ready"),
+    Locale("it-IT", "Italian", 15, "ready"),
+    Locale("pt-BR", "Portuguese (Brazil)", 12, "ready"),
+    Locale("pt-PT", "Portuguese (Portugal)", 13, "ready"),
+    Locale("nl-NL", "Dutch", 16, "ready"),
+    Locale("de-DE", "German", 9, "ready"),
+    Locale("tr-TR", "Turkish", 18, "ready"),
+    Locale("ru-RU", "Russian", 11, "ready", script="Cyrillic"),
+    Locale("ar-AR", "Arabic", 7, "ready", script="Arabic", direction="rtl", marks=".،؟!", final_marks=".؟!", cased=False),
+    Locale("hi-IN", "Hindi", 6, "ready", script="Devanagari", marks="।,?!", final_marks="।?!", cased=False),
+    Locale("ja-JP", "Japanese", 10, "ready", script="Japanese", **_CJK),  # type: ignore[arg-type]
+    Locale("ko-KR", "Korean", 14, "ready", script="Hangul", scored_by="char", cased=False),
+    Locale("vi-VN", "Vietnamese", 33, "ready"),
+    Locale("uk-UA", "Ukrainian", 19, "ready", script="Cyrillic"),
+    Locale("pl-PL", "Polish", 17, "broad"),
+    Locale("sv-SE", "Swedish", 24, "broad"),
+    Locale("cs-CZ", "Czech", 22, "broad"),
+    Locale("nb-NO", "Norwegian Bokmål", 103, "broad"),
+    Locale("da-DK", "Danish", 25, "broad"),
+    Locale("bg-BG", "Bulgarian", 30, "broad", script="Cyrillic"),
+    Locale("fi-FI", "Finnish", 26, "broad"),
+    Locale("hr-HR", "Croatian", 29, "broad"),
+    Locale("sk-SK", "Slovak", 28, "broad"),
+    Locale("zh-CN", "Chinese (Mandarin, simplified)", 4, "broad", script="Han", **_CJK),  # type: ignore[arg-type]
+    Locale("hu-HU", "Hungarian", 23, "broad"),
+    Locale("ro-RO", "Romanian", 20, "broad"),
+    Locale("et-EE", "Estonian", 60, "broad"),
+    Locale("el-GR", "Greek", 21, "adapt", script="Greek", marks=".,;!", final_marks=".;!"),
+    Locale("lt-LT", "Lithuanian", 31, "adapt"),
+    Locale("lv-LV", "Latvian", 61, "adapt"),
+    Locale("mt-MT", "Maltese", 102, "adapt"),
+    Locale("sl-SI", "Slovenian", 62, "adapt"),
+    Locale("he-IL", "Hebrew", 64, "adapt", script="Hebrew", direction="rtl", cased=False),
+    Locale("th-TH", "Thai", 32, "adapt", script="Thai", scored_by="char", marks="", final_marks="", cased=False),
+    Locale("nn-NO", "Norwegian Nynorsk", 104, "adapt"),
+)
+LOCALES: dict[str, Locale] = {row.tag: row for row in _ROWS}
+
+
+def locale(tag: str) -> Locale:
+    """The row of a canonical tag.
+
+    Raises:
+        WorkbenchError: the tag is not one of the 40; the message names the near ones.
+    """
+    try:
+        return LOCALES[tag]
+    except KeyError:
+        raise unknown_locale(tag) from None
+
+
+def is_known(tag: object) -> bool:
+    return isinstance(tag, str) and tag in LOCALES
+
+
+def canonical(tag: str, known: Iterable[str] = LOCALES) -> str:
+    """Put a tag in its one written form (``EL_gr`` → ``el-GR``); regions are never guessed.
+
+    Args:
+        tag: what the source says. ``auto`` is returned as it is.
+        known: tags that may be meant; a checkpoint's own dictionary, or the 40 locales.
+
+    Raises:
+        WorkbenchError: not known, or only a language (``el``): the message names the candidates.
+    """
+    text = str(tag).strip()
+    if text.lower() == AUTO:
+        return AUTO
+    by_lower = {k.lower(): k for k in known if "-" in k}
+    found = by_lower.get(text.replace("_", "-").lower())
+    if found is None:
+        raise unknown_locale(text, known)
+    return found
+
+
+def near(tag: str, known: Iterable[str] = LOCALES) -> list[str]:
+    """Tags that may have been meant, best first, at most five: same language, then similar spelling."""
+    tags = [k for k in known if "-" in k]
+    language = tag.replace("_", "-").split("-")[0].lower()
+    same = [k for k in tags if k.split("-")[0].lower() == language]
+    like = difflib.get_close_matches(tag, tags, n=5, cutoff=0.5)
+    return list(dict.fromkeys(same + like))[:5]
+
+
+def unknown_locale(tag: str, known: Iterable[str] = LOCALES) -> WorkbenchError:
+    """The error for a tag that nobody knows, with the tags that may be meant."""
+    candidates = near(str(tag), known)
+    mend = f"Did you mean {', '.join(candidates)}?" if candidates else "Use a tag such as el-GR, or auto."
+    return WorkbenchError(f"unknown locale tag {str(tag)[:40]!r}", mend=mend)
+
+
+def prompt_dictionary() -> dict[str, int]:
+    """Tag → prompt slot for the 40 locales and ``auto``, as a checkpoint's configuration holds it."""
+    return {**{row.tag: row.slot for row in _ROWS}, AUTO: AUTO_SLOT}
