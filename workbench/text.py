@@ -6,17 +6,17 @@ Every figure names the normaliser behind it; figures of two normalisers are neve
 raw        Unicode NFC and single spaces; case and punctuation count
 basic      NFKC, lower case (Turkish dotted i in ``tr``), punctuation and symbols off, apostrophes inside
            words kept and written ``'``, ё as е, Arabic and Hebrew optional points and tatweel off
+cased      basic with its case kept, word for word: what case errors are counted on
 whisper    OpenAI's English rules for ``en``, its Basic rules elsewhere with combining marks kept, since
            dropping them would delete vowels of Hindi or Thai
 ========== =====================================================================================
 
-Columns of texts are normalised as one joined string (``*_many``): four passes in C instead of four per row.
+Columns of texts are normalised as one joined string (``*_many``): a few passes in C instead of a few per row.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -30,14 +30,10 @@ CHARACTER_LANGUAGES = UNSPACED_LANGUAGES | {"ko"}
 """Scored by characters without spaces."""
 
 _TAG = re.compile(r"\s*<([a-z]{2,3}-[A-Z]{2}|auto)>")
-_SPACES = re.compile(r"[^\S\n]+")
-_EDGE_SPACES = re.compile(r"^ | $", re.MULTILINE)
-_LOOSE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)")
-_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼʹ`´′＇‛", "'"))
-_TURKISH = str.maketrans({"I": "ı", "İ": "i"})
+_LOOSE_APOSTROPHE = re.compile(r"'(?:(?!\w)|(?<!\w'))")
+_APOSTROPHES = "’‘ʼʹ`´′＇‛"
 # Arabic harakat, dagger alif, tatweel and Hebrew points: written or left out at will in everyday text.
 _POINTS = re.compile("[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
-_YO = str.maketrans("ёЁ", "еЕ")
 
 
 def strip_tag(text: str) -> tuple[str, str | None]:
@@ -93,10 +89,16 @@ def normalised_key(text: str) -> str:
 
     Tag off, case folded, NFKC, then letters, their combining marks and digits only.
     """
-    bare = strip_tag(text)[0]
-    return _not_letters().sub(
-        "", unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", bare).casefold())
-    )
+    return normalised_keys([text])[0]
+
+
+def normalised_keys(texts: Sequence[str]) -> list[str]:
+    """The same as :func:`normalised_key` on each text, in one pass over all of them."""
+    if not texts:
+        return []
+    block = _joined([strip_tag(text)[0] if "<" in text else text for text in texts])
+    block = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", block).casefold())
+    return _replace(block, lambda c: unicodedata.category(c)[0] not in "LMN", "").split("\n")
 
 
 def fold_spelling(text: str) -> str:
@@ -105,8 +107,10 @@ def fold_spelling(text: str) -> str:
     Errors that vanish under it are counted apart: a SentencePiece tokenizer writes NFKC, so a model cannot
     be blamed for them.
     """
-    folded = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).translate(_YO)
-    return "".join(c for c in folded if unicodedata.category(c) != "Cf")
+    for variant in _APOSTROPHES:
+        text = text.replace(variant, "'")
+    folded = unicodedata.normalize("NFKC", text).replace("ё", "е").replace("Ё", "Е")
+    return folded if folded.isascii() else "".join(c for c in folded if unicodedata.category(c) != "Cf")
 
 
 def _language(locale: str | None) -> str:
@@ -121,8 +125,20 @@ def _joined(texts: Sequence[str]) -> str:
     return block
 
 
+def _replace(block: str, unwanted: Callable[[str], bool], by: str) -> str:
+    """Replace every unwanted character. One ``str.replace`` per distinct one: 20 times faster on a column of
+    texts than a regular expression over the Unicode class (measured on 5 million characters)."""
+    for character in set(block):
+        if character != "\n" and unwanted(character):
+            block = block.replace(character, by)
+    return block
+
+
 def _lines(block: str) -> list[str]:
-    return _EDGE_SPACES.sub("", _SPACES.sub(" ", block)).split("\n")
+    block = _replace(block, lambda c: c.isspace() and c != " ", " ")
+    while "  " in block:
+        block = block.replace("  ", " ")
+    return block.replace("\n ", "\n").replace(" \n", "\n").strip(" ").split("\n")
 
 
 def _raw(texts: Sequence[str], language: str) -> list[str]:
@@ -130,16 +146,32 @@ def _raw(texts: Sequence[str], language: str) -> list[str]:
 
 
 def _basic(texts: Sequence[str], language: str) -> list[str]:
-    # Spacing accents such as U+00B4 fall apart under NFKC: apostrophes are mapped before it.
-    block = unicodedata.normalize("NFKC", _joined(texts).translate(_APOSTROPHES))
-    if language in ("tr", "az"):
-        block = block.translate(_TURKISH)
-    block = block.lower().translate(_YO)
+    return _without_marks(texts, language, lower=True)
+
+
+def _cased(texts: Sequence[str], language: str) -> list[str]:
+    return _without_marks(texts, language, lower=False)
+
+
+def _without_marks(texts: Sequence[str], language: str, lower: bool) -> list[str]:
+    block = _joined(texts)
+    for variant in _APOSTROPHES:  # before NFKC, under which spacing accents such as U+00B4 fall apart
+        block = block.replace(variant, "'")
+    block = unicodedata.normalize("NFKC", block)
+    if lower and language in ("tr", "az"):
+        block = block.replace("I", "ı").replace("İ", "i")
+    block = (block.lower() if lower else block).replace("ё", "е").replace("Ё", "Е")
     if language in ("ar", "he", "fa", "ur", "yi"):
         block = _POINTS.sub("", block)
-    block = _marks_off().sub(" ", _invisible().sub("", block))
+    block = _replace(block, _is_invisible, "")
+    block = _replace(block, lambda c: c != "'" and unicodedata.category(c)[0] in "PS", " ")
     # Lower case can undo NFKC (a capital with a dot below falls apart), so compose at the end.
     return _lines(unicodedata.normalize("NFKC", _LOOSE_APOSTROPHE.sub(" ", block)))
+
+
+def _is_invisible(character: str) -> bool:
+    """Format characters, the two joiners spared: Indic scripts and Persian spell with them."""
+    return unicodedata.category(character) == "Cf" and character not in "\u200c\u200d"
 
 
 def _whisper(texts: Sequence[str], language: str) -> list[str]:
@@ -158,38 +190,6 @@ def _whisper_rule(kind: str) -> Callable[[str], str]:
     return rule
 
 
-def _ranges(keep: Callable[[str], bool]) -> str:
-    """Code points for which ``keep`` holds, as the inside of a regular-expression class."""
-    parts, start = [], -1
-    for point in range(sys.maxunicode + 2):
-        inside = point <= sys.maxunicode and not 0xD800 <= point <= 0xDFFF and keep(chr(point))
-        if inside and start < 0:
-            start = point
-        elif not inside and start >= 0:
-            parts.append(f"{re.escape(chr(start))}-{re.escape(chr(point - 1))}")
-            start = -1
-    return "".join(parts)
-
-
-@cache
-def _marks_off() -> re.Pattern[str]:
-    """Punctuation and symbols, the apostrophe spared."""
-    return re.compile(f"[{_ranges(lambda c: c != _APOSTROPHE and unicodedata.category(c)[0] in 'PS')}]")
-
-
-@cache
-def _invisible() -> re.Pattern[str]:
-    """Format characters, the two joiners spared: Indic scripts and Persian spell with them."""
-    return re.compile(f"[{_ranges(lambda c: unicodedata.category(c) == 'Cf' and c not in _JOINERS)}]")
-
-
-@cache
-def _not_letters() -> re.Pattern[str]:
-    return re.compile(f"[{_ranges(lambda c: unicodedata.category(c)[0] not in 'LMN')}]")
-
-
-_APOSTROPHE = "'"
-_JOINERS = "\u200c\u200d"
 # A run of Latin letters and digits, or one other character with the marks that sit on it (Thai vowels, kana
 # voicing marks); spaces separate.
 _UNSPACED_UNITS = re.compile(
@@ -199,6 +199,7 @@ _UNSPACED_UNITS = re.compile(
 NORMALISERS: dict[str, Callable[[Sequence[str], str], list[str]]] = {
     "raw": _raw,
     "basic": _basic,
+    "cased": _cased,
     "whisper": _whisper,
 }
 """Name → rule over a list of texts and a language code."""
