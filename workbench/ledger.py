@@ -144,9 +144,8 @@ class Ledger:
         try:
             self._create()
         except sqlite3.DatabaseError as error:
-            raise WorkbenchError(
-                f"not a readable ledger ({error})", where=str(self.path), mend="Restore it from a backup."
-            ) from error
+            what, mend = f"not a readable ledger ({error})", "Restore it from a backup."
+            raise WorkbenchError(what, where=str(self.path), mend=mend) from error
 
     def append(self, kind: str, payload: Mapping[str, Any] | None = None) -> Event:
         """Add one event; when this returns it is on disk.
@@ -174,9 +173,8 @@ class Ledger:
         left = limit
         while left is None or left > 0:
             rows = self._page(kind, after, min(_PAGE, left) if left is not None else _PAGE)
-            for seq, identity, at, row_kind, text, chain in rows:
-                payload = None if text is None else json.loads(text)
-                yield Event(seq, identity, at, row_kind, payload, chain.hex())
+            for *fields, text, chain in rows:
+                yield Event(*fields, None if text is None else json.loads(text), chain.hex())
             if not rows:
                 return
             after = rows[-1][0]
@@ -184,11 +182,8 @@ class Ledger:
 
     def latest(self, kind: str) -> Event | None:
         """The newest event of a kind."""
-        row = (
-            self._connection()
-            .execute("SELECT seq FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1", (kind,))
-            .fetchone()
-        )
+        sql = "SELECT seq FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+        row = self._connection().execute(sql, (kind,)).fetchone()
         return None if row is None else next(self.events(after=row[0] - 1, limit=1))
 
     def find(self, event_id: str) -> Event:
@@ -275,7 +270,7 @@ class Ledger:
         version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()[0]
         if int(version) > SCHEMA_VERSION:
             raise WorkbenchError(
-                f"ledger of schema {version}", where=str(self.path), mend="Update the workbench to read it."
+                f"ledger of schema {version}", where=str(self.path), mend="Update the workbench."
             )
 
     def _connection(self) -> sqlite3.Connection:
