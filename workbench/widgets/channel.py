@@ -1,0 +1,154 @@
+"""Questions from the browser, answered off the kernel's message thread; the base class of live widgets.
+
+Browser: ``await channel.ask("page", {offset: 0})`` (``js/channel.js``). Kernel::
+
+    class Board(LiveWidget):
+        @answers("page")
+        def _page(self, body, buffers):
+            return {"rows": rows}                    # or (answer, [bytes, ...])
+
+With ipykernel 7 a message arrives in another thread than cells run in, even while a cell runs. There a
+``LiveWidget`` only queues it and returns. Each *lane* (``@answers("audio", lane="audio")``) is one thread,
+so questions of one lane are answered in order and need no lock among themselves; what two lanes share does.
+
+A ``WorkbenchError`` is answered as a sentence for the user; anything else is logged whole and answered
+as a fault, so the browser never waits for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+import anywidget
+
+from workbench.errors import WorkbenchError
+
+log = logging.getLogger("workbench.widgets")
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+DEFAULT_LANE = "data"
+
+
+def answers(question: str, *, lane: str = DEFAULT_LANE) -> Callable[[Handler], Handler]:
+    """Mark a method ``(self, body: dict, buffers: list[memoryview])`` as the answer to ``question``."""
+
+    def mark(method: Handler) -> Handler:
+        method.__dict__["_answers"] = (question, lane)
+        return method
+
+    return mark
+
+
+class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
+    """An anywidget with questions and answers, and a static form for exported HTML."""
+
+    def __init__(self, **traits: Any) -> None:
+        self._lanes: dict[str, ThreadPoolExecutor] = {}
+        self._lanes_lock = threading.Lock()
+        self._answering = _handlers(type(self))
+        super().__init__(**traits)
+        self.on_msg(self._receive)
+
+    def static_html(self) -> str:
+        """What stands in exported HTML and wherever no widget can run. Escape every text."""
+        return f"<p>{html.escape(type(self).__name__)}: run this cell in JupyterLab to see the live view.</p>"
+
+    def _repr_html_(self) -> str:
+        try:
+            return self.static_html()
+        except Exception:  # the live view must still show
+            log.exception("static form of %s failed", type(self).__name__)
+            return f"<p>{html.escape(type(self).__name__)}</p>"
+
+    def push(self, event: str, body: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
+        """Tell all open views of this widget something they did not ask for; safe from any thread."""
+        self.send({"event": event, "body": plain(body)}, buffers=list(buffers))
+
+    def run_in_lane(self, lane: str, work: Callable[[], None]) -> Future[None]:
+        """Queue work of the kernel's own behind the questions of a lane."""
+        return self._lane(lane).submit(_logged, work)
+
+    def close(self) -> None:
+        """Stop the lanes (running work ends by itself) and close the widget."""
+        with self._lanes_lock:
+            for lane in self._lanes.values():
+                lane.shutdown(wait=False, cancel_futures=True)
+        super().close()
+
+    def _receive(self, _widget: Any, content: Any, buffers: list[memoryview]) -> None:
+        if not isinstance(content, dict) or "ask" not in content:
+            return
+        ticket, question = content["ask"], str(content.get("question"))
+        body = content.get("body") or {}
+        method, lane = self._answering.get(question, (None, DEFAULT_LANE))
+        if method is None:
+            self._refuse(ticket, f"unknown question {question[:40]!r}", fault=True)
+            return
+        with contextlib.suppress(RuntimeError):  # the widget has been closed
+            self._lane(lane).submit(self._answer, ticket, method, body, buffers)
+
+    def _answer(self, ticket: Any, method: str, body: dict[str, Any], buffers: list[memoryview]) -> None:
+        try:
+            answer = getattr(self, method)(body, buffers)
+        except WorkbenchError as error:
+            self._refuse(ticket, str(error), fault=False)
+        except Exception as error:
+            log.exception("%s.%s failed", type(self).__name__, method)
+            self._refuse(ticket, f"{type(error).__name__}: {error}"[:400], fault=True)
+        else:
+            body, out = answer if isinstance(answer, tuple) else (answer, [])
+            # the key is not "id": ipykernel keeps routing entries for messages that carry one
+            self.send({"answer": ticket, "body": plain(body or {})}, buffers=list(out))
+
+    def _refuse(self, ticket: Any, message: str, *, fault: bool) -> None:
+        self.send({"answer": ticket, "error": message, "fault": fault})
+
+    def _lane(self, name: str) -> ThreadPoolExecutor:
+        with self._lanes_lock:
+            if name not in self._lanes:
+                prefix = f"{type(self).__name__}-{name}"
+                self._lanes[name] = ThreadPoolExecutor(max_workers=1, thread_name_prefix=prefix)
+            return self._lanes[name]
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready copy of rows and numbers: NaN and NaT become null, times ISO-8601, numpy its Python form."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime | date):
+        return None if value != value else value.isoformat()  # NaT differs from itself
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return str(value)
+
+
+def _handlers(cls: type) -> dict[str, tuple[str, str]]:
+    """Question → (method name, lane), from the marks of ``answers``; subclasses win."""
+    found: dict[str, tuple[str, str]] = {}
+    for base in reversed(cls.__mro__):
+        for name, member in vars(base).items():
+            mark = getattr(member, "_answers", None)
+            if isinstance(mark, tuple):
+                found[mark[0]] = (name, mark[1])
+    return found
+
+
+def _logged(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:
+        log.exception("background work of a widget failed")

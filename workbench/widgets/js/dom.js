@@ -1,0 +1,133 @@
+// Elements from plain text. Nothing here, and nothing that uses it, ever parses HTML from data.
+
+/**
+ * Make an element: h("button", {class: "nwb-btn", onclick: go, "aria-label": "Play"}, "Play").
+ * `on…` properties become listeners, `dataset`/`style` objects are merged, null and false are left out.
+ * @param {string} tag
+ * @param {Record<string, any>} [props]
+ * @param {...(Node|string|number|null|false|undefined)} children
+ * @returns {HTMLElement}
+ */
+export function h(tag, props = {}, ...children) {
+  const el = document.createElement(tag);
+  set(el, props);
+  el.append(...children.filter((c) => c !== null && c !== false && c !== undefined).map((c) => (c instanceof Node ? c : String(c))));
+  return el;
+}
+
+/** Set properties on an element, with the rules of `h`. */
+export function set(el, props) {
+  for (const [name, value] of Object.entries(props)) {
+    if (name.startsWith("on") && typeof value === "function") el.addEventListener(name.slice(2), value);
+    else if (name === "dataset") Object.assign(el.dataset, value);
+    else if (name === "style" && typeof value === "object") {
+      for (const [k, v] of Object.entries(value)) el.style.setProperty(k, v);
+    } else if (value === null || value === undefined || value === false) el.removeAttribute(name);
+    else el.setAttribute(name, value === true ? "" : String(value));
+  }
+  return el;
+}
+
+/** Replace all children. */
+export function fill(el, ...children) {
+  el.replaceChildren(...children.filter((c) => c !== null && c !== false && c !== undefined).map((c) => (c instanceof Node ? c : String(c))));
+  return el;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+const ICONS = {
+  play: "M8 5.5v13l11-6.5z",
+  pause: "M7 5h4v14H7zM13 5h4v14h-4z",
+  loop: "M17 2l4 4-4 4M3 11V9a3 3 0 0 1 3-3h15M7 22l-4-4 4-4M21 13v2a3 3 0 0 1-3 3H3",
+  zoomIn: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5L21 21M10.5 7.5v6M7.5 10.5h6",
+  zoomOut: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5L21 21M7.5 10.5h6",
+  spectrogram: "M4 20V10M8 20V4M12 20V13M16 20V7M20 20v-5",
+  check: "M4.5 12.5l5 5 10-11",
+  cross: "M6 6l12 12M18 6L6 18",
+  pencil: "M4 20l1-4L16.5 4.5l3 3L8 19zM14.5 6.5l3 3",
+  undo: "M8 4L3.5 8.5 8 13M4 8.5h9a6 6 0 0 1 0 12H9",
+  redo: "M16 4l4.5 4.5L16 13M20 8.5h-9a6 6 0 0 0 0 12h4",
+  down: "M5 9l7 7 7-7",
+  up: "M5 15l7-7 7 7",
+  next: "M9 5l7 7-7 7",
+  previous: "M15 5l-7 7 7 7",
+  help: "M9 9a3 3 0 1 1 4.2 2.7c-.8.4-1.2 1-1.2 1.8v.5M12 17.5v.5M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18z",
+  flag: "M5 21V4h11l-2 4 2 4H5",
+  search: "M10.5 4a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM15.5 15.5L21 21",
+  warn: "M12 4l9 16H3zM12 10v4M12 16.5v.5",
+  info: "M12 3a9 9 0 1 1 0 18 9 9 0 0 1 0-18zM12 11v5.5M12 7.5v.5",
+  save: "M5 4h11l3 3v13H5zM8 4v5h7V4M8 20v-6h8v6",
+  person: "M12 4a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM4.5 20.5c.8-4 3.6-6 7.500-6s6.700 2 7.500 6",
+  clear: "M6 6l12 12M18 6L6 18",
+  record: "M12 6a6 6 0 1 1 0 12 6 6 0 0 1 0-12z",
+  stop: "M6.500 6.500h11v11h-11z",
+};
+const SOLID = new Set(["play", "pause", "record", "stop"]);
+
+/** An icon, drawn in the text colour; hidden from screen readers (label the button). @returns {SVGElement} */
+export function icon(name, size = 16) {
+  const svg = document.createElementNS(SVG, "svg");
+  const solid = SOLID.has(name);
+  const attributes = {
+    viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", focusable: "false", class: "nwb-icon",
+    fill: solid ? "currentColor" : "none", stroke: solid ? "none" : "currentColor",
+    "stroke-width": 2, "stroke-linecap": "round", "stroke-linejoin": "round",
+  };
+  for (const [k, v] of Object.entries(attributes)) svg.setAttribute(k, String(v));
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", ICONS[name] ?? ICONS.info);
+  svg.append(path);
+  return svg;
+}
+
+/** Seconds as 1:02.3, or 1:02:03 from an hour on. */
+export function clock(seconds, digits = 1) {
+  if (!Number.isFinite(seconds)) return "–:––";
+  const tenths = 10 ** digits;
+  const total = Math.max(0, Math.round(seconds * tenths) / tenths);
+  const hours = Math.floor(total / 3600);
+  const minutes = Math.floor(total / 60) % 60;
+  const rest = (total % 60).toFixed(hours ? 0 : digits).padStart(hours || !digits ? 2 : 3 + digits, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** A number with the reader's separators. */
+export const count = (n) => Number(n ?? 0).toLocaleString();
+
+/** Call `fn` at most once per animation frame, with the last arguments. */
+export function perFrame(fn) {
+  let waiting = null;
+  return (...args) => {
+    const first = waiting === null;
+    waiting = args;
+    if (first) requestAnimationFrame(() => {
+      const last = waiting;
+      waiting = null;
+      fn(...last);
+    });
+  };
+}
+
+/** Call `fn` once `ms` milliseconds have passed without a further call. */
+export function debounce(fn, ms) {
+  let timer = 0;
+  return (...args) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => fn(...args), ms);
+  };
+}
+
+/** Call `fn` whenever JupyterLab's (or the system's) theme changes; returns a function that stops it. */
+export function onTheme(fn) {
+  const watch = new MutationObserver(() => requestAnimationFrame(fn));
+  watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", fn);
+  return () => {
+    watch.disconnect();
+    system.removeEventListener("change", fn);
+  };
+}
+
+/** Resolved value of a design token of theme.css, such as "--nwb-accent". */
+export const token = (el, name) => getComputedStyle(el).getPropertyValue(name).trim();

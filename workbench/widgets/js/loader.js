@@ -1,0 +1,22 @@
+// Front of every `_esm`; `assets.py` fills in the two names. Each source becomes one Blob whose relative imports
+// point at the Blobs of what it imports. Blobs are kept for the life of the page and shared between widgets.
+const SOURCES = __SOURCES__;
+const ENTRY = __ENTRY__;
+const blobs = (globalThis[Symbol.for("nemotron-workbench.modules")] ??= new Map());
+
+function address(name) {
+  const { text, digest, imports } = SOURCES[name];
+  const key = `${name}@${digest}`;
+  if (!blobs.has(key)) {
+    let code = text;
+    for (const [specifier, path] of Object.entries(imports)) {
+      const url = address(path);
+      for (const quote of [`"`, `'`]) code = code.replaceAll(quote + specifier + quote, quote + url + quote);
+    }
+    code += `\n//# sourceURL=nemotron-workbench/${name}\n`;
+    blobs.set(key, URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+  }
+  return blobs.get(key);
+}
+
+export default async () => (await import(/* @vite-ignore */ address(ENTRY))).default;

@@ -1,0 +1,385 @@
+// The one audio player: waveform (vendored wavesurfer.js), region loop, speed, zoom, spectrogram.
+//
+//   import { createPlayer, fetchClip } from "./player.js";
+//   const player = createPlayer(host, { height: 84, label: "Recording" });   // host: an element inside `.nwb`
+//   await player.load(await fetchClip(channel, key));    // kernel side: the mixin audio.AudioAnswers
+//   player.play();  player.pause();  player.toggle();  player.seek(1.5);
+//   player.time_s, player.duration_s, player.playing, player.ready, player.key
+//   player.setSpeed(0.75);  player.stepSpeed(+1);  player.zoom(+1 | -1 | 0);
+//   player.setLoop(0.4, 1.2);  player.clearLoop();  player.toggleLoop();  player.loop    // {start_s, end_s} | null
+//   player.toggleSpectrogram(true | false | undefined);
+//   player.setMarks([{ start_s, end_s, label, kind }]);  // words, silences; kind ∈ "" | "good" | "bad" | "warn"
+//   const off = player.on("time", ({ time_s, playing }) => …);
+//     events: ready {duration_s} · time {time_s, playing} (each frame while playing, and on seek) · play · pause ·
+//             finish · loop {loop} · speed {speed} · error {message} · blocked (autoplay refused by the browser)
+//   player.element;  player.destroy();
+//
+// Times are seconds on the recording's own clock, also where long audio is held as windows of 30 s: a clip is
+// { key, duration_s, bytes } (a whole WAV file) or
+// { key, duration_s, peaks: Float32Array, window_s, window: async (start_s, end_s) => bytes }.
+import WaveSurfer from "./vendor/wavesurfer.esm.js";
+import Regions from "./vendor/wavesurfer.regions.esm.js";
+import { clock, h, icon, onTheme, set, token } from "./dom.js";
+import { drawSpectrogram } from "./spectrogram.js";
+import { player as words } from "./strings.js";
+
+export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
+const ZOOMS = [0, 120, 240, 480, 960]; // pixels per second; 0 fits the width
+const LOOP_AROUND_S = 0.75;
+const DECODE_RATE = 16000;
+
+/** Ask the kernel for a recording, as `load` wants it. */
+export async function fetchClip(channel, key) {
+  const head = await channel.ask("audio", { key });
+  const { duration_s, window_s, buffers } = head;
+  if (head.whole) return { key, duration_s, bytes: buffers[0] };
+  const { buffer, byteOffset, byteLength } = buffers[0];
+  const peaks = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
+  const window = async (start_s, end_s) => (await channel.ask("audio_window", { key, start_s, end_s })).buffers[0];
+  return { key, duration_s, peaks, window_s, window };
+}
+
+export function createPlayer(host, options = {}) {
+  return new Player(host, options);
+}
+
+class Player {
+  #listeners = new Map();
+  #clip = null;
+  #offset_s = 0; // where the loaded window starts
+  #load = 0; // number of the newest load; older ones give up
+  #loop = null;
+  #zoom = 0;
+  #speed = 1;
+  #samples = null;
+  #spectrogramOn = false;
+  #ui;
+
+  constructor(host, { height = 84, label = words.group, controls = true } = {}) {
+    this.#ui = buildUi(this, { height, label, controls });
+    this.element = this.#ui.root;
+    host.append(this.element);
+    this.regions = Regions.create();
+    this.surfer = WaveSurfer.create({
+      container: this.#ui.wave, height, sampleRate: DECODE_RATE, cursorWidth: 2, barWidth: 2, barGap: 1, barRadius: 2,
+      dragToSeek: false, autoScroll: true, autoCenter: false, normalize: true, plugins: [this.regions], ...this.#colours(),
+    });
+    this.#wire();
+    this.#stopTheme = onTheme(() => this.#retheme());
+    this.#show({ note: words.empty });
+  }
+  #stopTheme;
+
+  on(event, fn) {
+    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
+    this.#listeners.get(event).add(fn);
+    return () => this.#listeners.get(event).delete(fn);
+  }
+
+  get time_s() { return this.#offset_s + (this.ready ? this.surfer.getCurrentTime() : 0); }
+  get duration_s() { return this.#clip?.duration_s ?? 0; }
+  get playing() { return this.ready && this.surfer.isPlaying(); }
+  get loop() { return this.#loop; }
+  get speed() { return this.#speed; }
+  get key() { return this.#clip?.key ?? null; }
+  ready = false;
+
+  async load(clip) {
+    this.unload(words.loading);
+    this.#clip = clip;
+    set(this.#ui.overview, { hidden: !clip.window });
+    if (clip.window) drawOverview(this.#ui.overview, clip.peaks, this.element);
+    await this.#loadWindow(0);
+  }
+
+  /** Forget the recording, with a sentence in its place. */
+  unload(note = words.empty, { bad = false } = {}) {
+    this.#load += 1;
+    this.ready = false;
+    this.surfer.pause();
+    this.surfer.empty();
+    this.clearLoop();
+    this.#clip = null;
+    this.#offset_s = 0;
+    this.#samples = null;
+    set(this.#ui.overview, { hidden: true });
+    this.#show({ note, bad });
+  }
+
+  async play() {
+    if (!this.ready) return;
+    if (this.#loop && (this.time_s < this.#loop.start_s || this.time_s >= this.#loop.end_s - 0.02)) this.#jump(this.#loop.start_s);
+    else if (this.time_s >= this.duration_s - 0.02) await this.seek(0);
+    try {
+      await this.surfer.play();
+    } catch (error) {
+      if (error?.name === "NotAllowedError") {
+        this.#show({ note: words.blocked });
+        this.#emit("blocked", {});
+      } else if (error?.name !== "AbortError") this.#fail(error);
+    }
+  }
+  pause() { if (this.ready) this.surfer.pause(); }
+  toggle() { return this.playing ? this.pause() : this.play(); }
+
+  async seek(time_s) {
+    if (!this.#clip) return;
+    const to = Math.max(0, Math.min(time_s, this.duration_s));
+    const { window, window_s } = this.#clip;
+    if (window && (to < this.#offset_s || to >= this.#offset_s + window_s) && to < this.duration_s) {
+      const wasPlaying = this.playing;
+      await this.#loadWindow(Math.floor(to / window_s) * window_s);
+      this.#jump(to);
+      if (wasPlaying) await this.play();
+    } else this.#jump(to);
+  }
+
+  setSpeed(speed) {
+    this.#speed = speed;
+    this.surfer.setPlaybackRate(speed, true);
+    this.#ui.speed.value = String(speed);
+    this.#emit("speed", { speed });
+  }
+  stepSpeed(steps) {
+    const at = SPEEDS.indexOf(this.#speed);
+    this.setSpeed(SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, (at < 0 ? 2 : at) + steps))]);
+  }
+
+  /** Zoom in (+1), out (−1) or fit the width (0). */
+  zoom(step) {
+    this.#zoom = step === 0 ? 0 : Math.max(0, Math.min(ZOOMS.length - 1, this.#zoom + step));
+    if (this.ready) this.surfer.zoom(ZOOMS[this.#zoom]);
+    this.#refresh();
+  }
+
+  setLoop(start_s, end_s) {
+    const from = Math.max(0, start_s - this.#offset_s);
+    const to = Math.min(this.surfer.getDuration() || 0, end_s - this.#offset_s);
+    if (!this.ready || to - from < 0.05) return;
+    this.clearLoop();
+    this.regions.addRegion({ id: "loop", start: from, end: to, color: token(this.element, "--nwb-loop"), drag: true, resize: true });
+  }
+  clearLoop() {
+    for (const region of this.regions.getRegions()) if (!region.mark) region.remove();
+    this.#takeLoop(null);
+  }
+  toggleLoop() {
+    if (this.#loop) this.clearLoop();
+    else this.setLoop(this.time_s - LOOP_AROUND_S, this.time_s + LOOP_AROUND_S);
+  }
+
+  /** Label stretches of the recording; earlier marks go. */
+  setMarks(marks) {
+    for (const region of this.regions.getRegions()) if (region.mark) region.remove();
+    for (const { start_s, end_s, label = "", kind = "" } of marks) {
+      const content = h("span", { class: "nwb-mark-label", dir: "auto", style: { font: "11px/1.3 var(--nwb-font)", padding: "1px 3px", color: token(this.element, "--nwb-text") } }, label);
+      const ground = kind ? token(this.element, `--nwb-${kind}-soft`) : token(this.element, "--nwb-accent-soft");
+      const color = `color-mix(in srgb, ${ground} 55%, transparent)`;
+      const region = this.regions.addRegion({ start: start_s - this.#offset_s, end: end_s - this.#offset_s, drag: false, resize: false, color, content });
+      region.mark = true;
+    }
+  }
+
+  toggleSpectrogram(on = !this.#spectrogramOn) {
+    this.#spectrogramOn = on;
+    this.#drawSpectrogram();
+    this.#refresh();
+  }
+
+  destroy() {
+    this.#load += 1;
+    this.#stopTheme?.();
+    this.#listeners.clear();
+    this.surfer.destroy();
+    this.element.remove();
+  }
+
+  async #loadWindow(start_s) {
+    const turn = (this.#load += 1);
+    const clip = this.#clip;
+    this.ready = false;
+    this.#show({ note: words.loading });
+    try {
+      const bytes = clip.window ? await clip.window(start_s, Math.min(start_s + clip.window_s, clip.duration_s)) : clip.bytes;
+      if (turn !== this.#load) return;
+      this.clearLoop();
+      await this.surfer.loadBlob(new Blob([bytes], { type: "audio/wav" }));
+      if (turn !== this.#load) return;
+      this.#offset_s = start_s;
+      this.ready = true;
+      this.#samples = this.surfer.getDecodedData();
+      this.surfer.setPlaybackRate(this.#speed, true);
+      if (this.#zoom) this.surfer.zoom(ZOOMS[this.#zoom]);
+      this.#drawSpectrogram();
+      this.#show({});
+      this.#emit("ready", { duration_s: clip.duration_s });
+      this.#tick();
+    } catch (error) {
+      if (turn === this.#load && error?.name !== "AbortError") this.#fail(error);
+    }
+  }
+
+  #wire() {
+    const { surfer, regions } = this;
+    surfer.on("play", () => { this.#refresh(); this.#emit("play", {}); });
+    surfer.on("pause", () => { this.#refresh(); this.#emit("pause", {}); });
+    surfer.on("timeupdate", () => this.#tick());
+    surfer.on("seeking", () => this.#tick());
+    surfer.on("finish", () => this.#finished());
+    surfer.on("interaction", () => this.#leaveLoop());
+    regions.enableDragSelection({ id: "loop", color: token(this.element, "--nwb-loop") }, 6);
+    regions.on("region-created", (region) => queueMicrotask(() => {
+      if (region.mark || region.isRemoved) return;
+      for (const other of regions.getRegions()) if (other !== region && !other.mark) other.remove();
+      this.#takeLoop(region);
+      if (!this.playing) this.#jump(this.#offset_s + region.start);
+    }));
+    regions.on("region-updated", (region) => { if (!region.mark) this.#takeLoop(region); });
+    regions.on("region-double-clicked", (region) => { if (!region.mark) this.clearLoop(); });
+  }
+
+  #takeLoop(region) {
+    const before = this.#loop;
+    this.#loop = region && { start_s: this.#offset_s + region.start, end_s: this.#offset_s + region.end };
+    this.#refresh();
+    if (before || this.#loop) this.#emit("loop", { loop: this.#loop });
+  }
+  /** A click outside the looped part means "play from here": the loop ends. */
+  #leaveLoop() {
+    const t = this.time_s;
+    if (this.#loop && (t < this.#loop.start_s - 0.05 || t > this.#loop.end_s + 0.05)) this.clearLoop();
+  }
+
+  #tick() {
+    if (!this.ready) return;
+    if (this.#loop && this.playing && this.time_s >= this.#loop.end_s) this.#jump(this.#loop.start_s);
+    const time_s = this.time_s;
+    this.#ui.time.textContent = `${clock(time_s, 2)} / ${clock(this.duration_s, 2)}`;
+    set(this.#ui.head, { style: { left: `${(100 * time_s) / (this.duration_s || 1)}%` } });
+    this.#emit("time", { time_s, playing: this.playing });
+  }
+
+  async #finished() {
+    if (this.#loop) {
+      this.#jump(this.#loop.start_s);
+      await this.play();
+      return;
+    }
+    const next = this.#offset_s + (this.#clip?.window_s ?? Infinity);
+    if (this.#clip?.window && next < this.duration_s) {
+      await this.#loadWindow(next);
+      await this.play();
+      return;
+    }
+    this.#refresh();
+    this.#emit("finish", {});
+  }
+
+  #jump(time_s) { this.surfer.setTime(Math.max(0, time_s - this.#offset_s)); }
+
+  #fail(error) {
+    const message = `${words.failed}: ${error?.message ?? error}`;
+    this.ready = false;
+    this.#show({ note: message, bad: true });
+    this.#emit("error", { message });
+  }
+
+  #emit(event, body) { for (const fn of this.#listeners.get(event) ?? []) fn(body); }
+
+  #show({ note = "", bad = false }) {
+    this.#ui.note.textContent = note;
+    this.#ui.note.hidden = !note;
+    this.#ui.note.classList.toggle("nwb-bad", bad);
+    if (!this.ready) this.#ui.time.textContent = `${clock(0, 2)} / ${clock(this.duration_s, 2)}`;
+    this.#refresh();
+  }
+
+  #refresh() {
+    const { play, loop, zoomIn, zoomOut, spectrogram, root } = this.#ui;
+    root.dataset.ready = this.ready ? "1" : "0";
+    root.dataset.playing = this.playing ? "1" : "0";
+    toggleButton(play, this.playing ? "pause" : "play", this.playing ? words.pause : words.play, null, !this.ready);
+    toggleButton(loop, "loop", this.#loop ? words.loopOff : words.loop, Boolean(this.#loop), !this.ready);
+    toggleButton(spectrogram, "spectrogram", this.#spectrogramOn ? words.spectrogramOff : words.spectrogram, this.#spectrogramOn, false);
+    zoomIn.disabled = !this.ready || this.#zoom === ZOOMS.length - 1;
+    zoomOut.disabled = !this.ready || this.#zoom === 0;
+  }
+
+  #drawSpectrogram() {
+    const wrapper = this.surfer.getWrapper();
+    let canvas = wrapper.querySelector("canvas.spectrogram");
+    if (!this.#spectrogramOn || !this.#samples) {
+      canvas?.remove();
+      return;
+    }
+    if (!canvas) {
+      canvas = h("canvas", { class: "spectrogram", "aria-hidden": "true" });
+      canvas.style.cssText = "display:block;position:relative;width:100%;height:128px;pointer-events:none;";
+      wrapper.append(canvas);
+    }
+    drawSpectrogram(canvas, this.#samples.getChannelData(0), this.#samples.sampleRate);
+  }
+
+  #colours() {
+    const of = (name) => token(this.element, name);
+    return { waveColor: of("--nwb-wave"), progressColor: of("--nwb-wave-played"), cursorColor: of("--nwb-cursor") };
+  }
+  #retheme() {
+    this.surfer.setOptions(this.#colours());
+    for (const region of this.regions.getRegions()) if (!region.mark) region.setOptions({ color: token(this.element, "--nwb-loop") });
+    if (this.#clip?.window) drawOverview(this.#ui.overview, this.#clip.peaks, this.element);
+  }
+}
+
+function buildUi(player, { height, label, controls }) {
+  const button = (name, text, onclick) =>
+    h("button", { type: "button", class: `nwb-btn nwb-icon-only ${name === "play" ? "nwb-primary nwb-play" : "nwb-plain"}`, title: text, "aria-label": text, onclick, dataset: { testid: `player-${name}` } }, icon(name));
+  const ui = {
+    wave: h("div", { class: "nwb-wave" }),
+    note: h("div", { class: "nwb-stage-note", role: "status" }),
+    canvas: h("canvas", { class: "nwb-overview-canvas", style: { width: "100%", height: "100%", display: "block" } }),
+    head: h("div", { class: "nwb-overview-head" }),
+    time: h("span", { class: "nwb-player-time", dataset: { testid: "player-time" } }, `${clock(0, 2)} / ${clock(0, 2)}`),
+    play: button("play", words.play, () => player.toggle()),
+    loop: button("loop", words.loop, () => player.toggleLoop()),
+    zoomIn: button("zoomIn", words.zoomIn, () => player.zoom(1)),
+    zoomOut: button("zoomOut", words.zoomOut, () => player.zoom(-1)),
+    spectrogram: button("spectrogram", words.spectrogram, () => player.toggleSpectrogram()),
+    speed: h("select", { class: "nwb-input nwb-speed", "aria-label": words.speed, title: words.speed, onchange: (e) => player.setSpeed(Number(e.target.value)) },
+      ...SPEEDS.map((s) => h("option", { value: s, selected: s === 1 }, `${s}×`))),
+  };
+  ui.overview = h("div", {
+    class: "nwb-overview", role: "img", "aria-label": words.overview, title: words.overview, hidden: true, style: { position: "relative" },
+    onclick: (e) => player.seek((e.offsetX / e.currentTarget.clientWidth) * player.duration_s),
+  }, ui.canvas, ui.head);
+  const stage = h("div", { class: "nwb-stage", style: { "min-height": `${height + 2}px` } }, ui.wave, ui.note);
+  const bar = h("div", { class: "nwb-player-bar", hidden: !controls }, ui.play, ui.time, h("span", { class: "nwb-spring" }),
+    ui.loop, ui.zoomOut, ui.zoomIn, ui.spectrogram, ui.speed);
+  ui.root = h("div", { class: "nwb-player", role: "group", "aria-label": label }, ui.overview, stage, bar);
+  return ui;
+}
+
+function toggleButton(button, name, label, pressed, disabled) {
+  if (button.dataset.icon !== name) {
+    button.replaceChildren(icon(name));
+    button.dataset.icon = name;
+  }
+  set(button, { title: label, "aria-label": label, "aria-pressed": pressed === null ? null : String(pressed) });
+  button.disabled = disabled;
+}
+
+function drawOverview(overview, peaks, root) {
+  const canvas = overview.querySelector("canvas");
+  canvas.width = 1200;
+  canvas.height = 52;
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  context.fillStyle = token(root, "--nwb-wave");
+  const top = Math.max(1e-3, peaks.reduce((a, b) => Math.max(a, b), 0));
+  for (let x = 0; x < canvas.width; x += 3) {
+    const from = Math.floor((x / canvas.width) * peaks.length);
+    const to = Math.max(from + 1, Math.floor(((x + 3) / canvas.width) * peaks.length));
+    const tall = Math.max(1, (Math.max(...peaks.subarray(from, to)) / top) * canvas.height);
+    context.fillRect(x, (canvas.height - tall) / 2, 2, tall);
+  }
+}
