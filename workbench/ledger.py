@@ -24,7 +24,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Verification:
     erased: int
     head: Head
     anchored: bool
-    faults: tuple[str, ...] = field(default=())
+    faults: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -173,8 +173,8 @@ class Ledger:
         left = limit
         while left is None or left > 0:
             rows = self._page(kind, after, min(_PAGE, left) if left is not None else _PAGE)
-            for *fields, text, chain in rows:
-                yield Event(*fields, None if text is None else json.loads(text), chain.hex())
+            for seq, key, at, name, text, chain in rows:
+                yield Event(seq, key, at, name, None if text is None else json.loads(text), chain.hex())
             if not rows:
                 return
             after = rows[-1][0]
@@ -261,10 +261,9 @@ class Ledger:
     def _create(self) -> None:
         connection = self._connection()
         with _transaction(connection):
-            for statement in _SCHEMA.split(";\n"):
-                # The trigger bodies end in "; END", so only whole statements are split here.
-                if statement.strip():
-                    connection.execute(statement)
+            # Trigger bodies end in "; END", so this splits between whole statements only.
+            for statement in filter(str.strip, _SCHEMA.split(";\n")):
+                connection.execute(statement)
             new = {"schema_version": str(SCHEMA_VERSION), "ledger": secrets.token_hex(16)}
             connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new.items())
         version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()[0]
@@ -304,11 +303,7 @@ class Ledger:
 
 
 def check_kind(kind: str) -> str:
-    """The kind if it is a short lower-case word.
-
-    Raises:
-        WorkbenchError: otherwise.
-    """
+    """The kind if it is a short lower-case word; raises ``WorkbenchError`` otherwise."""
     if not _KIND.match(kind):
         raise WorkbenchError(f"{kind[:40]!r} is no event kind", mend="Use words such as corpus.import.")
     return kind
