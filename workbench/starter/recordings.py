@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import logging
 import subprocess
@@ -53,7 +54,9 @@ def fetch_packages(folder: Path) -> dict[str, str]:
                 found = sorted(folder.glob(f"{package}_*.deb"))
             subprocess.run(["dpkg", "-x", str(found[-1]), str(root)], check=True)
             show = ["dpkg-deb", "-f", str(found[-1]), "Version"]
-            versions[package] = subprocess.run(show, check=True, capture_output=True, text=True).stdout.strip()
+            versions[package] = subprocess.run(
+                show, check=True, capture_output=True, text=True
+            ).stdout.strip()
         except (OSError, subprocess.CalledProcessError, IndexError) as error:
             raise WorkbenchError(
                 f"cannot fetch the Debian package {package} ({error})",
@@ -167,7 +170,7 @@ def _convert(job: _Job) -> dict[str, Any] | None:
 def build(packages: Path, corpus: Path = CORPUS, progress: Callable[[int, int], None] | None = None) -> Path:
     """Write ``corpus/audio`` and ``corpus/manifest.jsonl`` from the packages kept in ``packages``.
 
-    Returns the manifest's path. Rows are ordered by id; clips under 0.25 s are left out and counted in the log.
+    Returns the manifest's path. Rows are ordered by id; clips under 0.25 s are left out, the log counts them.
     """
     versions = fetch_packages(packages)
     root = packages / "root"
@@ -187,7 +190,7 @@ def build(packages: Path, corpus: Path = CORPUS, progress: Callable[[int, int], 
                 progress(done, len(jobs))
     log.info("%d clips, %d shorter than %.2f s left out", len(rows), len(jobs) - len(rows), MIN_DURATION_S)
     rows.sort(key=lambda row: row["id"])
-    for before, row in zip(rows, rows[1:], strict=False):
+    for before, row in itertools.pairwise(rows):
         if row["id"] == before["id"]:  # one clip with two transcripts in its package: a flaw that stays
             row["id"] += "~2"
     manifest = corpus / MANIFEST.name

@@ -39,14 +39,29 @@ class Clip:
 def _asterisk(locale: str, code: str, licence: str, speaker: str, accent: str | None = None) -> Voice:
     package = f"asterisk-core-sounds-{code}"
     return Voice(
-        locale, f"asterisk-{code}", f"{package}-g722", code, licence, "telephone-prompts", speaker, accent, package
+        locale,
+        f"asterisk-{code}",
+        f"{package}-g722",
+        code,
+        licence,
+        "telephone-prompts",
+        speaker,
+        accent,
+        package,
     )
 
 
 def _tuxpaint(locale: str, code: str, accent: str | None = None, *, speaker: str | None = "") -> Voice:
     speaker = f"tuxpaint-{code}" if speaker == "" else speaker
     return Voice(
-        locale, f"tuxpaint-{code}", "tuxpaint-stamps-default", code, "GPL-2", "picture-captions", speaker, accent
+        locale,
+        f"tuxpaint-{code}",
+        "tuxpaint-stamps-default",
+        code,
+        "GPL-2",
+        "picture-captions",
+        speaker,
+        accent,
     )
 
 
@@ -72,7 +87,9 @@ def clips(voice: Voice, root: Path) -> Iterator[Clip]:
 
     Transcripts with stage directions or tone descriptions (any bracket) are left out.
     """
-    found = _asterisk_clips(voice, root) if voice.name.startswith("asterisk") else _tuxpaint_clips(voice, root)
+    found = (
+        _asterisk_clips(voice, root) if voice.name.startswith("asterisk") else _tuxpaint_clips(voice, root)
+    )
     for clip in sorted(found, key=lambda c: c.key):
         if clip.text and not STAGE_DIRECTION.search(clip.text):
             yield clip

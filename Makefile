@@ -1,0 +1,40 @@
+# Two commands do everything: `make lab` opens the workbench, `make test` passes the tests.
+.DEFAULT_GOAL := help
+PYTHON ?=
+export PYTHON
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.PHONY: help install lab test lint notebooks screenshots bench soak clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## make .venv with everything the project needs (called by the others)
+	@./tooling/install.sh
+
+lab: install ## open the workbench in JupyterLab on the starter corpus and checkpoint
+	@$(RUN) -m workbench lab
+
+test: install lint ## style, types, import order, then all tests (browser tests need Chromium)
+	@$(RUN) -m pytest -q -m "not soak"
+
+lint: install ## style, types and import order only
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+notebooks: install ## run all notebooks headless, in order, in a fresh workspace; HTML in build/notebooks/
+	@$(RUN) -m workbench notebooks
+
+screenshots: install ## take the README's pictures of the notebooks in headless Chromium
+	@$(RUN) -m pytest -q -m screenshots tests/browser
+
+bench: install ## measure every budget beside its peer and print one table
+	@for b in benchmarks/*.py; do $(RUN) $$b || exit 1; done
+
+soak: install ## hours-long proofs; results in docs/evidence/
+	@$(RUN) -m pytest -q -m soak
+
+clean: ## remove build output (not .venv, not the workspace)
+	@rm -rf build/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis

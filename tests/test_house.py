@@ -1,0 +1,93 @@
+"""The house rules that no linter knows: quick import, one list of dependencies, clean notebooks."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def test_import_is_light():
+    heavy = ["torch", "nemo", "pandas", "numpy", "IPython"]
+    code = f"import sys, workbench; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_public_names_resolve():
+    import workbench
+
+    for name in workbench.__all__:
+        assert getattr(workbench, name) is not None
+    with pytest.raises(AttributeError):
+        _ = workbench.no_such_thing
+
+
+def test_conda_environment_installs_what_pyproject_says():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    python, pip, (extra,) = (
+        environment["dependencies"][0],
+        environment["dependencies"][1],
+        environment["dependencies"][2:],
+    )
+    assert pip == "pip"
+    assert "--editable .[dev]" in extra["pip"]
+    assert "--constraint constraints.txt" in extra["pip"]
+    from packaging.specifiers import SpecifierSet
+
+    assert SpecifierSet(project()["project"]["requires-python"]).contains(
+        python.removeprefix("python=") + ".0"
+    )
+
+
+def test_every_dependency_is_pinned_within_its_range():
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    wanted = project()["project"]["dependencies"] + project()["project"]["optional-dependencies"]["dev"]
+    for requirement in map(Requirement, wanted):
+        version = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement} against the pin {version}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebooks_are_thin_and_stripped(path):
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"]
+            assert cell["execution_count"] is None
+            source = "".join(cell["source"])
+            defined = [
+                n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.ClassDef)
+            ]
+            assert not defined
+            assert len(source.splitlines()) <= 14
+
+
+def test_there_are_six_notebooks_in_order():
+    names = [p.stem for p in NOTEBOOKS]
+    assert names == ["00_start_here", "01_curate", "02_stream", "03_finetune", "04_errors", "05_release"]
+
+
+def test_readme_names_only_what_exists():
+    text = (ROOT / "README.md").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for target in re.findall(r"`make ([a-z]+)`", text):
+        assert target in targets
+    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
+        assert (ROOT / path).exists(), path

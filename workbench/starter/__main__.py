@@ -1,0 +1,77 @@
+"""``python -m workbench.starter recordings | checkpoint``: make ``data/`` again from its sources."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+from workbench.starter import CHECKPOINT, CORPUS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one step; returns the exit code (2: a fault that the message says how to mend)."""
+    parser = argparse.ArgumentParser(prog="python -m workbench.starter", description=__doc__)
+    steps = parser.add_subparsers(dest="step", required=True)
+    recordings = steps.add_parser(
+        "recordings", help="fetch the Debian packages, re-encode, write the manifest"
+    )
+    recordings.add_argument(
+        "--packages", type=Path, default=Path("build/packages"), help="where .deb files are kept"
+    )
+    recordings.add_argument("--out", type=Path, default=CORPUS)
+    checkpoint = steps.add_parser("checkpoint", help="train the starter checkpoint (hours on two cores)")
+    checkpoint.add_argument(
+        "--folder", type=Path, default=Path("build/starter"), help="state, features, metrics"
+    )
+    checkpoint.add_argument("--out", type=Path, default=CHECKPOINT)
+    checkpoint.add_argument("--recipe", type=Path, help="another recipe than the package's recipe.yaml")
+    checkpoint.add_argument("--resume", action="store_true", help="continue what --folder holds")
+    checkpoint.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        if given.step == "recordings":
+            _recordings(given)
+        else:
+            _checkpoint(given)
+    except WorkbenchError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+def _recordings(given: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from workbench.starter.recordings import build
+
+    with tqdm(unit="clip") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        build(given.packages, given.out, progress)
+
+
+def _checkpoint(given: argparse.Namespace) -> None:
+    import torch
+
+    from workbench.starter.checkpoint import RECIPE, load_recipe, make
+
+    if (given.folder / "state.pt").is_file() and not given.resume:
+        raise WorkbenchError(
+            "training has begun there already",
+            where=str(given.folder),
+            mend="Add --resume, or name another --folder.",
+        )
+    torch.set_num_threads(given.threads)
+    logging.getLogger("nemo_logger").setLevel(logging.ERROR)
+    make(given.folder, given.out, load_recipe(given.recipe or RECIPE))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

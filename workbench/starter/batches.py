@@ -1,0 +1,90 @@
+"""Which clips stand in which batch: drawn from the seed, so that a resumed stage goes on bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workbench.starter.features import FeatureCache
+
+FRAMES_PER_S = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training utterance: clips of one voice spoken one after the other, at one speed."""
+
+    clips: tuple[int, ...]
+    speed: int
+    frames: int
+
+
+def epoch(
+    voices: list[str], caches: list[FeatureCache], stage: dict[str, Any], rng: np.random.Generator
+) -> list[list[Sample]]:
+    """One pass over all clips, each at a drawn speed, some joined to the next of the same voice.
+
+    Batches hold samples of similar length and at most ``stage["batch_s"]`` seconds, padding included.
+    """
+    limit = int(stage["max_clip_s"] * FRAMES_PER_S)
+    lengths = [cache.lengths() for cache in caches]
+    samples = []
+    for voice in sorted(set(voices)):
+        own = [i for i, v in enumerate(voices) if v == voice]
+        rng.shuffle(own)
+        samples += _join(own, lengths, limit, stage["joins"], rng)
+    samples.sort(key=lambda s: s.frames * rng.uniform(0.85, 1.15))
+    batches = _fill(samples, int(stage["batch_s"] * FRAMES_PER_S))
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _join(
+    clips: list[int], lengths: list[npt.NDArray[np.int64]], limit: int, share: float, rng: np.random.Generator
+) -> list[Sample]:
+    samples = []
+    while clips:
+        speed = int(rng.integers(len(lengths)))
+        taken = [clips.pop()]
+        frames = int(lengths[speed][taken[0]])
+        while clips and rng.random() < share and frames + lengths[speed][clips[-1]] <= limit:
+            taken.append(clips.pop())
+            frames += int(lengths[speed][taken[-1]])
+        if frames <= limit:
+            samples.append(Sample(tuple(taken), speed, frames))
+    return samples
+
+
+def _fill(samples: list[Sample], limit: int) -> list[list[Sample]]:
+    batches: list[list[Sample]] = []
+    longest = 0
+    for sample in samples:
+        longest = max(longest, sample.frames)
+        if not batches or longest * (len(batches[-1]) + 1) > limit:
+            batches.append([])
+            longest = sample.frames
+        batches[-1].append(sample)
+    return batches
+
+
+def features(sample: Sample, caches: list[FeatureCache]) -> npt.NDArray[np.float32]:
+    """The sample's log-mel features, (frames, mels)."""
+    cache = caches[sample.speed]
+    return np.concatenate([cache.clip(i) for i in sample.clips]).astype(np.float32)
+
+
+def augment(mel: npt.NDArray[np.float32], masks: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Random gain, then ``2 · masks`` masks over time and frequency filled with the mean (SpecAugment)."""
+    mel = mel + np.float32(rng.uniform(-1.5, 1.0))
+    fill = mel.mean()
+    frames, bands = mel.shape
+    for _ in range(2 * masks):
+        width = int(rng.integers(0, max(2, min(25, frames // 8))))
+        at = int(rng.integers(0, max(1, frames - width)))
+        mel[at : at + width] = fill
+        width = int(rng.integers(0, 12))
+        at = int(rng.integers(0, bands - width))
+        mel[:, at : at + width] = fill
+    return mel

@@ -1,0 +1,120 @@
+"""Make the starter checkpoint from the starter corpus: tokenizer, features, stages, ``.nemo``.
+
+``make(folder)`` starts or resumes; everything it needs again is in ``folder``. The recipe is ``recipe.yaml``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.starter import CORPUS, MANIFEST, features, network, tokenizer
+
+log = logging.getLogger("workbench.starter")
+RECIPE = Path(__file__).with_name("recipe.yaml")
+
+
+def load_recipe(path: Path = RECIPE) -> dict[str, Any]:
+    recipe: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
+    for stage in recipe["stages"]:
+        for key in ("lr", "lr_end"):
+            stage[key] = float(stage[key])
+    return recipe
+
+
+def heard(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The only rows that any stage may train on."""
+    return [row for row in rows if row["heard_by_starter"] and row["split"] == "train"]
+
+
+def validation_sample(rows: list[dict[str, Any]], per_voice: int) -> list[dict[str, Any]]:
+    """The first validation clips of each voice between 1 and 8 s, in the manifest's order."""
+    taken: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["split"] == "validation" and 1.0 <= row["duration"] <= 8.0:
+            taken.setdefault(row["source"], []).append(row)
+    return [row for own in taken.values() for row in own[:: max(1, len(own) // per_voice)][:per_voice]]
+
+
+def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
+    """Tokenizer, network and cached features; returns (Learner, Material)."""
+    import torch
+
+    from workbench.starter.training import Learner, Material
+
+    rows = features.read_rows(MANIFEST)
+    own = heard(rows)
+    tokens = folder / "tokenizer"
+    if not (tokens / "tokenizer.model").is_file():
+        texts = [row["text"] for row in rows if row["split"] == "train"]
+        tokenizer.train(texts, tokens, **recipe["tokenizer"])
+    torch.manual_seed(recipe["seed"])
+    model = network.build(recipe["network"], recipe["features"]["mels"], tokens)
+    head = network.ctc_head(recipe["network"], model.tokenizer.vocab_size)
+    caches = [
+        features.cached(own, CORPUS, model.preprocessor, folder / f"features-{speed}.npz", speed)
+        for speed in recipe["features"]["speeds"]
+    ]
+    held_out = validation_sample(rows, recipe["validation"]["clips_per_voice"])
+    cache = features.cached(held_out, CORPUS, model.preprocessor, folder / "features-validation.npz")
+    return Learner(recipe, model, head), Material(own, caches, held_out, cache)
+
+
+def make(
+    folder: Path, target: Path, recipe: dict[str, Any], cancel: Callable[[], bool] = lambda: False
+) -> bool:
+    """Train all stages in ``folder`` and write ``target``; True when every stage ran to its end.
+
+    A cancelled or killed call is continued by calling again. ``target`` is written after each stage.
+    """
+    import torch
+
+    from workbench.starter.training import train_stage
+    from workbench.starter.validation import validate
+
+    folder.mkdir(parents=True, exist_ok=True)
+    learner, material = prepare(folder, recipe)
+    state = folder / "state.pt"
+    first = int(torch.load(state, weights_only=True)["stage"]) if state.is_file() else 0
+    for number in range(first, len(recipe["stages"])):
+        before = folder / f"stage-{number - 1}.pt"
+        if number and before.is_file():
+            load_weights(learner, before)
+        if not train_stage(learner, material, number, folder, validate, cancel):
+            return False
+        weights = {"model": learner.model.state_dict(), "head": learner.head.state_dict()}
+        torch.save(weights, folder / f"stage-{number}.pt")
+        write(learner, target)
+    return True
+
+
+def load_weights(learner: Any, path: Path) -> None:
+    import torch
+
+    held = torch.load(path, weights_only=True)
+    learner.model.load_state_dict(held["model"])
+    learner.head.load_state_dict(held["head"])
+
+
+def write(learner: Any, target: Path) -> None:
+    """Write the learner's transducer as a ``.nemo`` file, atomically; a CTC stage is converted on a copy."""
+    import copy
+
+    model = learner.model
+    if learner.recipe["stages"][-1]["head"] != "rnnt":
+        model = copy.deepcopy(model)
+        network.joint_from_ctc(model, learner.head)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"partial-{target.name}")
+    model.eval()
+    model.joint.log_softmax = None
+    model.save_to(str(partial))
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(target)
+    log.info("wrote %s, %.1f MB", target, target.stat().st_size / 1e6)

@@ -1,0 +1,66 @@
+"""Character error rate on held-out clips while the starter trains, by voice, with the locale given."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from workbench.locales import prompt_dictionary
+from workbench.starter.tokenizer import tag_piece
+
+if TYPE_CHECKING:
+    from workbench.starter.training import Learner, Material
+
+
+def validate(learner: Learner, material: Material, head: str) -> dict[str, Any]:
+    """CER (summed edits over summed reference characters, raw text, tag apart) and share of right tags."""
+    learner.model.eval()
+    slots, right = prompt_dictionary(), 0
+    edits: dict[str, int] = defaultdict(int)
+    counts: dict[str, int] = defaultdict(int)
+    samples: list[list[str]] = []
+    order = sorted(range(len(material.validation)), key=lambda i: material.validation[i]["duration"])
+    for first in range(0, len(order), 12):
+        index = order[first : first + 12]
+        mels = [torch.from_numpy(material.validation_cache.clip(i).astype("float32")) for i in index]
+        signal = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True).transpose(1, 2)
+        prompts = torch.tensor([slots[material.validation[i]["target_lang"]] for i in index])
+        with torch.no_grad():
+            encoded, frames = learner.encode(signal, torch.tensor([len(m) for m in mels]), prompts)
+            found = _ctc(learner, encoded, frames) if head == "ctc" else _transducer(learner, encoded, frames)
+        for i, text in zip(index, found, strict=True):
+            row = material.validation[i]
+            tag = tag_piece(row["target_lang"])
+            right += text.rstrip().endswith(tag)
+            hypothesis = " ".join(text.replace(tag, " ").split())
+            edits[row["source"]] += Levenshtein.distance(hypothesis, row["text"])
+            counts[row["source"]] += len(row["text"])
+            if i % 11 == 0:
+                samples.append([row["text"], hypothesis])
+    rates = {voice: round(edits[voice] / counts[voice], 4) for voice in sorted(counts)}
+    return {
+        "cer": round(sum(edits.values()) / sum(counts.values()), 4),
+        "tags_right": round(right / len(order), 4),
+        "cer_by_voice": rates,
+        "samples": samples[:8],
+    }
+
+
+def _ctc(learner: Learner, encoded: torch.Tensor, frames: torch.Tensor) -> list[str]:
+    best = learner.head(encoded.transpose(1, 2)).argmax(-1)
+    blank = learner.head.out_features - 1
+    texts = []
+    for row, count in zip(best, frames, strict=True):
+        ids = torch.unique_consecutive(row[: int(count)])
+        texts.append(learner.model.tokenizer.ids_to_text(ids[ids != blank].tolist()))
+    return texts
+
+
+def _transducer(learner: Learner, encoded: torch.Tensor, frames: torch.Tensor) -> list[str]:
+    found = learner.model.decoding.rnnt_decoder_predictions_tensor(
+        encoder_output=encoded, encoded_lengths=frames, return_hypotheses=True
+    )
+    return [learner.model.tokenizer.ids_to_text([int(t) for t in h.y_sequence]) for h in found]
