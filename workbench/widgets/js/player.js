@@ -19,13 +19,15 @@
 // { key, duration_s, peaks: Float32Array, window_s, window: async (start_s, end_s) => bytes }.
 import WaveSurfer from "./vendor/wavesurfer.esm.js";
 import Regions from "./vendor/wavesurfer.regions.esm.js";
-import { clock, h, icon, onTheme, set, token } from "./dom.js";
+import { clock, h, onTheme, set, token } from "./dom.js";
+import { SPEEDS, buildUi, drawOverview, toggleButton } from "./player_ui.js";
 import { drawSpectrogram } from "./spectrogram.js";
 import { player as words } from "./strings.js";
 
-export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
+export { SPEEDS };
 const ZOOMS = [0, 120, 240, 480, 960]; // pixels per second; 0 fits the width
 const LOOP_AROUND_S = 0.75;
+const LOOP_COLOUR = "var(--nwb-loop)"; // variables reach into wavesurfer's shadow tree and follow the theme
 const DECODE_RATE = 16000;
 
 /** Ask the kernel for a recording, as `load` wants it. */
@@ -52,6 +54,7 @@ class Player {
   #zoom = 0;
   #speed = 1;
   #samples = null;
+  #marks = [];
   #spectrogramOn = false;
   #ui;
 
@@ -100,6 +103,7 @@ class Player {
     this.surfer.empty();
     this.clearLoop();
     this.#clip = null;
+    this.setMarks([]);
     this.#offset_s = 0;
     this.#samples = null;
     set(this.#ui.overview, { hidden: true });
@@ -157,7 +161,7 @@ class Player {
     const to = Math.min(this.surfer.getDuration() || 0, end_s - this.#offset_s);
     if (!this.ready || to - from < 0.05) return;
     this.clearLoop();
-    this.regions.addRegion({ id: "loop", start: from, end: to, color: token(this.element, "--nwb-loop"), drag: true, resize: true });
+    this.regions.addRegion({ id: "loop", start: from, end: to, color: LOOP_COLOUR, drag: true, resize: true });
   }
   clearLoop() {
     for (const region of this.regions.getRegions()) if (!region.mark) region.remove();
@@ -168,14 +172,18 @@ class Player {
     else this.setLoop(this.time_s - LOOP_AROUND_S, this.time_s + LOOP_AROUND_S);
   }
 
-  /** Label stretches of the recording; earlier marks go. */
+  /** Label stretches of the recording; earlier marks go, and `load` forgets them. */
   setMarks(marks) {
+    this.#marks = marks;
     for (const region of this.regions.getRegions()) if (region.mark) region.remove();
+    if (!this.ready) return; // drawn once the recording is there
+    const shown_s = this.surfer.getDuration();
     for (const { start_s, end_s, label = "", kind = "" } of marks) {
-      const content = h("span", { class: "nwb-mark-label", dir: "auto", style: { font: "11px/1.3 var(--nwb-font)", padding: "1px 3px", color: token(this.element, "--nwb-text") } }, label);
-      const ground = kind ? token(this.element, `--nwb-${kind}-soft`) : token(this.element, "--nwb-accent-soft");
-      const color = `color-mix(in srgb, ${ground} 55%, transparent)`;
-      const region = this.regions.addRegion({ start: start_s - this.#offset_s, end: end_s - this.#offset_s, drag: false, resize: false, color, content });
+      const [start, end] = [start_s - this.#offset_s, end_s - this.#offset_s];
+      if (end <= 0 || start >= shown_s) continue;
+      const content = h("span", { dir: "auto", style: { font: "11px/1.3 var(--nwb-font)", padding: "1px 3px", color: "var(--nwb-text)" } }, label);
+      const color = `color-mix(in srgb, var(--nwb-${kind || "accent"}) 16%, transparent)`;
+      const region = this.regions.addRegion({ start, end, drag: false, resize: false, color, content });
       region.mark = true;
     }
   }
@@ -210,6 +218,7 @@ class Player {
       this.#samples = this.surfer.getDecodedData();
       this.surfer.setPlaybackRate(this.#speed, true);
       if (this.#zoom) this.surfer.zoom(ZOOMS[this.#zoom]);
+      this.setMarks(this.#marks);
       this.#drawSpectrogram();
       this.#show({});
       this.#emit("ready", { duration_s: clip.duration_s });
@@ -227,7 +236,7 @@ class Player {
     surfer.on("seeking", () => this.#tick());
     surfer.on("finish", () => this.#finished());
     surfer.on("interaction", () => this.#leaveLoop());
-    regions.enableDragSelection({ id: "loop", color: token(this.element, "--nwb-loop") }, 6);
+    regions.enableDragSelection({ id: "loop", color: LOOP_COLOUR }, 6);
     regions.on("region-created", (region) => queueMicrotask(() => {
       if (region.mark || region.isRemoved) return;
       for (const other of regions.getRegions()) if (other !== region && !other.mark) other.remove();
@@ -326,60 +335,6 @@ class Player {
   }
   #retheme() {
     this.surfer.setOptions(this.#colours());
-    for (const region of this.regions.getRegions()) if (!region.mark) region.setOptions({ color: token(this.element, "--nwb-loop") });
     if (this.#clip?.window) drawOverview(this.#ui.overview, this.#clip.peaks, this.element);
-  }
-}
-
-function buildUi(player, { height, label, controls }) {
-  const button = (name, text, onclick) =>
-    h("button", { type: "button", class: `nwb-btn nwb-icon-only ${name === "play" ? "nwb-primary nwb-play" : "nwb-plain"}`, title: text, "aria-label": text, onclick, dataset: { testid: `player-${name}` } }, icon(name));
-  const ui = {
-    wave: h("div", { class: "nwb-wave" }),
-    note: h("div", { class: "nwb-stage-note", role: "status" }),
-    canvas: h("canvas", { class: "nwb-overview-canvas", style: { width: "100%", height: "100%", display: "block" } }),
-    head: h("div", { class: "nwb-overview-head" }),
-    time: h("span", { class: "nwb-player-time", dataset: { testid: "player-time" } }, `${clock(0, 2)} / ${clock(0, 2)}`),
-    play: button("play", words.play, () => player.toggle()),
-    loop: button("loop", words.loop, () => player.toggleLoop()),
-    zoomIn: button("zoomIn", words.zoomIn, () => player.zoom(1)),
-    zoomOut: button("zoomOut", words.zoomOut, () => player.zoom(-1)),
-    spectrogram: button("spectrogram", words.spectrogram, () => player.toggleSpectrogram()),
-    speed: h("select", { class: "nwb-input nwb-speed", "aria-label": words.speed, title: words.speed, onchange: (e) => player.setSpeed(Number(e.target.value)) },
-      ...SPEEDS.map((s) => h("option", { value: s, selected: s === 1 }, `${s}×`))),
-  };
-  ui.overview = h("div", {
-    class: "nwb-overview", role: "img", "aria-label": words.overview, title: words.overview, hidden: true, style: { position: "relative" },
-    onclick: (e) => player.seek((e.offsetX / e.currentTarget.clientWidth) * player.duration_s),
-  }, ui.canvas, ui.head);
-  const stage = h("div", { class: "nwb-stage", style: { "min-height": `${height + 2}px` } }, ui.wave, ui.note);
-  const bar = h("div", { class: "nwb-player-bar", hidden: !controls }, ui.play, ui.time, h("span", { class: "nwb-spring" }),
-    ui.loop, ui.zoomOut, ui.zoomIn, ui.spectrogram, ui.speed);
-  ui.root = h("div", { class: "nwb-player", role: "group", "aria-label": label }, ui.overview, stage, bar);
-  return ui;
-}
-
-function toggleButton(button, name, label, pressed, disabled) {
-  if (button.dataset.icon !== name) {
-    button.replaceChildren(icon(name));
-    button.dataset.icon = name;
-  }
-  set(button, { title: label, "aria-label": label, "aria-pressed": pressed === null ? null : String(pressed) });
-  button.disabled = disabled;
-}
-
-function drawOverview(overview, peaks, root) {
-  const canvas = overview.querySelector("canvas");
-  canvas.width = 1200;
-  canvas.height = 52;
-  const context = canvas.getContext("2d");
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  context.fillStyle = token(root, "--nwb-wave");
-  const top = Math.max(1e-3, peaks.reduce((a, b) => Math.max(a, b), 0));
-  for (let x = 0; x < canvas.width; x += 3) {
-    const from = Math.floor((x / canvas.width) * peaks.length);
-    const to = Math.max(from + 1, Math.floor(((x + 3) / canvas.width) * peaks.length));
-    const tall = Math.max(1, (Math.max(...peaks.subarray(from, to)) / top) * canvas.height);
-    context.fillRect(x, (canvas.height - tall) / 2, 2, tall);
   }
 }

@@ -1,0 +1,81 @@
+"""Fixtures of the browser tests; the machinery is in ``labpage.py``. Skipped where Chromium is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Server  # noqa: E402
+from playwright.sync_api import Browser, Locator, sync_playwright  # noqa: E402
+
+from workbench.widgets.audio import wav_bytes  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = pytest.mark.skip(reason=f"no Chromium at {CHROMIUM} (set WORKBENCH_CHROMIUM)")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if not shutil.which(CHROMIUM):
+                item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def lab_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's folder; notebooks and what they write go here."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="session")
+def browser(lab_root: Path) -> Iterator[Browser]:
+    """Chromium with a fake microphone that hears ``mic.wav``: 440 Hz at 0.3 of full scale."""
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(480_000) / 48_000)
+    microphone = lab_root / "mic.wav"
+    microphone.write_bytes(wav_bytes(tone.astype(np.float32), 48_000))
+    args = [*CHROMIUM_ARGS, f"--use-file-for-fake-audio-capture={microphone}"]
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=args)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(lab_root: Path) -> Iterator[Server]:
+    server = Server(lab_root)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def lab(browser: Browser, server: Server) -> Iterator[Lab]:
+    """One JupyterLab page for all modules: ``lab.notebook("name.ipynb", [cell, …])``."""
+    lab = Lab(browser, server)
+    yield lab
+    lab.page.context.close()
+
+
+@pytest.fixture(scope="session")
+def picture(lab_root: Path):
+    """``picture("board-dark", locator)`` keeps a screenshot, in $WORKBENCH_SCREENSHOTS if set."""
+    folder = Path(os.environ.get("WORKBENCH_SCREENSHOTS", lab_root / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str, what: Locator) -> Path:
+        file = folder / f"{name}.png"
+        what.screenshot(path=str(file), animations="disabled")
+        assert file.stat().st_size > 5_000
+        return file
+
+    return take
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    return REPO
