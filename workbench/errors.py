@@ -31,7 +31,9 @@ class Problem:
     field: str = ""
 
     def __str__(self) -> str:
-        where = self.file + (f":{self.line}" if self.line else "") + (f" [{self.field}]" if self.field else "")
+        where = (
+            self.file + (f":{self.line}" if self.line else "") + (f" [{self.field}]" if self.field else "")
+        )
         return one_line(self.what, where, self.mend)
 
     def to_dict(self) -> dict[str, Any]:

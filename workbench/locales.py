@@ -59,7 +59,17 @@ _ROWS: tuple[Locale, ...] = (
     Locale("de-DE", "German", 9, "ready"),
     Locale("tr-TR", "Turkish", 18, "ready"),
     Locale("ru-RU", "Russian", 11, "ready", script="Cyrillic"),
-    Locale("ar-AR", "Arabic", 7, "ready", script="Arabic", direction="rtl", marks=".،؟!", final_marks=".؟!", cased=False),
+    Locale(
+        "ar-AR",
+        "Arabic",
+        7,
+        "ready",
+        script="Arabic",
+        direction="rtl",
+        marks=".،؟!",
+        final_marks=".؟!",
+        cased=False,
+    ),
     Locale("hi-IN", "Hindi", 6, "ready", script="Devanagari", marks="।,?!", final_marks="।?!", cased=False),
     Locale("ja-JP", "Japanese", 10, "ready", script="Japanese", **_CJK),  # type: ignore[arg-type]
     Locale("ko-KR", "Korean", 14, "ready", script="Hangul", scored_by="char", cased=False),
@@ -84,7 +94,9 @@ _ROWS: tuple[Locale, ...] = (
     Locale("mt-MT", "Maltese", 102, "adapt"),
     Locale("sl-SI", "Slovenian", 62, "adapt"),
     Locale("he-IL", "Hebrew", 64, "adapt", script="Hebrew", direction="rtl", cased=False),
-    Locale("th-TH", "Thai", 32, "adapt", script="Thai", scored_by="char", marks="", final_marks="", cased=False),
+    Locale(
+        "th-TH", "Thai", 32, "adapt", script="Thai", scored_by="char", marks="", final_marks="", cased=False
+    ),
     Locale("nn-NO", "Norwegian Nynorsk", 104, "adapt"),
 )
 LOCALES: dict[str, Locale] = {row.tag: row for row in _ROWS}
