@@ -1,0 +1,276 @@
+"""Charts as plain ``plotly.graph_objects.Figure``: offline, safe against a reload, kept in exports.
+
+Backgrounds are transparent and ink is mid-grey, so one figure reads on JupyterLab's light and dark themes
+alike. Series differ by colour, dash and marker, never by colour alone. plotly loads inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+# Okabe and Ito's colours for all kinds of colour vision, without those that fail on white or on dark.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
+INK = "#7d8590"
+GRID = "rgba(125,133,144,0.22)"
+
+
+def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: str = "") -> go.Figure:
+    """Error rate and latency against look-ahead, one above the other on the same axis.
+
+    Args:
+        points: a row per look-ahead (and series): ``lookahead_ms``, ``rate`` with ``low`` and ``high``
+            (fractions), and, where measured, ``latency_p50_s`` and ``latency_p95_s``.
+        series: the column that names the lines, such as ``target_lang`` or ``prediction``.
+
+    Raises:
+        WorkbenchError: a column is missing.
+    """
+    from plotly.subplots import make_subplots
+
+    _need(points, ["lookahead_ms", "rate"], "rate_and_latency")
+    timed = "latency_p50_s" in points.columns
+    figure: go.Figure = make_subplots(
+        rows=2 if timed else 1,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.09,
+        row_heights=[0.62, 0.38] if timed else None,
+    )
+    for index, (name, part) in enumerate(_by_series(points, series)):
+        part = part.sort_values("lookahead_ms")
+        look = _look(index)
+        figure.add_trace(_rate_line(part, name, look), row=1, col=1)
+        if timed:
+            for trace in _latency_lines(part, name, look):
+                figure.add_trace(trace, row=2, col=1)
+    stops = sorted({float(value) for value in points["lookahead_ms"].dropna()})
+    ticks = {"type": "log", "tickvals": stops, "ticktext": [f"{stop:g}" for stop in stops]}
+    figure.update_xaxes(**ticks)
+    figure.update_xaxes(title="Look-ahead, ms of audio per chunk", row=2 if timed else 1, col=1)
+    figure.update_yaxes(title="Error rate", tickformat=".0%", rangemode="tozero", row=1, col=1)
+    if timed:
+        figure.update_yaxes(title="Word latency, s", rangemode="tozero", row=2, col=1)
+    return _dress(figure, title, height=460 if timed else 340, legend=series is not None or timed)
+
+
+def _rate_line(part: pd.DataFrame, name: str, look: dict[str, Any]) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    bars = None
+    if {"low", "high"} <= set(part.columns):
+        bars = {
+            "type": "data",
+            "symmetric": False,
+            "array": part["high"] - part["rate"],
+            "arrayminus": part["rate"] - part["low"],
+            "thickness": 1.2,
+            "width": 4,
+        }
+    return go.Scatter(
+        x=part["lookahead_ms"],
+        y=part["rate"],
+        error_y=bars,
+        name=name or "error rate",
+        legendgroup=name,
+        mode="lines+markers",
+        hovertemplate="%{x} ms: %{y:.1%}<extra>" + _plain(name) + "</extra>",
+        **look,
+    )
+
+
+def _latency_lines(part: pd.DataFrame, name: str, look: dict[str, Any]) -> list[go.Scatter]:
+    import plotly.graph_objects as go
+
+    lines = []
+    for column, label, dash in (
+        ("latency_p50_s", "median", "solid"),
+        ("latency_p95_s", "95th percentile", "dot"),
+    ):
+        if column in part.columns:
+            lines.append(
+                go.Scatter(
+                    x=part["lookahead_ms"],
+                    y=part[column],
+                    name=f"{name} {label}".strip(),
+                    legendgroup=name,
+                    mode="lines+markers",
+                    line={"color": look["line"]["color"], "dash": dash},
+                    marker=look["marker"],
+                    hovertemplate="%{x} ms: %{y:.2f} s<extra>" + _plain(f"{name} {label}") + "</extra>",
+                )
+            )
+    return lines
+
+
+def training_curves(
+    runs: Mapping[str, pd.DataFrame], *, columns: Sequence[str] = ("loss",), title: str = ""
+) -> go.Figure:
+    """Metrics of one or several runs over the steps, a panel per column.
+
+    Args:
+        runs: name → metrics: ``step`` and the columns to draw; rows without a value are left out of the line.
+
+    Raises:
+        WorkbenchError: none of the runs holds one of the columns.
+    """
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    for column in columns:
+        if not any(column in frame.columns for frame in runs.values()):
+            known = sorted({name for frame in runs.values() for name in frame.columns})
+            raise WorkbenchError(
+                f"no run holds '{column}'", mend=f"Choose from {', '.join(known) or 'nothing yet'}."
+            )
+    figure: go.Figure = make_subplots(rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    for index, (name, frame) in enumerate(runs.items()):
+        for row, column in enumerate(columns, start=1):
+            if column not in frame.columns:
+                continue
+            part = frame[["step", column]].dropna()
+            sparse = len(part) <= 60
+            trace = go.Scatter(
+                x=part["step"],
+                y=part[column],
+                name=name,
+                legendgroup=name,
+                showlegend=row == 1,
+                mode="lines+markers" if sparse else "lines",
+                hovertemplate="step %{x}: %{y:.4g}<extra>" + _plain(name) + "</extra>",
+                **_look(index),
+            )
+            figure.add_trace(trace, row=row, col=1)
+            figure.update_yaxes(title=column, row=row, col=1)
+    figure.update_xaxes(title="Step", row=len(columns), col=1)
+    return _dress(figure, title, height=120 + 220 * len(columns), legend=len(runs) > 1)
+
+
+def counts_by_locale(
+    groups: pd.DataFrame,
+    *,
+    value: str = "hours",
+    locale: str = "target_lang",
+    split_by: str | None = None,
+    title: str = "",
+) -> go.Figure:
+    """Hours or utterances by locale, bars stacked by another column; the largest locale on top.
+
+    Args:
+        groups: what ``Corpus.groups(locale, split_by)`` returns: those columns, ``utterances`` and ``hours``.
+    """
+    import plotly.graph_objects as go
+
+    _need(groups, [locale, value] + ([split_by] if split_by else []), "counts_by_locale")
+    frame = groups.copy()
+    frame[locale] = frame[locale].astype(object).where(frame[locale].notna(), "not stated")
+    order = frame.groupby(locale)[value].sum().sort_values().index.tolist()
+    figure = go.Figure()
+    for index, (name, part) in enumerate(_by_series(frame, split_by)):
+        totals = part.groupby(locale)[value].sum().reindex(order)
+        figure.add_trace(
+            go.Bar(
+                x=totals.to_numpy(),
+                y=[_plain(str(tag)) for tag in order],
+                name=name or value,
+                orientation="h",
+                marker={
+                    "color": COLOURS[index % len(COLOURS)],
+                    "pattern": {"shape": ("", "/", ".", "x", "-", "+")[index % 6]},
+                },
+                hovertemplate="%{y}: %{x:,.2f} " + value + "<extra>" + _plain(name) + "</extra>",
+            )
+        )
+    figure.update_layout(barmode="stack", bargap=0.28)
+    figure.update_xaxes(title=value.capitalize(), rangemode="tozero")
+    return _dress(figure, title, height=max(220, 90 + 30 * len(order)), legend=split_by is not None)
+
+
+def conditions_chart(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> go.Figure:
+    """Words, marks and capitals kept as conditions worsen, as fractions of the first row's counts.
+
+    Args:
+        rows: from ``recognizer.conditions.watch``, the first being the recording as it is.
+    """
+    import plotly.graph_objects as go
+
+    if not rows:
+        raise WorkbenchError("no conditions to draw", mend="Pass the rows of recognizer.conditions.watch.")
+    figure = go.Figure()
+    labels = [str(row["condition"]) for row in rows]
+    for index, column in enumerate(("words", "marks", "capitals")):
+        base = float(rows[0][column])
+        if base:
+            figure.add_trace(
+                go.Scatter(
+                    x=labels,
+                    y=[row[column] / base for row in rows],
+                    name=column,
+                    mode="lines+markers",
+                    **_look(index),
+                )
+            )
+    figure.update_yaxes(title="Of the first, as recorded", tickformat=".0%", rangemode="tozero")
+    return _dress(figure, title, height=320, legend=True)
+
+
+def _by_series(frame: pd.DataFrame, series: str | None) -> list[tuple[str, pd.DataFrame]]:
+    if series is None:
+        return [("", frame)]
+    if series not in frame.columns:
+        raise WorkbenchError(
+            f"no column '{series}'", mend=f"Choose from {', '.join(map(str, frame.columns))}."
+        )
+    return [(str(name), part) for name, part in frame.groupby(series, sort=True, dropna=False)]
+
+
+def _look(index: int) -> dict[str, Any]:
+    colour = COLOURS[index % len(COLOURS)]
+    return {
+        "line": {"color": colour, "width": 2, "dash": DASHES[index % len(DASHES)]},
+        "marker": {"color": colour, "size": 8, "symbol": MARKERS[index % len(MARKERS)]},
+    }
+
+
+def _plain(text: str) -> str:
+    """Names come from data: plotly reads a few HTML tags in labels, so its brackets are escaped."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _need(frame: pd.DataFrame, columns: Sequence[str], who: str) -> None:
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise WorkbenchError(
+            f"{who} needs the columns {', '.join(missing)}",
+            mend=f"Have: {', '.join(map(str, frame.columns))}.",
+        )
+
+
+def _dress(figure: go.Figure, title: str, height: int, legend: bool) -> go.Figure:
+    figure.update_layout(
+        title={"text": _plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}} if title else None,
+        height=height,
+        showlegend=legend,
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={
+            "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif",
+            "size": 12.5,
+            "color": INK,
+        },
+        margin={"l": 68, "r": 18, "t": 48 if title else 22, "b": 52},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "right", "x": 1},
+        hoverlabel={"font": {"size": 12.5}},
+    )
+    figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, linecolor=GRID, ticks="outside", tickcolor=GRID)
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, linecolor=GRID, title_standoff=10)
+    return figure

@@ -1,0 +1,175 @@
+// One lane of playback: what it recognises with, the transcript at a moment, figures, and the aligned reference.
+//
+//   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
+//   lane.show(data, { choices, clip, differs });    lane.at(time_s);    lane.element
+import { fill, h, icon, set } from "./dom.js";
+import { playback as words } from "./strings.js";
+
+const ADD = 5, KEEP = 4, PARTIAL = 6, TAG = 7, EMISSION = 3;
+
+export function createLane(actions) {
+  const parts = buildLane(actions);
+  let data = {}, states = [], shown = -2, spoken = -1, time_s = 0;
+
+  /** The state on screen after event `index`; −1 is before the first. */
+  function paint(index) {
+    if (index === shown) return;
+    const grew = index === shown + 1;
+    const before = parts.text.querySelectorAll("[data-word]").length;
+    shown = index;
+    spoken = -1;
+    const state = states[index];
+    parts.text.dataset.event = String(index);
+    parts.text.dataset.emission = state ? String(state.emission) : "";
+    if (!state || (!state.final && !state.partial)) fill(parts.text, h("span", { class: "nwb-muted" }, time_s > 0.05 ? words.listening : words.before));
+    else fill(parts.text, ...wordSpans(state, data, actions.go));
+    if (grew) for (const span of [...parts.text.querySelectorAll("[data-word]")].slice(before)) span.classList.add("nwb-landed");
+    paintTag(parts, data, state);
+  }
+
+  function karaoke() {
+    const at = (data.words ?? []).findIndex((w) => w[1] !== null && time_s >= w[1] && time_s < w[2]);
+    if (at === spoken) return;
+    spoken = at;
+    for (const span of parts.text.querySelectorAll("[data-word]")) span.classList.toggle("nwb-spoken", Number(span.dataset.word) === at);
+  }
+
+  function at(seconds) {
+    time_s = seconds;
+    let low = -1, high = states.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (states[middle].emission <= seconds + 1e-4) low = middle;
+      else high = middle - 1;
+    }
+    paint(low);
+    karaoke();
+  }
+
+  return {
+    element: parts.root,
+    at,
+    show(next, { choices, clip, differs, alone }) {
+      data = next;
+      states = replay(data.events ?? []);
+      shown = -2;
+      parts.root.dataset.state = data.state;
+      set(parts.root, { "aria-busy": String(data.state === "busy") });
+      set(parts.close, { hidden: alone });
+      set(parts.name, { hidden: alone });
+      fillSettings(parts, data.settings, choices, actions);
+      data.differs = differs;
+      fill(parts.note, data.state === "failed" ? h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, data.message)) : null);
+      set(parts.busy, { hidden: data.state !== "busy" });
+      fill(parts.figures, ...(data.figures ? figures(data) : []));
+      fill(parts.diff, data.alignment?.length ? alignment(data, clip, actions.go) : null);
+      at(time_s);
+    },
+  };
+}
+
+/** Final transcripts in full, from the parts each event kept and added. Code points, as the kernel counts. */
+function replay(events) {
+  let final = [];
+  return events.map((event) => {
+    final = [...final.slice(0, event[KEEP]), ...event[ADD]];
+    return { final: final.join(""), partial: event[PARTIAL], tag: event[TAG], emission: event[EMISSION] };
+  });
+}
+
+function wordSpans(state, data, go) {
+  const byCharacter = data.unspaced;
+  const out = [];
+  const pieces = (text) => (byCharacter ? [...text].filter((c) => c.trim()) : text.split(/\s+/).filter(Boolean));
+  const add = (text, tail) => {
+    for (const word of pieces(text)) {
+      const index = out.length;
+      const info = data.words?.[index];
+      const mark = data.differs?.[index] && !["equal", "style"].includes(data.differs[index]) ? "nwb-differs" : "";
+      const title = info?.[3] != null ? words.wordTitle(info) : "";
+      out.push(h("bdi", {
+        class: `nwb-word ${tail ? "nwb-tail" : ""} ${mark}`, dataset: { word: index }, title,
+        onclick: () => info?.[1] != null && go(info[1], true),
+      }, word));
+    }
+  };
+  add(state.final, false);
+  add(state.partial, true);
+  return byCharacter ? out : out.flatMap((span, index) => (index ? [" ", span] : [span]));
+}
+
+function paintTag(parts, data, state) {
+  const { locale } = data.settings;
+  const tag = state?.tag;
+  const wrong = tag && locale !== "auto" && tag !== locale;
+  parts.tag.className = `nwb-tag ${tag ? (wrong ? "nwb-warn" : "nwb-good") : ""}`;
+  parts.tag.textContent = tag ? words.detected(tag, wrong) : locale === "auto" ? words.deciding : words.given(locale);
+}
+
+function figures(data) {
+  const { figures: f, errors } = data;
+  const item = (name, value, title) => h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
+  const s = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2)} s`);
+  const out = [
+    item(words.firstWord, s(f.first_word_s), words.firstWordTitle),
+    item(words.late, s(f.late_p50_s), words.lateTitle),
+    item(words.load, f.load === null ? "–" : `${Math.round(100 * f.load)} %`, words.loadTitle),
+  ];
+  if (errors?.reference) {
+    const wrong = errors.substitute + errors.delete + errors.insert;
+    out.push(item(words.errorRate, `${((100 * wrong) / errors.reference).toFixed(0)} %`, words.errorTitle(errors)));
+  }
+  return out;
+}
+
+/** Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by colour alone. */
+function alignment(data, clip, go) {
+  let next = 0;
+  const pairs = data.alignment.map(([operation, reference, hypothesis]) => {
+    const info = operation === "delete" ? data.words?.[next] : data.words?.[next++];
+    return h("button", {
+      type: "button", class: `nwb-pair nwb-op-${operation}`, "aria-label": words.pair(operation, reference, hypothesis),
+      title: words.pair(operation, reference, hypothesis), onclick: () => info?.[1] != null && go(info[1], true),
+    }, h("bdi", { class: "nwb-pair-ref" }, reference || "∅"), h("bdi", { class: "nwb-pair-hyp" }, hypothesis || "∅"));
+  });
+  return h("details", { class: "nwb-reference", open: true },
+    h("summary", {}, words.reference, h("span", { class: "nwb-muted" }, ` ${words.referenceNote}`)),
+    h("div", { class: "nwb-pairs", dir: "auto", role: "group", "aria-label": words.reference }, ...pairs));
+}
+
+function fillSettings(parts, settings, choices, { choose }) {
+  const names = Object.keys(choices.checkpoints);
+  const has = choices.checkpoints[settings.checkpoint];
+  const options = (select, items, chosen) => {
+    fill(select, ...items.map(([value, text]) => h("option", { value, selected: String(value) === String(chosen) }, text)));
+    select.value = String(chosen);
+  };
+  set(parts.checkpoint, { hidden: names.length < 2 });
+  options(parts.checkpoint.lastChild, names.map((name) => [name, name]), settings.checkpoint);
+  options(parts.locale.lastChild, has.locales.map((tag) => [tag, tag === "auto" ? words.auto : `${tag} · ${has.names[tag] ?? ""}`]), settings.locale);
+  options(parts.lookahead.lastChild, has.lookaheads_ms.map((ms) => [ms, words.lookahead(ms)]), settings.lookahead_ms);
+  parts.checkpoint.lastChild.onchange = (e) => choose({ checkpoint: e.target.value });
+  parts.locale.lastChild.onchange = (e) => choose({ locale: e.target.value });
+  parts.lookahead.lastChild.onchange = (e) => choose({ lookahead_ms: Number(e.target.value) });
+}
+
+function buildLane({ name, close }) {
+  const field = (text, testid) => h("label", { class: "nwb-field" }, h("span", {}, text), h("select", { class: "nwb-input", dataset: { testid } }));
+  const parts = {
+    name: h("span", { class: "nwb-lane-name" }, name),
+    checkpoint: field(words.checkpoint, "checkpoint"),
+    locale: field(words.locale, "locale"),
+    lookahead: field(words.lookaheadName, "lookahead"),
+    tag: h("span", { class: "nwb-tag", dataset: { testid: "language" } }),
+    close: h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": words.closeLane, title: words.closeLane, onclick: close }, icon("cross")),
+    busy: h("div", { class: "nwb-busy", role: "status" }, h("span", { class: "nwb-busy-bar" }), words.busy),
+    note: h("div"),
+    text: h("p", { class: "nwb-transcript", dir: "auto", dataset: { testid: "transcript" } }),
+    figures: h("div", { class: "nwb-figures" }),
+    diff: h("div"),
+  };
+  parts.root = h("section", { class: "nwb-lane", dataset: { testid: "lane" }, "aria-label": words.laneLabel(name) },
+    h("div", { class: "nwb-lane-head" }, parts.name, parts.checkpoint, parts.locale, parts.lookahead, h("span", { class: "nwb-spring" }), parts.tag, parts.close),
+    parts.busy, parts.note, parts.text, parts.figures, parts.diff);
+  return parts;
+}
