@@ -1,0 +1,6 @@
+"""Scoring: rates, slices, intervals, comparisons and the report."""
+
+from workbench.evaluation.evaluation import Evaluation, evaluate
+from workbench.evaluation.rates import Thresholds
+
+__all__ = ["Evaluation", "Thresholds", "evaluate"]

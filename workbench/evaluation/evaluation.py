@@ -1,0 +1,187 @@
+"""The evaluation object: predictions of one corpus, asked from many sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation import rates
+from workbench.evaluation.error_views import ErrorViews
+from workbench.evaluation.rates import Headline, Settings, Thresholds
+from workbench.evaluation.scored import ScoredCorpus, put_together
+from workbench.evaluation.slices import Where, confounded
+from workbench.text import NORMALISERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(
+    rows: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame | str | Path],
+    *,
+    normaliser: str = "basic",
+    by: Sequence[str] = ("target_lang", "accent"),
+    thresholds: Thresholds | None = None,
+    resamples: int = 1000,
+    seed: int = 20260604,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score predictions against the references of ``rows``.
+
+    Args:
+        rows: utterance rows with ``id`` and ``text``; other columns are what slices are cut by.
+        predictions: name → table with ``id`` and ``hypothesis`` (see Predictions in the architecture), or a
+            Parquet file of one.
+        normaliser: of the headline figures; every method takes another.
+        by: slices of the headline; columns that do not exist or are empty are left out.
+
+    Raises:
+        WorkbenchError: unknown normaliser, missing columns, no reference or no id in common.
+    """
+    if normaliser not in NORMALISERS:
+        raise WorkbenchError(
+            f"unknown normaliser {normaliser!r}", mend=f"Use one of {', '.join(NORMALISERS)}."
+        )
+    scored = put_together(rows, predictions, progress)
+    kept = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
+    kept = tuple(c for c in kept if c in rows.columns or c not in ("target_lang", "accent"))
+    settings = Settings(normaliser, kept, thresholds or Thresholds(), resamples, seed=seed)
+    return Evaluation(scored, settings)
+
+
+class Evaluation(ErrorViews):
+    """Rates, comparisons and errors of one or more predictions of the same utterances.
+
+    Everything is computed when asked for and kept; ``scored`` holds rows and alignments, ``settings`` the
+    normaliser, slices, thresholds, resamples and seed.
+    """
+
+    def __init__(self, scored: ScoredCorpus, settings: Settings) -> None:
+        self.scored, self.settings = scored, settings
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.scored.predictions)
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        return self.settings.by
+
+    @property
+    def normaliser(self) -> str:
+        return self.settings.normaliser
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be scored, or needs a look."""
+        return list(self.scored.problems)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The utterances that have a reference; do not change it."""
+        return self.scored.rows
+
+    def __len__(self) -> int:
+        return len(self.scored)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Checkpoint, look-ahead, prompt mode and streaming of a prediction, and how much it covers."""
+        prediction = self.scored.prediction(name)
+        covered = int(prediction.present.sum())
+        return {**prediction.facts, "predicted": covered, "missing": len(self) - covered}
+
+    def rates(
+        self,
+        name: str,
+        by: str | Sequence[str] | None = None,
+        metric: Headline = "headline",
+        normaliser: str | None = None,
+        where: Where = None,
+    ) -> pd.DataFrame:
+        """Error rates of slices.
+
+        Args:
+            by: columns or SQL expressions; ``()`` for one row over everything; the evaluation's by default.
+            metric: ``wer``, ``cer``, or ``headline``: characters in slices of ja, ko, zh, th only.
+
+        Returns:
+            The slice columns (None: unknown), ``rate, low, high`` as fractions (NaN rate: errors but no
+            reference units), ``errors, reference_units, hits, substitutions, insertions, deletions,
+            utterances, empty_hypotheses, speakers``, ``interval_kind`` ('speakers', 'these voices only',
+            'speakers unknown'), ``reference_words``, ``enough`` ('no', 'provisional', 'yes'), ``metric``,
+            ``normaliser``.
+        """
+        return rates.rate_table(
+            self.scored,
+            name,
+            self.settings,
+            by=self.by if by is None else by,
+            metric=metric,
+            normaliser=normaliser or self.normaliser,
+            where=where,
+        )
+
+    def overall(
+        self, name: str, metric: Headline = "headline", normaliser: str | None = None
+    ) -> dict[str, Any]:
+        """The one row of :meth:`rates` over everything."""
+        records: list[dict[str, Any]] = self.rates(name, (), metric, normaliser).to_dict("records")
+        return records[0]
+
+    def compare(
+        self,
+        a: str,
+        b: str,
+        by: str | Sequence[str] | None = None,
+        metric: Headline = "headline",
+        normaliser: str | None = None,
+        where: Where = None,
+    ) -> pd.DataFrame:
+        """Rate of ``b`` minus rate of ``a`` on the utterances both have: below zero, ``b`` is better.
+
+        Returns:
+            The slice columns, ``rate_a, rate_b, difference, low, high``; ``lower_bound, upper_bound``
+            (one-sided 95 %, for non-inferiority); ``p_value`` (paired bootstrap over speakers),
+            ``p_holm`` (over these slices), ``p_matched_pairs`` and ``p_matched_pairs_holm`` (segments
+            taken as independent: too small where voices differ in what they gain); ``better, worse, changed``
+            utterances; and the columns of :meth:`rates` that say how far to trust it.
+        """
+        return rates.comparison_table(
+            self.scored,
+            a,
+            b,
+            self.settings,
+            by=self.by if by is None else by,
+            metric=metric,
+            normaliser=normaliser or self.normaliser,
+            where=where,
+        )
+
+    def non_inferior(
+        self, base: str, candidate: str, margin: float, by: str | Sequence[str] | None = None, **options: Any
+    ) -> pd.DataFrame:
+        """:meth:`compare` with ``non_inferior``: the upper one-sided 95 % bound of the difference is below
+        ``margin`` (a fraction: 0.01 is one point)."""
+        table = self.compare(base, candidate, by, **options)
+        if len(table):
+            table["margin"] = margin
+            table["non_inferior"] = table["upper_bound"] < margin
+        return table
+
+    def gap(self, name: str, by: str | Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
+        """Worst and best slice with enough words, their gap and ratio; empty if fewer than two."""
+        by = self.by if by is None else by
+        columns = (by,) if isinstance(by, str) else tuple(by)
+        return rates.gap(self.rates(name, by, **options), columns)
+
+    def confounded(self, columns: Sequence[str] = ("accent", "speaker", "source", "domain")) -> pd.DataFrame:
+        """Columns whose effects these data cannot tell apart, one sentence each."""
+        return confounded(self.rows, columns, self.settings.thresholds.min_speakers)
+
+    def with_settings(self, **changes: Any) -> Evaluation:
+        """The same alignments under other settings, e.g. ``resamples=10_000`` or ``by=("speaker",)``."""
+        return Evaluation(self.scored, replace(self.settings, **changes))

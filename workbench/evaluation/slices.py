@@ -1,0 +1,199 @@
+"""Cutting the utterances into groups: by columns, bands of numbers, or any expression a filter allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+Where = dict[str, Any] | str | None
+BANDS: dict[str, tuple[str, tuple[float, ...], str]] = {
+    "duration_band": ("duration", (2.0, 5.0, 10.0, 20.0), "s"),
+    "snr_band": ("snr_db", (5.0, 10.0, 20.0, 30.0), "dB"),
+}
+"""Derived columns: name → (column, upper edges, unit)."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """``codes``: group of each row; ``keys``: one tuple a group, None where the value is unknown."""
+
+    by: tuple[str, ...]
+    codes: Array
+    keys: list[tuple[Any, ...]]
+
+    def rows_of(self, chosen: Array | None = None) -> list[Array]:
+        """Row numbers of each group, of the chosen rows only."""
+        import numpy as np
+
+        rows = np.arange(len(self.codes)) if chosen is None else np.flatnonzero(chosen)
+        order = rows[np.argsort(self.codes[rows], kind="stable")]
+        edges = np.searchsorted(self.codes[order], np.arange(len(self.keys) + 1))
+        return [order[edges[i] : edges[i + 1]] for i in range(len(self.keys))]
+
+
+def group(rows: pd.DataFrame, by: str | Sequence[str]) -> Groups:
+    """Group rows by columns or expressions; ``()`` is one group of all."""
+    import numpy as np
+    import pandas as pd
+
+    names = (by,) if isinstance(by, str) else tuple(by)
+    if not names:
+        return Groups((), np.zeros(len(rows), np.int64), [()])
+    codes = np.zeros(len(rows), np.int64)
+    values: list[list[Any]] = []
+    for name in names:
+        numbers, distinct = pd.factorize(column(rows, name), sort=True)
+        values.append([*(_plain(v) for v in distinct), None])
+        numbers = np.where(numbers < 0, len(distinct), numbers)
+        codes = codes * (len(distinct) + 1) + numbers
+    seen, codes = np.unique(codes, return_inverse=True)
+    keys = []
+    for code in seen.tolist():
+        key = []
+        for options in reversed(values):
+            code, place = divmod(code, len(options))
+            key.append(options[place])
+        keys.append(tuple(reversed(key)))
+    return Groups(names, codes, keys)
+
+
+def column(rows: pd.DataFrame, name: str) -> pd.Series[Any]:
+    """A column, a band of :data:`BANDS`, or the value of an SQL expression over the columns.
+
+    Raises:
+        WorkbenchError: no such column and no such expression.
+    """
+    if name in rows.columns:
+        return rows[name]
+    if name in BANDS and BANDS[name][0] in rows.columns:
+        return _band(rows[BANDS[name][0]], *BANDS[name][1:])
+    return _evaluate(rows, name)
+
+
+def mask(rows: pd.DataFrame, where: Where) -> Array:
+    """Which rows are meant: a dict of column (or expression) and value, an SQL condition, or None for all.
+
+    A value of None means unknown.
+    """
+    import numpy as np
+
+    if where is None:
+        return np.ones(len(rows), bool)
+    if isinstance(where, str):
+        meant: Array = _evaluate(rows, where).fillna(False).to_numpy(dtype=bool)
+        return meant
+    chosen = np.ones(len(rows), bool)
+    for name, value in where.items():
+        values = column(rows, name)
+        same = values.isna() if value is None else values.eq(value).fillna(False)
+        chosen &= same.to_numpy(dtype=bool)
+    return chosen
+
+
+def confounded(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -> pd.DataFrame:
+    """Pairs of columns whose effects these data cannot tell apart.
+
+    Two columns coincide where, inside one locale or over all, each value of one goes with one value of the
+    other and back; a column rests on few voices where a group of it has fewer than ``min_speakers``.
+
+    Returns:
+        One row a finding: ``columns``, ``where``, ``kind`` ('coincide' | 'few voices'), ``sentence``.
+    """
+    import pandas as pd
+
+    present = [c for c in columns if c in rows.columns and rows[c].notna().any()]
+    findings = _coincidences(rows, present, "all locales")
+    if "target_lang" in rows.columns:
+        for tag, part in rows.groupby("target_lang", observed=True):
+            findings += _coincidences(part, [c for c in present if c != "target_lang"], str(tag))
+    findings += _few_voices(rows, present, min_speakers)
+    return pd.DataFrame(findings, columns=["columns", "where", "kind", "sentence"])
+
+
+def _coincidences(rows: pd.DataFrame, columns: Sequence[str], where: str) -> list[dict[str, Any]]:
+    found = []
+    for i, first in enumerate(columns):
+        for second in columns[i + 1 :]:
+            pairs = rows[[first, second]].dropna().drop_duplicates()
+            one_to_one = not pairs[first].duplicated().any() and not pairs[second].duplicated().any()
+            if one_to_one and len(pairs) >= 2:
+                sentence = f"{first} and {second} change together: a difference between them belongs to both"
+                found.append(
+                    {"columns": (first, second), "where": where, "kind": "coincide", "sentence": sentence}
+                )
+    return found
+
+
+def _few_voices(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -> list[dict[str, Any]]:
+    if "speaker" not in columns:
+        return []
+    found: list[dict[str, Any]] = []
+    for name in columns:
+        if name == "speaker":
+            continue
+        voices = rows.dropna(subset=[name, "speaker"]).groupby(name, observed=True)["speaker"].nunique()
+        few = voices[voices < min_speakers]
+        if len(few):
+            listed = ", ".join(f"{value} ({count})" for value, count in list(few.items())[:6])
+            more = f" and {len(few) - 6} more" if len(few) > 6 else ""
+            sentence = f"{name} rests on few voices: {listed}{more}; what is found holds for these voices"
+            found.append(
+                {
+                    "columns": (name, "speaker"),
+                    "where": "all locales",
+                    "kind": "few voices",
+                    "sentence": sentence,
+                }
+            )
+    return found
+
+
+def _band(values: pd.Series[Any], edges: tuple[float, ...], unit: str) -> pd.Series[Any]:
+    from itertools import pairwise
+
+    import numpy as np
+    import pandas as pd
+
+    labels = [f"< {edges[0]:g} {unit}"]
+    labels += [f"{low:g}–{high:g} {unit}" for low, high in pairwise(edges)]
+    labels.append(f"≥ {edges[-1]:g} {unit}")
+    numbers = pd.to_numeric(values, errors="coerce")
+    cut = pd.cut(numbers, [-np.inf, *edges, np.inf], labels=labels, right=False)
+    return pd.Series(cut, index=values.index)
+
+
+def _evaluate(rows: pd.DataFrame, expression: str) -> pd.Series[Any]:
+    import duckdb
+    import pyarrow as pa
+
+    from workbench.corpus import filters
+
+    plain = [c for c in rows.columns if not _nested(rows[c])]
+    settings = {"enable_external_access": "false", "lock_configuration": "true"}
+    with duckdb.connect(":memory:", config=settings) as connection:
+        with connection.cursor() as parser:
+            safe = filters.check(parser, expression, plain)
+        connection.register("utterances", pa.Table.from_pandas(rows[plain], preserve_index=False))
+        try:
+            return connection.execute(f"SELECT ({safe}) AS value FROM utterances").df()["value"]
+        except duckdb.Error as error:
+            raise WorkbenchError(
+                filters.explain(error), where=repr(expression[:80]), mend="Use a column or an SQL expression."
+            ) from None
+
+
+def _nested(values: pd.Series[Any]) -> bool:
+    return values.dtype == object and any(isinstance(v, list | dict | tuple) for v in values.head(50))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
