@@ -68,7 +68,7 @@ def _tuxpaint(locale: str, code: str, accent: str | None = None, *, speaker: str
 BY_SA, BY = "CC-BY-SA-3.0", "CC-BY-3.0"
 VOICES: tuple[Voice, ...] = (
     _asterisk("en-US", "en", BY_SA, "allison-smith", "General American"),
-    _asterisk("es-US", "es", BY_SA, "asterisk-es-mx", "Mexican"),
+    _asterisk("es-US", "es", BY_SA, "allison-smith", "Mexican"),
     _asterisk("fr-CA", "fr", BY_SA, "june-wallack", "Québec"),
     _asterisk("it-IT", "it", BY_SA, "carlo-flora"),
     _asterisk("ru-RU", "ru", BY, "ivrvoice-ru"),
