@@ -1,0 +1,294 @@
+"""Which rows of a source come in: fields put in order, ids given, every row left out named with its reason.
+
+All of it is DuckDB over columns; Python sees only the distinct locale tags, split names, unusual paths and
+the rows that are at fault.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from workbench import locales
+from workbench.corpus.manifest import FILE, LINE
+from workbench.corpus.schema import FIELDS, OPTIONAL, RESERVED, UNKNOWN, literal, quoted, split_name
+from workbench.errors import Problem, WorkbenchError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+REPORTED = 10_000
+"""At most this many problems of one kind are listed by line; the rest are counted in one more."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How rows of one source become utterances.
+
+    Attributes:
+        name: name of the corpus, part of made ids.
+        mapping: field → column.
+        defaults: field → value where the source has none.
+        tags: what the source writes → locale tag, for languages without a region and the like.
+        roots: first the corpus root, then further folders that audio may lie in.
+        base: folder that relative paths start from (the manifest's), inside a root.
+    """
+
+    name: str
+    mapping: Mapping[str, str]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    roots: Sequence[Path] = ()
+    base: Path = Path(".")
+
+
+@dataclass
+class Admitted:
+    """What came of it: rows written, rows left out, names of all columns in order."""
+
+    rows: int
+    left_out: int
+    columns: list[str]
+
+
+_CONTROL = r"[\x00-\x1f\x7f]"
+_FAULTS: tuple[tuple[str, str, str, str], ...] = (
+    ("path_missing", "audio_filepath", "no audio path", "Name the recording of this row."),
+    ("path_odd", "audio_filepath", "the path holds control characters or is longer than 1,000",
+     "Rename the file."),
+    ("path_outside", "audio_filepath", "the path leaves the corpus root",
+     "Pass audio_roots=[...] with the folder that may be read, or move the file."),
+    ("duration_odd", "duration", "the duration is not a positive number of seconds",
+     "Write seconds, or leave it out to have it measured."),
+    ("offset_odd", "offset", "the offset is not a number of seconds from 0", "Write seconds."),
+    ("text_nul", "text", "the transcript holds a NUL character", "Remove it."),
+    ("repeated", "id", "the same id or the same stretch of the same recording stands in an earlier row",
+     "Keep one."),
+)  # fmt: skip
+
+
+def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) -> Admitted:
+    """Write the good rows of ``table`` to the Parquet ``target``; list the others in ``problems``.
+
+    Raises:
+        WorkbenchError: no row is fit, or the source's columns clash with the workbench's own.
+    """
+    import duckdb
+
+    with duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1}) as connection:
+        connection.execute("SET python_enable_replacements = false")
+        connection.register("raw", _numbered(table))
+        columns = _stage(connection, table, plan, problems)
+        total = table.num_rows
+        kept = _write(connection, columns, target)
+        if kept < total:
+            problems += _named(connection, problems)
+        return Admitted(kept, total - kept, [c for c in columns if not c.startswith("_")])
+
+
+def _numbered(table: pa.Table) -> pa.Table:
+    """With ``_row``, the order of the source: joins and updates keep none."""
+    import numpy as np
+    import pyarrow as pa
+
+    return table.append_column("_row", pa.array(np.arange(table.num_rows, dtype=np.int64)))
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, plan: Plan, problems: list[Problem]
+) -> list[str]:
+    """Create ``staged``: fields in order, extras, and a ``_fault`` (null where the row is fit)."""
+    names = table.column_names
+    used = set(plan.mapping.values())
+    extras = [n for n in names if n not in used and n not in (LINE, FILE)]
+    clash = sorted({n for n in extras if n.lower() in RESERVED or n.lower() in FIELDS or n.startswith("_")})
+    renamed = {n: f"source_{n.strip('_')}" for n in clash}
+    select = [f"{_field(name, plan, names)} AS {quoted(name)}" for name in FIELDS]
+    select += [f"raw.{quoted(n)} AS {quoted(renamed.get(n, n))}" for n in extras]
+    select += ["raw._row AS _row", f"raw.{quoted(LINE)} AS {LINE}"]
+    select += [f"raw.{quoted(FILE)} AS {FILE}" if FILE in names else f"NULL::VARCHAR AS {FILE}"]
+    # A table, not a view: what follows asks it several times.
+    connection.execute(f"CREATE TEMP TABLE fields AS SELECT {', '.join(select)} FROM raw")
+    _translate(connection, "target_lang", lambda v: _tag(v, plan), problems, plan)
+    _translate(connection, "lang", lambda v: _tag(v, plan), problems, plan)
+    _translate(connection, "split", split_name, problems, plan)
+    _relative_paths(connection, plan)
+    _identify(connection, plan.name)
+    return [*FIELDS, *(renamed.get(n, n) for n in extras), LINE, FILE]
+
+
+def _field(name: str, plan: Plan, present: Sequence[str]) -> str:
+    """SQL for one field, cast to its type, with "unknown" and its kin as null."""
+    column = plan.mapping.get(name)
+    kind = FIELDS[name]
+    value = f"raw.{quoted(column)}" if column in present else "NULL"
+    if kind == "DOUBLE":
+        number = f"TRY_CAST({value} AS DOUBLE)"
+        # What is no number at all becomes NaN, so that it is named and not taken for "not known".
+        value = f"CASE WHEN {value} IS NOT NULL AND {number} IS NULL THEN 'nan'::DOUBLE ELSE {number} END"
+        return f"coalesce({value}, 0.0)" if name == "offset" else f"({value})"
+    value = f"{value}::VARCHAR"
+    if name in OPTIONAL:
+        unknown = ", ".join(literal(word) for word in UNKNOWN)
+        value = f"CASE WHEN lower(trim({value})) IN ({unknown}) THEN NULL ELSE trim({value}) END"
+    default = plan.defaults.get(name)
+    if default is None and name == "source":
+        default = plan.name
+    return f"coalesce({value}, {literal(default)})" if default is not None else value
+
+
+def _tag(value: str, plan: Plan) -> str:
+    return locales.canonical(plan.tags.get(value, value))
+
+
+def _translate(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    rule: Callable[[str], str],
+    problems: list[Problem],
+    plan: Plan,
+) -> None:
+    """Apply ``rule`` to each distinct value; values that it refuses stay, and are asked about."""
+    rows = connection.execute(f"SELECT {name}, count(*), min({LINE}) FROM fields GROUP BY ALL").fetchall()
+    changes = {}
+    for value, count, line in rows:
+        if value is None:
+            continue
+        try:
+            made = rule(value)
+        except WorkbenchError as error:
+            mend = f"{error.mend} Import with tags={{{value[:20]!r}: ...}}, or change it as a decision."
+            what = f"{error.what} in {count:,} rows; they stay as they are"
+            problems.append(Problem(plan.name, what, mend, line, name))
+            continue
+        if made != value:
+            changes[value] = made
+    for value, made in changes.items():
+        connection.execute(f"UPDATE fields SET {name} = ? WHERE {name} = ?", [made, value])
+
+
+def _relative_paths(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Paths under the root become relative to it; unusual ones are resolved one by one in Python."""
+    root = plan.roots[0] if plan.roots else plan.base
+    if any(value != root for value in (plan.base,)):
+        prefix = _within(plan.base, root)
+        if prefix:
+            connection.execute(
+                f"UPDATE fields SET audio_filepath = {literal(prefix + '/')} || audio_filepath "
+                "WHERE audio_filepath IS NOT NULL AND NOT starts_with(audio_filepath, '/')"
+            )
+    start = literal(f"{root}/")
+    connection.execute(
+        f"UPDATE fields SET audio_filepath = audio_filepath[length({start}) + 1:] "
+        f"WHERE starts_with(audio_filepath, {start})"
+    )
+    odd = connection.execute(
+        "SELECT DISTINCT audio_filepath FROM fields WHERE "
+        r"regexp_matches(audio_filepath, '(^|/)(\.\.?)?(/|$)|\\|^[A-Za-z][A-Za-z0-9+.-]*:|^~')"
+    ).fetchall()
+    connection.execute("CREATE TEMP TABLE odd_paths (written VARCHAR, path VARCHAR)")
+    for (written,) in odd:
+        connection.execute("INSERT INTO odd_paths VALUES (?, ?)", [written, settled(written, plan.roots)])
+
+
+def settled(written: str, roots: Sequence[Path]) -> str | None:
+    """A path inside one of the roots, relative to the first where it lies there; None where it leaves them."""
+    if "\\" in written or "://" in written or written.startswith("~") or "\0" in written or not roots:
+        return None
+    path = PurePosixPath(os.path.normpath(PurePosixPath(roots[0].as_posix()) / written))
+    for index, root in enumerate(roots):
+        inside = _within(Path(path), root)
+        if inside:
+            return inside if index == 0 else str(path)
+    return None
+
+
+def _within(path: Path, root: Path) -> str | None:
+    """``path`` relative to ``root`` in POSIX form, '' for the root itself, None outside."""
+    try:
+        relative = path.relative_to(root).as_posix()
+    except ValueError:
+        return None
+    return "" if relative == "." else relative
+
+
+def _identify(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """``staged``: settled paths, ids, and the first fault of each row."""
+    twice, channel = "false", "''"
+    columns = {row[0] for row in connection.execute("DESCRIBE fields").fetchall()}
+    if "channel" in columns:
+        channel = "coalesce(channel::VARCHAR, '')"
+    given, distinct = connection.execute("SELECT count(id), count(DISTINCT id) FROM fields").fetchall()[0]
+    if given != distinct:
+        connection.execute(
+            "CREATE TEMP TABLE id_count AS SELECT id FROM fields WHERE id IS NOT NULL "
+            "GROUP BY id HAVING count(*) > 1"
+        )
+        twice = "f.id IN (FROM id_count)"
+    made = (
+        f"substr(sha256(concat_ws(chr(31), {literal(name)}, path, printf('%.6f', f.\"offset\"), "
+        f"coalesce(printf('%.6f', f.duration), ''), {channel})), 1, 20)"
+    )
+    own = f"f.id IS NOT NULL AND f.id <> '' AND length(f.id) <= 300 AND NOT contains(f.id, chr(0)) AND NOT {twice}"
+    fault = f"""CASE
+        WHEN f.audio_filepath IS NULL OR trim(f.audio_filepath) = '' THEN 'path_missing'
+        WHEN length(f.audio_filepath) > 1000 OR regexp_matches(f.audio_filepath, '{_CONTROL}') THEN 'path_odd'
+        WHEN o.written IS NOT NULL AND o.path IS NULL THEN 'path_outside'
+        WHEN f.duration IS NOT NULL AND NOT (isfinite(f.duration) AND f.duration > 0) THEN 'duration_odd'
+        WHEN NOT (isfinite(f."offset") AND f."offset" >= 0) THEN 'offset_odd'
+        WHEN contains(f.text, chr(0)) THEN 'text_nul' END"""
+    connection.execute(
+        f"""CREATE TEMP VIEW staged AS
+        SELECT * REPLACE (path AS audio_filepath, CASE WHEN {own} THEN f.id ELSE {made} END AS id)
+        FROM (SELECT f.*, coalesce(o.path, f.audio_filepath) AS path, {fault} AS _fault
+              FROM fields f LEFT JOIN odd_paths o ON f.audio_filepath = o.written) f"""
+    )
+
+
+def _write(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], target: Path) -> int:
+    """Write the fit rows in order with ``row_index``; rows repeated under one id keep the first."""
+    listed = ", ".join(quoted(c) for c in columns)
+    good = f"SELECT {listed}, _row FROM staged WHERE _fault IS NULL"
+    connection.execute(f"CREATE TEMP TABLE good AS {good}")
+    total, distinct = connection.execute("SELECT count(*), count(DISTINCT id) FROM good").fetchall()[0]
+    source = "good"
+    if total != distinct:
+        connection.execute(
+            "CREATE TEMP TABLE kept AS SELECT * FROM good "
+            "QUALIFY row_number() OVER (PARTITION BY id ORDER BY _row) = 1"
+        )
+        source = "kept"
+    if not distinct:
+        return 0
+    connection.execute(
+        f"COPY (SELECT {listed}, row_number() OVER () - 1 AS row_index FROM "
+        f"(FROM {source} ORDER BY _row)) "
+        f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    return int(distinct)
+
+
+def _named(connection: duckdb.DuckDBPyConnection, _: list[Problem]) -> Iterator[Problem]:
+    """One problem per row left out, up to REPORTED of a kind, then one that counts the rest."""
+    has_kept = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'kept'"
+    ).fetchall()[0][0]
+    repeated = (
+        f"UNION ALL SELECT 'repeated', {FILE}, {LINE} FROM good ANTI JOIN kept USING (_row)"
+        if has_kept
+        else ""
+    )
+    for kind, name, what, mend in _FAULTS:
+        rows = connection.execute(
+            f"SELECT file, line FROM (SELECT _fault AS kind, {FILE} AS file, {LINE} AS line FROM staged "
+            f"WHERE _fault IS NOT NULL {repeated}) WHERE kind = ? ORDER BY ALL",
+            [kind],
+        ).fetchall()
+        for file, line in rows[:REPORTED]:
+            yield Problem(file or "", what, mend, line, name)
+        if len(rows) > REPORTED:
+            yield Problem("", f"{what}: {len(rows) - REPORTED:,} more rows", mend, None, name)

@@ -1,0 +1,139 @@
+"""Sound of an utterance, read only when asked for, and only from folders that the corpus may read."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".g722", ".gsm", ".aiff", ".au", ".sph")
+_RAW = {".g722": ("g722", 16_000), ".gsm": ("gsm", 8_000)}
+"""Headerless codecs that soundfile does not read: PyAV's name and the sample rate."""
+
+
+def locate(written: str, roots: Sequence[Path]) -> Path:
+    """The file of a row, as the row names it; links are followed only to see where they end.
+
+    Raises:
+        WorkbenchError: it lies outside the folders that may be read.
+    """
+    path = os.path.normpath(roots[0] / written)
+    ends = os.path.realpath(path)
+    if any(ends.startswith(os.path.join(_real(root), "")) for root in roots):
+        return Path(path)
+    raise WorkbenchError(
+        "the recording lies outside the corpus root",
+        where=written[:200],
+        mend="Import again with audio_roots=[...] naming the folder that may be read.",
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _real(root: Path) -> str:
+    return os.path.realpath(root)
+
+
+def read(path: Path, offset_s: float = 0.0, duration_s: float | None = None) -> tuple[np.ndarray, int]:
+    """Samples of a stretch of a file as float32 (frames, channels) in [-1, 1], and the sample rate in Hz.
+
+    Raises:
+        WorkbenchError: the file is missing, no audio, or ends before ``offset_s``.
+    """
+    if path.suffix.lower() in _RAW:
+        return _read_raw(path, offset_s, duration_s)
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(str(path)) as file:
+            rate = int(file.samplerate)
+            start = round(offset_s * rate)
+            if start and start >= file.frames:
+                raise _too_short(path, offset_s)
+            if start:
+                file.seek(start)
+            frames = -1 if duration_s is None else round(duration_s * rate)
+            samples = file.read(frames, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return samples, rate
+
+
+def read_mono(
+    path: Path, offset_s: float = 0.0, duration_s: float | None = None, sample_rate: int | None = None,
+    channel: int | None = None,
+) -> np.ndarray:  # fmt: skip
+    """The same as float32 (frames,), channels averaged or one of them chosen, resampled (soxr, high quality)."""
+    import numpy as np
+
+    samples, rate = read(path, offset_s, duration_s)
+    if channel is not None and not 0 <= channel < samples.shape[1]:
+        raise WorkbenchError(f"no channel {channel}: the file has {samples.shape[1]}", where=path.name)
+    mono = samples.mean(axis=1) if channel is None else samples[:, channel]
+    if sample_rate is not None and sample_rate != rate and len(mono):
+        import soxr
+
+        mono = soxr.resample(mono, rate, sample_rate)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def probe(path: Path) -> dict[str, Any]:
+    """``duration_s``, ``sample_rate``, ``channels`` and ``frames`` from the header; raw codecs are decoded.
+
+    Raises:
+        WorkbenchError: the file is missing or no audio.
+    """
+    if path.suffix.lower() in _RAW:
+        samples, rate = _read_raw(path, 0.0, None)
+        return {
+            "duration_s": len(samples) / rate, "sample_rate": rate, "channels": 1, "frames": len(samples)
+        }  # fmt: skip
+    import soundfile
+
+    try:
+        info = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return {
+        "duration_s": info.frames / info.samplerate,
+        "sample_rate": int(info.samplerate),
+        "channels": int(info.channels),
+        "frames": int(info.frames),
+    }
+
+
+def _read_raw(path: Path, offset_s: float, duration_s: float | None) -> tuple[np.ndarray, int]:
+    import av
+    import numpy as np
+
+    codec, rate = _RAW[path.suffix.lower()]
+    try:
+        with av.open(str(path), format=codec) as container:
+            parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    pcm = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    samples = pcm.astype(np.float32) / 32768.0 if pcm.dtype.kind == "i" else pcm.astype(np.float32)
+    start = round(offset_s * rate)
+    if start and start >= len(samples):
+        raise _too_short(path, offset_s)
+    end = None if duration_s is None else start + round(duration_s * rate)
+    return samples[start:end, None], rate
+
+
+def _unreadable(path: Path, error: Exception) -> WorkbenchError:
+    if not path.exists():
+        return WorkbenchError("the recording is missing", where=path.name, mend="Check the corpus root.")
+    if path.stat().st_size == 0:
+        return WorkbenchError("the recording is empty (0 bytes)", where=path.name, mend="Fetch it again.")
+    return WorkbenchError(f"no audio that can be read ({str(error)[-80:]})", where=path.name)
+
+
+def _too_short(path: Path, offset_s: float) -> WorkbenchError:
+    return WorkbenchError(f"the recording ends before the offset {offset_s:.3f} s", where=path.name)

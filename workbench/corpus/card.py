@@ -1,0 +1,186 @@
+"""The data card of an export: what is in it, on what terms, what was left out and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus.decisions import DecisionStore
+
+if TYPE_CHECKING:
+    from workbench.corpus.export import Job
+
+NOT_STATED = "not stated"
+
+
+def write(
+    job: Job, left_out: Sequence[Mapping[str, Any]], format: str, only: str, findings: Any
+) -> dict[str, Any]:
+    """Write ``data_card.json`` and ``data_card.md``; returns the export's counts."""
+    facts = summarise(job.rows, left_out)
+    corpus = job.corpus
+    facts.update(
+        corpus=corpus.name,
+        filters=list(corpus.filters),
+        format=format,
+        only=only,
+        settings=dict(sorted(job.settings.items())),
+        source={
+            k: corpus.facts.get(k) for k in ("kind", "source_sha256", "utterances_sha256", "rows", "left_out")
+        },
+        decisions=decision_facts(corpus.decisions),
+        findings=_fired(findings, {row["id"] for row in job.rows}),
+        split_policy=_policy(corpus.folder),
+    )
+    text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
+    (job.draft / "data_card.json").write_text(text + "\n", encoding="utf-8")
+    (job.draft / "data_card.md").write_text(_markdown(facts), encoding="utf-8")
+    splits = {f"split_{name}": found["utterances"] for name, found in facts["by_split"].items()}
+    return {
+        "utterances": facts["utterances"], "hours": facts["hours"], "left_out": len(left_out),
+        "decisions_digest": facts["decisions"]["digest"], **splits,
+    }  # fmt: skip
+
+
+def summarise(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts, hours, speakers, licences and consent of rows."""
+    return {
+        "utterances": len(rows),
+        "hours": _hours(rows),
+        "speakers": len({row["speaker"] for row in rows if row.get("speaker")}),
+        "utterances_without_speaker": sum(not row.get("speaker") for row in rows),
+        "by_locale": _by(rows, "target_lang"),
+        "by_accent": _by(rows, "target_lang", "accent"),
+        "by_split": _by(rows, "split"),
+        "licenses": _by(rows, "license"),
+        "consent": _by(rows, "consent"),
+        "sources": _by(rows, "source"),
+        "left_out": dict(sorted(Counter(row["why"] for row in left_out).items())),
+        "rejected_because": dict(
+            sorted(Counter(row["detail"] or "" for row in left_out if row["why"] == "rejected").items())
+        ),
+    }
+
+
+def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
+    """How many events stand, by how many reviewers, and a digest over all of them with their clips."""
+    digest = hashlib.sha256()
+    events = decisions.events()
+    for event in events:
+        line = [event.seq, event.at, event.reviewer, event.action, event.field, event.value, event.reason,
+                event.refers, event.stands]  # fmt: skip
+        digest.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        for clip in decisions.clips_of(event.seq):
+            digest.update(clip.encode() + b"\n")
+    made = [event for event in events if event.action not in ("undo", "redo", "erase")]
+    return {
+        "events": len(events),
+        "standing": sum(event.stands for event in made),
+        "reviewers": len({event.reviewer for event in made}),
+        "conflicts_open": len(decisions.conflicts()),
+        "agreement": decisions.agreement(),
+        "digest": digest.hexdigest(),
+    }
+
+
+def _by(rows: Iterable[Mapping[str, Any]], *names: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[" / ".join(str(row.get(name) or NOT_STATED) for name in names)].append(row)
+    return {
+        key: {
+            "utterances": len(some), "hours": _hours(some),
+            "speakers": len({row["speaker"] for row in some if row.get("speaker")}),
+        }
+        for key, some in sorted(found.items())
+    }  # fmt: skip
+
+
+def _hours(rows: Iterable[Mapping[str, Any]]) -> float:
+    import math
+
+    # fsum: the same total whatever the order of rows.
+    return round(math.fsum(row["duration"] or 0.0 for row in rows) / 3600, 4)
+
+
+def _fired(findings: Any, ids: set[str]) -> dict[str, Any] | None:
+    """Findings by rule among the rows that leave; None where no checks were run."""
+    if findings is None:
+        return None
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in findings.to_dict("records"):
+        if row["id"] in ids:
+            counts[(row["rule"], row["severity"])] += 1
+    return {rule: {"severity": severity, "utterances": n} for (rule, severity), n in sorted(counts.items())}
+
+
+def _policy(folder: Any) -> dict[str, Any] | None:
+    path = folder / "split.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _markdown(facts: Mapping[str, Any]) -> str:
+    lines = [f"# Data card: {_cell(facts['corpus'])}", ""]
+    lines += [
+        f"{facts['utterances']:,} utterances, {facts['hours']:.2f} hours, {facts['speakers']} known speakers "
+        f"({facts['utterances_without_speaker']:,} utterances without one). Format `{facts['format']}`, "
+        f"rows {facts['only'].replace('_', ' ')}.", "",
+    ]  # fmt: skip
+    if facts["split_policy"]:
+        lines += [_policy_line(facts["split_policy"]), ""]
+    for title, key in (
+        ("Locales", "by_locale"), ("Locale / accent", "by_accent"), ("Splits", "by_split"),
+        ("Licences", "licenses"), ("Consent", "consent"), ("Sources", "sources"),
+    ):  # fmt: skip
+        lines += [f"## {title}", "", "| | utterances | hours | speakers |", "| --- | ---: | ---: | ---: |"]
+        for name, row in facts[key].items():
+            lines.append(
+                f"| {_cell(name)} | {row['utterances']:,} | {row['hours']:.2f} | {row['speakers']} |"
+            )
+        lines.append("")
+    lines += ["## Checks that fired on these rows", "", *_checks(facts["findings"]), ""]
+    lines += ["## Left out", "", *_left(facts), ""]
+    decided = facts["decisions"]
+    lines += [
+        "## Decisions", "",
+        f"{decided['standing']:,} standing of {decided['events']:,} events by {decided['reviewers']} reviewers; "
+        f"{decided['conflicts_open']} open conflicts; digest `{decided['digest']}`.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _policy_line(policy: Mapping[str, Any]) -> str:
+    shared = policy.get("speakers") == "shared"
+    warn = (
+        "**Speakers are shared between splits**: test figures say nothing about new speakers. "
+        if shared
+        else ""
+    )
+    return f"{warn}Split with seed {policy.get('seed')}, speakers {policy.get('speakers')}."
+
+
+def _checks(findings: Mapping[str, Any] | None) -> list[str]:
+    if findings is None:
+        return ["No checks were run for this export."]
+    if not findings:
+        return ["None."]
+    return ["| rule | severity | utterances |", "| --- | --- | ---: |"] + [
+        f"| {_cell(rule)} | {_cell(row['severity'])} | {row['utterances']:,} |"
+        for rule, row in findings.items()
+    ]
+
+
+def _left(facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"- {_cell(why)}: {count:,}" for why, count in facts["left_out"].items()] or ["Nothing."]
+    lines += [f"  - {_cell(why)}: {count:,}" for why, count in facts["rejected_because"].items()]
+    unread = facts["source"].get("left_out") or 0
+    return [*lines, f"- left out at import already: {unread:,}"] if unread else lines
+
+
+def _cell(text: Any) -> str:
+    """Untrusted text in a Markdown table: no pipes, no line breaks, no HTML."""
+    flat = " ".join(str(text).split()).replace("|", "\\|")
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,446 @@
+"""What reviewers decided: every event kept, the current state a fold over the events that stand.
+
+One SQLite file per corpus (WAL, ``synchronous=FULL``): when a call returns, its decision is on disk. An event
+names its clips one by one, never only the filter that found them. Undo and redo are events too; they switch
+what they refer to off and on. Nothing is overwritten: of two reviewers' words on one clip the later shows,
+both stay, and ``conflicts()`` lists them until someone resolves it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from workbench import locales
+from workbench.corpus.schema import EDITABLE
+from workbench.errors import WorkbenchError
+from workbench.workspace import current_user
+
+SCHEMA_VERSION = 1
+ACCEPTED, REJECTED, PENDING = "accepted", "rejected", "pending"
+_LONGEST_TEXT = 100_000
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, reviewer TEXT NOT NULL, action TEXT NOT NULL,
+  field TEXT, value TEXT, reason TEXT, filter TEXT, clips INTEGER NOT NULL, refers INTEGER,
+  stands INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE IF NOT EXISTS targets (clip TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (clip, seq))
+  WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS targets_seq ON targets (seq);
+INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One event as it stands now. ``clips``: how many it names; ``stands``: false once undone."""
+
+    seq: int
+    at: str
+    reviewer: str
+    action: str
+    field: str | None
+    value: str | None
+    reason: str | None
+    filter: str | None
+    clips: int
+    refers: int | None
+    stands: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A clip and field on which reviewers differ: reviewer → (value, reason, event)."""
+
+    id: str
+    field: str
+    views: dict[str, tuple[str | None, str | None, int]]
+
+
+class DecisionStore:
+    """The events of one corpus; safe for several threads, notebooks and processes at once.
+
+    ``ids`` arguments take one id or many. ``reviewer`` defaults to the current user.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open, creating where missing.
+
+        Raises:
+            WorkbenchError: not a decision file, or of a newer schema.
+        """
+        self.path = Path(path)
+        self._local = threading.local()
+        self.counter: Callable[[str], int] | None = None
+        if not self.path.exists():
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            connection = self._connection()
+            connection.executescript(_SCHEMA)
+            version = int(connection.execute("SELECT value FROM meta").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            raise WorkbenchError(
+                f"not a readable file of decisions ({error})", where=str(self.path), mend="Restore a backup."
+            ) from error
+        if version > SCHEMA_VERSION:
+            raise WorkbenchError(f"decisions of schema {version}", where=str(path), mend="Update.")
+
+    def accept(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
+        """Fit for use. Returns the event's number."""
+        return self._add("status", ids, reviewer, "status", ACCEPTED, None, filter)
+
+    def reject(
+        self, ids: str | Iterable[str], reason: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        """Not fit for use, and why.
+
+        Raises:
+            WorkbenchError: no reason is given.
+        """
+        if not reason or not reason.strip():
+            raise WorkbenchError("a rejection needs a reason", mend="Say in a few words what is wrong.")
+        return self._add("status", ids, reviewer, "status", REJECTED, reason.strip(), filter)
+
+    def reopen(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
+        """Back to pending."""
+        return self._add("status", ids, reviewer, "status", PENDING, None, filter)
+
+    def edit(
+        self,
+        ids: str | Iterable[str],
+        field: str,
+        value: str | None,
+        *,
+        reason: str | None = None,
+        reviewer: str | None = None,
+        filter: str = "",
+    ) -> int:
+        """Change ``text``, ``target_lang``, ``accent``, ``speaker`` or ``split``; None means not known.
+
+        Raises:
+            WorkbenchError: another field, an unknown locale tag, or text that no transcript can hold.
+        """
+        return self._add("edit", ids, reviewer, field, _checked(field, value), reason, filter)
+
+    def assign_split(
+        self, ids: str | Iterable[str], split: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        return self.edit(ids, "split", split, reviewer=reviewer, filter=filter)
+
+    def tag(
+        self, ids: str | Iterable[str], tag: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        """Put a tag on clips; putting it on twice changes nothing.
+
+        Raises:
+            WorkbenchError: empty, or longer than 100 characters.
+        """
+        return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", "1", None, filter)
+
+    def untag(
+        self, ids: str | Iterable[str], tag: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", None, None, filter)
+
+    def resolve(
+        self,
+        id: str,
+        field: str,
+        value: str | None,
+        reason: str | None = None,
+        *,
+        reviewer: str | None = None,
+    ) -> int:
+        """End a conflict: this value holds, and earlier views on it no longer count as differing.
+
+        Raises:
+            WorkbenchError: a rejection without a reason, or a value that ``edit`` would refuse.
+        """
+        if field == "status":
+            if value not in (ACCEPTED, REJECTED, PENDING):
+                raise WorkbenchError(f"no status {value!r}", mend="accepted, rejected or pending.")
+            if value == REJECTED and not (reason or "").strip():
+                raise WorkbenchError("a rejection needs a reason")
+        else:
+            value = _checked(field, value)
+        return self._add("resolve", id, reviewer, field, value, reason, "")
+
+    def preview(self, sql: str) -> int:
+        """How many rows of the corpus a bulk decision over this filter would touch."""
+        if self.counter is None:
+            raise WorkbenchError("these decisions were opened without their corpus")
+        return self.counter(sql)
+
+    def undo(self, *, reviewer: str | None = None) -> Decision | None:
+        """Take back this reviewer's latest decision that stands; None where there is none."""
+        return self._switch("undo", reviewer)
+
+    def redo(self, *, reviewer: str | None = None) -> Decision | None:
+        """Bring back what this reviewer last undid, unless they decided something since."""
+        return self._switch("redo", reviewer)
+
+    def history(self, id: str) -> list[Decision]:
+        """Every decision that names a clip, oldest first, undone ones included."""
+        sql = f"SELECT {_COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ? ORDER BY seq"
+        return [_decision(row) for row in self._connection().execute(sql, (id,))]
+
+    def events(self, after: int = 0, limit: int = 1_000_000) -> list[Decision]:
+        """Events in order, undo and redo among them."""
+        sql = f"SELECT {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [_decision(row) for row in self._connection().execute(sql, (after, limit))]
+
+    def clips_of(self, seq: int) -> list[str]:
+        """The ids that an event names."""
+        rows = self._connection().execute("SELECT clip FROM targets WHERE seq = ? ORDER BY clip", (seq,))
+        return [row[0] for row in rows]
+
+    def conflicts(self) -> list[Conflict]:
+        """Clips on which two reviewers' latest words differ and nobody has resolved it since."""
+        views: dict[tuple[str, str], dict[str, tuple[str | None, str | None, int]]] = {}
+        for clip, field, reviewer, value, reason, seq in self._connection().execute(_VIEWS):
+            views.setdefault((clip, field), {})[reviewer] = (value, reason, seq)
+        return [
+            Conflict(clip, field, by)
+            for (clip, field), by in sorted(views.items())
+            if len({value for value, _, _ in by.values()}) > 1
+        ]
+
+    def agreement(self) -> dict[str, float | int | None]:
+        """How far reviewers agree on accepting and rejecting the clips that two or more of them judged.
+
+        Returns:
+            ``clips`` judged by more than one, ``agreed`` among them, and Cohen's ``kappa`` where exactly
+            two reviewers did so and both outcomes occur (Cohen 1960), else None.
+        """
+        by_clip: dict[str, dict[str, str]] = {}
+        for clip, field, reviewer, value, _, _ in self._connection().execute(_ALL_VIEWS):
+            if field == "status" and value in (ACCEPTED, REJECTED):
+                by_clip.setdefault(clip, {})[reviewer] = value
+        shared = [views for views in by_clip.values() if len(views) > 1]
+        agreed = sum(len(set(views.values())) == 1 for views in shared)
+        return {"clips": len(shared), "agreed": agreed, "kappa": _kappa(shared)}
+
+    def version(self) -> int:
+        """Grows with every event; equal versions mean equal state."""
+        return int(self._connection().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def state(self, after: int = 0) -> Iterator[tuple[str, str, str | None, str | None]]:
+        """The fold: (clip, field, value, reason), for clips named by an event later than ``after``.
+
+        Clips whose decisions were all undone come once, with field ''.
+        """
+        sql, arguments = _STATE, ()
+        if after:
+            sql, arguments = _STATE_SINCE, (after, after)  # type: ignore[assignment]
+        yield from self._connection().execute(sql, arguments)
+
+    def erase(self, ids: Iterable[str]) -> int:
+        """Remove every trace of clips: their targets, and the values of events that named only them.
+
+        For erasure requests; the file's freed bytes are overwritten. Returns the targets removed.
+        """
+        connection = self._connection()
+        connection.execute("PRAGMA secure_delete = ON")
+        with _transaction(connection):
+            found = [(clip,) for clip in dict.fromkeys(ids)]
+            touched = {
+                row[0] for clip in found
+                for row in connection.execute("SELECT seq FROM targets WHERE clip = ?", clip)
+            }  # fmt: skip
+            connection.executemany("DELETE FROM targets WHERE clip = ?", found)
+            for seq in touched:
+                left = connection.execute("SELECT count(*) FROM targets WHERE seq = ?", (seq,)).fetchone()[0]
+                if not left:
+                    sql = "UPDATE events SET value = NULL, reason = NULL, filter = NULL WHERE seq = ?"
+                    connection.execute(sql, (seq,))
+            row = (_now(), current_user(), "erase", None, None, None, None, len(found), None)
+            _insert(connection, row)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(touched)
+
+    def close(self) -> None:
+        """Close this thread's connection; it opens again when needed."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+            self._local.connection = None
+
+    def _add(
+        self,
+        action: str,
+        ids: str | Iterable[str],
+        reviewer: str | None,
+        field: str,
+        value: str | None,
+        reason: str | None,
+        filter: str,
+    ) -> int:
+        clips = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
+        if not clips:
+            raise WorkbenchError("no clip is named", mend="The filter may have matched nothing.")
+        row = (
+            _now(),
+            reviewer or current_user(),
+            action,
+            field,
+            value,
+            reason,
+            filter or None,
+            len(clips),
+            None,
+        )
+        connection = self._connection()
+        with _transaction(connection):
+            seq = _insert(connection, row)
+            connection.executemany("INSERT INTO targets VALUES (?, ?)", ((clip, seq) for clip in clips))
+        return seq
+
+    def _switch(self, action: str, reviewer: str | None) -> Decision | None:
+        connection = self._connection()
+        who = reviewer or current_user()
+        with _transaction(connection):
+            row = connection.execute(_UNDOABLE if action == "undo" else _REDOABLE, {"who": who}).fetchone()
+            if row is None:
+                return None
+            found = _decision(row)
+            stands = int(action == "redo")
+            connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, found.seq))
+            _insert(connection, (_now(), who, action, None, None, None, None, found.clips, found.seq))
+        return found
+
+    def _connection(self) -> sqlite3.Connection:
+        # One connection per thread, and a new one after a fork: SQLite forbids carrying one across.
+        if getattr(self._local, "pid", None) != os.getpid():
+            self._local.connection = None
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            self._local.connection, self._local.pid = connection, os.getpid()
+        return connection
+
+
+_COLUMNS = "events.seq, at, reviewer, action, field, value, reason, filter, clips, refers, stands"
+# Latest standing word on each (clip, field): SQLite takes the other columns from the row with max(seq).
+_STATE = """
+SELECT clip, field, value, reason FROM (
+  SELECT clip, field, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
+  WHERE stands = 1 GROUP BY clip, field)
+"""
+_TOUCHED = """
+  SELECT clip FROM targets WHERE seq > ?
+  UNION SELECT clip FROM targets WHERE seq IN (SELECT refers FROM events WHERE seq > ? AND refers NOT NULL)
+"""
+_STATE_SINCE = f"""
+WITH touched AS MATERIALIZED ({_TOUCHED})
+SELECT clip, field, value, reason FROM (
+  SELECT clip, field, value, reason, max(events.seq)
+  FROM touched CROSS JOIN targets USING (clip) JOIN events USING (seq)
+  WHERE stands = 1 GROUP BY clip, field)
+UNION ALL SELECT clip, '', NULL, NULL FROM touched
+"""
+_ALL_VIEWS = """
+SELECT clip, field, reviewer, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
+WHERE stands = 1 AND field NOT LIKE 'tag:%' GROUP BY clip, field, reviewer
+"""
+# A resolution wipes the slate: only words from it on count as differing.
+_VIEWS = """
+WITH views AS (
+  SELECT clip, field, reviewer, value, reason, events.seq AS seq, action
+  FROM events JOIN targets USING (seq) WHERE stands = 1 AND field NOT LIKE 'tag:%'),
+settled AS (SELECT clip, field, max(seq) AS seq FROM views WHERE action = 'resolve' GROUP BY clip, field)
+SELECT v.clip, v.field, v.reviewer, v.value, v.reason, max(v.seq)
+FROM views v LEFT JOIN settled s ON v.clip = s.clip AND v.field = s.field
+WHERE v.seq >= coalesce(s.seq, 0) GROUP BY v.clip, v.field, v.reviewer
+"""
+_UNDOABLE = f"""
+SELECT {_COLUMNS} FROM events WHERE reviewer = :who AND stands = 1 AND action NOT IN ('undo', 'redo', 'erase')
+ORDER BY seq DESC LIMIT 1
+"""
+# The latest undone one whose undoing is younger than the reviewer's latest decision.
+_REDOABLE = f"""
+SELECT {_COLUMNS} FROM events WHERE reviewer = :who AND stands = 0 AND action NOT IN ('undo', 'redo', 'erase')
+  AND (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) > coalesce((
+    SELECT max(d.seq) FROM events d WHERE d.reviewer = :who AND d.action NOT IN ('undo', 'redo', 'erase')), 0)
+ORDER BY (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) DESC LIMIT 1
+"""
+
+
+def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
+    sql = (
+        "INSERT INTO events (at, reviewer, action, field, value, reason, filter, clips, refers) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    return int(connection.execute(sql, row).lastrowid or 0)
+
+
+def _decision(row: Sequence[Any]) -> Decision:
+    return Decision(*row[:10], stands=bool(row[10]))
+
+
+def _checked(field: str, value: str | None) -> str | None:
+    if field not in EDITABLE:
+        raise WorkbenchError(f"{field[:40]!r} cannot be edited", mend=f"Editable: {', '.join(EDITABLE)}.")
+    if value is None:
+        if field == "text":
+            raise WorkbenchError("a transcript cannot be unknown", mend="Reject the clip, or leave it empty.")
+        return None
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
+        raise WorkbenchError(f"not a value for {field}", mend="Text without NUL characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WorkbenchError(f"half a character at position {error.start}", where=field) from error
+    value = " ".join(value.split()) if field == "text" else value.strip()
+    if field == "target_lang":
+        return locales.canonical(value)
+    if field == "split":
+        from workbench.corpus.schema import split_name
+
+        return split_name(value) or None
+    return value if field == "text" else value or None
+
+
+def _checked_tag(tag: str) -> str:
+    text = tag.strip()
+    if not text or len(text) > 100 or not text.isprintable():
+        raise WorkbenchError("a tag is 1 to 100 printable characters")
+    return text
+
+
+def _kappa(shared: Sequence[dict[str, str]]) -> float | None:
+    reviewers = sorted({name for views in shared for name in views})
+    if len(reviewers) != 2 or not shared:
+        return None
+    first, second = reviewers
+    pairs = [(views[first], views[second]) for views in shared]
+    observed = sum(a == b for a, b in pairs) / len(pairs)
+    p1 = sum(a == ACCEPTED for a, _ in pairs) / len(pairs)
+    p2 = sum(b == ACCEPTED for _, b in pairs) / len(pairs)
+    chance = p1 * p2 + (1 - p1) * (1 - p2)
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

@@ -1,0 +1,262 @@
+"""The database behind a corpus: DuckDB in memory over its Parquet files, with decisions folded in.
+
+One engine serves every view of a corpus and every thread: each call takes its own cursor. Files outside the
+corpus folder cannot be reached from SQL, settings are locked, and a query that runs for 30 s is interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus import filters
+from workbench.corpus.decisions import DecisionStore
+from workbench.corpus.schema import EDITABLE, FIELDS, literal, quoted
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+LONGEST_QUERY_S = 30.0
+MEMORY_LIMIT = "2GB"
+
+SIGNAL_COLUMNS = (
+    "peak_dbfs", "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
+    "trailing_silence_s", "duration_s", "sample_rate", "channels",
+)  # fmt: skip
+"""Measured columns that a view gains once ``signal.scan`` has run."""
+
+_SCRIPTS = ("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Hangul", "Thai")
+
+
+class Engine:
+    """Queries over one corpus folder."""
+
+    def __init__(self, folder: Path, decisions: DecisionStore, source_columns: Sequence[str]) -> None:
+        import duckdb
+
+        self.folder = folder
+        self.decisions = decisions
+        self.source_columns = list(source_columns)
+        self._lock = threading.RLock()
+        self._version = -1
+        self._signal_stamp: tuple[int, int] | None = None
+        self.columns: list[str] = []
+        self._database = duckdb.connect(":memory:", config={"memory_limit": MEMORY_LIMIT})
+        self._lock_down()
+        self._create_state()
+        self.sync()
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Run a query over the views ``rows`` and ``utterances`` with the newest decisions.
+
+        Raises:
+            WorkbenchError: it ran for LONGEST_QUERY_S, needed too much memory, or a value did not fit.
+        """
+        import duckdb
+
+        self.sync()
+        cursor = self._database.cursor()
+        timer = threading.Timer(LONGEST_QUERY_S, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            return _arrow(cursor, sql, parameters)
+        except duckdb.InterruptException as error:
+            raise WorkbenchError(
+                f"the query ran longer than {LONGEST_QUERY_S:.0f} s", mend="Narrow the filter."
+            ) from error
+        except duckdb.Error as error:
+            raise WorkbenchError(filters.explain(error)[:200], mend="Check the filter.") from error
+        finally:
+            timer.cancel()
+            cursor.close()
+
+    def check(self, expression: str) -> str:
+        """The filter, if it is safe and its types fit.
+
+        Raises:
+            WorkbenchError: otherwise; the message names near columns.
+        """
+        import duckdb
+
+        self.sync()
+        cursor = self._database.cursor()
+        try:
+            text = filters.check(cursor, expression, self.columns)
+            cursor.execute(f"SELECT 1 FROM (FROM rows LIMIT 100) WHERE ({text}\n)").fetchone()
+        except duckdb.Error as error:
+            raise WorkbenchError(
+                f"the filter does not fit the columns: {filters.explain(error)[:160]}",
+                where=repr(expression[:80]),
+                mend="Text stands in single quotes; compare numbers with numbers.",
+            ) from error
+        finally:
+            cursor.close()
+        return text
+
+    def sync(self) -> None:
+        """Take in what reviewers decided and what was measured since the last call."""
+        version, stamp = self.decisions.version(), _stamp(self.folder / "signal.parquet")
+        if version == self._version and stamp == self._signal_stamp and self.columns:
+            return
+        with self._lock:
+            cursor = self._database.cursor()
+            try:
+                if stamp != self._signal_stamp or not self.columns:
+                    self._create_views(cursor, stamp is not None)
+                    self._signal_stamp = stamp
+                if version > self._version:
+                    self._load(cursor, max(self._version, 0))
+                    self._version = version
+            finally:
+                cursor.close()
+
+    def close(self) -> None:
+        self._database.close()
+        self.decisions.close()
+
+    def _lock_down(self) -> None:
+        database = self._database
+        database.execute(f"SET allowed_directories = [{literal(str(self.folder) + '/')}]")
+        for setting in (
+            "temp_directory = ''", "python_enable_replacements = false", "enable_external_access = false",
+            "allow_community_extensions = false", "lock_configuration = true",
+        ):  # fmt: skip
+            database.execute(f"SET {setting}")
+
+    def _create_state(self) -> None:
+        edits = ", ".join(f"{name} VARCHAR, {name}_set BOOLEAN" for name in EDITABLE)
+        self._database.execute(
+            "CREATE TABLE state (row_index BIGINT, status VARCHAR, reason VARCHAR, tags VARCHAR[], "
+            f"edited BOOLEAN, {edits})"
+        )
+
+    def _create_views(self, cursor: duckdb.DuckDBPyConnection, measured: bool) -> None:
+        utterances = literal(str(self.folder / "utterances.parquet"))
+        cursor.execute(f"CREATE OR REPLACE VIEW utterances AS FROM read_parquet({utterances})")
+        present = [row[0] for row in cursor.execute("DESCRIBE utterances").fetchall()]
+        columns = [_folded(name) for name in FIELDS]
+        extras = [
+            n for n in present if n not in FIELDS and n not in ("row_index", "source_line", "source_file")
+        ]
+        columns += [f"u.{quoted(name)} AS {quoted(name)}" for name in extras]
+        columns += [
+            "u.text AS original_text", "coalesce(s.status, 'pending') AS status", "s.reason AS reason",
+            "coalesce(s.tags, []::VARCHAR[]) AS tags", "coalesce(s.edited, false) AS edited",
+            "u.row_index AS row_index", "u.source_line AS source_line", "u.source_file AS source_file",
+        ]  # fmt: skip
+        joins = "LEFT JOIN state s ON u.row_index = s.row_index"
+        if measured:
+            names = [n for n in SIGNAL_COLUMNS if n not in extras]
+            columns += [f"m.{n} AS {n}" for n in names] + ["m.error AS audio_error"]
+            measures = literal(str(self.folder / "signal.parquet"))
+            joins += f" LEFT JOIN read_parquet({measures}) m ON u.id = m.id"
+        folded = f"SELECT {', '.join(columns)} FROM utterances u {joins}"
+        cursor.execute(f"CREATE OR REPLACE VIEW rows AS SELECT *, {_computed()} FROM ({folded})")
+        self.columns = [row[0] for row in cursor.execute("DESCRIBE rows").fetchall()]
+
+    def _load(self, cursor: duckdb.DuckDBPyConnection, after: int) -> None:
+        """Fold the decisions later than event ``after`` into ``state``."""
+        if after and any(event.action == "erase" for event in self.decisions.events(after)):
+            after = 0
+        states: dict[str, dict[str, Any]] = {}
+        for clip, field, value, reason in self.decisions.state(after):
+            state = states.setdefault(clip, {"id": clip, "tags": [], "edited": False})
+            if field == "status":
+                state.update(status=value, reason=reason)
+            elif field.startswith("tag:"):
+                if value is not None:
+                    state["tags"].append(field[4:])
+            elif field:
+                state.update({field: value, f"{field}_set": True, "edited": True})
+        if not states and after:
+            return
+        cursor.register("changed", _state_table(list(states.values())))
+        names = "status, reason, list_sort(tags), edited, " + ", ".join(f"{n}, {n}_set" for n in EDITABLE)
+        cursor.execute("BEGIN")
+        clips = "SELECT u.row_index FROM changed c JOIN utterances u USING (id)"
+        cursor.execute(f"DELETE FROM state {f'WHERE row_index IN ({clips})' if after else ''}")
+        chosen = ", ".join(
+            f"c.{n}" if not n.startswith("list") else "list_sort(c.tags)" for n in names.split(", ")
+        )
+        cursor.execute(
+            f"INSERT INTO state SELECT u.row_index, {chosen} FROM changed c JOIN utterances u USING (id)"
+        )
+        cursor.execute("COMMIT")
+        cursor.unregister("changed")
+
+
+def _state_table(states: list[dict[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    text, flag = pa.string(), pa.bool_()
+    kinds = [("id", text), ("status", text), ("reason", text), ("tags", pa.list_(text)), ("edited", flag)]
+    for name in EDITABLE:
+        kinds += [(name, text), (f"{name}_set", flag)]
+    return pa.Table.from_pylist(states, schema=pa.schema(kinds))
+
+
+def _folded(name: str) -> str:
+    if name in EDITABLE:
+        return f"CASE WHEN s.{name}_set THEN s.{name} ELSE u.{name} END AS {name}"
+    return f"u.{quoted(name)} AS {quoted(name)}"
+
+
+def _computed() -> str:
+    bucket = "CASE " + " ".join(
+        f"WHEN duration < {high} THEN '{low}-{high}'"
+        for low, high in ((0, 1), (1, 2), (2, 5), (5, 10), (10, 20), (20, 40))
+    )
+    unspaced = "split_part(coalesce(target_lang, ''), '-', 1) IN ('ja', 'zh', 'th')"
+    return f"""length(text) AS characters,
+        CASE WHEN text IS NULL THEN NULL WHEN trim(text) = '' THEN 0
+             WHEN {unspaced} THEN length(regexp_replace(text, '[\\s\\p{{P}}]', '', 'g'))
+             ELSE len(string_split_regex(trim(text), '\\s+')) END AS words,
+        length(text) / duration AS characters_per_s,
+        {bucket} WHEN duration >= 40 THEN '40+' END AS duration_bucket,
+        {_script()} AS script"""
+
+
+def _script() -> str:
+    """Script of most letters. Plain Latin is settled by one pattern; only other texts are counted."""
+
+    def count(name: str) -> str:
+        return f"length(regexp_replace(text, '[^\\p{{{name}}}]', '', 'g'))"
+
+    japanese = "regexp_matches(text, '[\\p{Hiragana}\\p{Katakana}]')"
+    counts = [f"{{'n': {count(name)}, 's': '{name}'}}" for name in _SCRIPTS] + [
+        f"{{'n': {count('Han')}, 's': 'Han'}}"
+    ]
+    return (
+        "CASE WHEN text IS NULL OR NOT regexp_matches(text, '\\p{L}') THEN NULL "
+        "WHEN regexp_full_match(text, '[\\x{00}-\\x{024F}]*') THEN 'Latin' "
+        f"WHEN {japanese} THEN 'Japanese' ELSE list_sort([{', '.join(counts)}], 'DESC')[1].s END"
+    )
+
+
+def _arrow(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> pa.Table:
+    relation = cursor.sql(sql, params=list(parameters)) if parameters else cursor.sql(sql)
+    return relation.to_arrow_table()
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def plain_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of plain Python values that JSON can hold."""
+    return {name: value if _is_plain(value) else json.loads(json.dumps(value, default=str))
+            for name, value in row.items()}  # fmt: skip
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | bool)

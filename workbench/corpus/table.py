@@ -1,0 +1,304 @@
+"""A corpus, or the part of it that a filter leaves: shown, counted, heard, decided on and handed out."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import html
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from workbench.corpus import audio as sound
+from workbench.corpus.decisions import DecisionStore
+from workbench.corpus.engine import Engine, plain_row
+from workbench.corpus.schema import SCHEMA_VERSION, literal, quoted
+from workbench.errors import Problem, WorkbenchError
+from workbench.ledger import Ledger
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    from workbench.corpus.export import Export
+    from workbench.corpus.splits import SplitReport
+
+MOST_AT_ONCE = 10_000
+"""Rows that one page may hold."""
+
+
+class Corpus:
+    """Rows of an imported corpus with the decisions on them.
+
+    ``where`` returns an object of the same class over fewer rows; all of them share one engine and may be used
+    from several threads. Every call sees the newest decisions, other notebooks' included.
+    """
+
+    def __init__(self, folder: Path, engine: Engine, facts: Mapping[str, Any], ledger: Ledger | None) -> None:
+        self.folder = folder
+        self._engine = engine
+        self._facts = dict(facts)
+        self._ledger = ledger
+        self._filters: tuple[str, ...] = ()
+        self._shown: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, folder: str | Path, *, ledger: Ledger | None = None) -> Self:
+        """Open an imported corpus.
+
+        Args:
+            folder: where ``import_source`` put it.
+            ledger: of the workspace; where exports are recorded. Found by itself in a workspace.
+
+        Raises:
+            WorkbenchError: no corpus lies there, or it was written by a newer workbench.
+        """
+        folder = Path(folder).absolute()
+        try:
+            facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise WorkbenchError("no corpus lies here", where=str(folder), mend="Import one first.") from None
+        if facts["schema_version"] > SCHEMA_VERSION:
+            raise WorkbenchError(
+                f"a corpus of schema {facts['schema_version']}", mend="Update the workbench."
+            )
+        store = DecisionStore(folder / "decisions.sqlite")
+        engine = Engine(folder, store, facts["columns"])
+        found = folder.parent.parent / "ledger.sqlite"
+        if ledger is None and folder.parent.name == "corpora" and found.exists():
+            ledger = Ledger(found)
+        return cls(folder, engine, facts, ledger)
+
+    @property
+    def name(self) -> str:
+        return str(self._facts["name"])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ``source.json`` records about the import."""
+        return dict(self._facts)
+
+    @property
+    def columns(self) -> list[str]:
+        """Every column that filters and pages may name."""
+        self._engine.sync()
+        return list(self._engine.columns)
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The expressions of ``where``, as the user wrote them."""
+        return self._shown
+
+    @property
+    def audio_root(self) -> Path:
+        return Path(self._facts["audio_roots"][0])
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What the import left out or asks about, in the order of the source."""
+        path = self.folder / "problems.jsonl"
+        return [Problem(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    @property
+    def decisions(self) -> DecisionStore:
+        store = self._engine.decisions
+        store.counter = lambda sql: len(self.where(sql))
+        return store
+
+    def __len__(self) -> int:
+        return int(self._engine.query(f"SELECT count(*) AS n FROM rows {self._where()}")["n"][0].as_py())
+
+    def __repr__(self) -> str:
+        narrowed = f" where {' and '.join(self._shown)}" if self._shown else ""
+        return f"<Corpus {self.name}{narrowed}: {len(self):,} utterances>"
+
+    def _repr_html_(self) -> str:
+        shown = ("id", "duration", "target_lang", "accent", "speaker", "text", "status")
+        head = "".join(f"<th>{name}</th>" for name in shown)
+        body = "".join(
+            "<tr>"
+            + "".join(f'<td dir="auto">{html.escape(_cell(row[name]))}</td>' for name in shown)
+            + "</tr>"
+            for row in self.page(0, 10)
+        )
+        title = html.escape(repr(self)[1:-1])
+        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def where(self, sql: str) -> Self:
+        """Only the rows for which one SQL expression holds, e.g. ``target_lang = 'el-GR' AND duration > 2``.
+
+        Raises:
+            WorkbenchError: not one plain expression over the columns; the message names near columns.
+        """
+        return self._narrowed(self._engine.check(sql), sql.strip())
+
+    def pick(self, ids: Iterable[str]) -> Self:
+        """Only the rows with these ids."""
+        wanted = list(dict.fromkeys(ids))
+        listed = ", ".join(literal(id_) for id_ in wanted) or "NULL"
+        return self._narrowed(f"id IN ({listed})", f"{len(wanted):,} picked ids")
+
+    def _narrowed(self, sql: str, shown: str) -> Self:
+        made = copy.copy(self)
+        made._filters = (*self._filters, sql)
+        made._shown = (*self._shown, shown)
+        return made
+
+    def page(
+        self, offset: int, limit: int, order_by: str | None = None, descending: bool = False
+    ) -> list[dict[str, Any]]:
+        """Rows ``offset`` to ``offset + limit`` as plain dicts, ties in the source's order, nulls last.
+
+        Raises:
+            WorkbenchError: no such column, or a page of more than MOST_AT_ONCE rows.
+        """
+        if not 0 <= limit <= MOST_AT_ONCE or offset < 0:
+            raise WorkbenchError(f"a page holds 0 to {MOST_AT_ONCE:,} rows from an offset of at least 0")
+        order = (
+            f"{quoted(self._column(order_by))} {'DESC' if descending else 'ASC'} NULLS LAST, "
+            if order_by
+            else ""
+        )
+        # Positions first, wide columns after: sorting carries one column instead of thirty.
+        inner = f"SELECT row_index FROM rows {self._where()} ORDER BY {order}row_index LIMIT {limit} OFFSET {offset}"
+        found = self._engine.query(inner)["row_index"].to_pylist()
+        if not found:
+            return []
+        listed = ", ".join(map(str, found))
+        table = self._engine.query(f"SELECT * FROM rows WHERE row_index IN ({listed})")
+        by_index = {row["row_index"]: plain_row(row) for row in table.to_pylist()}
+        return [by_index[index] for index in found if index in by_index]
+
+    def table(self, columns: Iterable[str] | None = None) -> pa.Table:
+        """All rows in the source's order as an Arrow table."""
+        names = [self._column(name) for name in columns] if columns is not None else None
+        listed = ", ".join(quoted(name) for name in names) if names is not None else "*"
+        return self._engine.query(f"SELECT {listed} FROM rows {self._where()} ORDER BY row_index")
+
+    def frame(self, columns: Iterable[str] | None = None) -> pd.DataFrame:
+        """All rows in the source's order as a DataFrame."""
+        return self.table(columns).to_pandas()
+
+    def ids(self) -> list[str]:
+        """The ids in the source's order."""
+        return list(self.table(["id"])["id"].to_pylist())
+
+    def row(self, id: str) -> dict[str, Any]:
+        """One row.
+
+        Raises:
+            WorkbenchError: no row of the corpus has that id.
+        """
+        rows = self._engine.query("SELECT * FROM rows WHERE id = ?", [id]).to_pylist()
+        if not rows:
+            raise WorkbenchError(f"no utterance {id[:80]!r}", where=self.name)
+        return plain_row(rows[0])
+
+    def groups(self, *columns: str) -> pd.DataFrame:
+        """Utterances and hours by columns, e.g. ``groups("target_lang", "accent")``."""
+        names = [quoted(self._column(name)) for name in columns]
+        select = ", ".join([*names, "count(*) AS utterances", "coalesce(sum(duration), 0) / 3600 AS hours"])
+        by = f"GROUP BY {', '.join(names)} ORDER BY {', '.join(names)}" if names else ""
+        return self._engine.query(f"SELECT {select} FROM rows {self._where()} {by}").to_pandas()
+
+    def audio_path(self, id: str) -> Path:
+        """The recording of a row.
+
+        Raises:
+            WorkbenchError: no such row, or the file lies outside the folders that may be read.
+        """
+        return self._locate(self.row(id))
+
+    def audio(self, id: str, sample_rate: int = 16_000) -> np.ndarray:
+        """The sound of a row: float32 (samples,) in [-1, 1], channels averaged unless the row names one.
+
+        Raises:
+            WorkbenchError: the recording is missing or cannot be read.
+        """
+        row = self.row(id)
+        channel = row.get("channel") if isinstance(row.get("channel"), int) else None
+        return sound.read_mono(self._locate(row), row["offset"] or 0.0, row["duration"], sample_rate, channel)
+
+    def _locate(self, row: Mapping[str, Any]) -> Path:
+        return sound.locate(str(row["audio_filepath"]), [Path(root) for root in self._facts["audio_roots"]])
+
+    def accept(self, *, reviewer: str | None = None) -> int:
+        """Accept every row of this view; returns how many."""
+        return self._decide(lambda ids: self.decisions.accept(ids, reviewer=reviewer, filter=self._sql()))
+
+    def reject(self, reason: str, *, reviewer: str | None = None) -> int:
+        """Reject every row of this view; returns how many."""
+        return self._decide(
+            lambda ids: self.decisions.reject(ids, reason, reviewer=reviewer, filter=self._sql())
+        )
+
+    def edit(self, field: str, value: str | None, *, reviewer: str | None = None) -> int:
+        """Change a field of every row of this view; returns how many."""
+        return self._decide(
+            lambda ids: self.decisions.edit(ids, field, value, reviewer=reviewer, filter=self._sql())
+        )
+
+    def tag(self, tag: str, *, reviewer: str | None = None) -> int:
+        """Tag every row of this view; returns how many."""
+        return self._decide(lambda ids: self.decisions.tag(ids, tag, reviewer=reviewer, filter=self._sql()))
+
+    def _decide(self, act: Callable[[list[str]], int]) -> int:
+        ids = self.ids()
+        if ids:
+            act(ids)
+        return len(ids)
+
+    def split(
+        self,
+        *,
+        seed: int = 0,
+        fractions: Mapping[str, float] | None = None,
+        speakers: Literal["disjoint", "shared"] = "disjoint",
+        reviewer: str | None = None,
+    ) -> SplitReport:
+        """Divide the rows of this view; see :func:`workbench.corpus.splits.split`."""
+        from workbench.corpus import splits
+
+        return splits.split(self, seed=seed, fractions=fractions, speakers=speakers, reviewer=reviewer)
+
+    def mix(
+        self, *, temperature: float | None = None, weights: Mapping[str, float] | None = None, **options: Any
+    ) -> pd.DataFrame:
+        """Hours per locale under a mixture; see :func:`workbench.corpus.mixing.mix`."""
+        from workbench.corpus import mixing
+
+        return mixing.mix(self, temperature=temperature, weights=weights, **options)
+
+    def export(self, path: str | Path, format: str = "nemo", **options: Any) -> Export:
+        """Write the rows of this view out; see :func:`workbench.corpus.export.export`."""
+        from workbench.corpus import export
+
+        return export.export(self, path, format, ledger=self._ledger, **options)
+
+    def close(self) -> None:
+        """Let go of files; the object and its views cannot be used afterwards."""
+        self._engine.close()
+
+    def _sql(self) -> str:
+        return " AND ".join(f"({text})" for text in self._shown)
+
+    def _where(self) -> str:
+        # Each filter ends with a line break so that a comment in it cannot swallow what follows.
+        return "WHERE " + " AND ".join(f"({text}\n)" for text in self._filters) if self._filters else ""
+
+    def _column(self, name: str) -> str:
+        columns = self.columns
+        if name in columns:
+            return name
+        near = difflib.get_close_matches(name, columns, n=3, cutoff=0.5)
+        raise WorkbenchError(
+            f"no column {name[:60]!r}",
+            mend=f"Did you mean {', '.join(near)}?" if near else ", ".join(columns),
+        )
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 200 else text[:199] + "…"
