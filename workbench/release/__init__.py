@@ -1,0 +1,1 @@
+"""May this checkpoint go out: gates, card, bundle, promotion, privacy, lineage."""

@@ -1,0 +1,150 @@
+"""Latency and memory of a checkpoint that streams, measured in a process of its own.
+
+A fresh process, because memory of a notebook kernel says nothing about a service, and because the first
+minutes of a kernel's life leave caches behind. Run as ``python -m workbench.release.measure JSON``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.workspace import sha256_file
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one process measured.
+
+    Attributes:
+        latency_p50_ms, latency_p95_ms: from the end of a word's last token to the emission of the chunk in
+            which the word stood for the first time; one session, nothing else running.
+        words: how many words that rests on.
+        real_time_factor: compute time over audio time.
+        memory_mib: peak resident memory of the process, NeMo included; on a GPU the host's part alone.
+    """
+
+    checkpoint_sha256: str
+    lookahead_ms: int
+    latency_p50_ms: float
+    latency_p95_ms: float
+    words: int
+    audio_s: float
+    real_time_factor: float
+    memory_mib: float
+    machine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(
+    checkpoint: Path,
+    rows: Iterable[Mapping[str, Any]],
+    audio_root: Path,
+    lookahead_ms: int,
+    timeout_s: float = 3600,
+) -> Measurement:
+    """Stream clips through one session each and take times.
+
+    Args:
+        checkpoint: a ``.nemo`` file.
+        rows: utterance rows; ``audio_filepath`` relative to ``audio_root``, ``target_lang`` as the prompt.
+        lookahead_ms: one of the checkpoint's.
+
+    Raises:
+        WorkbenchError: the process failed; the message ends as its log does.
+    """
+    kept = ("audio_filepath", "offset", "duration", "target_lang")
+    job = {
+        "checkpoint": str(Path(checkpoint).absolute()),
+        "audio_root": str(Path(audio_root).absolute()),
+        "lookahead_ms": lookahead_ms,
+        "rows": [{name: row.get(name) for name in kept} for row in rows],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench.release.measure"],
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        check=False,
+    )
+    if done.returncode != 0:
+        tail = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise WorkbenchError(f"measuring failed: {tail[0][:200]}", where=Path(checkpoint).name)
+    return Measurement(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def _main() -> int:
+    import resource
+
+    import numpy as np
+
+    from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.recognizer.streaming import play
+
+    job = json.load(sys.stdin)
+    checkpoint = Checkpoint.open(job["checkpoint"])
+    delays: list[float] = []
+    audio_s = compute_s = 0.0
+    for number, row in enumerate([job["rows"][0], *job["rows"]]):
+        pcm, rate = read_clip(Path(job["audio_root"]), row)
+        events = play(checkpoint, pcm, rate, row["target_lang"] or "auto", job["lookahead_ms"])
+        if number == 0:
+            continue  # warm-up: the first clip pays for lazy allocation
+        audio_s += len(pcm) / rate
+        compute_s += sum(event.compute_s for event in events)
+        seen = 0
+        for event in events:
+            delays += [1000 * (event.emission_s - word.end_s) for word in event.words[seen:]]
+            seen = max(seen, len(event.words))
+    p50, p95 = (float(np.percentile(delays, q)) if delays else 0.0 for q in (50, 95))
+    found = Measurement(
+        checkpoint_sha256=sha256_file(checkpoint.path),
+        lookahead_ms=job["lookahead_ms"],
+        latency_p50_ms=p50,
+        latency_p95_ms=p95,
+        words=len(delays),
+        audio_s=audio_s,
+        real_time_factor=compute_s / audio_s if audio_s else 0.0,
+        memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        machine=f"{platform.machine()} with {os.cpu_count()} CPUs",
+    )
+    sys.stdout.write(json.dumps(found.to_dict()) + "\n")
+    return 0
+
+
+def read_clip(audio_root: Path, row: Mapping[str, Any]) -> tuple[Any, int]:
+    """Mono float32 samples of a row and their rate in Hz.
+
+    Raises:
+        WorkbenchError: the path leaves ``audio_root``, or the audio cannot be read.
+    """
+    import soundfile
+
+    path = (audio_root / str(row["audio_filepath"])).resolve()
+    if not path.is_relative_to(audio_root.resolve()):
+        raise WorkbenchError("the path leaves its folder", where=str(row["audio_filepath"])[:120])
+    try:
+        with soundfile.SoundFile(path) as sound:
+            rate = sound.samplerate
+            sound.seek(round(float(row.get("offset") or 0) * rate))
+            frames = round(float(row["duration"]) * rate) if row.get("duration") else -1
+            samples = sound.read(frames, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise WorkbenchError("cannot read the audio", where=str(row["audio_filepath"])[:120]) from error
+    return samples.mean(axis=1), rate
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

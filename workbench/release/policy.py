@@ -1,0 +1,164 @@
+"""A gate policy: one YAML file that says what a candidate must show before it may go out.
+
+Every check must pass. Because *all* of them must, no correction for their number is due: a candidate that fails
+one requirement in truth is let through no oftener than that one check errs (an intersection-union test, Berger
+1982).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError, one_line
+
+SCHEMA_VERSION = 1
+
+# kind → option → (type, default); None as default means "may be left out".
+_RATE = {"metric": (str, "headline"), "normaliser": (str, None), "where": (str, None), "voices": (str, "any")}
+OPTIONS: dict[str, dict[str, tuple[type, Any]]] = {
+    "improves": {"locales": (list, None), "by": (list, ["target_lang"]), **_RATE},
+    "not_worse": {
+        "locales": (list, None),
+        "by": (list, ["target_lang"]),
+        "margin": (float, 0.01),
+        "required": (bool, True),
+        **_RATE,
+    },
+    "weighted_rate": {"margin": (float, 0.0), "weights": (dict, None), **_RATE},
+    "formatting": {"margin": (float, 0.02), "by": (list, ["target_lang"]), "locales": (list, None)},
+    "language": {"margin": (float, 0.02), "minimum_accuracy": (float, None), "locales": (list, None)},
+    "keywords": {"words": (list, None), "margin": (float, 0.02), "minimum_occurrences": (int, 20)},
+    "streaming": {"lookahead_ms": (int, None), "margin": (float, 0.01), "locales": (list, None), **_RATE},
+    "latency": {"lookahead_ms": (int, None), "p95_ms": (float, None), "minimum_samples": (int, 100)},
+    "memory": {"maximum_mib": (float, None)},
+    "terms": {"licenses": (list, None), "purpose": (str, None), "consent_required": (bool, True)},
+    "leakage": {"sentences": (bool, True), "speakers": (bool, False)},
+    "erasure": {},
+}
+_REQUIRED = {
+    "keywords": ("words",),
+    "latency": ("p95_ms",),
+    "memory": ("maximum_mib",),
+    "terms": ("licenses",),
+}
+_WHAT = {
+    "improves": "the locales to adapt must get better: paired interval below zero",
+    "not_worse": "no slice may get worse by the margin: upper bound of the paired difference below it",
+    "weighted_rate": "rate weighted by traffic and risk of the pilot must not get worse by the margin",
+    "formatting": "punctuation and capitals must not get worse by the margin",
+    "language": "language identification must not get worse by the margin",
+    "keywords": "keywords must not be missed oftener by the margin",
+    "streaming": "streaming at the chosen look-ahead must not get worse by the margin",
+    "latency": "95th percentile from the end of a word to its final text",
+    "memory": "peak memory of one process that streams",
+    "terms": "licence, consent, purpose and keeping time of everything trained on",
+    "leakage": "nothing of the test set was trained on",
+    "erasure": "not trained on anything since erased",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """One requirement: its kind, a name unique in the policy, and its options with defaults filled in."""
+
+    kind: str
+    name: str
+    options: dict[str, Any]
+
+    @property
+    def what(self) -> str:
+        """The requirement in words."""
+        return _WHAT[self.kind]
+
+    def __getitem__(self, option: str) -> Any:
+        return self.options[option]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The checks of a release; ``provisional``: whether slices under 1,000 reference words may decide."""
+
+    name: str
+    checks: tuple[CheckSpec, ...]
+    provisional: bool = True
+    digest: str = ""
+
+    @classmethod
+    def from_yaml(cls, source: str | Path) -> Policy:
+        """Read a policy from a file, or from text that holds a line break.
+
+        Raises:
+            WorkbenchError: not YAML, an unknown kind or option, a wrong type, no check.
+        """
+        text, where = (
+            (source, "policy") if isinstance(source, str) and "\n" in source else _read(Path(source))
+        )
+        import yaml
+
+        try:
+            raw = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise WorkbenchError(one_line(str(error)), where=where, mend="Correct the YAML.") from error
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("checks"), list) or not raw["checks"]:
+            raise WorkbenchError(
+                "no list of checks", where=where, mend="Write checks: with one item or more."
+            )
+        if unknown := set(raw) - {"schema_version", "name", "checks", "provisional"}:
+            raise WorkbenchError(f"unknown fields {sorted(map(str, unknown))}", where=where)
+        if raw.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+            raise WorkbenchError("policy of another schema", where=where, mend="Update the workbench.")
+        checks = tuple(_spec(item, f"{where} check {i + 1}") for i, item in enumerate(raw["checks"]))
+        names = [check.name for check in checks]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise WorkbenchError(
+                f"checks named twice: {', '.join(twice)}", where=where, mend="Give them names."
+            )
+        provisional = raw.get("provisional", True)
+        if not isinstance(provisional, bool):
+            raise WorkbenchError("provisional is true or false", where=where)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return cls(str(raw.get("name", "policy")), checks, provisional, digest)
+
+
+def _read(path: Path) -> tuple[str, str]:
+    try:
+        return path.read_text(encoding="utf-8"), path.name
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkbenchError("cannot read the policy", where=str(path), mend="Check the path.") from error
+
+
+def _spec(raw: Any, where: str) -> CheckSpec:
+    if not isinstance(raw, Mapping) or raw.get("kind") not in OPTIONS:
+        kind = raw.get("kind") if isinstance(raw, Mapping) else raw
+        raise WorkbenchError(
+            f"unknown kind {str(kind)[:40]!r}", where=where, mend=f"Kinds: {', '.join(OPTIONS)}."
+        )
+    kind = raw["kind"]
+    known = OPTIONS[kind]
+    options = {name: default for name, (_, default) in known.items()}
+    for name, value in raw.items():
+        if name in ("kind", "name"):
+            continue
+        if name not in known:
+            raise WorkbenchError(
+                f"{kind} has no option {name!r}", where=where, mend=f"Options: {sorted(known)}."
+            )
+        options[name] = _value(name, value, known[name][0], where)
+    missing = [name for name in _REQUIRED.get(kind, ()) if options[name] is None]
+    if missing:
+        raise WorkbenchError(f"{kind} needs {', '.join(missing)}", where=where)
+    return CheckSpec(kind, str(raw.get("name", kind)), options)
+
+
+def _value(name: str, value: Any, wanted: type, where: str) -> Any:
+    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if wanted is list and isinstance(value, str):
+        return [value]
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise WorkbenchError(f"{name} = {str(value)[:40]!r}", where=where, mend=f"Give a {wanted.__name__}.")
+    return value

@@ -1,0 +1,145 @@
+"""Checks on error rates: improvement, non-inferiority, the weighted rate, streaming, formatting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.release.verdicts import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    Finding,
+    Verdict,
+    improved,
+    non_inferior,
+    numbers_of,
+    points,
+)
+
+if TYPE_CHECKING:
+    from workbench.release.gates import Subject
+    from workbench.release.policy import CheckSpec
+
+BOUND_Z = 1.6449  # one-sided 95 %
+
+
+def improves(subject: Subject, spec: CheckSpec) -> list[Finding]:
+    """Every target locale better, shown."""
+    wanted = spec["locales"] or subject.pilot.targets
+    if not wanted:
+        return [Finding("targets", UNKNOWN, "no target locale is named, in the policy or the pilot plan")]
+    return _each(subject, spec, wanted, improved, (subject.base, subject.candidate))
+
+
+def not_worse(subject: Subject, spec: CheckSpec) -> list[Finding]:
+    """No slice worse by the margin. Without ``locales``: the pilot's guardrails, and every locale there is."""
+    wanted = spec["locales"] or (subject.pilot.guardrails if spec["by"] == ["target_lang"] else None)
+    judge = _within(spec["margin"])
+    return _each(subject, spec, wanted or None, judge, (subject.base, subject.candidate))
+
+
+def streaming(subject: Subject, spec: CheckSpec) -> list[Finding]:
+    """Streaming at the chosen look-ahead: candidate against base, both streamed at it."""
+    lookahead_ms = spec["lookahead_ms"] or subject.lookahead_ms
+    pair = subject.streamed(lookahead_ms)
+    if pair is None:
+        needed = f"needs predictions of base and candidate streamed at {lookahead_ms} ms"
+        return [Finding(f"{lookahead_ms} ms", UNKNOWN, needed)]
+    return _each(subject, spec, spec["locales"], _within(spec["margin"]), pair)
+
+
+def formatting(subject: Subject, spec: CheckSpec) -> list[Finding]:
+    """Punctuation and capitals: what the error rate of the written text has beyond that of the bare words.
+
+    Paired per utterance: errors with the ``raw`` normaliser less errors with ``basic``, over the reference
+    words, so that words merely recognised better or worse do not count as formatting.
+    """
+    rows, a, b, units = subject.formatting_errors()
+    return subject.paired(rows, a, b, units, "target_lang", spec["locales"], spec["margin"])
+
+
+def weighted_rate(subject: Subject, spec: CheckSpec) -> list[Finding]:
+    """The rate weighted by traffic share and risk, over the pilot's locales.
+
+    The bounds of the weighted sum are recovered from those of its independent parts (MOVER, Zou and Donner
+    2008): upper = sum + sqrt(sum of (w · (upper_i - d_i))²).
+    """
+    weights = spec["weights"] or subject.pilot.weights()
+    if not weights:
+        return [Finding("weighted", UNKNOWN, "the pilot plan gives no traffic shares")]
+    total = sum(weights.values())
+    table = _table(subject, spec, ["target_lang"], (subject.base, subject.candidate))
+    rows = {row["target_lang"]: row for row in table}
+    missing = [tag for tag in weights if tag not in rows or subject.too_few(rows[tag])]
+    if missing:
+        return [Finding("weighted", UNKNOWN, f"not enough test data for {', '.join(sorted(missing))}")]
+    parts = [(weights[tag] / total, rows[tag]) for tag in weights]
+    difference = sum(w * float(r["difference"]) for w, r in parts)
+    bounds = {}
+    for name, sign in (("lower_bound", -1), ("upper_bound", 1)):
+        squares = sum((w * (float(r[name]) - float(r["difference"]))) ** 2 for w, r in parts)
+        bounds[name] = difference + sign * math.sqrt(squares)
+    summed = {"difference": difference, **bounds}
+    for side in ("rate_a", "rate_b"):
+        summed[side] = sum(w * float(r[side]) for w, r in parts)
+    verdict, because = non_inferior(summed, spec["margin"])
+    shares = ", ".join(f"{tag} {weights[tag] / total:.0%}" for tag in sorted(weights))
+    return [Finding("weighted", verdict, f"{because}; weights {shares}", numbers_of(summed))]
+
+
+def _within(margin: float) -> Any:
+    return lambda row: non_inferior(row, margin)
+
+
+def _table(
+    subject: Subject, spec: CheckSpec, by: Sequence[str], pair: tuple[str, str]
+) -> list[Mapping[str, Any]]:
+    evaluation = subject.evaluation
+    columns = [name for name in by if name in evaluation.rows.columns]
+    if len(columns) < len(by):
+        return []
+    table = evaluation.compare(
+        *pair, by=columns, metric=spec["metric"], normaliser=spec["normaliser"], where=spec["where"]
+    )
+    records: list[Mapping[str, Any]] = table.to_dict("records")
+    return records
+
+
+def _each(
+    subject: Subject, spec: CheckSpec, wanted: Sequence[str] | None, judge: Any, pair: tuple[str, str]
+) -> list[Finding]:
+    by: list[str] = spec.options.get("by", ["target_lang"])
+    records = _table(subject, spec, by, pair)
+    findings: list[Finding] = []
+    for row in records:
+        key = [row[column] for column in by]
+        if wanted is not None and str(row.get("target_lang", key[0])) not in wanted:
+            continue
+        if any(value is None or value != value for value in key):
+            continue  # a slice of unknown accent is no accent; its utterances count in their locale
+        findings.append(_finding(subject, spec, " · ".join(map(str, key)), row, judge))
+    seen = {str(row.get("target_lang", row[by[0]])) for row in records}
+    findings += [Finding(tag, UNKNOWN, "no test utterances") for tag in wanted or () if tag not in seen]
+    if not findings and wanted is None and not spec.options.get("required", True):
+        return [Finding("all", PASS, f"no known {' and '.join(by)} to compare, and none is required")]
+    return findings or [Finding("all", UNKNOWN, f"no known {' and '.join(by)} to compare")]
+
+
+def _finding(subject: Subject, spec: CheckSpec, name: str, row: Mapping[str, Any], judge: Any) -> Finding:
+    verdict: Verdict
+    verdict, because = judge(row)
+    if subject.too_few(row):
+        # Too small to pass; a failure on such a slice is not proved either.
+        verdict = UNKNOWN
+        because = f"{because}; only {int(row['reference_words'])} reference words"
+    elif spec.options.get("voices") == "speakers" and row["interval_kind"] != "speakers" and verdict != FAIL:
+        verdict = UNKNOWN
+        because = f"{because}; only {int(row['speakers'])} voices, so nothing is said about other speakers"
+    elif row["interval_kind"] == "these voices only":
+        because = f"{because}; holds for these {int(row['speakers'])} voices only"
+    return Finding(name, verdict, because, numbers_of(row))
+
+
+__all__ = ["formatting", "improves", "not_worse", "points", "streaming", "weighted_rate"]
