@@ -103,6 +103,22 @@ class Edits:
     reference_units: IntArray
     hypothesis_units: IntArray
 
+    def of(self, pairs: IntArray) -> Edits:
+        """The alignments of some pairs only."""
+        import numpy as np
+
+        sizes = np.diff(self.offsets)[pairs]
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        at = np.repeat(self.offsets[pairs] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return Edits(
+            offsets,
+            self.operation[at],
+            self.reference_position[at],
+            self.hypothesis_position[at],
+            self.reference_units[pairs],
+            self.hypothesis_units[pairs],
+        )
+
     def per_pair(self) -> dict[str, IntArray]:
         """Counts of each pair; checks itself against the lengths of both sides.
 

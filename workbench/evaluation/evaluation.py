@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import rates
-from workbench.evaluation.error_views import ErrorViews
+from workbench.evaluation.quality_views import QualityViews
 from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus, put_together
 from workbench.evaluation.slices import Where, confounded
@@ -53,7 +53,7 @@ def evaluate(
     return Evaluation(scored, settings)
 
 
-class Evaluation(ErrorViews):
+class Evaluation(QualityViews):
     """Rates, comparisons and errors of one or more predictions of the same utterances.
 
     Everything is computed when asked for and kept; ``scored`` holds rows and alignments, ``settings`` the

@@ -90,6 +90,8 @@ class ScoredCorpus:
     reference_codes: Array
     predictions: dict[str, Prediction]
     problems: list[Problem]
+    kept: dict[Any, Any] = field(default_factory=dict)
+    """Results of the other views, kept for the next question."""
     _edits: dict[tuple[str, str, Metric], PairedEdits] = field(default_factory=dict)
     _counts: dict[tuple[str, str, Metric], dict[str, Array]] = field(default_factory=dict)
 

@@ -39,6 +39,8 @@ class TextStore:
     blocks: list[tuple[str, int, int]]
     _normalised: dict[str, Any] = field(default_factory=dict)
     _words: dict[str, WordTable] = field(default_factory=dict)
+    tokens: tuple[WordTable, list[str]] | None = None
+    """Words and marks, made and used by :mod:`punctuation`."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -49,7 +51,7 @@ class TextStore:
 
         if normaliser not in self._normalised:
             parts = []
-            for language, start, stop in self._chunks():
+            for language, start, stop in self.chunks():
                 lines = txt.normalise_many(self.texts[start:stop].to_pylist(), language, normaliser)
                 parts.append(pa.array(lines, pa.large_string()))
             self._normalised[normaliser] = (
@@ -64,7 +66,7 @@ class TextStore:
         if normaliser not in self._words:
             normalised, vocabulary = self.normalised(normaliser), Vocabulary()
             lengths, numbers = [], []
-            for language, start, stop in self._chunks():
+            for language, start, stop in self.chunks():
                 lines = normalised[start:stop].to_pylist()
                 units, sizes = _split(lines, language)
                 lengths.append(np.array(sizes, np.int32))
@@ -85,7 +87,8 @@ class TextStore:
                     wanted[place] = txt.characters(wanted[place], language)
         return wanted
 
-    def _chunks(self) -> list[tuple[str, int, int]]:
+    def chunks(self) -> list[tuple[str, int, int]]:
+        """The blocks in pieces small enough to hold as Python strings."""
         return [
             (language, low, min(low + CHUNK, stop))
             for language, start, stop in self.blocks

@@ -1,0 +1,184 @@
+"""Keywords and entities: were the words that matter recognised, inside the alignment of everything else."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import text as txt
+from workbench.errors import WorkbenchError
+from workbench.evaluation.alignment import DELETION, INSERTION
+from workbench.evaluation.events import hit_words, places
+from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.units import WordTable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A word or phrase; ``domain`` and ``target_lang`` may be empty (then it is looked for everywhere)."""
+
+    text: str
+    domain: str = ""
+    target_lang: str = ""
+
+
+def read_keywords(source: str | Path | Iterable[str | Keyword]) -> list[Keyword]:
+    """Keywords from a list, or from a CSV file with a column ``keyword`` and perhaps ``domain`` and
+    ``target_lang``; a file without that column in its first line is read as one keyword a line.
+
+    Raises:
+        WorkbenchError: no file, not UTF-8, or no keyword in it.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                lines = list(csv.reader(file))
+        except (OSError, UnicodeDecodeError) as error:
+            mend = "Give a UTF-8 CSV with a column keyword."
+            raise WorkbenchError(f"cannot read keywords: {error}", where=str(path), mend=mend) from None
+        found = _from_lines([line for line in lines if any(cell.strip() for cell in line)])
+    else:
+        found = [k if isinstance(k, Keyword) else Keyword(str(k).strip()) for k in source]
+    found = [k for k in dict.fromkeys(found) if k.text]
+    if not found:
+        raise WorkbenchError("no keywords", mend="Give a list of words or a CSV with a column keyword.")
+    return found
+
+
+def _from_lines(lines: list[list[str]]) -> list[Keyword]:
+    head = [cell.strip().lower() for cell in lines[0]] if lines else []
+    if "keyword" not in head:
+        return [Keyword(line[0].strip()) for line in lines]
+    place = {name: head.index(name) for name in ("keyword", "domain", "target_lang") if name in head}
+
+    def cell(line: list[str], name: str) -> str:
+        return line[place[name]].strip() if name in place and place[name] < len(line) else ""
+
+    return [Keyword(cell(x, "keyword"), cell(x, "domain"), cell(x, "target_lang")) for x in lines[1:]]
+
+
+def keyword_table(
+    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, keywords: Sequence[Keyword]
+) -> pd.DataFrame:
+    """One row a keyword and one for all: ``keyword, domain, target_lang, reference, recalled, hypothesis,
+    correct, recall, precision, f1``.
+
+    An occurrence in the reference is recalled when all its words are hits with nothing inserted between; one
+    in the hypothesis is correct when all its words are such hits. Rates are NaN where nothing occurs.
+    """
+    import pandas as pd
+
+    table = scored.store.words(normaliser)
+    number = {word: place for place, word in enumerate(table.vocabulary)}
+    said = _Side(scored, name, normaliser, rows, reference=True)
+    heard = _Side(scored, name, normaliser, rows, reference=False)
+    tags = scored.rows["target_lang"].to_numpy() if "target_lang" in scored.rows.columns else None
+    records = []
+    for keyword in keywords:
+        language = keyword.target_lang.split("-")[0] or None
+        ids = [
+            number.get(w, -1) for w in txt.words(txt.normalise(keyword.text, language, normaliser), language)
+        ]
+        meant = None if not keyword.target_lang or tags is None else tags == keyword.target_lang
+        reference, recalled = said.find(ids, meant)
+        hypothesis, correct = heard.find(ids, meant)
+        records.append(
+            {
+                "keyword": keyword.text,
+                "domain": keyword.domain or None,
+                "target_lang": keyword.target_lang or None,
+            }
+            | {"reference": reference, "recalled": recalled, "hypothesis": hypothesis, "correct": correct}
+        )
+    frame = pd.DataFrame(records)
+    total: dict[str, Any] = {"keyword": "all", "domain": None, "target_lang": None}
+    total |= {c: int(frame[c].sum()) for c in ("reference", "recalled", "hypothesis", "correct")}
+    frame = pd.concat([frame, pd.DataFrame([total])], ignore_index=True)
+    frame["recall"] = frame["recalled"] / frame["reference"].where(frame["reference"] > 0)
+    frame["precision"] = frame["correct"] / frame["hypothesis"].where(frame["hypothesis"] > 0)
+    either = frame["reference"] + frame["hypothesis"]
+    frame["f1"] = (frame["recalled"] + frame["correct"]) / either.where(either > 0)
+    return frame
+
+
+class _Side:
+    """Words of one side, sorted by number so that a keyword is found without a scan."""
+
+    def __init__(
+        self, scored: ScoredCorpus, name: str, normaliser: str, rows: Array, *, reference: bool
+    ) -> None:
+        import numpy as np
+
+        table = scored.store.words(normaliser)
+        if reference:
+            self.numbers, self.hit, offsets = hit_words(scored, name, normaliser, rows)
+        else:
+            self.numbers, self.hit, offsets = _heard_words(scored, name, normaliser, rows, table)
+        self.row = np.repeat(rows, np.diff(offsets))
+        self.broken = _broken(scored, name, normaliser, rows, offsets, reference)
+        self.order = np.argsort(self.numbers, kind="stable")
+        self.ordered = self.numbers[self.order]
+
+    def find(self, ids: Sequence[int], meant: Array | None) -> tuple[int, int]:
+        """Occurrences of a phrase, and those recognised."""
+        import numpy as np
+
+        if not ids or min(ids) < 0:
+            return 0, 0
+        low, high = np.searchsorted(self.ordered, [ids[0], ids[0] + 1])
+        at = self.order[low:high]
+        at = at[at + len(ids) <= len(self.numbers)]
+        for step, number in enumerate(ids[1:], 1):
+            at = at[(self.numbers[at + step] == number) & (self.row[at + step] == self.row[at])]
+        if meant is not None:
+            at = at[meant[self.row[at]]]
+        right = self.hit[at].copy()
+        for step in range(1, len(ids)):
+            right &= self.hit[at + step] & ~self.broken[at + step]
+        return len(at), int(right.sum())
+
+
+def _heard_words(
+    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, table: WordTable
+) -> tuple[Array, Array, Array]:
+    import numpy as np
+
+    numbers, offsets = table.flat(scored.prediction(name).codes[rows])
+    hit = np.ones(len(numbers), bool)
+    start = np.zeros(len(scored), np.int64)
+    start[rows] = offsets[:-1]
+    row, at = places(scored, name, normaliser, rows)
+    edits = scored.word_edits(name, normaliser).edits
+    wrong = edits.operation[at] != DELETION
+    hit[start[row[wrong]] + edits.hypothesis_position[at[wrong]]] = False
+    return numbers, hit, offsets
+
+
+def _broken(
+    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, offsets: Array, reference: bool
+) -> Array:
+    """Words before which the other side has something more."""
+    import numpy as np
+
+    start = np.zeros(len(scored), np.int64)
+    start[rows] = offsets[:-1]
+    sizes = np.zeros(len(scored), np.int64)
+    sizes[rows] = np.diff(offsets)
+    row, at = places(scored, name, normaliser, rows)
+    edits = scored.word_edits(name, normaliser).edits
+    chosen = edits.operation[at] == (INSERTION if reference else DELETION)
+    position = (edits.reference_position if reference else edits.hypothesis_position)[at]
+    chosen &= position < sizes[row]
+    broken = np.zeros(int(offsets[-1]), bool)
+    broken[start[row[chosen]] + position[chosen]] = True
+    return broken

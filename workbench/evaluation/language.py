@@ -1,0 +1,187 @@
+"""Language identification apart from text, the cost of ``auto``, the look-ahead frontier and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.evaluation.alignment import DELETION
+from workbench.evaluation.events import places
+from workbench.evaluation.rates import Settings, clusters_of, rate
+from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.significance import generator, ratio_interval
+from workbench.evaluation.slices import group
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class LanguageScore:
+    """``accuracy``: one row a locale and one for ``all``; ``confusion``: said (rows) against detected
+    (columns, ``none``: no tag came out), in utterances."""
+
+    accuracy: pd.DataFrame
+    confusion: pd.DataFrame
+
+
+def share_table(
+    scored: ScoredCorpus,
+    settings: Settings,
+    counted: tuple[Array, Array],
+    rows: Array,
+    by: str | Sequence[str],
+    label: str,
+    names: tuple[str, str],
+) -> pd.DataFrame:
+    """A ratio of two per-row counts for each slice, with the interval and the slice's size.
+
+    Args:
+        counted: numerator and denominator of each row of the corpus.
+        label: what is measured; part of the seed.
+        names: columns for the two sums.
+    """
+    import numpy as np
+    import pandas as pd
+
+    chosen = np.zeros(len(scored), bool)
+    chosen[rows] = True
+    groups = group(scored.rows, by)
+    records = []
+    for key, part in zip(groups.keys, groups.rows_of(chosen), strict=True):
+        if not len(part):
+            continue
+        clusters = clusters_of(scored.speakers[part], settings.thresholds.min_speakers)
+        sums = np.column_stack(
+            [np.bincount(clusters.numbers, weights=v[part], minlength=clusters.count) for v in counted]
+        )
+        top, bottom = (int(v) for v in sums.sum(axis=0))
+        record: dict[str, Any] = dict(zip(groups.by, key, strict=True))
+        record |= {
+            "rate": top / bottom if bottom else float("nan"),
+            "low": float("nan"),
+            "high": float("nan"),
+        }
+        if bottom and settings.resamples:
+            rng = generator(settings.seed, (label, key))
+            found = ratio_interval(
+                sums, resamples=settings.resamples, rng=rng, confidence=settings.confidence
+            )
+            record |= {"low": found.low, "high": found.high}
+        record |= {names[0]: top, names[1]: bottom, "utterances": len(part), "speakers": clusters.speakers}
+        records.append(record | {"interval_kind": clusters.kind})
+    return pd.DataFrame(records)
+
+
+def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Array) -> LanguageScore:
+    """Accuracy of the detected tag against ``target_lang``, and of its language part alone."""
+    import numpy as np
+    import pandas as pd
+
+    said = scored.rows["target_lang"].astype(object)
+    known = said.notna().to_numpy() & (said != "auto").to_numpy()
+    rows = rows[known[rows]]
+    detected = scored.prediction(name).column("detected_lang").astype(object)
+    detected = detected.where(detected.notna(), NONE)
+    right = (said == detected).to_numpy()
+    spoken, heard = (tags.fillna("").str.split("-").str[0].str.lower() for tags in (said, detected))
+    same_language = (spoken == heard).to_numpy()
+    ones = np.ones(len(scored), np.int64)
+    tables = []
+    for by in (("target_lang",), ()):
+        table = share_table(scored, settings, (right, ones), rows, by, f"lid {name}", ("correct", "total"))
+        loose = share_table(scored, settings, (same_language, ones), rows, by, f"lid2 {name}", ("c", "t"))
+        if len(table):
+            table["language_accuracy"] = loose["rate"]
+            table = table if by else table.assign(target_lang="all")
+        tables.append(table)
+    accuracy = pd.concat(tables, ignore_index=True).rename(columns={"rate": "accuracy"})
+    confusion = pd.crosstab(said.iloc[rows], detected.iloc[rows], rownames=["said"], colnames=["detected"])
+    return LanguageScore(accuracy, confusion)
+
+
+def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tuple[Array, Array, Array]:
+    """Which rows lost (deleted) their first word, their last word, and everything; a row that is empty counts
+    only as empty."""
+    import numpy as np
+
+    table = scored.store.words(normaliser)
+    codes = scored.prediction(name).codes
+    length = table.lengths[scored.reference_codes]
+    first, last = np.zeros(len(scored), bool), np.zeros(len(scored), bool)
+    row, at = places(scored, name, normaliser, rows)
+    edits = scored.word_edits(name, normaliser).edits
+    gone = edits.operation[at] == DELETION
+    row, position = row[gone], edits.reference_position[at[gone]]
+    first[row[position == 0]] = True
+    last[row[position == length[row] - 1]] = True
+    empty = np.zeros(len(scored), bool)
+    empty[rows] = (table.lengths[codes[rows]] == 0) & (length[rows] > 0)
+    return first & ~empty, last & ~empty, empty
+
+
+def frontier_rows(
+    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, by: str | Sequence[str]
+) -> pd.DataFrame:
+    """Lost first and last words and empty outputs of each slice; shares are of utterances with something said
+    and something recognised."""
+    import numpy as np
+    import pandas as pd
+
+    first, last, empty = edge_losses(scored, name, normaliser, rows)
+    chosen = np.zeros(len(scored), bool)
+    chosen[rows] = True
+    spoken = scored.store.words(normaliser).lengths[scored.reference_codes] > 0
+    groups = group(scored.rows, by)
+    records = []
+    for key, part in zip(groups.keys, groups.rows_of(chosen), strict=True):
+        if len(part):
+            heard = int((spoken[part] & ~empty[part]).sum())
+            record: dict[str, Any] = dict(zip(groups.by, key, strict=True))
+            record |= {"first_word_lost": rate(int(first[part].sum()), heard) if heard else float("nan")}
+            record |= {"last_word_lost": rate(int(last[part].sum()), heard) if heard else float("nan")}
+            records.append(record | {"empty": int(empty[part].sum())})
+    return pd.DataFrame(records)
+
+
+def calibration(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, bins: int) -> pd.DataFrame:
+    """Mean confidence against the share of right words, in bins of confidence: ``from, to, words, confidence,
+    accuracy``. Words are those whose times could be matched; utterances' confidences against their word
+    accuracy where there are none. Empty where the recogniser gave no confidence."""
+    import numpy as np
+    import pandas as pd
+
+    from workbench.evaluation.errors import aligned_words
+
+    pairs: list[tuple[float, float, int]] = []
+    prediction = scored.prediction(name)
+    if "words" in prediction.source.columns:
+        for row in rows.tolist():
+            for step in aligned_words(scored, name, row, normaliser) if prediction.word_list(row) else []:
+                if step.hypothesis_position >= 0 and step.confidence is not None:
+                    pairs.append((float(step.confidence), float(step.op == "hit"), 1))
+    if not pairs:
+        given = pd.to_numeric(prediction.column("confidence"), errors="coerce").to_numpy(float)
+        counts = scored.counts(name, "wer", normaliser)
+        heard = counts["hits"] + counts["substitutions"] + counts["insertions"]
+        usable = rows[~np.isnan(given[rows]) & (heard[rows] > 0)]
+        pairs = [(given[r], counts["hits"][r] / heard[r], int(heard[r])) for r in usable.tolist()]
+    columns = ["from", "to", "words", "confidence", "accuracy"]
+    if not pairs:
+        return pd.DataFrame(columns=columns)
+    confidence, right, weight = (np.array(v, float) for v in zip(*pairs, strict=True))
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    words = np.bincount(place, weights=weight, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(place, weights=weight * confidence, minlength=bins) / words
+        accuracy = np.bincount(place, weights=weight * right, minlength=bins) / words
+    edges = np.arange(bins) / bins
+    data = [edges, edges + 1 / bins, words.astype(int), mean, accuracy]
+    table = pd.DataFrame(dict(zip(columns, data, strict=True)))
+    return table[table["words"] > 0].reset_index(drop=True)

@@ -1,0 +1,226 @@
+"""Punctuation marks and capitals.
+
+Marks follow NeMo's ``DatasetPunctuationErrorRate``: words and marks are tokens, marks are masked as one token
+while aligning, and each mark is then correct, substituted, deleted or inserted; its alignment is a Python
+loop over the whole matrix, ours is the one every rate here uses. Where several alignments are equally short
+the two may pick different ones. Both sides are taken under NFKC, because the tokenizer writes it: ``，`` is
+scored as ``,``. Capitals are compared on words both sides have, so a wrong word is no case error.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from workbench import text as txt
+from workbench.evaluation.alignment import DELETION, INSERTION, Edits, align
+from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.units import Vocabulary, WordTable
+from workbench.locales import LATIN_MARKS, LOCALES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+CORRECT, SUBSTITUTED, DELETED, INSERTED = range(4)
+_CHUNK = 50_000
+# Vowel signs and accents that Python's \w leaves out of words.
+_SIGNS = "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c7\u064b-\u065f\u0670\u0900-\u0903\u093a-\u094f"
+_SIGNS += "\u0962\u0963\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a"
+
+
+@dataclass(frozen=True)
+class MarkEvents:
+    """Every mark of references and hypotheses. ``kind``: one of the four above; ``said``, ``heard``: place in
+    ``marks``, -1 where none."""
+
+    row: Array
+    kind: Array
+    said: Array
+    heard: Array
+    marks: list[str]
+
+
+@cache
+def marks_of(language: str) -> str:
+    """The marks scored in a language, under NFKC; empty where it writes none (Thai)."""
+    for row in LOCALES.values():
+        if row.language == language:
+            return "".join(dict.fromkeys(unicodedata.normalize("NFKC", row.marks)))
+    return LATIN_MARKS
+
+
+@cache
+def _pattern(language: str) -> re.Pattern[str]:
+    marks = f"|[{re.escape(marks_of(language))}]" if marks_of(language) else ""
+    word = rf"\w[{_SIGNS}]*" if language in txt.UNSPACED_LANGUAGES else rf"[\w'{_SIGNS}]+"
+    latin = r"[A-Za-z0-9']+|" if language in txt.UNSPACED_LANGUAGES else ""
+    return re.compile(latin + word + marks)
+
+
+def tokens(text: str, language: str) -> list[str]:
+    """Words and scored marks of a text; other signs separate words and are no tokens."""
+    return _pattern(language).findall(unicodedata.normalize("NFKC", text))
+
+
+def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
+    """Align words and marks of a prediction and tell what became of each mark."""
+    import numpy as np
+
+    table, marks = _token_table(scored)
+    masked = WordTable(
+        np.where(table.numbers < len(marks), 0, table.numbers), table.offsets, table.vocabulary
+    )
+    codes = scored.prediction(name).codes
+    present = np.flatnonzero(codes >= 0)
+    parts = []
+    for start in range(0, len(present), _CHUNK):
+        rows = present[start : start + _CHUNK]
+        sides = scored.reference_codes[rows], codes[rows]
+        edits = align(masked.sequences(sides[0]), masked.sequences(sides[1]))
+        parts.append(_chunk_events(table, len(marks), rows, sides, edits))
+    row, kind, said, heard = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return MarkEvents(row, kind, said, heard, marks)
+
+
+def _token_table(scored: ScoredCorpus) -> tuple[WordTable, list[str]]:
+    """Words and marks of every distinct text; marks have the lowest numbers."""
+    import numpy as np
+
+    store = scored.store
+    if store.tokens is None:
+        marks = list(dict.fromkeys("".join(marks_of(language) for language, _, _ in store.blocks)))
+        vocabulary = Vocabulary({mark: place for place, mark in enumerate(marks)})
+        lengths, numbers = [], []
+        for language, start, stop in store.chunks():
+            cut = [tokens(text, language) for text in store.texts[start:stop].to_pylist()]
+            lengths.append(np.fromiter(map(len, cut), np.int32, len(cut)))
+            units = [token for line in cut for token in line]
+            numbers.append(np.fromiter(map(vocabulary.__getitem__, units), np.int32, len(units)))
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
+        store.tokens = WordTable(np.concatenate(numbers), offsets, list(vocabulary)), marks
+    return store.tokens
+
+
+def kept_pairs(edits: Edits, lengths: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Places, in the flat words of both sides, that an alignment puts opposite each other (hits and
+    substitutions), in order: what is left of one side when deletions, of the other when insertions go."""
+    import numpy as np
+
+    owner = np.repeat(np.arange(len(lengths[0])), np.diff(edits.offsets))
+    kept = []
+    for size, position, code in (
+        (lengths[0], edits.reference_position, DELETION),
+        (lengths[1], edits.hypothesis_position, INSERTION),
+    ):
+        starts = np.cumsum(size, dtype=np.int64) - size
+        keep = np.ones(int(size.sum()), bool)
+        gone = edits.operation == code
+        keep[starts[owner[gone]] + position[gone]] = False
+        kept.append(np.flatnonzero(keep))
+    return kept[0], kept[1]
+
+
+def _chunk_events(
+    table: WordTable, marks: int, rows: Array, sides: tuple[Array, Array], edits: Edits
+) -> tuple[Array, Array, Array, Array]:
+    import numpy as np
+
+    said, heard = (table.flat(codes)[0] for codes in sides)
+    lengths = table.lengths[sides[0]], table.lengths[sides[1]]
+    row_said, row_heard = (np.repeat(rows, size) for size in lengths)
+    at_said, at_heard = kept_pairs(edits, lengths)
+    both = (said[at_said] < marks) & (heard[at_heard] < marks)
+    at_said, at_heard = at_said[both], at_heard[both]
+    matched_said, matched_heard = np.zeros(len(said), bool), np.zeros(len(heard), bool)
+    matched_said[at_said], matched_heard[at_heard] = True, True
+    lost = np.flatnonzero((said < marks) & ~matched_said)
+    added = np.flatnonzero((heard < marks) & ~matched_heard)
+    same = said[at_said] == heard[at_heard]
+    kind = np.concatenate(
+        [np.where(same, CORRECT, SUBSTITUTED), np.full(len(lost), DELETED), np.full(len(added), INSERTED)]
+    )
+    return (
+        np.concatenate([row_said[at_said], row_said[lost], row_heard[added]]).astype(np.int32),
+        kind.astype(np.int8),
+        np.concatenate([said[at_said], said[lost], np.full(len(added), -1)]).astype(np.int16),
+        np.concatenate([heard[at_heard], np.full(len(lost), -1), heard[added]]).astype(np.int16),
+    )
+
+
+def mark_table(events: MarkEvents, rows: Array, total: int) -> pd.DataFrame:
+    """Per mark and for all: ``mark, reference, hypothesis, correct, substitutions, deletions, insertions,
+    precision, recall, f1, error_rate``; NaN where nothing is there to be right about."""
+    import numpy as np
+    import pandas as pd
+
+    chosen = np.zeros(total, bool)
+    chosen[rows] = True
+    inside = chosen[events.row]
+    kind, said, heard = events.kind[inside], events.said[inside], events.heard[inside]
+    size = len(events.marks)
+
+    def per_mark(marks: Array) -> Array:
+        counts: Array = np.bincount(marks[marks >= 0], minlength=size)
+        return np.append(counts, counts.sum())
+
+    table = pd.DataFrame({"mark": [*events.marks, "all"]})
+    table["reference"], table["hypothesis"] = per_mark(said), per_mark(heard)
+    table["correct"] = per_mark(said[kind == CORRECT])
+    table["substitutions"] = per_mark(said[kind == SUBSTITUTED])
+    table["deletions"], table["insertions"] = (
+        per_mark(said[kind == DELETED]),
+        per_mark(heard[kind == INSERTED]),
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        table["precision"] = table["correct"] / table["hypothesis"].where(table["hypothesis"] > 0)
+        table["recall"] = table["correct"] / table["reference"].where(table["reference"] > 0)
+        both = table["reference"] + table["hypothesis"]
+        table["f1"] = 2 * table["correct"] / both.where(both > 0)
+        wrong = table["substitutions"] + table["deletions"] + table["insertions"]
+        occurring = wrong + table["correct"]
+        table["error_rate"] = wrong / occurring.where(occurring > 0)
+    used = (table["reference"] + table["hypothesis"] > 0) | (table["mark"] == "all")
+    return table[used].reset_index(drop=True)
+
+
+def mark_counts(events: MarkEvents, total: int) -> tuple[Array, Array]:
+    """Wrong marks and all marks of each row; their ratio is the punctuation error rate."""
+    import numpy as np
+
+    wrong = np.bincount(events.row[events.kind != CORRECT], minlength=total)
+    return wrong, np.bincount(events.row, minlength=total)
+
+
+def case_counts(scored: ScoredCorpus, name: str) -> tuple[Array, Array]:
+    """Words both sides have but in different case, and words both sides have that can differ in case, of each
+    row; both 0 where the language has no case."""
+    import numpy as np
+
+    basic, cased = scored.store.words("basic"), scored.store.words("cased")
+    paired = scored.word_edits(name, "basic")
+    codes = scored.pair_codes(name, "basic")
+    # A text whose words part differently once in lower case cannot be compared word by word.
+    alike = basic.lengths == cased.lengths
+    usable = alike[codes[0]] & alike[codes[1]]
+    can_differ = np.array([word.lower() != word.upper() for word in cased.vocabulary], bool)
+    wrong, there = np.zeros(len(usable), np.int32), np.zeros(len(usable), np.int32)
+    for start in range(0, len(usable), _CHUNK):
+        part = slice(start, min(start + _CHUNK, len(usable)))
+        pairs = np.arange(part.start, part.stop)[usable[part]]
+        sides = codes[0][pairs], codes[1][pairs]
+        lengths = basic.lengths[sides[0]], basic.lengths[sides[1]]
+        said, heard = kept_pairs(paired.edits.of(pairs), lengths)
+        hit = basic.flat(sides[0])[0][said] == basic.flat(sides[1])[0][heard]
+        said_form, heard_form = cased.flat(sides[0])[0][said], cased.flat(sides[1])[0][heard]
+        hit &= can_differ[said_form]
+        pair = np.repeat(pairs, lengths[0])[said]
+        there += np.bincount(pair[hit], minlength=len(usable)).astype(np.int32)
+        wrong += np.bincount(pair[hit & (said_form != heard_form)], minlength=len(usable)).astype(np.int32)
+    caseless = np.isin(scored.languages, sorted({row.language for row in LOCALES.values() if not row.cased}))
+    return np.where(caseless, 0, paired.spread(wrong)), np.where(caseless, 0, paired.spread(there))
