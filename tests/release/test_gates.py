@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -79,8 +81,14 @@ def heard(rows: pd.DataFrame, wrong: dict[str, float], sha256: str, seed: int, *
 def evaluation_of(
     base: dict[str, float], tuned: dict[str, float], rows: pd.DataFrame | None = None
 ) -> Evaluation:
-    rows = rows_of() if rows is None else rows
+    if rows is None:
+        return drawn(json.dumps([base, tuned]))
     return evaluate(rows, {"base": heard(rows, base, BASE, 1), "tuned": heard(rows, tuned, TUNED, 1)})
+
+
+@cache
+def drawn(rates: str) -> Evaluation:
+    return evaluation_of(*json.loads(rates), rows=rows_of())
 
 
 GOOD = ({"el-GR": 0.5, "en-US": 0.1}, {"el-GR": 0.2, "en-US": 0.1})
@@ -249,8 +257,8 @@ def test_streaming_is_judged_at_the_chosen_look_ahead() -> None:
 
 def measured(**changes: Any) -> Measurement:
     facts: dict[str, Any] = {
-        "checkpoint_sha256": TUNED, "lookahead_ms": 560, "latency_p50_ms": 400.0, "latency_p95_ms": 700.0, "words": 500,
-        "audio_s": 60.0, "real_time_factor": 0.1, "memory_mib": 900.0, "machine": "x86_64 with 2 CPUs",
+        "checkpoint_sha256": TUNED, "lookahead_ms": 560, "latency_p50_ms": 400.0, "latency_p95_ms": 700.0,
+        "words": 500, "audio_s": 60.0, "real_time_factor": 0.1, "memory_mib": 900.0, "machine": "x86_64 with 2 CPUs",
     }  # fmt: skip
     return Measurement(**{**facts, **changes})
 
@@ -344,8 +352,8 @@ def test_a_report_survives_writing_and_an_edited_verdict_does_not() -> None:
     text = report.to_json()
     assert GateReport.from_json(text) == report
     for edited in (
-        text.replace('"verdict": "fail"', '"verdict": "pass"'),
-        text[::-1].replace('"liaf"'[::1], '"ssap"', 1)[::-1],
+        text.replace('"verdict": "fail"', '"verdict": "pass"', 1),
+        '"verdict": "pass"'.join(text.rsplit('"verdict": "fail"', 1)),
         "{}",
         "[]",
         "not json",

@@ -3,8 +3,8 @@
     report = gate(policy, evaluation, base="base", candidate="tuned", pilot=ws.pilot, training=rows)
     report.verdict, report.checks
 
-The evaluation may hold more predictions than the two compared: those of the same checkpoints with other prompts
-or streamed at a look-ahead are found by their run facts.
+The evaluation may hold more predictions than the two compared: those of the same checkpoints with other
+prompts or streamed at a look-ahead are found by their run facts.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def gate(
         lookahead_ms: operating point where the policy names none.
         training: utterance rows the candidate was trained on; without them, terms and leakage are unknown.
         measurement: latency and memory of the candidate, see ``measure``.
-        erased: checkpoint hash → certificates of erasures that touched its training data; None: not looked up.
+        erased: checkpoint hash → certificates of erasures that touched its training data; None: unknown.
         candidate_sha256: hash of the checkpoint file; default: what the predictions say. The report binds the
             verdict to it, so that another file cannot be promoted on it.
 
@@ -223,7 +223,8 @@ class GateReport:
         head = "".join(
             f'<th scope="col">{name}</th>' for name in ("verdict", "check", "requirement", "because")
         )
-        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+        return f"<table><caption>{title}</caption>{body}</table>"
 
 
 @dataclass

@@ -1,8 +1,8 @@
 """A gate policy: one YAML file that says what a candidate must show before it may go out.
 
-Every check must pass. Because *all* of them must, no correction for their number is due: a candidate that fails
-one requirement in truth is let through no oftener than that one check errs (an intersection-union test, Berger
-1982).
+Every check must pass. Because *all* of them must, no correction for their number is due: a candidate that
+fails one requirement in truth is let through no oftener than that one check errs (an intersection-union test,
+Berger 1982).
 """
 
 from __future__ import annotations

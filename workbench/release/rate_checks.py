@@ -34,7 +34,7 @@ def improves(subject: Subject, spec: CheckSpec) -> list[Finding]:
 
 
 def not_worse(subject: Subject, spec: CheckSpec) -> list[Finding]:
-    """No slice worse by the margin. Without ``locales``: the pilot's guardrails, and every locale there is."""
+    """No slice worse by the margin. Without ``locales``: the pilot's guardrails, else all."""
     wanted = spec["locales"] or (subject.pilot.guardrails if spec["by"] == ["target_lang"] else None)
     judge = _within(spec["margin"])
     return _each(subject, spec, wanted or None, judge, (subject.base, subject.candidate))

@@ -15,7 +15,7 @@ UNKNOWN: Verdict = "not enough data"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One slice of a check: what was found there, in figures (``numbers``) and in a sentence (``because``)."""
+    """One slice of a check: what was found there, in figures and in a sentence."""
 
     slice: str
     verdict: Verdict
@@ -87,8 +87,8 @@ def points(fraction: float) -> str:
 def numbers_of(row: Mapping[str, Any]) -> dict[str, float | int | str | None]:
     """The figures of a comparison row that a report shows; NaN becomes None."""
     wanted = (
-        "rate_a", "rate_b", "difference", "low", "high", "lower_bound", "upper_bound", "p_value", "better", "worse",
-        "utterances", "speakers", "reference_words", "interval_kind", "enough", "metric", "normaliser",
+        "rate_a", "rate_b", "difference", "low", "high", "lower_bound", "upper_bound", "p_value", "better",
+        "worse", "utterances", "speakers", "reference_words", "interval_kind", "enough", "metric", "normaliser",
     )  # fmt: skip
     return {name: plain(row[name]) for name in wanted if name in row}
 
@@ -97,7 +97,7 @@ def plain(value: Any) -> float | int | str | None:
     """A figure as plain Python; NaN and null as None."""
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool) or hasattr(value, "dtype") and value.dtype.kind in "iub":
+    if isinstance(value, bool) or (hasattr(value, "dtype") and value.dtype.kind in "iub"):
         return int(value)
     if isinstance(value, int):
         return value
