@@ -1,0 +1,107 @@
+"""PCM as callers have it (any rate, int or float, any channels) to mono float32 of one rate, in pieces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pcm = NDArray[np.float32]
+
+MIN_RATE, MAX_RATE, MAX_CHANNELS = 4000, 384_000, 32
+LOUDEST = 16.0
+"""Float samples beyond this are integers that nobody scaled; resampled speech may exceed 1 a little."""
+
+
+def to_mono(pcm: Any) -> Pcm:
+    """Samples as float32 in -1..1, channels averaged.
+
+    Args:
+        pcm: (samples,) or (samples, channels); int16, int32, uint8 or float.
+
+    Raises:
+        WorkbenchError: samples that are not finite or not scaled, a shape or type that is not PCM.
+    """
+    import numpy as np
+
+    data = np.asarray(pcm)
+    if data.ndim == 2 and 1 <= data.shape[1] <= MAX_CHANNELS:
+        scaled = _scaled(data).mean(axis=1, dtype=np.float32)
+    elif data.ndim == 1:
+        scaled = _scaled(data)
+    else:
+        raise WorkbenchError(
+            f"audio of shape {data.shape}",
+            mend="Give (samples,) or (samples, channels); transpose if needed.",
+        )
+    bad = ~np.isfinite(scaled)
+    if bad.any():
+        raise WorkbenchError(
+            f"{int(bad.sum())} of {scaled.size} samples are not finite, the first at {int(bad.argmax())}",
+            where="audio",
+            mend="Replace NaN and infinity, for example with numpy.nan_to_num; the session goes on.",
+        )
+    if scaled.size and (peak := float(np.abs(scaled).max())) > LOUDEST:
+        raise WorkbenchError(
+            f"float samples reach {peak:.0f}", where="audio", mend="Scale to -1..1, or pass them as int16."
+        )
+    return np.ascontiguousarray(scaled)
+
+
+def _scaled(data: Any) -> Any:
+    import numpy as np
+
+    if data.dtype in (np.int16, np.int32):
+        return data.astype(np.float32) / np.float32(-float(np.iinfo(data.dtype).min))
+    if data.dtype == np.uint8:
+        return (data.astype(np.float32) - 128.0) / np.float32(128.0)
+    if data.dtype.kind == "f":
+        return data.astype(np.float32, copy=False)
+    if data.size == 0:
+        return data.astype(np.float32)
+    raise WorkbenchError(f"samples of type {data.dtype}", where="audio", mend="Use int16, int32 or float32.")
+
+
+class Resampler:
+    """Streams PCM of one rate to ``target_rate``; the cuts do not change the result."""
+
+    def __init__(self, target_rate: int) -> None:
+        self.target_rate = target_rate
+        self.rate: int | None = None
+        self._stream: Any = None
+
+    def push(self, pcm: Any, sample_rate: int) -> Pcm:
+        """Convert a piece; what the filter still holds comes with later pieces or with :meth:`flush`.
+
+        Raises:
+            WorkbenchError: as :func:`to_mono`; an impossible rate, or one that changes within a session.
+        """
+        if self.rate is not None and sample_rate != self.rate:
+            raise WorkbenchError(
+                f"sample rate changed from {self.rate} to {sample_rate} Hz", mend="Use one session per rate."
+            )
+        if isinstance(sample_rate, bool) or not MIN_RATE <= sample_rate <= MAX_RATE:
+            raise WorkbenchError(
+                f"sample rate {sample_rate} Hz",
+                mend=f"Give {MIN_RATE} to {MAX_RATE} Hz, as the audio was recorded.",
+            )
+        mono = to_mono(pcm)
+        self.rate = int(sample_rate)
+        if self.rate == self.target_rate:
+            return mono
+        if self._stream is None:
+            import soxr
+
+            self._stream = soxr.ResampleStream(self.rate, self.target_rate, 1, dtype="float32", quality="HQ")
+        return self._stream.resample_chunk(mono)  # type: ignore[no-any-return]
+
+    def flush(self) -> Pcm:
+        """The rest that the filter holds."""
+        import numpy as np
+
+        empty = np.zeros(0, np.float32)
+        return empty if self._stream is None else self._stream.resample_chunk(empty, last=True)

@@ -1,0 +1,220 @@
+"""A checkpoint: looked into without NeMo, loaded once per device, handing out sessions."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from workbench.errors import WorkbenchError
+from workbench.locales import AUTO, canonical
+from workbench.recognizer.archive import WEIGHTS, Archive
+from workbench.recognizer.hub import resolve
+
+if TYPE_CHECKING:
+    from workbench.recognizer.engine import Engine
+    from workbench.recognizer.streaming import Session
+
+log = logging.getLogger("workbench.recognizer.checkpoint")
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What a checkpoint is, read from its archive alone.
+
+    Attributes:
+        class_name: NeMo's class; the ``WithPrompt`` ones take a locale.
+        locales: tags of its own prompt dictionary, ``auto`` left out.
+        prompts: tag → slot of the one-hot, ``auto`` included; empty where the class takes none.
+        lookaheads_ms: chunk lengths it can stream with, ascending.
+        default_lookahead_ms: the one it uses when none is asked for: the first of its configuration.
+        parameters: number of weights. ``size_bytes``: of the file.
+        memory_bytes: of the weights in fp32, without activations.
+        cache_bytes: fp32 encoder caches of one session.
+    """
+
+    class_name: str
+    locales: tuple[str, ...]
+    prompts: dict[str, int]
+    lookaheads_ms: tuple[int, ...]
+    default_lookahead_ms: int
+    frame_ms: int
+    sample_rate: int
+    layers: int
+    d_model: int
+    tokenizer: str
+    vocabulary: int
+    parameters: int
+    size_bytes: int
+    memory_bytes: int
+    cache_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Checkpoint:
+    """A ``.nemo`` file that passed inspection; make one with :meth:`open`."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.path = archive.path
+        self._archive = archive
+        self._contexts, self.info = _inspect(archive)
+        self._tokenizer: Any = None
+
+    @classmethod
+    def open(cls, source: str | Path) -> Self:
+        """Inspect a local ``.nemo`` file, or a checkpoint of the hub such as ``nvidia/NAME``.
+
+        NeMo and torch are not imported.
+
+        Raises:
+            WorkbenchError: not found, a hostile or damaged archive, an unsupported class; offline, the
+                message says where to place the file.
+        """
+        return cls(Archive(resolve(source)))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file, in hexadecimal."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def __repr__(self) -> str:
+        i = self.info
+        return (
+            f"Checkpoint({self.path.name}: {i.class_name}, {i.parameters / 1e6:.1f}M parameters, "
+            f"{len(i.locales)} locales, look-aheads {', '.join(map(str, i.lookaheads_ms))} ms)"
+        )
+
+    def tokenizer(self) -> Any:
+        """The checkpoint's ``sentencepiece.SentencePieceProcessor``, without NeMo."""
+        if self._tokenizer is None:
+            import sentencepiece
+
+            name = str(self._archive.config["tokenizer"].get("model_path") or "")
+            held = self._archive.read(name)
+            self._tokenizer = sentencepiece.SentencePieceProcessor(model_proto=held)
+        return self._tokenizer
+
+    def slot(self, locale: str) -> int | None:
+        """The prompt slot of a tag by the checkpoint's own dictionary; None where the class takes no prompt.
+
+        Raises:
+            WorkbenchError: a tag that the checkpoint does not know; near ones are named.
+        """
+        prompts = self.info.prompts
+        if not prompts:
+            return None
+        tag = canonical(locale, prompts)
+        if tag not in prompts:
+            raise WorkbenchError(
+                f"the checkpoint has no prompt {tag!r}", where=self.path.name, mend="Give a tag."
+            )
+        return prompts[tag]
+
+    def right_context(self, lookahead_ms: int | None) -> int:
+        """Encoder frames of look-ahead of a chunk length in ms; None is the checkpoint's default.
+
+        Raises:
+            WorkbenchError: not one of the checkpoint's; those it has are named.
+        """
+        wanted = self.info.default_lookahead_ms if lookahead_ms is None else lookahead_ms
+        if wanted not in self._contexts:
+            known = ", ".join(map(str, self.info.lookaheads_ms))
+            raise WorkbenchError(
+                f"no look-ahead of {wanted} ms", where=self.path.name, mend=f"The checkpoint has {known} ms."
+            )
+        return self._contexts[wanted]
+
+    def model(self, device: str = "auto", precision: str = "auto") -> Any:
+        """The restored NeMo model in eval mode, loaded once per process, device and precision.
+
+        Args:
+            device: 'cpu', 'cuda', or 'auto' (CUDA where there is one).
+            precision: 'fp32', 'bf16', or 'auto' (bf16 on CUDA, fp32 on CPU).
+
+        Raises:
+            WorkbenchError: no such device, or NeMo cannot restore the file.
+        """
+        return self.engine(device, precision).model
+
+    def engine(self, device: str = "auto", precision: str = "auto") -> Engine:
+        """The model with its streaming step; as :meth:`model`."""
+        from workbench.recognizer.loading import loaded
+
+        return loaded(self.path, device, precision)
+
+    def session(
+        self, locale: str = AUTO, lookahead_ms: int | None = None, boost: Any = None, device: str = "auto"
+    ) -> Session:
+        """A streaming session.
+
+        Args:
+            locale: ``auto``, or a tag of the checkpoint's dictionary.
+            lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
+            boost: words and phrases to favour: a list, or ``boosting.Boost``.
+
+        Raises:
+            WorkbenchError: unknown locale or look-ahead.
+        """
+        from workbench.recognizer.streaming import Session
+
+        return Session(self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device)
+
+
+def _inspect(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
+    """({chunk in ms: right context in frames}, info)."""
+    config = archive.config
+    try:
+        encoder, features = config["encoder"], config["preprocessor"]
+        contexts = encoder["att_context_size"]
+        contexts = contexts if isinstance(contexts[0], list) else [contexts]
+        frame_ms = round(1000 * float(features["window_stride"]) * int(encoder["subsampling_factor"]))
+        by_ms = {frame_ms * (int(right) + 1): int(right) for _, right, *_ in contexts if int(right) >= 0}
+        if not by_ms:
+            raise WorkbenchError("no limited look-ahead", where=archive.path.name, mend="It cannot stream.")
+        name = str(config["target"]).rpartition(".")[2]
+        prompts = config.get("model_defaults", {}).get("prompt_dictionary") or {}
+        prompts = {str(k): int(v) for k, v in prompts.items()} if name.endswith("WithPrompt") else {}
+        layers, width = int(encoder["n_layers"]), int(encoder["d_model"])
+        left, kernel = max(int(c[0]) for c in contexts), int(encoder["conv_kernel_size"])
+        tokens = config.get("labels") or config["joint"].get("vocabulary") or []
+        weights = [s for k, s in archive.shapes.items() if not k.startswith("preprocessor.")]
+        parameters = sum(_product(shape) for shape in weights)
+        return by_ms, CheckpointInfo(
+            class_name=name,
+            locales=tuple(sorted(tag for tag in prompts if "-" in tag)),
+            prompts=prompts,
+            lookaheads_ms=tuple(sorted(by_ms)),
+            default_lookahead_ms=next(iter(by_ms)),
+            frame_ms=frame_ms,
+            sample_rate=int(features["sample_rate"]),
+            layers=layers,
+            d_model=width,
+            tokenizer=f"sentencepiece {config['tokenizer'].get('type', '')}".strip(),
+            vocabulary=len(tokens),
+            parameters=parameters,
+            size_bytes=archive.path.stat().st_size,
+            memory_bytes=parameters * 4,
+            cache_bytes=4 * layers * width * (max(left, 0) + kernel - 1),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        if isinstance(error, WorkbenchError):
+            raise
+        raise WorkbenchError(
+            f"its configuration lacks or garbles {error}",
+            where=f"{archive.path.name}:{WEIGHTS}",
+            mend="Save the checkpoint with NeMo 3.",
+        ) from error
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= int(size)
+    return total

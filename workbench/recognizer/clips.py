@@ -1,0 +1,130 @@
+"""Clips decoded many at a time: offline as padded batches, or streamed chunk by chunk in step.
+
+Both return what a session returns, in the order given. Offline runs the model's own preprocessor, encoder and
+prompt projection; clips too long for full attention are streamed, which gives the same tokens.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.recognizer.engine import Decoded, Stream
+from workbench.recognizer.events import Word
+from workbench.recognizer.transcript import Transcript
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.recognizer.engine import Engine
+
+    Pcm = NDArray[np.float32]
+
+LONGEST_OFFLINE_S = 120.0
+"""Attention costs memory with the square of the length: 120 s are 1,500 frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Samples at the checkpoint's rate, and the prompt slot (None where the class takes none)."""
+
+    pcm: Pcm
+    slot: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read from one clip. ``compute_s``: its share of the batch's time, by its length."""
+
+    text: str
+    detected_lang: str | None
+    words: tuple[Word, ...]
+    confidence: float | None
+    decoded: Decoded
+    compute_s: float
+
+
+def read(engine: Engine, clips: Sequence[Clip], tokenizer: Any, right: int, streaming: bool) -> list[Reading]:
+    """Decode clips as one batch.
+
+    Args:
+        right: look-ahead in encoder frames, offline and streaming alike.
+        streaming: chunk by chunk with caches, as sessions do.
+    """
+    begin = time.perf_counter()
+    rate = engine.sample_rate
+    longest_s = max((clip.pcm.size for clip in clips), default=0) / rate
+    if streaming or longest_s > LONGEST_OFFLINE_S:
+        decoded = stream_together(engine, clips, right)
+    else:
+        decoded = decode_offline(engine, clips, right)
+    spent_s = time.perf_counter() - begin
+    samples = sum(clip.pcm.size for clip in clips) or 1
+    return [
+        _reading(engine, tokenizer, found, spent_s * clip.pcm.size / samples)
+        for clip, found in zip(clips, decoded, strict=True)
+    ]
+
+
+def decode_offline(engine: Engine, clips: Sequence[Clip], right: int) -> list[Decoded]:
+    """Tokens of whole clips at a look-ahead: (batch, samples) through preprocessor, encoder, prompt, decoder.
+
+    A clip shorter than one feature frame has no tokens; NeMo would decode a masked frame.
+    """
+    import torch
+
+    heard = [i for i, clip in enumerate(clips) if clip.pcm.size >= engine.frontend.hop]
+    results = [Decoded([], [], []) for _ in clips]
+    if not heard:
+        return results
+    lengths = torch.tensor([clips[i].pcm.size for i in heard])
+    batch = torch.zeros(len(heard), int(lengths.max()))
+    for row, i in enumerate(heard):
+        batch[row, : lengths[row]] = torch.from_numpy(clips[i].pcm)
+    with engine.lock, torch.inference_mode():
+        engine.set_context(right)
+        features, counts = engine.model.preprocessor(
+            input_signal=batch.to(engine.device), length=lengths.to(engine.device)
+        )
+        encoded, counts = engine.encoder(audio_signal=features.to(engine.dtype), length=counts)
+        encoded = engine.apply_prompt(encoded.transpose(1, 2), [clips[i].slot for i in heard])
+        decoded, _ = engine.decode(encoded, counts)
+    for i, found in zip(heard, decoded, strict=True):
+        results[i] = found
+    return results
+
+
+def stream_together(engine: Engine, clips: Sequence[Clip], right: int) -> list[Decoded]:
+    """Tokens of clips streamed chunk by chunk, those that still have audio as one batch."""
+    streams = [Stream(engine, right, clip.slot) for clip in clips]
+    results = [Decoded([], [], []) for _ in clips]
+    for stream, clip in zip(streams, clips, strict=True):
+        stream.push(clip.pcm)
+    active = list(range(len(clips)))
+    while active:
+        full = [i for i in active if streams[i].ready]
+        ended = [i for i in active if not streams[i].ready and streams[i].rest > 0]
+        for group, last in ((full, False), (ended, True)):
+            if group:
+                for i, found in zip(group, engine.step([streams[i] for i in group], last), strict=True):
+                    _extend(results[i], found)
+        active = full
+    return results
+
+
+def _extend(result: Decoded, more: Decoded) -> None:
+    result.ids.extend(more.ids)
+    result.frames.extend(more.frames)
+    result.confidences.extend(more.confidences)
+
+
+def _reading(engine: Engine, tokenizer: Any, decoded: Decoded, compute_s: float) -> Reading:
+    transcript = Transcript(tokenizer, engine.frame_s)
+    transcript.add(decoded.ids, decoded.frames, decoded.confidences, 0)
+    transcript.end()
+    words = transcript.words
+    confidence = sum(word.confidence for word in words) / len(words) if words else None
+    return Reading(transcript.final, transcript.detected_lang, words, confidence, decoded, compute_s)

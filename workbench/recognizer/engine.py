@@ -1,0 +1,273 @@
+"""One loaded model, and the step that moves any number of streams forward by one chunk.
+
+The encoder, prompt projection, predictor, joint and greedy decoder are NeMo's own modules; what NeMo's loop
+around them does differently from offline decoding is done here as offline does it:
+
+* NeMo's ``CacheAwareStreamingAudioBuffer`` drops a last chunk of fewer than 8 feature frames, although
+  offline subsampling makes an encoder frame of it (this loses final tokens and the language tag), and counts
+  one feature frame too many (the centred STFT's last, which is masked offline). Here the tail is always
+  encoded, with the frames that offline counts.
+* At 80 ms its second chunk fills the missing subsampling context with zero features; offline, zeros stand at
+  the input of *each* convolution. Here that chunk is subsampled together with the first frame.
+* A prompt that nobody set is skipped silently (``_apply_prompt_to_encoded``). Here each stream has one.
+
+Streams of one step share a look-ahead; they may be at different chunks, locales and boosting lists.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.recognizer.frontend import MelFrontend, MelStream
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Tokens of one stream or clip: numbers, encoder frames from the start, confidences."""
+
+    ids: list[int]
+    frames: list[int]
+    confidences: list[float]
+
+
+class Stream:
+    """What one stream holds between chunks. ``prompt``: slot of the one-hot; None: the class has none."""
+
+    def __init__(self, engine: Engine, right: int, prompt: int | None, boost: int = -1) -> None:
+        self.engine, self.right, self.prompt, self.boost = engine, right, prompt, boost
+        self.mel = MelStream(engine.frontend, engine.device)
+        self.emitted = 0
+        self.chunks = 0
+        self.context: torch.Tensor | None = None
+        self.caches: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+        self.decoder_state: Any = None
+
+    def push(self, pcm: NDArray[np.float32]) -> None:
+        self.mel.push(pcm)
+
+    @property
+    def next_features(self) -> int:
+        """Feature frames from the start that the next full chunk needs."""
+        return self.engine.subsampling * (self.emitted + self.right) + 1
+
+    @property
+    def ready(self) -> bool:
+        """Whether a full chunk can be computed now."""
+        return self.mel.ready(self.next_features)
+
+    @property
+    def rest(self) -> int:
+        """Encoder frames that remain if the stream ended now, counted as offline counts them."""
+        return self.engine.encoder_frames(self.mel.total()) - self.emitted
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held between chunks."""
+        held = [self.context, *(self.caches or ()), *_tensors(self.decoder_state)]
+        return self.mel.nbytes + sum(int(t.element_size() * t.nelement()) for t in held if t is not None)
+
+
+class Engine:
+    """A model on its device, and its streaming step. Thread-safe: one step at a time.
+
+    Args:
+        model: a restored NeMo transducer, in eval mode.
+
+    Raises:
+        WorkbenchError: an encoder that cannot stream.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.encoder = model, model.encoder
+        self.device = next(model.parameters()).device
+        self.dtype = next(model.encoder.parameters()).dtype
+        self.lock = threading.RLock()
+        self.frontend = MelFrontend(model.preprocessor.featurizer)
+        self.subsampling = int(self.encoder.subsampling_factor)
+        self.sample_rate = int(model.cfg.preprocessor.sample_rate)
+        self.frame_s = self.subsampling * self.frontend.hop / self.sample_rate
+        causal = getattr(self.encoder.pre_encode, "is_causal", False)
+        if self.encoder.att_context_style != "chunked_limited" or not causal:
+            raise WorkbenchError(
+                "the checkpoint's encoder is not cache-aware",
+                mend="Streaming needs att_context_style: chunked_limited and causal_downsampling: true.",
+            )
+        self.context_features = int(self.encoder.pre_encode.get_streaming_cache_size()[1])
+        self.decoding = _computer(model)
+        self._right: int | None = None
+
+    def encoder_frames(self, features: int) -> int:
+        """Encoder frames of a clip of that many feature frames, as the causal convolutions count them."""
+        frames = features
+        for _ in range(self.subsampling.bit_length() - 1):
+            frames = frames // 2 + 1
+        return frames if features > 0 else 0
+
+    def set_context(self, right: int) -> None:
+        """Choose the look-ahead in encoder frames; cheap where it is the one in force."""
+        if self._right != right:
+            left = next(c[0] for c in self.encoder.att_context_size_all if c[1] == right)
+            self.encoder.set_default_att_context_size([left, right])
+            self._right = right
+
+    def step(self, streams: Sequence[Stream], last: bool = False) -> list[Decoded]:
+        """Encode and decode the next chunk of each stream, all of one look-ahead, as one batch.
+
+        Args:
+            streams: each ``ready``; or, with ``last``, ended with a ``rest`` of at least one frame.
+        """
+        import torch
+
+        with self.lock, torch.inference_mode():
+            self.set_context(streams[0].right)
+            encoded, lengths = self._encode(streams, last)
+            encoded = self.apply_prompt(encoded, [stream.prompt for stream in streams])
+            return self._decode(streams, encoded, lengths)
+
+    def apply_prompt(self, encoded: torch.Tensor, slots: Sequence[int | None]) -> torch.Tensor:
+        """(B, T, D) → (B, T, D), the one-hot of each row's slot at every frame, as ``model.forward``."""
+        import torch
+
+        if not getattr(self.model, "concat", False):
+            return encoded
+        prompt = encoded.new_zeros(encoded.shape[0], 1, self.model.num_prompts)
+        for row, slot in enumerate(slots):
+            if slot is None:
+                raise WorkbenchError("no locale was chosen", mend="Give a tag of the checkpoint, or auto.")
+            prompt[row, 0, slot] = 1.0
+        both = torch.cat([encoded, prompt.expand(-1, encoded.shape[1], -1)], dim=-1)
+        return self.model.prompt_kernel(both)
+
+    def decode(
+        self, encoded: torch.Tensor, lengths: torch.Tensor, state: Any = None, boosts: Sequence[int] = ()
+    ) -> tuple[list[Decoded], Any]:
+        """Greedy transducer decoding with NeMo's label looping; ``state`` continues an earlier call."""
+        import torch
+
+        ids = torch.tensor(boosts, device=self.device) if self.decoding.per_stream_biasing_enabled else None
+        found, state = self.decoding(
+            x=encoded, out_len=lengths, prev_batched_state=state, multi_biasing_ids=ids
+        )
+        counts = found.current_lengths.tolist()
+        most = max(counts, default=0)
+        transcript, frames = found.transcript[:, :most].tolist(), found.timestamps[:, :most].tolist()
+        confidence = found.step_confidence[:, :most].float().clamp(0, 1).tolist()
+        rows = zip(counts, transcript, frames, confidence, strict=True)
+        return [Decoded(i[:n], f[:n], c[:n]) for n, i, f, c in rows], state
+
+    def _encode(self, streams: Sequence[Stream], last: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        import torch
+
+        frames = [self._subsample(stream, last) for stream in streams]
+        lengths = torch.tensor([f.shape[1] for f in frames], device=self.device)
+        width = max(f.shape[1] for f in frames)
+        audio = torch.cat([torch.nn.functional.pad(f, (0, 0, 0, width - f.shape[1])) for f in frames])
+        channel, time, length = self._gather(streams)
+        encoded, out_lengths, channel, time, length = self.encoder.forward_internal(
+            audio, lengths, channel, time, length, bypass_pre_encode=True
+        )
+        size = self.encoder.streaming_cfg.last_channel_cache_size
+        channel = channel[:, :, channel.shape[2] - size :]
+        for row, stream in enumerate(streams):
+            # Copies, not views: a stream that waits must not hold the whole batch in memory.
+            stream.caches = (
+                (channel, time, length)
+                if len(streams) == 1
+                else (channel[:, [row]], time[:, [row]], length[[row]])
+            )
+            stream.emitted += frames[row].shape[1]
+            stream.chunks += 1
+        return encoded.transpose(1, 2), out_lengths
+
+    def _subsample(self, stream: Stream, last: bool) -> torch.Tensor:
+        """The next chunk's features through the convolutions: (1, frames, d_model), context dropped."""
+        import torch
+
+        start = stream.mel.frames
+        new = stream.mel.take_rest() if last else stream.mel.take(stream.next_features)
+        features = new if stream.context is None else torch.cat([stream.context, new], dim=1)
+        stream.context = features[:, -self.context_features :].clone()
+        begin = start + new.shape[1] - features.shape[1]
+        batch = features[None].transpose(1, 2).to(self.dtype)
+        length = torch.tensor([features.shape[1]], device=self.device)
+        frames, _ = self.encoder.pre_encode(x=batch, lengths=length)
+        count = self.encoder_frames(features.shape[1])
+        # Output k of the convolutions ends at feature 8k: those of the context were emitted before.
+        known = stream.emitted - begin // self.subsampling
+        return frames[:, known:count]
+
+    def _gather(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        import torch
+
+        held = []
+        for stream in streams:
+            if stream.caches is None:
+                stream.caches = self.encoder.get_initial_cache_state(1, self.dtype, self.device)
+            held.append(stream.caches)
+        if len(held) == 1:
+            return held[0]
+        channels, times, lengths = zip(*held, strict=True)
+        return torch.cat(channels, dim=1), torch.cat(times, dim=1), torch.cat(lengths)
+
+    def _decode(
+        self, streams: Sequence[Stream], encoded: torch.Tensor, lengths: torch.Tensor
+    ) -> list[Decoded]:
+        boosts = [stream.boost for stream in streams]
+        if len(streams) == 1:
+            state = streams[0].decoder_state
+            if state is not None and not hasattr(state, "predictor_states"):
+                state = self.decoding.merge_to_batched_state([state])
+            decoded, streams[0].decoder_state = self.decode(encoded, lengths, state, boosts)
+            return decoded
+        items = [_split(self.decoding, stream.decoder_state) for stream in streams]
+        state = None if all(item is None for item in items) else self.decoding.merge_to_batched_state(items)
+        decoded, state = self.decode(encoded, lengths, state, boosts)
+        for stream, item in zip(streams, self.decoding.split_batched_state(state), strict=True):
+            stream.decoder_state = item
+        return decoded
+
+
+def _split(decoding: Any, state: Any) -> Any:
+    """A stream stepped alone keeps its batched state of one; joining a batch takes the item out."""
+    if state is None or not hasattr(state, "predictor_states"):
+        return state
+    return decoding.split_batched_state(state)[0]
+
+
+def _tensors(state: Any) -> list[Any]:
+    if state is None:
+        return []
+    states = getattr(state, "predictor_states", None)
+    output = getattr(state, "predictor_outputs", None)
+    if states is None:
+        states, output = state.predictor_state, state.predictor_output
+    return [*states, output]
+
+
+def _computer(model: Any) -> Any:
+    """NeMo's greedy label looping with token confidence, built from the checkpoint's own modules."""
+    from nemo.collections.asr.parts.submodules.transducer_decoding.rnnt_label_looping import (
+        GreedyBatchedRNNTLabelLoopingComputer,
+    )
+    from omegaconf import OmegaConf
+
+    greedy = model.cfg.decoding.get("greedy") or {}
+    return GreedyBatchedRNNTLabelLoopingComputer(
+        decoder=model.decoder,
+        joint=model.joint,
+        blank_index=model.decoder.blank_idx,
+        max_symbols_per_step=greedy.get("max_symbols") or 10,
+        preserve_step_confidence=True,
+        exclude_blank_from_confidence=True,
+        confidence_method_cfg=OmegaConf.create({"name": "max_prob", "alpha": 1.0}),
+        allow_cuda_graphs=model.device.type == "cuda",
+    )

@@ -1,0 +1,72 @@
+"""Where a checkpoint lies: a local file, or Hugging Face's cache filled from the hub on first use."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from workbench.errors import WorkbenchError
+
+_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+
+
+def resolve(source: str | Path) -> Path:
+    """The local ``.nemo`` file of a path or a hub name.
+
+    A name uses Hugging Face's own cache and token (``HF_HOME``, ``HF_TOKEN``, ``HF_HUB_OFFLINE``), so a
+    checkpoint that any other tool fetched is found.
+
+    Raises:
+        WorkbenchError: no such file; or a hub name that is neither cached nor reachable: the message says
+            how to place the file.
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return path.resolve()
+    if path.is_dir():
+        held = sorted(path.glob("*.nemo"))
+        if len(held) == 1:
+            return held[0].resolve()
+        raise WorkbenchError(
+            f"{len(held)} .nemo files in the folder", where=str(path), mend="Name the file itself."
+        )
+    name = str(source)
+    if path.suffix == ".nemo" or not _NAME.match(name):
+        raise WorkbenchError(
+            "no such checkpoint", where=name, mend="Give a .nemo file or a hub name ORG/NAME."
+        )
+    return _cached(name) or _fetched(name)
+
+
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(name, allow_patterns=["*.nemo"], local_files_only=True)
+    except (LocalEntryNotFoundError, OSError, ValueError):
+        return None
+    held = sorted(Path(folder).rglob("*.nemo"))
+    return held[0] if held else None
+
+
+def _fetched(name: str) -> Path:
+    from huggingface_hub import constants, snapshot_download
+
+    place = (
+        f"With access, run: hf download {name} --include '*.nemo' --local-dir FOLDER; without, copy the "
+        ".nemo file here from a machine that has it, and open it by its path."
+    )
+    if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        raise WorkbenchError("not in the local cache, and HF_HUB_OFFLINE is set", where=name, mend=place)
+    try:
+        folder = snapshot_download(name, allow_patterns=["*.nemo"])
+    except Exception as error:  # network, authentication, licence gate: each library layer has its own class
+        raise WorkbenchError(
+            f"cannot fetch it from the hub ({type(error).__name__})", where=name, mend=place
+        ) from error
+    held = sorted(Path(folder).rglob("*.nemo"))
+    if not held:
+        raise WorkbenchError("the hub repository holds no .nemo file", where=name, mend=place)
+    return held[0]

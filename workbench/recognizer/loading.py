@@ -1,0 +1,106 @@
+"""Restoring a checkpoint with NeMo: device, precision, and NeMo's chatter kept down."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.recognizer.engine import Engine
+
+log = logging.getLogger("workbench.recognizer.loading")
+PRECISIONS = ("fp32", "bf16")
+KEPT = 2
+"""Models kept per process: a base and its candidate. The one unused longest is let go first."""
+
+_engines: OrderedDict[tuple[str, int, int, str, str], Engine] = OrderedDict()
+_lock = threading.Lock()
+
+
+def loaded(path: Path, device: str = "auto", precision: str = "auto") -> Engine:
+    """The engine of a file, restored once while it is unchanged on disk.
+
+    Raises:
+        WorkbenchError: as :func:`choose` and :func:`restore`.
+    """
+    from workbench.recognizer.engine import Engine
+
+    place = choose(device, precision)
+    state = path.stat()
+    key = (str(path), state.st_size, state.st_mtime_ns, *place)
+    with _lock:
+        if key not in _engines:
+            _engines[key] = Engine(restore(path, *place))
+        _engines.move_to_end(key)
+        while len(_engines) > KEPT:
+            _engines.popitem(last=False)
+        return _engines[key]
+
+
+def choose(device: str, precision: str) -> tuple[str, str]:
+    """('cpu' or 'cuda…', 'fp32' or 'bf16') for what was asked.
+
+    Raises:
+        WorkbenchError: CUDA asked for and not there, or an unknown precision.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.split(":")[0] not in ("cpu", "cuda"):
+        raise WorkbenchError(f"unknown device {device!r}", mend="Use auto, cpu or cuda.")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise WorkbenchError("no CUDA device here", mend="Use device='cpu' or 'auto'.")
+    if precision == "auto":
+        on_gpu = device.startswith("cuda") and torch.cuda.is_bf16_supported()
+        precision = "bf16" if on_gpu else "fp32"
+    if precision not in PRECISIONS:
+        raise WorkbenchError(f"unknown precision {precision!r}", mend="Use auto, fp32 or bf16.")
+    return device, precision
+
+
+@contextlib.contextmanager
+def quiet_nemo() -> Iterator[None]:
+    """Import NeMo and keep its INFO and WARNING lines off the notebook; errors pass."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from nemo.utils import logging as nemo_logging
+
+    with nemo_logging.temp_verbosity(nemo_logging.ERROR):
+        yield
+
+
+def restore(path: Path, device: str, precision: str) -> Any:
+    """NeMo's model of a checked archive, eval mode, no gradients.
+
+    Raises:
+        WorkbenchError: NeMo cannot restore it.
+    """
+    import torch
+
+    with quiet_nemo():
+        from nemo.collections.asr.models import ASRModel
+
+        try:
+            model = ASRModel.restore_from(str(path), map_location="cpu", strict=True)
+        except Exception as error:  # NeMo raises what its parts raise: there is no common class
+            raise WorkbenchError(
+                f"NeMo cannot restore it ({type(error).__name__}: {str(error)[:160]})",
+                where=path.name,
+                mend="Check that the file is complete and was saved by NeMo 3.",
+            ) from error
+    model.eval()
+    model.requires_grad_(False)
+    if precision == "bf16":
+        model.to(torch.bfloat16)
+        # Features keep their range in fp32; only the network runs in bf16.
+        model.preprocessor.to(torch.float32)
+    log.info("loaded %s on %s in %s", path.name, device, precision)
+    return model.to(device)
