@@ -66,7 +66,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
     from workbench.starter import checkpoint
 
     recipe = checkpoint.load_recipe()
-    recipe["network"].update(layers=1, d_model=32, subsampling_channels=8, predictor=16)
+    recipe["network"].update(layers=1, letter_layer=1, d_model=32, subsampling_channels=8, predictor=16)
     recipe["features"]["speeds"] = [1.0]
     recipe["validation"] = {"every": 1000, "clips_per_voice": 1}
     short = {
@@ -77,7 +77,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path):
         "warmup": 2,
         "dropout": 0.1,
         "joins": 0.3,
-        "spec_augment": 1,
+        "augment": 1,
+        "letters": 0.5,
     }
     recipe["stages"] = [
         {"name": "ctc", "head": "ctc", "steps": 3, **short},

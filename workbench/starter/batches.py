@@ -29,24 +29,25 @@ def epoch(
 
     Batches hold samples of similar length and at most ``stage["batch_s"]`` seconds, padding included.
     """
-    limit = int(stage["max_clip_s"] * FRAMES_PER_S)
     lengths = [cache.lengths() for cache in caches]
     samples = []
     for voice in sorted(set(voices)):
         own = [i for i, v in enumerate(voices) if v == voice]
         rng.shuffle(own)
-        samples += _join(own, lengths, limit, stage["joins"], rng)
+        samples += _join(own, lengths, stage, rng)
     samples.sort(key=lambda s: s.frames * rng.uniform(0.85, 1.15))
     batches = _fill(samples, int(stage["batch_s"] * FRAMES_PER_S))
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
 def _join(
-    clips: list[int], lengths: list[npt.NDArray[np.int64]], limit: int, share: float, rng: np.random.Generator
+    clips: list[int], lengths: list[npt.NDArray[np.int64]], stage: dict[str, Any], rng: np.random.Generator
 ) -> list[Sample]:
+    limit, share = int(stage["max_clip_s"] * FRAMES_PER_S), stage["joins"]
+    speeds = range(len(lengths)) if stage["augment"] else [len(lengths) // 2]
     samples = []
     while clips:
-        speed = int(rng.integers(len(lengths)))
+        speed = int(rng.choice(speeds))
         taken = [clips.pop()]
         frames = int(lengths[speed][taken[0]])
         while clips and rng.random() < share and frames + lengths[speed][clips[-1]] <= limit:
@@ -76,8 +77,10 @@ def features(sample: Sample, caches: list[FeatureCache]) -> npt.NDArray[np.float
 
 
 def augment(mel: npt.NDArray[np.float32], masks: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Random gain, then ``2 · masks`` masks over time and frequency filled with the mean (SpecAugment)."""
-    mel = mel + np.float32(rng.uniform(-1.5, 1.0))
+    """Random gain and ``2 · masks`` masks over time and frequency, filled with the mean (SpecAugment)."""
+    if not masks:
+        return mel
+    mel = mel + np.float32(rng.uniform(-1.0, 0.5))
     fill = mel.mean()
     frames, bands = mel.shape
     for _ in range(2 * masks):

@@ -56,13 +56,16 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
     torch.manual_seed(recipe["seed"])
     model = network.build(recipe["network"], recipe["features"]["mels"], tokens)
     head = network.ctc_head(recipe["network"], model.tokenizer.vocab_size)
+    spelt = sorted({c for row in rows if row["split"] == "train" for c in network.spelling(row["text"])})
+    layer, d_model = recipe["network"]["letter_layer"], recipe["network"]["d_model"]
+    letters = network.LetterHead(model.encoder, layer, d_model, "".join(spelt))
     caches = [
         features.cached(own, CORPUS, model.preprocessor, folder / f"features-{speed}.npz", speed)
         for speed in recipe["features"]["speeds"]
     ]
     held_out = validation_sample(rows, recipe["validation"]["clips_per_voice"])
     cache = features.cached(held_out, CORPUS, model.preprocessor, folder / "features-validation.npz")
-    return Learner(recipe, model, head), Material(own, caches, held_out, cache)
+    return Learner(recipe, model, head, letters), Material(own, caches, held_out, cache)
 
 
 def make(
@@ -87,7 +90,7 @@ def make(
             load_weights(learner, before)
         if not train_stage(learner, material, number, folder, validate, cancel):
             return False
-        weights = {"model": learner.model.state_dict(), "head": learner.head.state_dict()}
+        weights = {name: module.state_dict() for name, module in learner.modules().items()}
         torch.save(weights, folder / f"stage-{number}.pt")
         write(learner, target)
     return True
@@ -97,8 +100,8 @@ def load_weights(learner: Any, path: Path) -> None:
     import torch
 
     held = torch.load(path, weights_only=True)
-    learner.model.load_state_dict(held["model"])
-    learner.head.load_state_dict(held["head"])
+    for name, module in learner.modules().items():
+        module.load_state_dict(held[name])
 
 
 def write(learner: Any, target: Path) -> None:

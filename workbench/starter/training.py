@@ -40,6 +40,19 @@ class Material:
     validation_cache: FeatureCache
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded tensors: ``mels`` (batch, bands, frames), ``labels`` and ``letters`` (batch, longest)."""
+
+    mels: torch.Tensor
+    lengths: torch.Tensor
+    labels: torch.Tensor
+    label_counts: torch.Tensor
+    letters: torch.Tensor
+    letter_counts: torch.Tensor
+    prompts: torch.Tensor
+
+
 @dataclass
 class Learner:
     """The model, its CTC head and what the recipe says about them."""
@@ -47,9 +60,14 @@ class Learner:
     recipe: dict[str, Any]
     model: Any
     head: torch.nn.Linear
+    letters: network.LetterHead
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        return [*self.model.parameters(), *self.head.parameters()]
+        return [*self.model.parameters(), *self.head.parameters(), *self.letters.parameters()]
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """What a saved state holds, by name."""
+        return {"model": self.model, "head": self.head, "letters": self.letters}
 
     def tokens(self, text: str, locale: str) -> list[int]:
         ids: list[int] = self.model.tokenizer.text_to_ids(f"{text} {tag_piece(locale)}")
@@ -73,39 +91,50 @@ def rate_at(step: int, stage: dict[str, Any]) -> float:
 
 def _collate(
     learner: Learner, material: Material, batch: list[batches.Sample], masks: int, rng: np.random.Generator
-) -> tuple[torch.Tensor, ...]:
+) -> Batch:
     slots = prompt_dictionary()
-    mels, texts, prompts = [], [], []
+    mels, texts, letters, prompts = [], [], [], []
     for sample in batch:
         rows = [material.rows[i] for i in sample.clips]
         locale = rows[0]["target_lang"]
         mels.append(torch.from_numpy(batches.augment(batches.features(sample, material.caches), masks, rng)))
-        texts.append(torch.tensor(learner.tokens(" ".join(r["text"] for r in rows), locale)))
+        text = " ".join(row["text"] for row in rows)
+        texts.append(torch.tensor(learner.tokens(text, locale)))
+        letters.append(torch.tensor(learner.letters.spell(text)))
         prompts.append(slots[AUTO if rng.random() < 0.5 else locale])
     lengths = torch.tensor([len(m) for m in mels])
     signal = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True).transpose(1, 2).contiguous()
-    labels = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-    return signal, lengths, labels, torch.tensor([len(t) for t in texts]), torch.tensor(prompts)
+    return Batch(signal, lengths, *_padded(texts), *_padded(letters), torch.tensor(prompts))
 
 
-def _loss(
-    learner: Learner, head: str, tensors: tuple[torch.Tensor, ...], transducer: TransducerLoss
+def _padded(sequences: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    padded = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True).long()
+    return padded, torch.tensor([len(s) for s in sequences])
+
+
+def _ctc(
+    log_probs: torch.Tensor, labels: torch.Tensor, frames: torch.Tensor, counts: torch.Tensor
 ) -> torch.Tensor:
-    """Mean negative log-likelihood per token of the batch."""
-    signal, lengths, labels, label_lengths, prompts = tensors
-    encoded, frames = learner.encode(signal, lengths, prompts)
-    blank = learner.head.out_features - 1
-    log_probs = learner.head(encoded.transpose(1, 2)).log_softmax(-1).transpose(0, 1)
-    ctc = torch.nn.functional.ctc_loss(
-        log_probs, labels, frames, label_lengths, blank=blank, reduction="sum", zero_infinity=True
+    """Summed CTC loss of (frames, batch, classes); the last class is blank. Labels too many for the frames add 0."""
+    return torch.nn.functional.ctc_loss(
+        log_probs, labels, frames, counts, blank=log_probs.shape[2] - 1, reduction="sum", zero_infinity=True
     )
-    tokens = label_lengths.sum()
-    if head == "ctc":
-        return ctc / tokens
-    predicted, _, _ = learner.model.decoder(targets=labels, target_length=label_lengths)
+
+
+def _loss(learner: Learner, stage: dict[str, Any], batch: Batch, transducer: TransducerLoss) -> torch.Tensor:
+    """Mean negative log-likelihood per token, plus the auxiliary one per letter by the stage's weight."""
+    encoded, frames = learner.encode(batch.mels, batch.lengths, batch.prompts)
+    spelt = (
+        _ctc(learner.letters(), batch.letters, 2 * frames, batch.letter_counts) / batch.letter_counts.sum()
+    )
+    log_probs = learner.head(encoded.transpose(1, 2)).log_softmax(-1).transpose(0, 1)
+    ctc = _ctc(log_probs, batch.labels, frames, batch.label_counts) / batch.label_counts.sum()
+    if stage["head"] == "ctc":
+        return ctc + stage["letters"] * spelt
+    predicted, _, _ = learner.model.decoder(targets=batch.labels, target_length=batch.label_counts)
     logits = learner.model.joint(encoder_outputs=encoded, decoder_outputs=predicted)
-    rnnt = transducer(acts=logits, labels=labels, act_lens=frames, label_lens=label_lengths)
-    return (0.8 * rnnt.sum() + 0.2 * ctc) / tokens
+    rnnt = transducer(acts=logits, labels=batch.labels, act_lens=frames, label_lens=batch.label_counts)
+    return 0.8 * rnnt.sum() / batch.label_counts.sum() + 0.2 * ctc + stage["letters"] * spelt
 
 
 def train_stage(
@@ -142,11 +171,11 @@ def train_stage(
         random.seed(key)
         torch.manual_seed(key)
         batch = plan(step)
-        masks = stage["spec_augment"]
+        masks = stage["augment"]
         tensors = _collate(learner, material, batch, masks, np.random.default_rng(key))
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, stage)
-        loss = _loss(learner, stage["head"], tensors, transducer)
+        loss = _loss(learner, stage, tensors, transducer)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe["optimizer"]["clip"])
@@ -196,8 +225,8 @@ def _resume(learner: Learner, optimizer: torch.optim.Optimizer, state: Path, num
     held = torch.load(state, weights_only=True)
     if held["stage"] != number:
         return 0
-    learner.model.load_state_dict(held["model"])
-    learner.head.load_state_dict(held["head"])
+    for name, module in learner.modules().items():
+        module.load_state_dict(held[name])
     optimizer.load_state_dict(held["optimizer"])
     return int(held["step"])
 
@@ -206,8 +235,7 @@ def _save(learner: Learner, optimizer: torch.optim.Optimizer, state: Path, numbe
     held = {
         "stage": number,
         "step": step,
-        "model": learner.model.state_dict(),
-        "head": learner.head.state_dict(),
+        **{name: module.state_dict() for name, module in learner.modules().items()},
         "optimizer": optimizer.state_dict(),
     }
     partial = state.with_suffix(".partial")
