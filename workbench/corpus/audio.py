@@ -25,7 +25,9 @@ def locate(written: str, roots: Sequence[Path]) -> Path:
         WorkbenchError: it lies outside the folders that may be read.
     """
     path = os.path.normpath(roots[0] / written)
-    ends = os.path.realpath(path)
+    folder, name = os.path.split(path)
+    # Folders are followed once, not per file: a corpus has few of them.
+    ends = os.path.realpath(path) if os.path.islink(path) else os.path.join(_real(folder), name)
     if any(ends.startswith(os.path.join(_real(root), "")) for root in roots):
         return Path(path)
     raise WorkbenchError(
@@ -35,8 +37,8 @@ def locate(written: str, roots: Sequence[Path]) -> Path:
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _real(root: Path) -> str:
+@functools.lru_cache(maxsize=4096)
+def _real(root: Path | str) -> str:
     return os.path.realpath(root)
 
 

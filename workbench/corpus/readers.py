@@ -235,9 +235,8 @@ def audio_folder(path: Path) -> Reader:
 
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
         rows = []
-        number = 0
-        for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES):
-            number += 1
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+        for number, file in enumerate(found, 1):
             text = _beside(file, path, problems)
             name = file.relative_to(path).as_posix()
             rows.append({"audio_filepath": name, "text": text, LINE: number})

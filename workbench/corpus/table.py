@@ -32,8 +32,8 @@ MOST_AT_ONCE = 10_000
 class Corpus:
     """Rows of an imported corpus with the decisions on them.
 
-    ``where`` returns an object of the same class over fewer rows; all of them share one engine and may be used
-    from several threads. Every call sees the newest decisions, other notebooks' included.
+    ``where`` returns an object of the same class over fewer rows; all of them share one engine and may be
+    used from several threads. Every call sees the newest decisions, other notebooks' included.
     """
 
     def __init__(self, folder: Path, engine: Engine, facts: Mapping[str, Any], ledger: Ledger | None) -> None:
@@ -134,6 +134,13 @@ class Corpus:
         """
         return self._narrowed(self._engine.check(sql), sql.strip())
 
+    @property
+    def whole(self) -> Self:
+        """Every row of the corpus, without the filters of this view."""
+        made = copy.copy(self)
+        made._filters = made._shown = ()
+        return made
+
     def pick(self, ids: Iterable[str]) -> Self:
         """Only the rows with these ids."""
         wanted = list(dict.fromkeys(ids))
@@ -162,8 +169,8 @@ class Corpus:
             else ""
         )
         # Positions first, wide columns after: sorting carries one column instead of thirty.
-        inner = f"SELECT row_index FROM rows {self._where()} ORDER BY {order}row_index LIMIT {limit} OFFSET {offset}"
-        found = self._engine.query(inner)["row_index"].to_pylist()
+        inner = f"SELECT row_index FROM rows {self._where()} ORDER BY {order}row_index"
+        found = self._engine.query(f"{inner} LIMIT {limit} OFFSET {offset}")["row_index"].to_pylist()
         if not found:
             return []
         listed = ", ".join(map(str, found))

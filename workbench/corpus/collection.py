@@ -1,0 +1,81 @@
+"""What to record next: minutes and speakers that each locale and accent still lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus.splits import LEAST_SPEAKERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.corpus.table import Corpus
+
+TARGET_HOURS = 10.0
+"""Per locale. Published adaptations of this model start from 7 to 40 hours; choose your own."""
+
+
+def plan(
+    corpus: Corpus,
+    *,
+    target_hours: float | Mapping[str, float] = TARGET_HOURS,
+    target_speakers: int = LEAST_SPEAKERS,
+    error_rates: Mapping[Any, float] | None = None,
+    minutes: float | None = None,
+) -> pd.DataFrame:
+    """Rank what to collect.
+
+    Args:
+        corpus: what there is; rejected rows do not count.
+        target_hours: per locale × accent, one number or by locale.
+        target_speakers: known speakers wanted per locale × accent.
+        error_rates: (locale, accent) or locale → error rate of the model now; cells with more errors come
+            first. Without it, only counts rank.
+        minutes: what can be recorded; spread over the cells by need where given.
+
+    Returns:
+        DataFrame, most needed first: ``target_lang``, ``accent``, ``hours``, ``speakers``,
+        ``missing_minutes``, ``missing_speakers``, ``error_rate``, ``need`` (0 to 1) and ``minutes``.
+    """
+    kept = corpus.where("status <> 'rejected'")
+    sql = (
+        "SELECT target_lang, accent, sum(duration) / 3600 AS hours, count(DISTINCT speaker) AS speakers "
+        f"FROM rows {kept._where()} GROUP BY ALL ORDER BY ALL"
+    )
+    table = kept._engine.query(sql).to_pandas()
+    goals = [_goal(target_hours, locale) for locale in table["target_lang"]]
+    table["missing_minutes"] = [max(0.0, g - h) * 60 for g, h in zip(goals, table["hours"], strict=True)]
+    table["missing_speakers"] = (target_speakers - table["speakers"]).clip(lower=0)
+    cells = list(zip(table["target_lang"], table["accent"], strict=True))
+    rates = [_rate(error_rates, *cell) for cell in cells]
+    table["error_rate"] = rates
+    known = [rate for rate in rates if rate is not None]
+    typical = math.fsum(known) / len(known) if known else 1.0
+    table["need"] = [
+        _need(missing / 60 / goal if goal else 0.0, lacking / max(target_speakers, 1), rate, typical)
+        for missing, lacking, goal, rate in zip(
+            table["missing_minutes"], table["missing_speakers"], goals, rates, strict=True
+        )
+    ]
+    total = table["need"].sum()
+    table["minutes"] = table["need"] / total * minutes if minutes and total else table["missing_minutes"]
+    return table.sort_values(["need", "target_lang"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _need(hours: float, speakers: float, rate: float | None, typical: float) -> float:
+    """Share of hours and speakers that is missing, weighted by the errors made there (capped at twofold)."""
+    weight = 1.0 if rate is None or typical <= 0 else min(2.0, rate / typical)
+    return weight * (hours + speakers) / 2
+
+
+def _goal(target: float | Mapping[str, float], locale: Any) -> float:
+    return float(target.get(locale, TARGET_HOURS)) if isinstance(target, Mapping) else float(target)
+
+
+def _rate(rates: Mapping[Any, float] | None, locale: Any, accent: Any) -> float | None:
+    if rates is None:
+        return None
+    found = rates.get((locale, accent), rates.get(locale))
+    return None if found is None else float(found)

@@ -1,0 +1,101 @@
+"""What ties utterances together so that they must not stand on both sides of a split.
+
+Three levels. The same audio or the same sentence blocks always; the same speaker blocks unless the policy
+says that speakers are shared, which then stands in every report.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.text import normalised_keys
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.corpus.table import Corpus
+
+COLUMNS = ("id", "audio_filepath", "offset", "duration", "text", "target_lang", "accent", "speaker", "split")
+LEVELS = ("audio", "sentence", "speaker")
+
+
+def keyed_rows(corpus: Corpus) -> list[dict[str, Any]]:
+    """Rows with ``audio_key``, ``sentence_key`` and ``speaker_key``; null where nothing can be said."""
+    names = [*COLUMNS, *(n for n in ("audio_sha256", "source_sha256") if n in corpus.columns)]
+    rows = corpus.table(names).to_pylist()
+    keys = normalised_keys([row["text"] or "" for row in rows])
+    hashes = audio_hashes(corpus)
+    for row, key in zip(rows, keys, strict=True):
+        # A sentence is the same in its own language only: "no" is Spanish, Italian and English.
+        language = (row["target_lang"] or "").split("-")[0]
+        row["sentence_key"] = (language, key) if key else None
+        row["speaker_key"] = row["speaker"] or None
+        stated = row.get("audio_sha256") or row.get("source_sha256") or hashes.get(row["id"])
+        row["audio_key"] = stated if stated and not row["offset"] else row["audio_filepath"]
+    return rows
+
+
+def audio_hashes(corpus: Corpus) -> dict[str, str]:
+    """Hashes of the audio where ``signal.scan`` has measured it."""
+    path = corpus.folder / "signal.parquet"
+    if not path.exists():
+        return {}
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["id", "audio_sha256"])
+    pairs = zip(table["id"].to_pylist(), table["audio_sha256"].to_pylist(), strict=True)
+    return {id_: digest for id_, digest in pairs if digest}
+
+
+def find(corpus: Corpus, speakers: str = "disjoint") -> pd.DataFrame:
+    """Ties across splits.
+
+    Returns:
+        One row per shared audio, sentence or speaker: ``level``, ``blocks`` (false for speakers where the
+        policy shares them), ``splits``, ``utterances`` and the ``ids``, sorted by level.
+    """
+    import pandas as pd
+
+    rows = [row for row in keyed_rows(corpus.where("status <> 'rejected'")) if row["split"]]
+    found = []
+    for level in LEVELS:
+        for members in _shared(rows, f"{level}_key").values():
+            splits = sorted({row["split"] for row in members})
+            if len(splits) > 1:
+                blocks = level != "speaker" or speakers != "shared"
+                ids = [row["id"] for row in members]
+                found.append((level, blocks, ", ".join(splits), len(ids), ids))
+    return pd.DataFrame(found, columns=["level", "blocks", "splits", "utterances", "ids"])
+
+
+def _shared(rows: Iterable[dict[str, Any]], name: str) -> dict[Hashable, list[dict[str, Any]]]:
+    found: dict[Hashable, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row[name] is not None:
+            found[row[name]].append(row)
+    return {key: members for key, members in found.items() if len(members) > 1}
+
+
+def components(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[list[int]]:
+    """Positions of rows that hang together by any of the keys, each group sorted, in order of first row."""
+    parent = list(range(len(rows)))
+
+    def top(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    for name in names:
+        first: dict[Hashable, int] = {}
+        for index, row in enumerate(rows):
+            key = row[name]
+            if key is not None:
+                a, b = top(first.setdefault(key, index)), top(index)
+                parent[max(a, b)] = min(a, b)
+    found: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(rows)):
+        found[top(index)].append(index)
+    return list(found.values())

@@ -1,0 +1,202 @@
+"""Measure the sound of every utterance: level, noise, clipping, bandwidth, silence. All cores, resumable.
+
+Results are kept by the hash of the audio file and the stretch of it, in ``signal.parquet`` of the corpus, so
+that a second scan measures only what is new; a killed scan loses at most the last few seconds of work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus.measures import COLUMNS, measure_rows
+from workbench.workspace import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from workbench.corpus.table import Corpus
+
+VERSION = 1
+"""Of the measures; results of another version are measured anew."""
+_BATCH = 64
+_FLUSH_EVERY = 40
+"""Batches between writes of a part."""
+_IN_PROCESS = 200
+"""Fewer rows than this are not worth starting processes for."""
+
+Task = tuple[str, str, float, float | None, int | None, str | None, str | None]
+"""id, path, offset s, duration s, channel, known hash, fault met before reading."""
+
+
+def scan(
+    corpus: Corpus,
+    *,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> pd.DataFrame:
+    """Measure the rows of a view.
+
+    Args:
+        corpus: the rows.
+        processes: default one per core.
+        progress: called with (rows measured, rows in all), rows known from before included.
+        cancel: asked between batches; True stops and returns what there is.
+
+    Returns:
+        DataFrame with a row per utterance: ``id``, the measures of :mod:`workbench.corpus.measures`,
+        ``audio_sha256`` and ``error`` (null where the audio was read).
+    """
+    ids = corpus.ids()
+    known = _known(corpus.folder)
+    tasks = [task for task in _tasks(corpus) if _key(task) not in known]
+    done = len(ids) - len(tasks)
+    if progress is not None:
+        progress(done, len(ids))
+    parts = corpus.folder / "signal.parts"
+    parts.mkdir(exist_ok=True, mode=0o700)
+    pending: list[dict[str, Any]] = []
+    for number, rows in enumerate(_measured(tasks, processes or os.cpu_count() or 1, cancel), 1):
+        pending += rows
+        done += len(rows)
+        if number % _FLUSH_EVERY == 0:
+            _write(parts / f"{os.getpid()}-{number:06d}.parquet", _table(pending))
+            pending = []
+        if progress is not None:
+            progress(done, len(ids))
+    if pending:
+        _write(parts / f"{os.getpid()}-last.parquet", _table(pending))
+    return _merge(corpus.folder, parts, ids)
+
+
+def read(corpus: Corpus) -> pd.DataFrame | None:
+    """What has been measured of the rows of a view; None before the first scan."""
+    path = corpus.folder / "signal.parquet"
+    if not path.exists():
+        return None
+    import pyarrow.parquet as pq
+
+    return _of(pq.read_table(path), corpus.ids())
+
+
+def _tasks(corpus: Corpus) -> Iterator[Task]:
+    from workbench.errors import WorkbenchError
+
+    names = ["id", "audio_filepath", "offset", "duration"]
+    names += ["channel"] if "channel" in corpus.columns else []
+    for row in corpus.table(names).to_pylist():
+        path, fault = "", None
+        try:
+            path = str(corpus._locate(row))
+        except WorkbenchError as error:
+            fault = error.what
+        channel = row.get("channel") if isinstance(row.get("channel"), int) else None
+        # The whole file where the row names no part: a stated duration that is too short must not hide its end.
+        whole = not row["offset"]
+        yield row["id"], path, row["offset"] or 0.0, None if whole else row["duration"], channel, None, fault
+
+
+def _key(task: Task) -> tuple[Any, ...]:
+    """Same file by name, size and time, same stretch: measured already."""
+    try:
+        found = os.stat(task[1])
+        stamp = (found.st_size, found.st_mtime_ns)
+    except (OSError, ValueError):
+        return (None,)
+    return (task[0], *stamp, round(task[2], 4), -1.0 if task[3] is None else round(task[3], 4))
+
+
+def _known(folder: Path) -> set[tuple[Any, ...]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["id", "size", "mtime_ns", "offset", "asked_s"]
+    found: set[tuple[Any, ...]] = set()
+    for path in [folder / "signal.parquet", *sorted((folder / "signal.parts").glob("*.parquet"))]:
+        if not path.exists():
+            continue
+        try:
+            table = pq.read_table(path, columns=[*names, "version", "error"])
+        except (pa.ArrowException, OSError):
+            continue
+        keep = [
+            tuple(row[n] for n in names) for row in table.to_pylist() if row["version"] == VERSION and not row["error"]
+        ]
+        found.update(keep)
+    return found
+
+
+def _measured(
+    tasks: Sequence[Task], processes: int, cancel: Callable[[], bool] | None
+) -> Iterator[list[dict[str, Any]]]:
+    batches = [tasks[i : i + _BATCH] for i in range(0, len(tasks), _BATCH)]
+    if len(tasks) < _IN_PROCESS or processes == 1:
+        for batch in batches:
+            if cancel is not None and cancel():
+                return
+            yield measure_rows(batch)
+        return
+    from multiprocessing import get_context
+
+    # Fork-server, not fork: the kernel of a notebook runs threads, and forked locks may hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("forkserver")) as pool:
+        waiting: set[Future[list[dict[str, Any]]]] = set()
+        queue = iter(batches)
+        for batch in queue:
+            waiting.add(pool.submit(measure_rows, batch))
+            if len(waiting) >= 4 * processes:
+                finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in finished)
+            if cancel is not None and cancel():
+                break
+        for future in waiting:
+            yield future.result()
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([{**row, "version": VERSION} for row in rows], schema=_schema())
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    kinds = {"float": pa.float64(), "int": pa.int64(), "text": pa.string()}
+    return pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()] + [("version", pa.int64())])
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    import pyarrow.parquet as pq
+
+    with replacing(path) as draft:
+        pq.write_table(table, draft, compression="zstd")
+
+
+def _merge(folder: Path, parts: Path, ids: Sequence[str]) -> pd.DataFrame:
+    """Parts and what was known become one file, newest result per id."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = folder / "signal.parquet"
+    new = [pq.read_table(part) for part in sorted(parts.glob("*.parquet"))]
+    old = [pq.read_table(path)] if path.exists() else []
+    table = pa.concat_tables([*old, *new]) if old or new else _schema().empty_table()
+    if new or not old:
+        last = {id_: index for index, id_ in enumerate(table["id"].to_pylist())}
+        table = table.take(pa.array(sorted(last.values()), pa.int64()))
+        _write(path, table)
+    shutil.rmtree(parts, ignore_errors=True)
+    return _of(table, ids)
+
+
+def _of(table: pa.Table, ids: Sequence[str]) -> pd.DataFrame:
+    hidden = ["size", "mtime_ns", "offset", "asked_s", "version"]
+    frame = table.drop_columns(hidden).to_pandas().set_index("id", drop=False)
+    return frame.loc[[id_ for id_ in ids if id_ in frame.index]].reset_index(drop=True)
