@@ -258,7 +258,8 @@ def test_streaming_is_judged_at_the_chosen_look_ahead() -> None:
 def measured(**changes: Any) -> Measurement:
     facts: dict[str, Any] = {
         "checkpoint_sha256": TUNED, "lookahead_ms": 560, "latency_p50_ms": 400.0, "latency_p95_ms": 700.0,
-        "words": 500, "audio_s": 60.0, "real_time_factor": 0.1, "memory_mib": 900.0, "machine": "x86_64 with 2 CPUs",
+        "words": 500, "audio_s": 60.0, "real_time_factor": 0.1, "memory_mib": 900.0,
+        "machine": "x86_64 with 2 CPUs",
     }  # fmt: skip
     return Measurement(**{**facts, **changes})
 

@@ -88,7 +88,8 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float | int | str | None]:
     """The figures of a comparison row that a report shows; NaN becomes None."""
     wanted = (
         "rate_a", "rate_b", "difference", "low", "high", "lower_bound", "upper_bound", "p_value", "better",
-        "worse", "utterances", "speakers", "reference_words", "interval_kind", "enough", "metric", "normaliser",
+        "worse", "utterances", "speakers", "reference_words", "interval_kind", "enough", "metric",
+        "normaliser",
     )  # fmt: skip
     return {name: plain(row[name]) for name in wanted if name in row}
 

@@ -1,0 +1,343 @@
+"""Promotion and roll-back: which bytes are served, who may move them, and what survives a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import WorkbenchError
+from workbench.release import marks
+from workbench.release.promotion import GATED, MOVED, pointers, promote, roll_back, stage, stored, verify
+from workbench.release.roles import REFUSED, adopt, require
+from workbench.workspace import WorkspaceFolder
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def gated(ws: WorkspaceFolder, path: Path, verdict: str = "pass") -> None:
+    ws.record(GATED, {"candidate": sha256(path), "verdict": verdict, "report": "ab" * 32})
+
+
+def released(ws: WorkspaceFolder, checkpoints: dict[str, Path], *names: str) -> None:
+    for name in names:
+        stage(ws, name, checkpoints[name])
+        gated(ws, checkpoints[name])
+        promote(ws)
+
+
+def served(ws: WorkspaceFolder, role: str = "production") -> str:
+    return sha256(ws.releases / "current" / f"{role}.nemo")
+
+
+def test_promotion_and_roll_back_restore_the_bytes(ws: WorkspaceFolder, checkpoints: dict[str, Path]) -> None:
+    released(ws, checkpoints, "base", "tuned")
+    assert served(ws) == sha256(checkpoints["tuned"])
+    assert served(ws, "previous") == sha256(checkpoints["base"])
+    assert not (ws.releases / "current" / "candidate.nemo").exists()
+    back = roll_back(ws)
+    assert back.production is not None
+    assert back.production.name == "base"
+    assert served(ws) == sha256(checkpoints["base"])
+    assert served(ws, "previous") == sha256(checkpoints["tuned"])
+    assert verify(ws) == []
+    assert [e.payload["move"] for e in ws.ledger.events(kind=MOVED) if e.payload] == [
+        "stage", "promote", "stage", "promote", "roll_back",
+    ]  # fmt: skip
+    assert ws.ledger.verify().ok
+
+
+def test_nothing_goes_out_without_a_gate_that_passes(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    with pytest.raises(WorkbenchError, match="no candidate"):
+        promote(ws)
+    stage(ws, "tuned", checkpoints["tuned"])
+    with pytest.raises(WorkbenchError, match="not gated"):
+        promote(ws)
+    gated(ws, checkpoints["base"])
+    with pytest.raises(WorkbenchError, match="not gated"):
+        promote(ws)
+    gated(ws, checkpoints["tuned"], "fail")
+    with pytest.raises(WorkbenchError, match="gate says fail"):
+        promote(ws)
+    gated(ws, checkpoints["tuned"])
+    gated(ws, checkpoints["tuned"], "not enough data".replace(" ", "-"))
+    with pytest.raises(WorkbenchError, match="gate says"):
+        promote(ws)
+    assert pointers(ws).production is None
+
+
+def test_an_override_goes_out_and_is_recorded_as_one(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    stage(ws, "tuned", checkpoints["tuned"])
+    after = promote(ws, override="outage of the base, agreed by phone")
+    assert after.production is not None
+    assert after.production.reason == "outage of the base, agreed by phone"
+    event = ws.ledger.latest(MOVED)
+    assert event is not None
+    assert event.payload is not None
+    assert event.payload["override"] is True
+    assert "phone" not in str(event)
+
+
+def test_a_checkpoint_swapped_after_its_gate_is_refused(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    stage(ws, "tuned", checkpoints["tuned"])
+    gated(ws, checkpoints["tuned"])
+    path = stored(ws, sha256(checkpoints["tuned"]))
+    path.chmod(0o600)
+    shutil.copyfile(checkpoints["base"], path)
+    with pytest.raises(WorkbenchError, match="do not match its hash"):
+        promote(ws)
+    assert pointers(ws).production is None
+    assert any("candidate" in fault for fault in verify(ws))
+
+
+def test_roll_back_to_damaged_bytes_is_refused_and_production_stays(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    with pytest.raises(WorkbenchError, match="no previous release"):
+        roll_back(ws)
+    released(ws, checkpoints, "base", "tuned")
+    path = stored(ws, sha256(checkpoints["base"]))
+    path.chmod(0o600)
+    with path.open("r+b") as stream:
+        stream.seek(1000)
+        stream.write(b"flip")
+    with pytest.raises(WorkbenchError, match="do not match its hash"):
+        roll_back(ws)
+    assert served(ws) == sha256(checkpoints["tuned"])
+    path.unlink()
+    with pytest.raises(WorkbenchError, match="is missing"):
+        roll_back(ws)
+    assert any("previous" in fault for fault in verify(ws))
+
+
+def test_pointers_edited_on_disk_are_found(ws: WorkspaceFolder, checkpoints: dict[str, Path]) -> None:
+    released(ws, checkpoints, "base", "tuned")
+    path = (ws.releases / "current" / "pointers.json").resolve()
+    path.write_text(path.read_text().replace("tuned", "nicer"))
+    with pytest.raises(WorkbenchError, match="changed outside"):
+        pointers(ws)
+    assert verify(ws)
+
+
+def test_a_link_turned_by_hand_is_turned_back(ws: WorkspaceFolder, checkpoints: dict[str, Path]) -> None:
+    released(ws, checkpoints, "base", "tuned")
+    current = ws.releases / "current"
+    current.unlink()
+    current.symlink_to("generations/000002")
+    assert served(ws) == sha256(checkpoints["base"])
+    pointers(ws)
+    assert served(ws) == sha256(checkpoints["tuned"])
+    link = ws.releases / "current" / "production.nemo"
+    link.unlink()
+    link.symlink_to(checkpoints["base"])
+    assert verify(ws) == ["production: its link points elsewhere"]
+
+
+def test_training_data_erased_since_blocks_promotion_even_by_override(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    stage(ws, "tuned", checkpoints["tuned"])
+    gated(ws, checkpoints["tuned"])
+    marks.add(ws, [sha256(checkpoints["tuned"])], "certificate-1")
+    for override in (None, "please"):
+        with pytest.raises(WorkbenchError, match="certificate-1"):
+            promote(ws, override=override)
+
+
+def test_of_two_promotions_at_once_one_wins(ws: WorkspaceFolder, checkpoints: dict[str, Path]) -> None:
+    released(ws, checkpoints, "base")
+    stage(ws, "tuned", checkpoints["tuned"])
+    gated(ws, checkpoints["tuned"])
+    seen = pointers(ws).generation
+    outcomes: list[str] = []
+    start = threading.Barrier(4)
+
+    def work() -> None:
+        start.wait()
+        try:
+            promote(WorkspaceFolder(ws.path), generation=seen)
+            outcomes.append("moved")
+        except WorkbenchError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["moved", "refused", "refused", "refused"]
+    assert pointers(ws).generation == seen + 1
+    assert served(ws) == sha256(checkpoints["tuned"])
+    assert served(ws, "previous") == sha256(checkpoints["base"])
+    with pytest.raises(WorkbenchError, match="moved meanwhile"):
+        roll_back(ws, generation=seen)
+
+
+_KILLED = """
+import os, signal, sys
+from workbench.release import promotion
+from workbench.workspace import WorkspaceFolder
+calls, at = 0, int(sys.argv[2])
+def deadly(function):
+    def call(*a, **k):
+        global calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*a, **k)
+    return call
+ws = WorkspaceFolder(sys.argv[1])
+ws.ledger.head()
+for name in ("replace", "rename", "fsync", "symlink", "mkdir", "unlink"):
+    setattr(os, name, deadly(getattr(os, name)))
+ws.ledger.append_many = deadly(ws.ledger.append_many)
+getattr(promotion, sys.argv[3])(ws)
+"""
+
+
+@pytest.mark.parametrize("action", ["promote", "roll_back"])
+def test_kill_9_at_any_step_leaves_the_old_or_the_new_release_whole(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path], tmp_path: Path, action: str
+) -> None:
+    released(ws, checkpoints, "base", "tuned")
+    stage(ws, "again", checkpoints["base"])
+    gated(ws, checkpoints["base"])
+    before, old = pointers(ws), served(ws)
+    new = served(ws, "candidate" if action == "promote" else "previous")
+    ends = set()
+    for step in range(1, 60):
+        copy = tmp_path / f"copy{step}"
+        # Links inside stay links; the store is shared by hard link so that a copy costs nothing.
+        shutil.copytree(ws.path, copy, symlinks=True, copy_function=_link_large)
+        code = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(copy), str(step), action], check=False
+        ).returncode
+        after_kill = sha256(copy / "releases" / "current" / "production.nemo")
+        assert after_kill in (old, new)
+        found = WorkspaceFolder(copy)
+        now = pointers(found)
+        assert now.generation in (before.generation, before.generation + 1)
+        moved = now.generation > before.generation
+        assert served(found) == (new if moved else old)
+        assert found.ledger.verify().ok
+        assert verify(found) == []
+        recorded = [e for e in found.ledger.events(kind=MOVED) if e.payload and e.payload["move"] == action]
+        assert len(recorded) == moved + (2 if action == "promote" else 0)
+        ends.add((code, moved))
+        shutil.rmtree(copy)
+        if code == 0:
+            break
+    assert ends == {(-signal.SIGKILL, False), (-signal.SIGKILL, True), (0, True)}
+
+
+def _link_large(source: str, target: str) -> str:
+    if source.endswith(".nemo"):
+        os.link(source, target)
+        return target
+    return shutil.copy2(source, target)
+
+
+def roles_file(path: Path, **people: list[str]) -> Path:
+    lines = [f"  {name}: [{', '.join(roles)}]" for name, roles in people.items()]
+    path.write_text("people:\n" + "\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def governed(ws: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkspaceFolder:
+    monkeypatch.setenv("WORKBENCH_USER", "ben")
+    adopt(
+        ws,
+        roles_file(
+            tmp_path / "r.yaml", ben=["steward"], anna=["releaser"], tom=["trainer"], eve=["reviewer"]
+        ),
+    )
+    return ws
+
+
+def test_only_a_releaser_promotes_and_refusals_are_recorded(
+    governed: WorkspaceFolder, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_USER", "tom")
+    stage(governed, "tuned", checkpoints["tuned"])
+    gated(governed, checkpoints["tuned"])
+    with pytest.raises(WorkbenchError, match="tom is no releaser"):
+        promote(governed)
+    event = governed.ledger.latest(REFUSED)
+    assert event is not None
+    assert event.payload == {"actor": governed.actor("tom"), "role": "releaser", "action": "release.promote"}
+    monkeypatch.setenv("WORKBENCH_USER", "anna")
+    assert promote(governed).production is not None
+    with pytest.raises(WorkbenchError, match="anna is no trainer"):
+        stage(governed, "base", checkpoints["base"])
+
+
+def test_a_role_granted_to_oneself_in_the_file_is_not_in_force(
+    governed: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKBENCH_USER", "eve")
+    edited = roles_file(
+        governed.path / "roles.yaml", ben=["steward"], eve=["reviewer", "releaser", "steward"]
+    )
+    with pytest.raises(WorkbenchError, match="not the policy that was adopted"):
+        require(governed, "releaser", "release.promote")
+    with pytest.raises(WorkbenchError, match="only a steward"):
+        adopt(governed, edited)
+    kept = next((governed.path / "roles").glob("*.yaml"))
+    kept.chmod(0o600)
+    shutil.copy(edited, kept)
+    with pytest.raises(WorkbenchError, match="changed on disk"):
+        require(governed, "releaser", "release.promote")
+    kept.unlink()
+    with pytest.raises(WorkbenchError, match="are missing"):
+        require(governed, "releaser", "release.promote")
+
+
+def test_a_steward_gives_roles_to_others_but_not_to_himself(
+    governed: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WorkbenchError, match="its own adopter"):
+        adopt(governed, roles_file(tmp_path / "own.yaml", ben=["steward", "releaser"]))
+    adopt(governed, roles_file(tmp_path / "two.yaml", ben=["steward"], zoe=["steward"], eve=["releaser"]))
+    monkeypatch.setenv("WORKBENCH_USER", "eve")
+    require(governed, "releaser", "release.promote")
+    monkeypatch.setenv("WORKBENCH_USER", "zoe")
+    adopt(governed, roles_file(tmp_path / "ben.yaml", ben=["steward", "releaser"], zoe=["steward"]))
+    monkeypatch.setenv("WORKBENCH_USER", "ben")
+    require(governed, "releaser", "release.promote")
+
+
+def test_deleting_the_roles_file_opens_nothing(governed: WorkspaceFolder) -> None:
+    (governed.path / "roles.yaml").unlink()
+    with pytest.raises(WorkbenchError, match="not the policy"):
+        require(governed, "steward", "erase")
+
+
+def test_without_a_policy_everyone_may_act(ws: WorkspaceFolder) -> None:
+    assert require(ws, "releaser", "release.promote") == ws.actor()
+
+
+@pytest.mark.parametrize(
+    "text", ["people: 3", "people: {a: [king]}", "people: {a: releaser}", "[", "x: 1", "people: {a: []}"]
+)
+def test_faulty_roles_are_refused(ws: WorkspaceFolder, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "roles.yaml"
+    path.write_text(text)
+    with pytest.raises(WorkbenchError, match="roles"):
+        adopt(ws, path)
+    assert require(ws, "steward", "erase")

@@ -1,0 +1,295 @@
+"""Which checkpoint is in production: three pointers that move together, and bytes that can be brought back.
+
+    releases/store/SHA256.nemo                      every released file, under its own hash, never changed
+    releases/generations/000007/                    pointers.json and links production, candidate, previous
+    releases/current -> generations/000007          one rename moves all three
+
+A move is: write the next generation, record it in the ledger, turn ``current``. The record is the commit: a
+process killed before it leaves nothing, a process killed after it is completed by whoever comes next. Serve
+``releases/current/production.nemo``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.release import marks
+from workbench.release.roles import require
+from workbench.workspace import WorkspaceFolder, check_name, sha256_file, sync, write_atomic
+
+log = logging.getLogger("workbench.release.promotion")
+MOVED, GATED = "release.move", "release.gate"
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A checkpoint in the store. ``gate``: digest of the report it was let through on; ``reason``: why it was
+    let through without one that passes (kept here, not in the ledger)."""
+
+    name: str
+    sha256: str
+    since: str
+    gate: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pointers:
+    """The three pointers at one generation."""
+
+    generation: int = 0
+    production: Pointer | None = None
+    candidate: Pointer | None = None
+    previous: Pointer | None = None
+
+    def to_json(self) -> str:
+        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Pointers:
+        raw = json.loads(text)
+        made = {n: Pointer(**raw[n]) if raw[n] else None for n in ("production", "candidate", "previous")}
+        return cls(raw["generation"], **made)
+
+
+def pointers(ws: WorkspaceFolder) -> Pointers:
+    """Where the pointers stand; a move that was recorded and then cut off is completed first.
+
+    Raises:
+        WorkbenchError: the pointers on disk are not those of the ledger.
+    """
+    with _locked(ws):
+        return _settle(ws)
+
+
+def stage(ws: WorkspaceFolder, name: str, checkpoint: Path) -> Pointers:
+    """Copy a checkpoint into the store and make it the candidate.
+
+    Raises:
+        WorkbenchError: no such file, or a hostile archive (see ``recognizer.archive``).
+    """
+    from workbench.recognizer.archive import Archive
+
+    require(ws, "trainer", "release.stage")
+    check_name(name)
+    Archive(Path(checkpoint))
+    digest = _into_store(ws, Path(checkpoint))
+    with _locked(ws):
+        now = _settle(ws)
+        return _move(ws, "stage", replace(now, candidate=Pointer(name, digest, _now())))
+
+
+def promote(ws: WorkspaceFolder, *, generation: int | None = None, override: str | None = None) -> Pointers:
+    """Make the candidate production, and production previous.
+
+    Args:
+        generation: the generation the decision was made on; another one means someone moved meanwhile.
+        override: a reason to promote without a gate report that passes; recorded as an override.
+
+    Raises:
+        WorkbenchError: no candidate; no passing gate report for its bytes; its bytes changed; trained on data
+            since erased; someone else moved first; or the user is no releaser.
+    """
+    require(ws, "releaser", "release.promote")
+    with _locked(ws):
+        now = _settle(ws)
+        _expect(now, generation)
+        if now.candidate is None:
+            raise WorkbenchError(
+                "there is no candidate", mend="Stage one first; or it was promoted meanwhile."
+            )
+        candidate = now.candidate
+        _verified(ws, candidate)
+        if erased := marks.read(ws).get(candidate.sha256):
+            text = f"the candidate was trained on data since erased ({', '.join(erased)})"
+            raise WorkbenchError(text, mend="Train again without it.")
+        report = _gate_of(ws, candidate.sha256)
+        if (report is None or report["verdict"] != "pass") and not override:
+            verdict = f"its gate says {report['verdict']}" if report else "it was not gated"
+            raise WorkbenchError(
+                f"not promoted: {verdict}", where=candidate.name, mend="Gate it, or give override='why'."
+            )
+        made = replace(candidate, since=_now(), gate=report["report"] if report else None, reason=override)
+        after = Pointers(now.generation, production=made, candidate=None, previous=now.production)
+        return _move(ws, "promote", after, override=bool(override))
+
+
+def roll_back(ws: WorkspaceFolder, *, generation: int | None = None) -> Pointers:
+    """Bring the previous checkpoint back; the one that was in production becomes previous.
+
+    The bytes are hashed before the pointers move and again through the link that is served.
+
+    Raises:
+        WorkbenchError: nothing to go back to, its bytes changed, someone else moved first, or no releaser.
+    """
+    require(ws, "releaser", "release.roll_back")
+    with _locked(ws):
+        now = _settle(ws)
+        _expect(now, generation)
+        if now.previous is None:
+            raise WorkbenchError("there is no previous release to go back to")
+        _verified(ws, now.previous)
+        after = replace(now, production=replace(now.previous, since=_now()), previous=now.production)
+        moved = _move(ws, "roll_back", after)
+    served = ws.releases / "current" / "production.nemo"
+    assert moved.production is not None
+    if sha256_file(served) != moved.production.sha256:
+        raise WorkbenchError(
+            "the restored file changed under way", where=str(served), mend="Roll back again."
+        )
+    return moved
+
+
+def verify(ws: WorkspaceFolder) -> list[str]:
+    """Faults of the pointers and of the files behind them, one sentence each; empty when all is well."""
+    try:
+        now = pointers(ws)
+    except WorkbenchError as error:
+        return [str(error)]
+    faults = []
+    for role in ("production", "candidate", "previous"):
+        pointer: Pointer | None = getattr(now, role)
+        if pointer is not None:
+            try:
+                _verified(ws, pointer)
+            except WorkbenchError as error:
+                faults.append(f"{role}: {error}")
+                continue
+            link = ws.releases / "current" / f"{role}.nemo"
+            if not link.exists() or link.resolve() != stored(ws, pointer.sha256).resolve():
+                faults.append(f"{role}: its link points elsewhere")
+    return faults
+
+
+def stored(ws: WorkspaceFolder, digest: str) -> Path:
+    """Where the store keeps the file of a hash."""
+    return ws.releases / "store" / f"{digest}.nemo"
+
+
+def _into_store(ws: WorkspaceFolder, checkpoint: Path) -> str:
+    store = ws.releases / "store"
+    store.mkdir(exist_ok=True, mode=0o700)
+    draft = store / f".{os.getpid()}.{checkpoint.name}.part"
+    try:
+        shutil.copyfile(checkpoint, draft)
+        # The copy is hashed, not the original: it cannot be swapped between hashing and copying.
+        digest = sha256_file(draft)
+        draft.chmod(0o400)
+        sync(draft)
+        os.replace(draft, stored(ws, digest))
+        sync(store)
+    finally:
+        draft.unlink(missing_ok=True)
+    return digest
+
+
+def _verified(ws: WorkspaceFolder, pointer: Pointer) -> None:
+    path = stored(ws, pointer.sha256)
+    if not path.exists() or sha256_file(path) != pointer.sha256:
+        what = "is missing" if not path.exists() else "was changed: its bytes do not match its hash"
+        raise WorkbenchError(
+            f"the stored checkpoint {what}", where=pointer.name, mend="Restore it from a bundle."
+        )
+
+
+def _gate_of(ws: WorkspaceFolder, digest: str) -> dict[str, Any] | None:
+    """The newest gate event on these bytes."""
+    found = None
+    for event in ws.ledger.events(kind=GATED):
+        if event.payload and event.payload.get("candidate") == digest:
+            found = event.payload
+    return found
+
+
+def _expect(now: Pointers, generation: int | None) -> None:
+    if generation is not None and generation != now.generation:
+        raise WorkbenchError(
+            f"the pointers moved meanwhile (generation {now.generation}, not {generation})",
+            mend="Look again first.",
+        )
+
+
+@contextlib.contextmanager
+def _locked(ws: WorkspaceFolder) -> Iterator[None]:
+    with (ws.releases / "lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _move(ws: WorkspaceFolder, move: str, after: Pointers, **facts: Any) -> Pointers:
+    after = replace(after, generation=after.generation + 1)
+    folder = _folder(ws, after.generation)
+    draft = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    text = after.to_json()
+    write_atomic(draft / "pointers.json", text)
+    hashes = {}
+    for role in ("production", "candidate", "previous"):
+        pointer: Pointer | None = getattr(after, role)
+        hashes[role] = pointer.sha256 if pointer else None
+        if pointer is not None:
+            (draft / f"{role}.nemo").symlink_to(Path("../../store") / f"{pointer.sha256}.nemo")
+    sync(draft)
+    os.rename(draft, folder)
+    sync(folder.parent)
+    digest = sha256(text.encode()).hexdigest()
+    event = {"move": move, "generation": after.generation, "pointers": digest, **hashes, **facts}
+    ws.record(MOVED, event)
+    _turn(ws, folder)
+    log.info("%s: generation %d", move, after.generation)
+    return after
+
+
+def _turn(ws: WorkspaceFolder, folder: Path) -> None:
+    link = ws.releases / ".current.part"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.relative_to(ws.releases))
+    os.replace(link, ws.releases / "current")
+    sync(ws.releases)
+
+
+def _settle(ws: WorkspaceFolder) -> Pointers:
+    """Complete a recorded move, drop one that was not recorded, and read the pointers; under the lock."""
+    event = ws.ledger.latest(MOVED)
+    generation = int(event.payload["generation"]) if event and event.payload else 0
+    for folder in (ws.releases / "generations").glob("*"):
+        if folder.name.startswith(".") or int(folder.name) > generation:
+            shutil.rmtree(folder)
+    if event is None or event.payload is None:
+        return Pointers()
+    folder = _folder(ws, generation)
+    path = folder / "pointers.json"
+    text = path.read_text() if path.exists() else ""
+    if sha256(text.encode()).hexdigest() != event.payload["pointers"]:
+        raise WorkbenchError(
+            "the release pointers were changed outside the workbench", where=str(path), mend="Restore them."
+        )
+    current = ws.releases / "current"
+    if not current.is_symlink() or os.readlink(current) != str(folder.relative_to(ws.releases)):
+        _turn(ws, folder)
+    return Pointers.from_json(text)
+
+
+def _folder(ws: WorkspaceFolder, generation: int) -> Path:
+    return ws.releases / "generations" / f"{generation:06d}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+__all__ = ["Pointer", "Pointers", "pointers", "promote", "roll_back", "stage", "stored", "verify"]
