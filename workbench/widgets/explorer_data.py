@@ -1,0 +1,215 @@
+"""What the explorer shows, as plain data: the heat map, a cell's utterances and what lies beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.locales import LOCALES
+from workbench.text import NORMALISERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.evaluation import Evaluation
+
+PAGE = 20
+MOST_VALUES = 40
+METRICS = {"headline": "error rate", "wer": "word error rate", "cer": "character error rate"}
+SPANS = ("target_lang", "accent", "speaker", "domain", "source", "duration_band", "snr_band", "split")
+ALL = "\u2211"
+"""Key of the margin: over all values of a column. Not a value that data hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What spans the heat map and what is counted in it. ``against``: a base that ``name`` is compared with."""
+
+    name: str
+    against: str = ""
+    metric: str = "headline"
+    normaliser: str = "basic"
+    row: str = "target_lang"
+    column: str = "accent"
+
+    def changed(self, evaluation: Evaluation, body: Mapping[str, Any]) -> Choice:
+        """With the browser's wishes.
+
+        Raises:
+            WorkbenchError: a prediction, metric, normaliser or column that there is not.
+        """
+        known = {key: str(body[key] or "") for key in asdict(self) if key in body}
+        made = replace(self, **known)
+        allowed: dict[str, Sequence[str]] = {
+            "name": evaluation.names,
+            "against": ["", *evaluation.names],
+            "metric": list(METRICS),
+            "normaliser": list(NORMALISERS),
+            "row": spans(evaluation),
+            "column": spans(evaluation),
+        }
+        for key, values in allowed.items():
+            if getattr(made, key) not in values:
+                raise WorkbenchError(
+                    f"no {key} '{getattr(made, key)[:60]}'", mend=f"Choose from {', '.join(values)}."
+                )
+        return replace(made, against="") if made.against == made.name else made
+
+
+def spans(evaluation: Evaluation) -> list[str]:
+    """Columns that can span the map: with some, but not too many, values."""
+    from workbench.evaluation.slices import BANDS
+
+    rows, found = evaluation.rows, []
+    for name in SPANS:
+        source = BANDS[name][0] if name in BANDS else name
+        if source in rows.columns and rows[source].notna().any():
+            if name in BANDS or rows[source].nunique() <= MOST_VALUES:
+                found.append(name)
+    return found
+
+
+def first_choice(evaluation: Evaluation, name: str = "", against: str = "") -> Choice:
+    """Locale by accent where accents are stated; else by what varies within a locale."""
+    known = spans(evaluation)
+    if not known:
+        raise WorkbenchError(
+            "no column to span the map", mend="The rows need target_lang, accent or duration."
+        )
+    row = "target_lang" if "target_lang" in known else known[0]
+    others = [
+        column for column in ("accent", "duration_band", "domain", "speaker", "split") if column in known
+    ]
+    column = next((column for column in others if column != row), row)
+    return Choice(
+        name or evaluation.names[-1], against, normaliser=evaluation.normaliser, row=row, column=column
+    )
+
+
+def heat_map(evaluation: Evaluation, choice: Choice) -> dict[str, Any]:
+    """Cells with margins, findings on confounding, and the choice they belong to."""
+    pair = (choice.row,) if choice.row == choice.column else (choice.row, choice.column)
+    cells: dict[str, dict[str, Any]] = {}
+    for by in dict.fromkeys([pair, (choice.row,), (choice.column,), ()]):
+        for record in _table(evaluation, choice, by).to_dict("records"):
+            row = record[choice.row] if choice.row in by else ALL
+            column = record[choice.column] if choice.column in by else ALL
+            if choice.row != choice.column or len(by) != 1 or row == column:
+                cells[f"{_key(row)}\n{_key(column)}"] = _cell(record, choice, row, column)
+    columns = [ALL] if choice.row == choice.column else [ALL, *_values(evaluation, choice.column)]
+    findings = _findings(evaluation, choice)
+    for key, cell in cells.items():
+        row = key.split("\n")[0]
+        cell["confounded"] = [f["sentence"] for f in findings if f["where"] in (row, "all locales")][:2]
+    return {
+        "choice": asdict(choice),
+        "rows": [ALL, *_values(evaluation, choice.row)],
+        "columns": columns,
+        "names": {tag: LOCALES[tag].name for tag in _values(evaluation, choice.row) if tag in LOCALES},
+        "cells": cells,
+        "findings": [f["sentence"] for f in findings],
+        "choices": {
+            "names": [[name, prediction_label(evaluation, name)] for name in evaluation.names],
+            "metrics": list(METRICS.items()),
+            "normalisers": list(NORMALISERS),
+            "spans": spans(evaluation),
+        },
+    }
+
+
+def prediction_label(evaluation: Evaluation, name: str) -> str:
+    """``base · 560 ms · langID``: the facts that two predictions may differ in."""
+    facts = evaluation.facts(name)
+    ahead = facts.get("lookahead_ms")
+    parts = [
+        name,
+        f"{int(ahead)} ms" if ahead is not None and ahead == ahead else "",
+        facts.get("prompt_mode") or "",
+    ]
+    return " · ".join(str(part) for part in parts if part)
+
+
+def _table(evaluation: Evaluation, choice: Choice, by: tuple[str, ...]) -> pd.DataFrame:
+    options: dict[str, Any] = {"metric": choice.metric, "normaliser": choice.normaliser}
+    if choice.against:
+        return evaluation.compare(choice.against, choice.name, by, **options)
+    return evaluation.rates(choice.name, by, **options)
+
+
+def _cell(record: Mapping[str, Any], choice: Choice, row: Any, column: Any) -> dict[str, Any]:
+    cell = {
+        key: _number(record.get(key))
+        for key in ("rate", "low", "high", "difference", "p_holm", "rate_a", "rate_b")
+    }
+    for key in ("utterances", "speakers", "reference_words", "reference_units", "errors", "better", "worse"):
+        value = _number(record.get(key))
+        cell[key] = None if value is None else int(value)
+    cell["enough"] = str(record.get("enough", "yes"))
+    cell["interval_kind"] = str(record.get("interval_kind", ""))
+    cell["row"], cell["column"] = _plain(row), _plain(column)
+    cell["sentence"] = sentence(cell, choice)
+    return cell
+
+
+def sentence(cell: Mapping[str, Any], choice: Choice) -> str:
+    """A cell as a screen reader should say it."""
+    place = (
+        ", ".join(dict.fromkeys(_said(value) for value in (cell["row"], cell["column"]) if value != ALL))
+        or "everything"
+    )
+    size = f"{cell['utterances'] or 0} utterances, {cell['reference_words'] or 0} words"
+    if choice.against:
+        if cell["difference"] is None:
+            return f"{place}: nothing to compare; {size}"
+        way = "better" if cell["difference"] < 0 else "worse" if cell["difference"] > 0 else "the same"
+        span = (
+            f", between {_points(cell['low'])} and {_points(cell['high'])} points"
+            if cell["low"] is not None
+            else ""
+        )
+        return f"{place}: {choice.name} is {_points(abs(cell['difference']))} points {way} than {choice.against}{span}; {size}"
+    if cell["rate"] is None:
+        return f"{place}: no reference words; {size}"
+    span = f", between {_points(cell['low'])} and {_points(cell['high'])}" if cell["low"] is not None else ""
+    trust = {"no": "; too little to say", "provisional": "; provisional"}.get(cell["enough"], "")
+    return f"{place}: {METRICS[choice.metric]} {_points(cell['rate'])} percent{span}; {size}{trust}"
+
+
+def _points(value: Any) -> str:
+    return "unknown" if value is None else f"{100 * value:.1f}"
+
+
+def _said(value: Any) -> str:
+    return "not stated" if value is None else str(value)
+
+
+def _findings(evaluation: Evaluation, choice: Choice) -> list[dict[str, Any]]:
+    """Findings that bear on what spans the map: an effect of a column that another one may explain."""
+    found = evaluation.confounded().to_dict("records")
+    return [f for f in found if f["kind"] == "coincide" and {choice.row, choice.column} & set(f["columns"])]
+
+
+def _values(evaluation: Evaluation, name: str) -> list[Any]:
+    from workbench.evaluation.slices import group
+
+    return [_plain(key[0]) for key in group(evaluation.rows, name).keys]
+
+
+def _key(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return None if value is None or value != value else str(value)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value != value or abs(float(value)) == float("inf") else float(value)
+
+
+def where_of(choice: Choice, row: str | None, column: str | None) -> dict[str, Any] | None:
+    """The rows of a cell as evaluation methods take them; margins leave a column free."""
+    where = {name: value for name, value in ((choice.row, row), (choice.column, column)) if value != ALL}
+    return where or None

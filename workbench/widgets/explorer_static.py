@@ -1,0 +1,135 @@
+"""The static form of the explorer: the heat map, the worst utterances and the confusions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.widgets.explorer_cell import aligned
+from workbench.widgets.explorer_data import ALL, METRICS, Choice
+from workbench.widgets.static import MUTED, Markup, box, escape, marked, svg, table
+
+if TYPE_CHECKING:
+    from workbench.evaluation import Evaluation
+
+WORST = 12
+
+
+def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, Any]) -> str:
+    options: dict[str, Any] = {"normaliser": choice.normaliser}
+    worst = evaluation.utterances(choice.name, metric=choice.metric, limit=WORST, **options).to_dict(
+        "records"
+    )
+    rows = [(_rate(record), record["id"], _words(evaluation, choice, record["id"])) for record in worst]
+    pairs = evaluation.confusions(choice.name, limit=15, **options).to_dict("records")
+    confused = [(pair["reference"], pair["hypothesis"], int(pair["count"])) for pair in pairs]
+    what = f"{choice.name} against {choice.against}" if choice.against else choice.name
+    heading = f"{METRICS[choice.metric].capitalize()} of {what}, normaliser {choice.normaliser}"
+    notes = "".join(f'<p style="{MUTED};margin:2px 0">{escape(note)}.</p>' for note in shown["findings"][:4])
+    return box(
+        f'<p style="margin:0 0 8px"><b>{escape(heading)}</b></p>',
+        _map(shown),
+        notes,
+        table(("rate", "utterance", "reference → recognised"), rows, "Worst utterances"),
+        table(("said", "heard", "times"), confused, "Confusions"),
+        label="Error explorer",
+    )
+
+
+def _words(evaluation: Evaluation, choice: Choice, id: str) -> Markup:
+    spans: list[tuple[str, str]] = []
+    for operation, reference, hypothesis, *_ in aligned(evaluation, choice.name, id, choice.normaliser):
+        spans += [("delete", reference)] if operation in ("substitute", "delete") else []
+        spans += [(operation, hypothesis)] if operation != "delete" else []
+    return marked(spans)
+
+
+def _rate(record: Mapping[str, Any]) -> str:
+    return f"{int(record['errors'])} of {int(record['reference_units'])}"
+
+
+def strength(cell: Mapping[str, Any], compared: bool) -> tuple[float, str]:
+    """How deep a cell is coloured (0 to 1) and in which of 'heat', 'good', 'bad'."""
+    if compared:
+        value = cell.get("difference")
+        return (
+            (0.0, "heat") if value is None else (min(1.0, abs(value) / 0.2), "good" if value < 0 else "bad")
+        )
+    value = cell.get("rate")
+    return (0.0, "heat") if value is None else (min(1.0, value), "heat")
+
+
+def cell_text(cell: Mapping[str, Any], compared: bool) -> str:
+    value = cell.get("difference") if compared else cell.get("rate")
+    if value is None:
+        return "–"
+    half = None if cell["low"] is None else 50 * (cell["high"] - cell["low"])
+    number = f"{100 * value:+.1f}" if compared else f"{100 * value:.1f}"
+    return number + (f" ±{half:.1f}" if half is not None else "")
+
+
+def _map(shown: Mapping[str, Any]) -> str:
+    compared = bool(shown["choice"]["against"])
+    edge = "padding:4px 10px;text-align:left;border:1px solid #7d859038"
+    head = "".join(
+        f'<th scope="col" style="{edge}">{escape(_name(value))}</th>' for value in shown["columns"]
+    )
+    body = []
+    for row in shown["rows"]:
+        line = f'<th scope="row" style="{edge}">{escape(_name(row))}</th>'
+        for column in shown["columns"]:
+            cell = shown["cells"].get(f"{row or ''}\n{column or ''}")
+            line += f'<td style="{edge}"></td>' if cell is None else _cell(cell, compared, edge)
+        body.append(f"<tr>{line}</tr>")
+    return (
+        f'<table style="border-collapse:collapse;margin:4px 0"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>"
+    )
+
+
+def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
+    depth, kind = strength(cell, compared)
+    colour = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}[kind]
+    ground = "#7d859022" if cell["enough"] == "no" else f"rgba({colour},{0.08 + 0.5 * depth:.2f})"
+    small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
+    title = escape(cell["sentence"])
+    return f'<td style="{edge};background:{ground}" title="{title}">{escape(cell_text(cell, compared))}{small}</td>'
+
+
+def _name(value: Any) -> str:
+    return "all" if value == ALL else "not stated" if value is None else str(value)
+
+
+def heat_svg(shown: Mapping[str, Any]) -> str:
+    """The heat map as a picture to paste into a document."""
+    compared = bool(shown["choice"]["against"])
+    wide, tall, left, top = 118, 44, 110, 34
+    width, height = left + wide * len(shown["columns"]), top + tall * len(shown["rows"])
+    font = 'font-family="system-ui, sans-serif" fill="#1a2230"'
+    parts = [f'<rect width="{width}" height="{height}" fill="#ffffff"/>']
+    for place, column in enumerate(shown["columns"]):
+        parts.append(
+            f'<text x="{left + wide * place + 8}" y="22" font-size="12" {font}>{escape(_name(column))}</text>'
+        )
+    for down, row in enumerate(shown["rows"]):
+        y = top + tall * down
+        parts.append(f'<text x="6" y="{y + 26}" font-size="12" {font}>{escape(_name(row))}</text>')
+        for place, column in enumerate(shown["columns"]):
+            cell = shown["cells"].get(f"{row or ''}\n{column or ''}")
+            if cell is not None:
+                parts.append(_svg_cell(cell, compared, left + wide * place, y, wide, tall, font))
+    return svg(parts, width, height, "Error rates by slice")
+
+
+def _svg_cell(
+    cell: Mapping[str, Any], compared: bool, x: int, y: int, wide: int, tall: int, font: str
+) -> str:
+    depth, kind = strength(cell, compared)
+    colour = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}[kind]
+    fill, opacity = ("#8a93a3", 0.18) if cell["enough"] == "no" else (colour, 0.08 + 0.5 * depth)
+    shape = f'<rect x="{x}" y="{y}" width="{wide - 2}" height="{tall - 2}" fill="{fill}" fill-opacity="{opacity:.2f}"/>'
+    text = f'<text x="{x + 8}" y="{y + 19}" font-size="13" {font}>{escape(cell_text(cell, compared))}</text>'
+    small = (
+        f'<text x="{x + 8}" y="{y + 34}" font-size="10" {font}>{cell["utterances"] or 0} utterances</text>'
+    )
+    return shape + text + small
