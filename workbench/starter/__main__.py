@@ -1,4 +1,4 @@
-"""``python -m workbench.starter recordings | checkpoint``: make ``data/`` again from its sources."""
+"""``python -m workbench.starter recordings | checkpoint | card``: make ``data/`` again from its sources."""
 
 from __future__ import annotations
 
@@ -30,13 +30,18 @@ def main(arguments: list[str] | None = None) -> int:
     checkpoint.add_argument("--recipe", type=Path, help="another recipe than the package's recipe.yaml")
     checkpoint.add_argument("--resume", action="store_true", help="continue what --folder holds")
     checkpoint.add_argument("--threads", type=int, default=2)
+    card = steps.add_parser(
+        "card", help="measure the checkpoint on unseen sentences; write evidence and data card"
+    )
+    card.add_argument(
+        "--folder", type=Path, default=Path("build/evidence"), help="predictions, kept between calls"
+    )
+    card.add_argument("--metrics", type=Path, default=Path("build/starter/metrics.jsonl"))
+    card.add_argument("--every", type=int, default=1, help="measure each n-th test clip only")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        if given.step == "recordings":
-            _recordings(given)
-        else:
-            _checkpoint(given)
+        {"recordings": _recordings, "checkpoint": _checkpoint, "card": _card}[given.step](given)
     except WorkbenchError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -71,6 +76,19 @@ def _checkpoint(given: argparse.Namespace) -> None:
     torch.set_num_threads(given.threads)
     logging.getLogger("nemo_logger").setLevel(logging.ERROR)
     make(given.folder, given.out, load_recipe(given.recipe or RECIPE))
+
+
+def _card(given: argparse.Namespace) -> None:
+    import json
+
+    from workbench.starter import DATA, MANIFEST, evidence
+    from workbench.starter.card import card
+    from workbench.starter.features import read_rows
+
+    target = DATA.parent / "docs" / "evidence" / "starter.json"
+    evidence.write(evidence.measure(given.folder, every=given.every), given.metrics, target)
+    figures = json.loads(target.read_text("utf-8"))
+    (DATA / "README.md").write_text(card(read_rows(MANIFEST), figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

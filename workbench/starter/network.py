@@ -140,9 +140,9 @@ def ctc_head(network: dict[str, Any], vocabulary: int) -> torch.nn.Linear:
 class LetterHead(Module):
     """An auxiliary CTC head on a middle layer that spells letters at 40 ms, two slots in each 80 ms frame.
 
-    Real speech has up to 17 letters a second and a frame of the encoder holds 80 ms, so pieces of a few letters
-    barely fit the frames and alignments come late. Letters at twice the rate always fit; the encoder learns
-    sounds from them first. Used in training only.
+    Real speech has up to 17 letters a second and a frame of the encoder holds 80 ms, so pieces of a few
+    letters barely fit the frames and alignments come late. Letters at twice the rate always fit; the encoder
+    learns sounds from them first. Used in training only.
     """
 
     def __init__(self, encoder: Any, layer: int, d_model: int, letters: str) -> None:

@@ -115,7 +115,7 @@ def _padded(sequences: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
 def _ctc(
     log_probs: torch.Tensor, labels: torch.Tensor, frames: torch.Tensor, counts: torch.Tensor
 ) -> torch.Tensor:
-    """Summed CTC loss of (frames, batch, classes); the last class is blank. Labels too many for the frames add 0."""
+    """Summed CTC loss of (frames, batch, classes), last class blank; labels that cannot fit add 0."""
     return torch.nn.functional.ctc_loss(
         log_probs, labels, frames, counts, blank=log_probs.shape[2] - 1, reduction="sum", zero_infinity=True
     )

@@ -1,0 +1,145 @@
+"""Measure the starter checkpoint on sentences it never heard, and write what was found.
+
+``docs/evidence/starter.json`` holds every figure; ``data/README.md``, the data card, is made from it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.evaluation import evaluate
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.transcribe import transcribe
+from workbench.starter import CHECKPOINT, CORPUS, MANIFEST, joined
+from workbench.starter.checkpoint import heard
+from workbench.starter.features import read_rows
+
+log = logging.getLogger("workbench.starter")
+COLUMNS = ["target_lang", "rate", "low", "high", "errors", "reference_units", "utterances", "interval_kind"]
+
+
+def measure(folder: Path, checkpoint: Path = CHECKPOINT, every: int = 1) -> dict[str, Any]:
+    """All figures of the data card. ``folder`` keeps predictions, so a stopped call goes on; ``every`` takes
+    each n-th test clip (1: all)."""
+    rows = read_rows(MANIFEST)
+    test = [row for row in rows if row["split"] == "test"][::every]
+    model = Checkpoint.open(checkpoint)
+    folder = folder / model.sha256[:12]
+    frame = pd.DataFrame(test)
+    by_lookahead, wer = {}, {}
+    for ms in model.info.lookaheads_ms:
+        found = _predict(model, test, folder / f"{ms}.parquet", lookahead_ms=ms)
+        scored = evaluate(frame, {"starter": found}, by=("target_lang",))
+        by_lookahead[str(ms)] = _rates(scored, "cer")
+        wer[str(ms)] = _rates(scored, "wer")
+    longest = max(model.info.lookaheads_ms)
+    figures = {
+        "schema_version": 1,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "checkpoint_sha256": model.sha256,
+        "checkpoint_bytes": checkpoint.stat().st_size,
+        "parameters": model.info.parameters,
+        "test_clips": len(test),
+        "normaliser": "basic",
+        "cer_by_lookahead": by_lookahead,
+        "wer_by_lookahead": wer,
+        "auto": _auto(model, test, folder, longest),
+        "wrong_tag": _wrong_tag(model, test, folder, longest, frame),
+        "streaming": _streaming(model, test, folder, longest),
+        "joined": _joined(model, rows, folder, longest),
+    }
+    return figures
+
+
+def _predict(model: Checkpoint, rows: list[dict[str, Any]], out: Path, **options: Any) -> pd.DataFrame:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    transcribe(model, rows, CORPUS, out, **options)
+    log.info("%s: %d utterances", out.stem, len(rows))
+    return pd.read_parquet(out)
+
+
+def _rates(scored: Any, metric: str) -> list[dict[str, Any]]:
+    overall = scored.rates("starter", by=(), metric=metric).assign(target_lang="all")
+    table = pd.concat([scored.rates("starter", by=("target_lang",), metric=metric), overall])
+    rows: list[dict[str, Any]] = json.loads(table[COLUMNS].round(4).to_json(orient="records"))
+    return rows
+
+
+def _auto(model: Checkpoint, test: list[dict[str, Any]], folder: Path, ms: int) -> dict[str, Any]:
+    found = _predict(model, test, folder / "auto.parquet", lookahead_ms=ms, prompt_mode="auto")
+    stated = pd.Series({row["id"]: row["target_lang"] for row in test})
+    detected = found.set_index("id")["detected_lang"].reindex(stated.index)
+    right = detected == stated
+    by_locale = right.groupby(stated).mean().round(4).to_dict()
+    language = detected.str.split("-").str[0] == stated.str.split("-").str[0]
+    return {
+        "tags_right": round(float(right.mean()), 4),
+        "language_right": round(float(language.mean()), 4),
+        "tags_missing": round(float(detected.isna().mean()), 4),
+        "by_locale": by_locale,
+    }
+
+
+def _wrong_tag(
+    model: Checkpoint, test: list[dict[str, Any]], folder: Path, ms: int, frame: pd.DataFrame
+) -> dict[str, Any]:
+    """The same clips with the next locale's tag: how many transcripts or tags change, and the CER."""
+    locales = sorted({row["target_lang"] for row in test})
+    following = dict(zip(locales, locales[1:] + locales[:1], strict=True))
+    wrong = [{**row, "target_lang": following[row["target_lang"]]} for row in test]
+    found = _predict(model, wrong, folder / "wrong.parquet", lookahead_ms=ms).set_index("id")
+    right = pd.read_parquet(folder / f"{ms}.parquet").set_index("id").reindex(found.index)
+    scored = evaluate(frame, {"starter": found.reset_index()}, by=("target_lang",))
+    return {
+        "texts_changed": round(float((found["hypothesis"] != right["hypothesis"]).mean()), 4),
+        "tags_changed": round(float((found["detected_lang"] != right["detected_lang"]).mean()), 4),
+        "cer": _rates(scored, "cer")[-1],
+    }
+
+
+def _streaming(model: Checkpoint, test: list[dict[str, Any]], folder: Path, ms: int) -> dict[str, Any]:
+    """Share of clips whose streamed transcript and tag equal the offline ones of the same look-ahead."""
+    some = test[:: max(1, len(test) // 200)]
+    equal = {}
+    for lookahead in (ms, min(model.info.lookaheads_ms)):
+        name = f"streaming-{lookahead}.parquet"
+        live = _predict(model, some, folder / name, lookahead_ms=lookahead, streaming=True).set_index("id")
+        offline = pd.read_parquet(folder / f"{lookahead}.parquet").set_index("id").reindex(live.index)
+        same = (live["hypothesis"] == offline["hypothesis"]) & (
+            live["detected_lang"].fillna("") == offline["detected_lang"].fillna("")
+        )
+        equal[str(lookahead)] = {"clips": len(live), "equal": int(same.sum())}
+    return equal
+
+
+def _joined(model: Checkpoint, rows: list[dict[str, Any]], folder: Path, ms: int) -> dict[str, Any]:
+    made = joined.rows(heard(rows), per_voice=30)
+    by_id = {row["id"]: row for row in rows}
+
+    def load(row: Mapping[str, Any]) -> Any:
+        return joined.audio(dict(row), by_id, CORPUS)
+
+    found = _predict(model, made, folder / "joined.parquet", lookahead_ms=ms, load=load)
+    scored = evaluate(pd.DataFrame(made), {"starter": found}, by=("target_lang",))
+    return {"cer": _rates(scored, "cer"), "wer": _rates(scored, "wer")}
+
+
+def write(figures: Mapping[str, Any], metrics: Path, evidence: Path) -> None:
+    """Write the figures with the curve of each stage; ``metrics`` is the training's metrics.jsonl."""
+    curves: dict[str, list[dict[str, Any]]] = {}
+    if metrics.is_file():
+        for line in metrics.read_text("utf-8").splitlines():
+            point = json.loads(line)
+            if "cer" in point:
+                kept = {key: point[key] for key in ("step", "cer", "tags_right")}
+                curves.setdefault(point["stage"], []).append(kept)
+    evidence.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({**figures, "curves": curves}, ensure_ascii=False, indent=1)
+    evidence.write_text(text + "\n", encoding="utf-8")
