@@ -1,0 +1,166 @@
+"""``python -m workbench VERB``: the public calls from a shell. Exit code 2: a fault that the message explains."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every verb is a method of the public face."""
+    top = argparse.ArgumentParser(prog="python -m workbench", description=__doc__)
+    top.add_argument("--workspace", help="folder; default WORKBENCH_WORKSPACE, then ./workspace")
+    verbs = top.add_subparsers(dest="verb", required=True)
+
+    lab = verbs.add_parser("lab", help="open JupyterLab on the notebooks")
+    lab.add_argument("--port", type=int, default=8888)
+
+    notebooks = verbs.add_parser("notebooks", help="run the notebooks headless, in order; write HTML")
+    notebooks.add_argument("names", nargs="*", help="only these, such as 01_curate")
+    notebooks.add_argument("--out", type=Path, default=Path("build/notebooks"))
+
+    imports = verbs.add_parser("import", help="import recordings as a corpus")
+    imports.add_argument("name")
+    imports.add_argument("source", help="manifest, folder, CSV, Parquet, saved data set")
+
+    transcribe = verbs.add_parser("transcribe", help="transcribe a corpus with a checkpoint")
+    transcribe.add_argument("corpus")
+    transcribe.add_argument("checkpoint")
+    transcribe.add_argument("name", help="of the prediction")
+    transcribe.add_argument("--where", help="only utterances that this SQL expression is true for")
+    transcribe.add_argument("--lookahead-ms", type=int)
+    transcribe.add_argument("--prompt-mode", default="langID", choices=("langID", "auto"))
+    transcribe.add_argument("--streaming", action="store_true")
+
+    evaluate = verbs.add_parser("evaluate", help="score predictions of a corpus and write the report")
+    evaluate.add_argument("corpus")
+    evaluate.add_argument("predictions", nargs="+")
+    evaluate.add_argument("--where")
+    evaluate.add_argument("--report", type=Path, default=Path("report.html"))
+
+    finetune = verbs.add_parser("finetune", help="start a fine-tuning run from a recipe")
+    finetune.add_argument("recipe", type=Path)
+    finetune.add_argument("--name")
+    finetune.add_argument("--wait", action="store_true", help="return when the run has ended")
+
+    pipeline = verbs.add_parser(
+        "pipeline", help="export, fine-tune, evaluate and gate; exit code 1: not passed"
+    )
+    pipeline.add_argument("recipe", type=Path)
+    pipeline.add_argument("--policy", type=Path, required=True)
+    pipeline.add_argument("--corpus", required=True)
+    pipeline.add_argument("--name", required=True, help="of the run and the candidate")
+
+    verify = verbs.add_parser("verify", help="check the ledger's chain")
+    verify.add_argument("--head", help="the head hash kept elsewhere")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    given = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return int(_VERBS[given.verb](given) or 0)
+    except WorkbenchError as error:
+        sys.stderr.write(f"workbench: {error}\n")
+        return 2
+
+
+def _workspace(given: argparse.Namespace) -> Any:
+    from workbench.api import Workspace
+
+    return Workspace(given.workspace)
+
+
+def _lab(given: argparse.Namespace) -> int:
+    from workbench import laboratory
+
+    return laboratory.lab(given.port)
+
+
+def _notebooks(given: argparse.Namespace) -> None:
+    from workbench import laboratory
+
+    laboratory.run_notebooks(given.out, given.names)
+
+
+def _import(given: argparse.Namespace) -> None:
+    corpus = _workspace(given).import_corpus(given.name, given.source)
+    for problem in corpus.problems:
+        sys.stderr.write(f"{problem}\n")
+    sys.stdout.write(f"{len(corpus)} utterances, {len(corpus.problems)} problems\n")
+
+
+def _view(given: argparse.Namespace) -> tuple[Any, Any]:
+    workspace = _workspace(given)
+    corpus = workspace.corpus(given.corpus)
+    return workspace, corpus.where(given.where) if given.where else corpus
+
+
+def _transcribe(given: argparse.Namespace) -> None:
+    workspace, corpus = _view(given)
+    made = workspace.transcribe(
+        corpus,
+        given.checkpoint,
+        given.name,
+        lookahead_ms=given.lookahead_ms,
+        prompt_mode=given.prompt_mode,
+        streaming=given.streaming,
+    )
+    sys.stdout.write(f"{len(made)} utterances transcribed as {given.name}\n")
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from workbench.api import evaluate
+
+    _, corpus = _view(given)
+    scored = evaluate(corpus, *given.predictions)
+    for name in scored.names:
+        sys.stdout.write(f"{name}\n{scored.rates(name).to_string(index=False)}\n")
+    sys.stdout.write(f"{scored.report(given.report)}\n")
+
+
+def _finetune(given: argparse.Namespace) -> int:
+    run = _workspace(given).finetune(given.recipe, given.name)
+    if not given.wait:
+        sys.stdout.write(f"{run.folder.path}\n")
+        return 0
+    state = run.wait()
+    sys.stdout.write(json.dumps(state, ensure_ascii=False) + "\n")
+    return 0 if state.get("status") == "finished" else 1
+
+
+def _pipeline(given: argparse.Namespace) -> int:
+    report = _workspace(given).pipeline(
+        given.recipe, corpus=given.corpus, policy=given.policy, name=given.name
+    )
+    sys.stdout.write(f"{report}\n")
+    return int(report.exit_code)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    found = _workspace(given).ledger.verify(given.head)
+    sys.stdout.write(f"{found}\n")
+    return 0 if found.ok else 1
+
+
+_VERBS = {
+    "lab": _lab,
+    "notebooks": _notebooks,
+    "import": _import,
+    "transcribe": _transcribe,
+    "evaluate": _evaluate,
+    "finetune": _finetune,
+    "pipeline": _pipeline,
+    "verify": _verify,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
