@@ -1,4 +1,4 @@
-"""``python -m workbench VERB``: the public calls from a shell. Exit code 2: a fault that the message explains."""
+"""``python -m workbench VERB``: the public calls from a shell. Exit code 2: a fault that is explained."""
 
 from __future__ import annotations
 
