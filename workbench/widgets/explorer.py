@@ -1,4 +1,4 @@
-"""The error explorer: from a cell of the heat map to the sound of one word, and to doing something about it."""
+"""The error explorer: from a cell of the heat map to the sound of one word, and to acting on it."""
 
 from __future__ import annotations
 

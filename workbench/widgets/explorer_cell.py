@@ -64,7 +64,7 @@ def _utterance(evaluation: Evaluation, choice: Choice, record: Mapping[str, Any]
 
 
 def aligned(evaluation: Evaluation, name: str, id: str, normaliser: str) -> list[list[Any]]:
-    """[operation, reference, hypothesis, start s, end s] per word; a lost word takes the time of the gap it left."""
+    """[operation, reference, hypothesis, start s, end s] per word; a lost word takes its gap's time."""
     out: list[list[Any]] = []
     last_end: float | None = None
     for step in evaluation.alignment(name, id, normaliser):
@@ -120,7 +120,7 @@ def _by_errors(evaluation: Evaluation, choice: Choice, where: Any, chosen: Mappi
 
 
 def beside(evaluation: Evaluation, choice: Choice, row: str | None, column: str | None) -> dict[str, Any]:
-    """What lies beside a cell's utterances: confusions, lost words, and errors by position, length, frequency."""
+    """What lies beside a cell's utterances: confusions, lost words, errors by position, length, frequency."""
     where = where_of(choice, row, column)
     shared: dict[str, Any] = {"where": where, "normaliser": choice.normaliser}
     out: dict[str, Any] = {

@@ -25,7 +25,7 @@ ALL = "\u2211"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What spans the heat map and what is counted in it. ``against``: a base that ``name`` is compared with."""
+    """What spans the heat map and what is counted in it. ``against``: a base to compare ``name`` with."""
 
     name: str
     against: str = ""
@@ -65,9 +65,9 @@ def spans(evaluation: Evaluation) -> list[str]:
     rows, found = evaluation.rows, []
     for name in SPANS:
         source = BANDS[name][0] if name in BANDS else name
-        if source in rows.columns and rows[source].notna().any():
-            if name in BANDS or rows[source].nunique() <= MOST_VALUES:
-                found.append(name)
+        stated = source in rows.columns and rows[source].notna().any()
+        if stated and (name in BANDS or rows[source].nunique() <= MOST_VALUES):
+            found.append(name)
     return found
 
 
@@ -94,15 +94,15 @@ def heat_map(evaluation: Evaluation, choice: Choice) -> dict[str, Any]:
     cells: dict[str, dict[str, Any]] = {}
     for by in dict.fromkeys([pair, (choice.row,), (choice.column,), ()]):
         for record in _table(evaluation, choice, by).to_dict("records"):
-            row = record[choice.row] if choice.row in by else ALL
-            column = record[choice.column] if choice.column in by else ALL
+            row = _plain(record[choice.row]) if choice.row in by else ALL
+            column = _plain(record[choice.column]) if choice.column in by else ALL
             if choice.row != choice.column or len(by) != 1 or row == column:
                 cells[f"{_key(row)}\n{_key(column)}"] = _cell(record, choice, row, column)
     columns = [ALL] if choice.row == choice.column else [ALL, *_values(evaluation, choice.column)]
     findings = _findings(evaluation, choice)
-    for key, cell in cells.items():
-        row = key.split("\n")[0]
-        cell["confounded"] = [f["sentence"] for f in findings if f["where"] in (row, "all locales")][:2]
+    for cell in cells.values():
+        bears = [f["sentence"] for f in findings if f["where"] in (cell["row"], "all locales")]
+        cell["confounded"] = bears[:2] if cell["column"] not in (ALL, None) else []
     return {
         "choice": asdict(choice),
         "rows": [ALL, *_values(evaluation, choice.row)],
@@ -148,7 +148,7 @@ def _cell(record: Mapping[str, Any], choice: Choice, row: Any, column: Any) -> d
         cell[key] = None if value is None else int(value)
     cell["enough"] = str(record.get("enough", "yes"))
     cell["interval_kind"] = str(record.get("interval_kind", ""))
-    cell["row"], cell["column"] = _plain(row), _plain(column)
+    cell["row"], cell["column"] = row, column
     cell["sentence"] = sentence(cell, choice)
     return cell
 
@@ -169,7 +169,8 @@ def sentence(cell: Mapping[str, Any], choice: Choice) -> str:
             if cell["low"] is not None
             else ""
         )
-        return f"{place}: {choice.name} is {_points(abs(cell['difference']))} points {way} than {choice.against}{span}; {size}"
+        by = _points(abs(cell["difference"]))
+        return f"{place}: {choice.name} is {by} points {way} than {choice.against}{span}; {size}"
     if cell["rate"] is None:
         return f"{place}: no reference words; {size}"
     span = f", between {_points(cell['low'])} and {_points(cell['high'])}" if cell["low"] is not None else ""

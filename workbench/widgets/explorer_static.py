@@ -93,7 +93,8 @@ def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
     ground = "#7d859022" if cell["enough"] == "no" else f"rgba({colour},{0.08 + 0.5 * depth:.2f})"
     small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
     title = escape(cell["sentence"])
-    return f'<td style="{edge};background:{ground}" title="{title}">{escape(cell_text(cell, compared))}{small}</td>'
+    text = escape(cell_text(cell, compared)) + small
+    return f'<td style="{edge};background:{ground}" title="{title}">{text}</td>'
 
 
 def _name(value: Any) -> str:
@@ -127,7 +128,8 @@ def _svg_cell(
     depth, kind = strength(cell, compared)
     colour = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}[kind]
     fill, opacity = ("#8a93a3", 0.18) if cell["enough"] == "no" else (colour, 0.08 + 0.5 * depth)
-    shape = f'<rect x="{x}" y="{y}" width="{wide - 2}" height="{tall - 2}" fill="{fill}" fill-opacity="{opacity:.2f}"/>'
+    place = f'x="{x}" y="{y}" width="{wide - 2}" height="{tall - 2}"'
+    shape = f'<rect {place} fill="{fill}" fill-opacity="{opacity:.2f}"/>'
     text = f'<text x="{x + 8}" y="{y + 19}" font-size="13" {font}>{escape(cell_text(cell, compared))}</text>'
     small = (
         f'<text x="{x + 8}" y="{y + 34}" font-size="10" {font}>{cell["utterances"] or 0} utterances</text>'

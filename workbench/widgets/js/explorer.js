@@ -113,7 +113,7 @@ class View {
     this.parts = { chips: h("div", { class: "nwb-chips" }), player: h("div", { class: "nwb-dock", hidden: true }), list: h("ol", { class: "nwb-utterances" }), side: h("aside", { class: "nwb-beside" }), more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }) };
     fill(this.ui.cell,
       h("header", { class: "nwb-head" }, h("h3", { class: "nwb-title" }, cellName(row, column)), h("span", { class: "nwb-spring" }),
-        can.listen ? button("next", words.plan, () => this.plan(), "plan") : null,
+        can.listen ? button("record", words.plan, () => this.plan(), "plan") : null,
         button("search", words.sql, () => this.sql(), "sql"), button("save", words.csv, () => this.download("csv"), "export-csv"),
         h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": common.close, title: common.close, onclick: () => { this.ui.cell.hidden = true; } }, icon("cross"))),
       h("p", { class: "nwb-cell-sentence" }, cell.sentence, "."),

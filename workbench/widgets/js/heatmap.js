@@ -68,19 +68,19 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
   const value = compared ? cell.difference : cell.rate;
   const depth = value === null ? 0 : Math.min(1, Math.abs(value) / top);
   const kind = cell.enough === "no" || value === null ? "grey" : !compared ? "heat" : value < 0 ? "good" : value > 0 ? "bad" : "grey";
-  const hatched = cell.confounded.length > 0 && column !== ALL;
+  const hatched = cell.confounded.length > 0;
   const pressed = opened.row === cell.row && opened.column === cell.column && "row" in opened;
   const glyph = compared && value ? (value < 0 ? "▼ " : "▲ ") : "";
-  const trust = cell.enough === "provisional" ? words.provisional : cell.enough === "no" ? words.tooLittle : "";
+  const soft = cell.enough === "provisional" && value !== null;
   return h("td", { class: row === ALL || column === ALL ? "nwb-map-margin" : "" }, h("button", {
-    type: "button", tabindex: "-1", class: `nwb-cell nwb-cell-${kind} ${hatched ? "nwb-hatched" : ""} ${trust ? "nwb-soft" : ""}`,
+    type: "button", tabindex: "-1", class: `nwb-cell nwb-cell-${kind} ${hatched ? "nwb-hatched" : ""} ${soft ? "nwb-soft" : ""}`,
     style: { "--depth": `${Math.round(8 + 50 * depth)}%` }, "aria-pressed": String(pressed), "aria-label": `${cell.sentence}${hatched ? `; ${cell.confounded[0]}` : ""}`,
     title: [cell.sentence, ...cell.confounded, cell.interval_kind && words.interval(cell.interval_kind)].filter(Boolean).join("\n"),
     dataset: { testid: "cell", row: row ?? "", column: column ?? "" }, onclick: () => open(cell.row, cell.column),
   },
     h("span", { class: "nwb-cell-rate" }, glyph, value === null ? "–" : signed(100 * value, compared)),
     h("span", { class: "nwb-cell-span" }, cell.low === null || value === null ? " " : `±${(50 * (cell.high - cell.low)).toFixed(1)}`),
-    h("span", { class: "nwb-cell-n" }, words.size(cell.utterances ?? 0, cell.speakers), trust ? ` · ${trust}` : "")));
+    h("span", { class: "nwb-cell-n" }, words.size(cell.utterances ?? 0, cell.speakers))));
 }
 
 const signed = (value, sign) => `${sign && value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)}`;
@@ -89,6 +89,7 @@ function legendItems(compared, top, data) {
   const item = (name, text) => h("span", { class: "nwb-legend-item" }, h("i", { class: `nwb-swatch nwb-swatch-${name}`, "aria-hidden": "true" }), text);
   const ends = (100 * top).toFixed(0);
   const ramp = compared ? [item("good", words.legendBetter), item("bad", words.legendWorse(ends))] : [item("heat", words.legendHeat(ends))];
-  const hatched = Object.values(data.cells).some((cell) => cell.confounded.length && cell.column !== ALL);
-  return [...ramp, item("grey", words.legendGrey), hatched ? item("hatched", words.legendHatched) : null, h("span", { class: "nwb-muted" }, words.legendUnits)];
+  const some = (test) => Object.values(data.cells).some(test);
+  return [...ramp, some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null, some((cell) => cell.enough === "no") ? item("grey", words.tooLittle) : null,
+    some((cell) => cell.confounded.length) ? item("hatched", words.legendHatched) : null, h("span", { class: "nwb-muted" }, words.legendUnits)];
 }

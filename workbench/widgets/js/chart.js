@@ -1,0 +1,146 @@
+// A line chart in SVG: axes, direct labels, a cursor with the values under it. Reads in light and dark.
+//
+//   const chart = createChart(host, { title, format, zero: true, log: false });
+//   chart.show([{ name, x: [], y: [], colour: 0, dash: 0, faint: false }]);    chart.destroy();
+import { fill, h, perFrame } from "./dom.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const HEIGHT = 190;
+const EDGE = { left: 50, right: 12, top: 12, bottom: 24 };
+export const DASHES = ["", "6 4", "2 3", "9 3 2 3"];
+
+export function createChart(host, { title, note = "", format = (v) => v.toPrecision(3), zero = true, least = 0, labels = false }) {
+  const svg = shape("svg", { role: "img", width: "100%", height: HEIGHT, class: "nwb-chart-drawing" });
+  const tip = h("div", { class: "nwb-chart-tip", hidden: true });
+  const legend = h("div", { class: "nwb-chart-legend" });
+  const root = h("figure", { class: "nwb-chart", dataset: { testid: "chart" } }, h("figcaption", {}, title, h("span", { class: "nwb-muted" }, note ? ` ${note}` : "")), h("div", { class: "nwb-chart-stage" }, svg, tip), legend);
+  let series = [], width = 0, scale = null;
+  host.append(root);
+
+  const draw = perFrame(() => {
+    if (!width) return;
+    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    svg.replaceChildren();
+    scale = scaleOf(series, width, zero, least);
+    if (!scale) return;
+    drawAxes(svg, scale, format, width);
+    for (const line of series) drawLine(svg, line, scale);
+  });
+  svg.addEventListener("pointermove", (event) => {
+    if (!scale) return;
+    const step = Math.round(scale.step(event.offsetX));
+    const rows = series.filter((line) => !line.faint).map((line) => [line, nearest(line, step)]).filter(([, point]) => point);
+    tip.hidden = !rows.length;
+    if (!rows.length) return;
+    rows.sort((a, b) => b[1].y - a[1].y);
+    fill(tip, h("b", {}, `step ${rows[0][1].x}`), ...rows.map(([line, point]) => h("div", {}, h("i", { class: `nwb-key nwb-colour-${line.colour}` }), `${line.name} `, h("b", { class: "nwb-num" }, format(point.y)))));
+    tip.style.left = `${Math.min(event.offsetX + 14, Math.max(0, width - 170))}px`;
+    cursorAt(svg, scale.x(rows[0][1].x));
+  });
+  svg.addEventListener("pointerleave", () => {
+    tip.hidden = true;
+    cursorAt(svg, null);
+  });
+  const resize = new ResizeObserver(([entry]) => {
+    width = entry.contentRect.width;
+    draw();
+  });
+  resize.observe(svg.parentElement);
+
+  return {
+    element: root,
+    show(next) {
+      series = next.filter((line) => line.x.length);
+      root.hidden = !series.length;
+      const said = series.filter((line) => !line.faint);
+      svg.setAttribute("aria-label", `${title}: ${said.map((line) => `${line.name} ${format(line.y.at(-1))} at step ${line.x.at(-1)}`).join("; ")}`);
+      fill(legend, ...(said.length > 1 || labels ? said.map((line) => h("span", {}, lineKey(line), h("bdi", {}, line.name), h("b", { class: "nwb-num" }, ` ${format(line.y.at(-1))}`))) : []));
+      draw();
+    },
+    destroy() {
+      resize.disconnect();
+      root.remove();
+    },
+  };
+}
+
+function scaleOf(series, width, zero, least) {
+  const xs = series.flatMap((line) => [line.x[0], line.x.at(-1)]);
+  const ys = series.flatMap((line) => line.y.filter((v) => v !== null));
+  if (!ys.length) return null;
+  const [from, to] = [Math.min(0, ...xs), Math.max(1, ...xs)];
+  let [low, high] = [zero ? 0 : Math.min(...ys), Math.max(least, ...ys)];
+  if (high - low < 1e-12) high = low + (Math.abs(low) || 1);
+  const ticks = niceTicks(low, high);
+  [low, high] = [Math.min(low, ticks[0]), Math.max(high, ticks.at(-1))];
+  const across = width - EDGE.left - EDGE.right;
+  return {
+    ticks, from, to, width,
+    x: (v) => EDGE.left + ((v - from) / (to - from)) * across,
+    y: (v) => HEIGHT - EDGE.bottom - ((v - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom),
+    step: (px) => from + ((px - EDGE.left) / across) * (to - from),
+  };
+}
+
+function niceTicks(low, high, wanted = 4) {
+  const raw = (high - low) / wanted;
+  const size = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map((m) => m * size).find((s) => s >= raw);
+  const first = Math.floor(low / step) * step;
+  const ticks = [];
+  for (let v = first; v < high + step * 0.999; v += step) ticks.push(Number(v.toPrecision(12)));
+  return ticks;
+}
+
+function drawAxes(svg, scale, format, width) {
+  for (const tick of scale.ticks) {
+    const y = scale.y(tick);
+    svg.append(shape("path", { d: `M${EDGE.left} ${y.toFixed(1)}H${width - EDGE.right}`, class: "nwb-grid" }), text(EDGE.left - 7, y + 4, format(tick), "end"));
+  }
+  const steps = niceTicks(scale.from, scale.to, Math.max(2, Math.min(6, width / 110))).filter((v) => v >= scale.from && v <= scale.to);
+  for (const step of steps) svg.append(text(scale.x(step), HEIGHT - 7, step.toLocaleString(), step === scale.from ? "start" : "middle"));
+}
+
+function drawLine(svg, line, scale) {
+  let d = "", pen = "M";
+  line.x.forEach((x, i) => {
+    if (line.y[i] === null) pen = "M";
+    else {
+      d += `${pen}${scale.x(x).toFixed(1)} ${scale.y(line.y[i]).toFixed(1)}`;
+      pen = "L";
+    }
+  });
+  svg.append(shape("path", { d, fill: "none", class: `nwb-line nwb-colour-${line.colour} ${line.faint ? "nwb-faint" : ""}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
+  if (!line.faint && line.x.length <= 40) line.x.forEach((x, i) => line.y[i] !== null && svg.append(shape("circle", { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-colour-${line.colour}` })));
+}
+
+function nearest(line, step) {
+  let best = null;
+  line.x.forEach((x, i) => {
+    if (line.y[i] !== null && (best === null || Math.abs(x - step) < Math.abs(best.x - step))) best = { x, y: line.y[i] };
+  });
+  return best;
+}
+
+function cursorAt(svg, x) {
+  svg.querySelector(".nwb-chart-cursor")?.remove();
+  if (x !== null) svg.append(shape("path", { d: `M${x} ${EDGE.top}V${HEIGHT - EDGE.bottom}`, class: "nwb-chart-cursor" }));
+}
+
+function lineKey(line) {
+  const key = shape("svg", { width: 22, height: 8, "aria-hidden": "true" });
+  key.append(shape("path", { d: "M0 4H22", class: `nwb-line nwb-colour-${line.colour}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
+  return key;
+}
+
+function text(x, y, content, anchor) {
+  const el = shape("text", { x, y, "text-anchor": anchor, class: "nwb-tick" });
+  el.textContent = content;
+  return el;
+}
+
+function shape(tag, attributes) {
+  const el = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, String(value));
+  return el;
+}

@@ -1,0 +1,214 @@
+// The monitor of fine-tuning runs. Kernel side: monitor.py; all it shows is in two traits, so a reload loses nothing.
+import { openChannel } from "./channel.js";
+import { createChart } from "./chart.js";
+import { clock, fill, h, icon, set } from "./dom.js";
+import { common, monitor as words, playback } from "./strings.js";
+
+const GOING = ["queued", "preparing", "running", "validating", "finishing"];
+const percent = (v) => `${(100 * v).toFixed(1)} %`;
+
+function render({ model, el }) {
+  const view = new View(model, el);
+  return () => view.destroy();
+}
+
+class View {
+  constructor(model, el) {
+    Object.assign(this, { model, channel: openChannel(model), mode: "langID offline", metric: "wer", cards: [] });
+    this.build(el);
+    this.listeners = { "change:runs": () => this.show(), "change:logs": () => this.showLog() };
+    for (const [name, fn] of Object.entries(this.listeners)) model.on(name, fn);
+    this.stopLost = this.channel.onLost((lost) => this.showLost(lost));
+    this.show();
+    this.showLog();
+  }
+
+  build(el) {
+    const select = (testid, label, onchange) => h("select", { class: "nwb-input", "aria-label": label, title: label, dataset: { testid }, onchange });
+    this.ui = {
+      note: h("div", { "aria-live": "polite" }),
+      cards: h("div", { class: "nwb-run-cards" }),
+      charts: h("div", { class: "nwb-charts" }),
+      metric: select("metric", words.metric, (e) => { this.metric = e.target.value; this.show(); }),
+      mode: select("mode", words.mode, (e) => { this.mode = e.target.value; this.show(); }),
+      samples: h("div", { class: "nwb-samples" }),
+      log: h("pre", { class: "nwb-log", tabindex: 0, dataset: { testid: "log" } }),
+    };
+    fill(this.ui.metric, ...["wer", "cer", "tags_right"].map((name) => h("option", { value: name }, words.metrics[name])));
+    this.validationHead = h("div", { class: "nwb-validation-head" }, h("h4", {}, words.validation), this.ui.metric, this.ui.mode);
+    this.validationPlace = h("div");
+    this.samplesBox = h("details", { class: "nwb-fold", open: true }, h("summary", {}, words.samples), this.ui.samples);
+    this.root = h("div", { class: "nwb nwb-monitor", role: "region", "aria-label": words.region, dataset: { testid: "monitor" } },
+      this.ui.cards, this.ui.note,
+      h("div", { class: "nwb-charts" }, h("div", {}, this.validationHead, this.validationPlace), this.ui.charts),
+      this.samplesBox, h("details", { class: "nwb-fold" }, h("summary", {}, words.log), this.ui.log));
+    el.append(this.root);
+    this.charts = {
+      validation: createChart(this.validationPlace, { title: "", format: percent, labels: true }),
+      loss: createChart(this.ui.charts, { title: words.loss, note: words.lossNote, zero: false }),
+      audio_s_per_s: createChart(this.ui.charts, { title: words.throughput, note: words.throughputNote, format: (v) => v.toFixed(v < 10 ? 1 : 0) }),
+      learning_rate: createChart(this.ui.charts, { title: words.rate, format: (v) => (v ? v.toExponential(1) : "0") }),
+    };
+  }
+
+  show() {
+    const runs = this.model.get("runs").filter(Boolean);
+    while (this.cards.length < runs.length) {
+      const index = this.cards.length;
+      this.cards.push(runCard(index, (question) => this.act(question, index)));
+      this.ui.cards.append(this.cards[index].element);
+    }
+    runs.forEach((run, index) => this.cards[index].show(run, this.channel.lost));
+    this.showCurves(runs);
+    this.showValidation(runs);
+    this.showSamples(runs[0]);
+  }
+
+  showCurves(runs) {
+    for (const name of ["loss", "audio_s_per_s", "learning_rate"]) {
+      const lines = runs.flatMap((run, index) => {
+        if (!run.train?.[name]) return [];
+        const line = { name: run.name, x: run.train.step, y: run.train[name], colour: index % 6, dash: Math.floor(index / 6) };
+        const smooth = name !== "learning_rate" && line.x.length > 12;
+        return smooth ? [{ ...line, faint: true }, { ...line, y: smoothed(line.y) }] : [line];
+      });
+      this.charts[name].show(lines);
+    }
+  }
+
+  showValidation(runs) {
+    const label = (s) => `${s.prompt_mode} ${s.streaming ? `streaming ${s.lookahead_ms} ms` : "offline"}`;
+    const modes = [...new Set(runs.flatMap((run) => run.validation.map(label)))];
+    if (modes.length && !modes.includes(this.mode)) this.mode = modes[0];
+    fill(this.ui.mode, ...modes.map((mode) => h("option", { value: mode }, mode)));
+    this.ui.mode.value = this.mode;
+    this.ui.metric.value = this.metric;
+    const locales = [...new Set(runs.flatMap((run) => run.validation.map((s) => s.locale)))].sort();
+    const lines = runs.flatMap((run, index) => run.validation.filter((s) => label(s) === this.mode && s[this.metric]).map((s) => {
+      const place = locales.indexOf(s.locale);
+      return { name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale, x: s.step, y: s[this.metric], colour: place % 6, dash: (index + Math.floor(place / 6)) % 4 };
+    }));
+    this.validationHead.hidden = !modes.length;
+    this.charts.validation.show(lines);
+  }
+
+  showSamples(run) {
+    const samples = run?.samples ?? [];
+    this.samplesBox.hidden = !samples.length;
+    const open = this.ui.samples.querySelectorAll("[data-heard]").length;
+    const key = JSON.stringify(samples.map((s) => s.history.at(-1).step));
+    if (open && key === this.samplesKey) return;
+    this.samplesKey = key;
+    fill(this.ui.samples, ...samples.filter((s) => s.prompt_mode === samples[0].prompt_mode).map((sample) => h("div", { class: "nwb-sample" },
+      h("div", { class: "nwb-sample-head" }, h("span", { class: "nwb-tag" }, sample.locale), h("span", { class: "nwb-muted" }, h("bdi", {}, sample.id))),
+      ...sample.history.map((heard) => h("div", { class: "nwb-sample-line", dataset: { heard: heard.step } },
+        h("span", { class: "nwb-muted nwb-num nwb-sample-step" }, words.atStep(heard.step)), h("p", { dir: "auto" }, ...heardWords(heard.pairs)),
+        h("span", { class: `nwb-tag ${heard.errors ? "" : "nwb-good"}` }, `${heard.errors} / ${heard.words}`))))));
+  }
+
+  showLog() {
+    const logs = this.model.get("logs");
+    const bottom = this.ui.log.scrollHeight - this.ui.log.scrollTop - this.ui.log.clientHeight < 30;
+    this.ui.log.textContent = Object.entries(logs).map(([name, text]) => (Object.keys(logs).length > 1 ? `── ${name} ──\n${text}` : text)).join("\n\n") || words.noLog;
+    if (bottom) this.ui.log.scrollTop = this.ui.log.scrollHeight;
+  }
+
+  async act(question, run) {
+    try {
+      await this.channel.ask(question, { run });
+      fill(this.ui.note);
+    } catch (error) {
+      fill(this.ui.note, h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)));
+    }
+  }
+
+  showLost(lost) {
+    if (!lost) return;
+    this.show();
+    fill(this.ui.note, h("div", { class: "nwb-note nwb-warn", role: "status" }, icon("warn"), h("span", {}, `${common.kernelLost} ${words.lostMend}`)));
+  }
+
+  destroy() {
+    for (const [name, fn] of Object.entries(this.listeners)) this.model.off(name, fn);
+    this.stopLost();
+    this.channel.close();
+    for (const chart of Object.values(this.charts)) chart.destroy();
+  }
+}
+
+/** Where one run stands: status, progress, time left, memory, hours per locale, what to do. */
+function runCard(index, act) {
+  const button = (name, text, question, testid) => h("button", { type: "button", class: "nwb-btn", onclick: () => act(question), dataset: { testid } }, icon(name), text);
+  const parts = {
+    key: h("i", { class: `nwb-key nwb-colour-${index % 6}`, "aria-hidden": "true" }), name: h("b", { dir: "auto" }), status: h("span", { class: "nwb-tag", dataset: { testid: "status" } }),
+    cancel: button("stop", words.cancel, "cancel", "cancel"), resume: button("play", words.resume, "resume", "resume"),
+    bar: h("div", { class: "nwb-progress", role: "progressbar", "aria-valuemin": 0 }, h("div", { class: "nwb-progress-fill" })),
+    facts: h("div", { class: "nwb-facts" }), trouble: h("div"), hours: h("div", { class: "nwb-hours" }),
+  };
+  const element = h("section", { class: "nwb-run", dataset: { testid: "run" } }, h("header", { class: "nwb-head" }, parts.key, parts.name, parts.status, h("span", { class: "nwb-spring" }), parts.cancel, parts.resume), parts.bar, parts.facts, parts.trouble, parts.hours);
+  return {
+    element,
+    show(run, lost) {
+      const { state } = run;
+      const going = GOING.includes(state.status);
+      parts.name.textContent = run.name;
+      parts.status.className = `nwb-tag ${{ finished: "nwb-good", failed: "nwb-bad", interrupted: "nwb-bad", cancelled: "nwb-warn" }[state.status] ?? "nwb-accent"}`;
+      parts.status.textContent = run.cancelling ? words.cancelling : words.status[state.status] ?? state.status;
+      element.dataset.status = state.status;
+      set(parts.cancel, { hidden: !going, disabled: lost || run.cancelling });
+      set(parts.resume, { hidden: going || state.status === "finished", disabled: lost });
+      set(parts.bar, { "aria-valuemax": state.steps ?? 0, "aria-valuenow": state.step ?? 0, "aria-label": words.progress(state.step ?? 0, state.steps) });
+      parts.bar.firstChild.style.width = `${(100 * (state.step ?? 0)) / (state.steps || 1)}%`;
+      fill(parts.facts, ...facts(run, going));
+      fill(parts.trouble, state.message && !going ? h("div", { class: "nwb-note nwb-bad" }, icon("warn"), h("span", {}, [state.message, state.mend].filter(Boolean).join(". "))) : null);
+      fill(parts.hours, ...hours(state));
+    },
+  };
+}
+
+function facts(run, going) {
+  const { state, train } = run;
+  const last = (name) => train?.[name]?.at(-1);
+  const item = (name, value, title = "") => h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
+  const speed = last("audio_s_per_s");
+  return [
+    item(words.step, `${(state.step ?? 0).toLocaleString()} / ${(state.steps ?? 0).toLocaleString()}`),
+    going && state.time_left_s ? item(words.left, clock(state.time_left_s, 0)) : null,
+    last("loss") !== undefined ? item(words.lossFact, last("loss").toFixed(3)) : null,
+    speed ? item(words.speed, words.perSecond(speed)) : null,
+    state.peak_memory_mb ? item(words.memory, `${(state.peak_memory_mb / 1000).toFixed(1)} GB`) : null,
+    state.effective_peak ? item(words.peak, Number(state.effective_peak).toExponential(1), words.peakTitle) : null,
+    state.best ? item(words.best, words.atStep(state.best.step), words.bestTitle(state.best.score, state.base_score)) : null,
+    state.left_out ? item(words.leftOut, state.left_out) : null,
+  ].filter(Boolean);
+}
+
+/** Hours consumed of the hours planned, per locale: what the model really heard. */
+function hours({ consumed_hours: consumed, planned_hours: planned }) {
+  const tags = Object.keys(planned ?? consumed ?? {});
+  if (!tags.length) return [];
+  const h_ = (value) => (value >= 1 ? `${value.toFixed(1)} h` : `${(60 * value).toFixed(1)} min`);
+  return [h("span", { class: "nwb-muted nwb-hours-title" }, words.hours), ...tags.map((tag) => {
+    const [done, all] = [consumed?.[tag] ?? 0, planned?.[tag] ?? consumed?.[tag] ?? 0];
+    return h("span", { class: "nwb-hour", title: words.hoursTitle(tag, h_(done), h_(all)) }, h("span", { class: "nwb-hour-fill", style: { width: `${all ? (100 * done) / all : 0}%` } }), h("bdi", {}, tag), h("b", { class: "nwb-num" }, h_(done)));
+  })];
+}
+
+function heardWords(pairs) {
+  const out = [];
+  for (const [operation, reference, hypothesis] of pairs) {
+    const title = operation === "equal" ? null : playback.pair(operation, reference, hypothesis);
+    if (operation === "delete") out.push(h("del", { title }, reference));
+    else out.push(h("bdi", { class: `nwb-heard-${operation}`, title }, hypothesis));
+  }
+  return out.length ? out.flatMap((node, index) => (index ? [" ", node] : [node])) : [h("span", { class: "nwb-muted" }, words.nothing)];
+}
+
+/** Exponential moving average with a span of a twentieth of the run. */
+function smoothed(values) {
+  const weight = 2 / (Math.max(6, values.length / 20) + 1);
+  let at = values[0];
+  return values.map((v) => (at = v === null ? at : at + weight * (v - at)));
+}
+
+export default { render };
