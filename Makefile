@@ -17,7 +17,7 @@ lab: install ## open the workbench in JupyterLab on the starter corpus and check
 	@$(RUN) -m workbench lab
 
 test: install lint ## style, types, import order, then all tests (browser tests need Chromium)
-	@$(RUN) -m pytest -q -m "not soak"
+	@$(RUN) -m pytest -q -m "not soak and not screenshots"
 
 lint: install ## style, types and import order only
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
