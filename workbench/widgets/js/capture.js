@@ -1,0 +1,73 @@
+// The browser's microphone as numbered blocks of 16-bit samples, each with the time its last sample was captured.
+//
+//   const capture = await openCapture({ block_s: 0.08, onblock({ samples, rate, captured_ms, level }), onlost(kind) });
+//   await capture.close();      why = unavailable();      // a key of strings.microphone.trouble, or ""
+const WORKLET = `
+registerProcessor("nwb-tap", class extends AudioWorkletProcessor {
+  constructor(options) {
+    super();
+    this.size = options.processorOptions.size;
+    this.block = new Int16Array(this.size);
+    this.filled = 0;
+  }
+  process(inputs) {
+    const channel = inputs[0][0];
+    if (!channel) return true;
+    for (let i = 0; i < channel.length; i += 1) {
+      this.block[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(channel[i] * 32767)));
+      if (this.filled === this.size) {
+        this.port.postMessage({ samples: this.block, end_s: currentTime + (i + 1) / sampleRate }, [this.block.buffer]);
+        this.block = new Int16Array(this.size);
+        this.filled = 0;
+      }
+    }
+    return true;
+  }
+});`;
+
+export function unavailable() {
+  if (!globalThis.isSecureContext) return "insecure";
+  if (!navigator.mediaDevices?.getUserMedia) return "unsupported";
+  return globalThis.AudioWorkletNode ? "" : "unsupported";
+}
+
+/** What went wrong, as a key of strings.microphone.trouble. */
+export function troubleOf(error) {
+  return { NotAllowedError: "refused", SecurityError: "refused", NotFoundError: "none", NotReadableError: "taken", OverconstrainedError: "none" }[error?.name] ?? "";
+}
+
+export async function openCapture({ block_s = 0.08, onblock, onlost }) {
+  // What the recogniser was trained on is untreated sound; the browser's processing would also hide bad lines.
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+  const context = new AudioContext({ latencyHint: "interactive" });
+  const url = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
+  try {
+    await context.audioWorklet.addModule(url);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+  const size = Math.round(block_s * context.sampleRate);
+  const node = new AudioWorkletNode(context, "nwb-tap", { numberOfOutputs: 0, processorOptions: { size } });
+  let open = true;
+  node.port.onmessage = ({ data: { samples, end_s } }) => {
+    if (!open) return;
+    const captured_ms = performance.now() - Math.max(0, context.currentTime - end_s) * 1000;
+    let sum = 0;
+    for (const v of samples) sum += v * v;
+    onblock({ samples, rate: context.sampleRate, captured_ms, level: Math.sqrt(sum / samples.length) / 32768 });
+  };
+  for (const track of stream.getAudioTracks()) {
+    track.addEventListener("ended", () => open && onlost("lost"));
+    track.addEventListener("mute", () => open && onlost("muted"));
+  }
+  context.createMediaStreamSource(stream).connect(node);
+  await context.resume();
+  return {
+    rate: context.sampleRate,
+    async close() {
+      open = false;
+      for (const track of stream.getTracks()) track.stop();
+      await context.close().catch(() => {});
+    },
+  };
+}

@@ -1,0 +1,225 @@
+// Speak and watch the transcript come. Kernel side: microphone.py. Latency is measured here, from capture to paint.
+import { openCapture, troubleOf, unavailable } from "./capture.js";
+import { openChannel } from "./channel.js";
+import { clock, fill, h, icon, set } from "./dom.js";
+import { common, microphone as words } from "./strings.js";
+
+const MOST_IN_FLIGHT = 4;
+
+function render({ model, el }) {
+  const view = new View(model, el);
+  return () => view.destroy();
+}
+
+class View {
+  constructor(model, el) {
+    Object.assign(this, { model, channel: openChannel(model), state: "idle", capture: null, waiting: [], inFlight: 0, latencies: [], sent_s: 0 });
+    this.build(el);
+    this.stopLost = this.channel.onLost((lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostMend}`));
+    this.onHidden = () => document.hidden && this.state === "recording" && this.say(words.trouble.hidden, "warn");
+    document.addEventListener("visibilitychange", this.onHidden);
+    const why = unavailable();
+    if (why) {
+      this.say(words.trouble[why], "warn");
+      this.ui.record.disabled = true;
+    }
+    this.refresh();
+  }
+
+  build(el) {
+    const choices = this.model.get("choices");
+    const field = (text, testid, items, chosen) => {
+      const select = h("select", { class: "nwb-input", dataset: { testid } }, ...items.map(([value, label]) => h("option", { value }, label)));
+      select.value = String(chosen);
+      return h("label", { class: "nwb-field" }, h("span", {}, text), select);
+    };
+    const locales = choices.locales.map((tag) => [tag, tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`]);
+    this.ui = {
+      record: h("button", { type: "button", class: "nwb-record", onclick: () => this.toggle(), dataset: { testid: "record" } }),
+      time: h("span", { class: "nwb-num nwb-take-time" }, clock(0)),
+      level: h("div", { class: "nwb-level", role: "meter", "aria-label": words.level, "aria-valuemin": 0, "aria-valuemax": 1 }, h("div", { class: "nwb-level-fill" })),
+      locale: field(words.locale, "mic-locale", locales, choices.locale),
+      lookahead: field(words.lookahead, "mic-lookahead", choices.lookaheads_ms.map((ms) => [ms, words.ms(ms)]), choices.lookahead_ms),
+      note: h("div", { "aria-live": "assertive" }),
+      text: h("p", { class: "nwb-transcript", dir: "auto", "aria-live": "polite", dataset: { testid: "mic-transcript" } }),
+      tag: h("span", { class: "nwb-tag", dataset: { testid: "mic-language" } }),
+      figures: h("div", { class: "nwb-figures", dataset: { testid: "latency" } }),
+      save: h("form", { class: "nwb-save", hidden: true, onsubmit: (event) => this.save(event) }),
+    };
+    this.root = h("div", { class: "nwb nwb-microphone", role: "region", "aria-label": words.region, "data-lm-suppress-shortcuts": "true", dataset: { testid: "microphone" } },
+      h("header", { class: "nwb-head nwb-mic-head" }, this.ui.record, this.ui.time, this.ui.level, h("span", { class: "nwb-spring" }), this.ui.tag, this.ui.locale, this.ui.lookahead),
+      this.ui.note, this.ui.text, this.ui.figures, this.ui.save);
+    el.append(this.root);
+    this.show({ final: "", partial: "" });
+  }
+
+  get settings() {
+    const value = (name) => this.ui[name].querySelector("select").value;
+    return { locale: value("locale"), lookahead_ms: Number(value("lookahead")) };
+  }
+
+  toggle() {
+    if (this.state === "recording") this.stop();
+    else if (this.state === "idle") this.start();
+  }
+
+  async start() {
+    Object.assign(this, { state: "preparing", waiting: [], inFlight: 0, latencies: [], sent_s: 0 });
+    this.ui.save.hidden = true;
+    this.say("");
+    this.show({ final: "", partial: "" });
+    this.refresh();
+    try {
+      await this.channel.ask("start", this.settings, { timeout_s: 300 });
+      this.capture = await openCapture({ onblock: (block) => this.block(block), onlost: (kind) => this.lost(kind) });
+      this.state = "recording";
+    } catch (error) {
+      const trouble = troubleOf(error);
+      this.stopped(trouble ? words.trouble[trouble] : error.message);
+    }
+    this.refresh();
+  }
+
+  /** Blocks go out one by one while the kernel keeps up; when it does not, they wait here and go together. */
+  block({ samples, rate, captured_ms, level }) {
+    if (this.state !== "recording") return;
+    this.sent_s += samples.length / rate;
+    this.ui.time.textContent = clock(this.sent_s);
+    set(this.ui.level, { "aria-valuenow": level.toFixed(3) });
+    this.ui.level.firstChild.style.width = `${Math.min(100, Math.max(0, 100 + (20 * Math.log10(level + 1e-6)) * 1.7))}%`;
+    this.waiting.push({ samples, rate, captured_ms });
+    this.flush();
+    if (this.sent_s >= this.model.get("choices").longest_s) this.stop();
+  }
+
+  flush(all = false) {
+    if (!this.waiting.length || (this.inFlight >= MOST_IN_FLIGHT && !all)) return this.last ?? Promise.resolve();
+    const blocks = this.waiting.splice(0);
+    const samples = new Int16Array(blocks.reduce((n, block) => n + block.samples.length, 0));
+    let at = 0;
+    for (const block of blocks) {
+      samples.set(block.samples, at);
+      at += block.samples.length;
+    }
+    this.inFlight += 1;
+    const { captured_ms, rate } = blocks.at(-1);
+    this.last = this.channel.ask("pcm", { sample_rate: rate }, { buffers: [samples.buffer] }).then((answer) => {
+      this.inFlight -= 1;
+      this.show(answer, captured_ms);
+      if (this.state === "recording") this.flush();
+    }, (error) => {
+      this.inFlight -= 1;
+      if (this.state === "recording") this.stopped(error.message);
+    });
+    return this.last;
+  }
+
+  show({ final = "", partial = "", lang = null, chunks = 0 }, captured_ms = null) {
+    const grew = `${final}|${partial}` !== this.shown;
+    this.shown = `${final}|${partial}`;
+    if (grew || (!final && !partial)) {
+      fill(this.ui.text, final ? h("span", {}, final, " ") : null, partial ? h("span", { class: "nwb-word nwb-tail" }, partial) : null,
+        !final && !partial ? h("span", { class: "nwb-muted" }, this.state === "recording" ? words.listening : words.before) : null);
+    }
+    const auto = this.settings.locale === "auto";
+    this.ui.tag.className = `nwb-tag ${lang ? "nwb-good" : ""}`;
+    this.ui.tag.textContent = lang ? words.detected(lang) : auto ? words.deciding : this.settings.locale;
+    if (grew && captured_ms !== null && chunks) {
+      // Two frames: the second callback runs after the first frame with the new text was handed to the compositor.
+      requestAnimationFrame(() => requestAnimationFrame(() => {
+        this.latencies.push(performance.now() - captured_ms);
+        this.figures();
+      }));
+    }
+  }
+
+  figures() {
+    const sorted = [...this.latencies].sort((a, b) => a - b);
+    const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+    this.root.dataset.latencies = String(sorted.length);
+    const item = (name, value) => h("span", {}, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
+    fill(this.ui.figures, ...(sorted.length ? [item(words.p50, `${Math.round(at(0.5))} ms`), item(words.p95, `${Math.round(at(0.95))} ms`), h("span", { class: "nwb-muted" }, words.latencyNote(sorted.length, this.settings.lookahead_ms))] : []));
+  }
+
+  async stop() {
+    this.state = "finishing";
+    this.refresh();
+    await this.capture?.close();
+    this.capture = null;
+    try {
+      await this.flush(true);
+      this.show(await this.channel.ask("stop"));
+      this.state = "idle";
+      this.offerSave();
+    } catch (error) {
+      this.stopped(error.message);
+    }
+    this.refresh();
+  }
+
+  lost(kind) {
+    this.say(words.trouble[kind], "warn");
+    if (kind === "lost") this.stop();
+  }
+
+  stopped(message) {
+    this.capture?.close();
+    this.capture = null;
+    this.state = "idle";
+    this.say(message, "bad");
+    this.refresh();
+  }
+
+  offerSave() {
+    const { can_save, locales, names } = this.model.get("choices");
+    if (!can_save || this.sent_s < 0.3) return;
+    const tags = locales.filter((tag) => tag !== "auto");
+    const guess = this.settings.locale !== "auto" ? this.settings.locale : this.ui.tag.textContent.split(" ")[0];
+    const text = h("textarea", { class: "nwb-input", rows: 2, dir: "auto", name: "text", "aria-label": words.said });
+    text.value = this.shown.replace("|", " ").trim();
+    const spoken = h("select", { class: "nwb-input", name: "locale", "aria-label": words.spoken }, ...tags.map((tag) => h("option", { value: tag }, `${tag} · ${names[tag] ?? ""}`)));
+    if (tags.includes(guess)) spoken.value = guess;
+    fill(this.ui.save, h("b", {}, words.keep), h("span", { class: "nwb-muted" }, words.keepNote), text,
+      h("div", { class: "nwb-save-row" }, spoken, h("input", { class: "nwb-input", name: "speaker", placeholder: words.speaker, "aria-label": words.speaker, maxlength: 60 }),
+        h("label", { class: "nwb-consent" }, h("input", { type: "checkbox", name: "consent", required: true, dataset: { testid: "consent" } }), words.consent)),
+      h("div", { class: "nwb-save-row" }, h("button", { type: "submit", class: "nwb-btn nwb-primary", dataset: { testid: "keep" } }, icon("save"), words.save), h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: () => { this.ui.save.hidden = true; } }, words.discard)));
+    this.ui.save.hidden = false;
+  }
+
+  async save(event) {
+    event.preventDefault();
+    const form = new FormData(this.ui.save);
+    try {
+      const kept = await this.channel.ask("save", { consent: form.get("consent") === "on", text: form.get("text"), locale: form.get("locale"), speaker: form.get("speaker") });
+      this.ui.save.hidden = true;
+      this.say(words.kept(kept.id, kept.folder), "good");
+    } catch (error) {
+      this.say(error.message, "bad");
+    }
+  }
+
+  say(text, kind = "") {
+    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: "status", dataset: { testid: "mic-note" } }, icon(kind === "good" ? "check" : "warn"), h("span", {}, text)) : null);
+  }
+
+  refresh() {
+    const { record } = this.ui;
+    const label = words.state[this.state];
+    fill(record, icon(this.state === "recording" ? "stop" : "record", 20), label);
+    set(record, { "aria-label": label, "aria-pressed": String(this.state === "recording") });
+    if (!unavailable()) record.disabled = this.channel.lost || this.state === "preparing" || this.state === "finishing";
+    this.root.dataset.state = this.state;
+    for (const name of ["locale", "lookahead"]) this.ui[name].querySelector("select").disabled = this.state !== "idle";
+    if (this.state !== "recording") this.ui.level.firstChild.style.width = "0";
+    if (!this.shown || this.shown === "|") this.show({});
+  }
+
+  destroy() {
+    document.removeEventListener("visibilitychange", this.onHidden);
+    this.capture?.close();
+    this.stopLost();
+    this.channel.close();
+  }
+}
+
+export default { render };
