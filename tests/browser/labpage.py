@@ -55,7 +55,7 @@ READY = """async (path) => {
 }"""
 
 
-def wait_for(fn: Callable[[], Any], page: Page | None, what: str, timeout_s: float = 30.0) -> Any:
+def wait_for(fn: Callable[[], Any], page: Page | None, what: str, timeout_s: float = 60.0) -> Any:
     """Poll ``fn`` until it is true; a synchronous Playwright page must go on delivering events."""
     end = time.monotonic() + timeout_s
     while not (value := fn()):
@@ -84,7 +84,7 @@ class Server:
             start_new_session=True,
         )
         try:
-            self.url = f"http://127.0.0.1:{wait_for(self._port, None, 'port in the server log', 60)}"
+            self.url = f"http://127.0.0.1:{wait_for(self._port, None, 'port in the server log', 240)}"
         except BaseException:
             self.stop()  # no fixture would tear it down
             raise
@@ -143,7 +143,7 @@ class Lab:
         context = browser.new_context(viewport={"width": 1440, "height": 1000}, base_url=server.url)
         context.grant_permissions(["microphone"])
         self.page = context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(60_000)
         self.page.on("request", self._note_request)
         self.page.on("console", lambda m: self.console.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.console.append(f"page error: {error}"))
@@ -232,7 +232,7 @@ class Notebook:
                 (c) => (c.outputs || []).filter((o) => o.output_type === "error" || o.name === "stderr"))"""
         )
 
-    def wait(self, fn: Callable[[], Any], what: str = "condition", timeout_s: float = 20.0) -> Any:
+    def wait(self, fn: Callable[[], Any], what: str = "condition", timeout_s: float = 60.0) -> Any:
         return wait_for(fn, self.page, what, timeout_s)
 
     def reload(self) -> None:

@@ -211,6 +211,7 @@ class Player {
       const bytes = clip.window ? await clip.window(start_s, Math.min(start_s + clip.window_s, clip.duration_s)) : clip.bytes;
       if (turn !== this.#load) return;
       this.clearLoop();
+      this.surfer.setOptions(this.#colours()); // none could be read before the element was in the page
       await this.surfer.loadBlob(new Blob([bytes], { type: "audio/wav" }));
       if (turn !== this.#load) return;
       this.#offset_s = start_s;

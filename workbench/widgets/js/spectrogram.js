@@ -1,8 +1,11 @@
-// A picture of the sound as the recogniser's front end takes it in: 25 ms Hann windows every 10 ms, 128 mel bands, log.
+// A picture of the sound as the recogniser's front end takes it in: 25 ms Hann windows (every 10 ms, or closer),
+// 128 mel bands, log.
 // Not wavesurfer's own plugin: that one draws linear bands and is 57 kB in every widget; this draws the model's view.
 
 const WINDOW_S = 0.025;
 const HOP_S = 0.01;
+const FINEST_HOP_S = 0.002; // short clips get more columns, so that the picture stays smooth
+const WANTED_COLUMNS = 800;
 const BANDS = 128;
 const RANGE_DB = 70;
 const MAX_COLUMNS = 6000;
@@ -66,7 +69,9 @@ function filters(size, rate) {
  */
 export function logMel(samples, rate) {
   const width = Math.round(WINDOW_S * rate);
-  const hop = Math.max(Math.round(HOP_S * rate), Math.ceil(samples.length / MAX_COLUMNS));
+  const even = samples.length / WANTED_COLUMNS / rate;
+  const hop_s = Math.max(FINEST_HOP_S, Math.min(HOP_S, even));
+  const hop = Math.max(Math.round(hop_s * rate), Math.ceil(samples.length / MAX_COLUMNS));
   const size = 2 ** Math.ceil(Math.log2(width));
   const columns = Math.max(1, Math.floor((samples.length - width) / hop) + 1);
   const bank = filters(size, rate);

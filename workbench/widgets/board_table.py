@@ -1,0 +1,132 @@
+"""The six columns of a corpus that the board keeps in memory, and what it counts from them.
+
+About 10 MB for 100,000 rows; facets, progress and finding the next undecided clip then cost milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.corpus.table import Corpus
+
+STATUSES = ("pending", "accepted", "rejected")
+FACETS = ("target_lang", "accent")
+
+
+class BoardTable:
+    """Columns by row number, which is the order of the corpus at opening.
+
+    ``ids``; ``source_rows`` (n,) the corpus's ``row_index``; ``minutes`` (n,); ``status`` (n,) index into
+    ``STATUSES``; ``facets``: name → (codes (n,), values), a value of None standing for unknown.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        import numpy as np
+
+        frame = corpus.frame(["id", "row_index", "duration", *FACETS, "status"])
+        self.ids: list[str] = [str(clip) for clip in frame["id"]]
+        self.number = {clip: n for n, clip in enumerate(self.ids)}
+        self.source_rows: NDArray[np.int64] = frame["row_index"].to_numpy(dtype=np.int64)
+        self.row_number = {int(row): n for n, row in enumerate(self.source_rows)}
+        self.minutes: NDArray[np.float64] = frame["duration"].fillna(0).to_numpy(dtype=np.float64) / 60
+        self.status: NDArray[np.int8] = np.array([status_code(s) for s in frame["status"]], dtype=np.int8)
+        self.facets = {name: _coded(frame[name]) for name in FACETS}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, n: int, row: Mapping[str, Any]) -> None:
+        """Note what a row of the corpus says now."""
+        self.status[n] = status_code(row.get("status"))
+        for name in FACETS:
+            codes, values = self.facets[name]
+            value = known(row.get(name))
+            if value not in values:
+                values.append(value)
+            codes[n] = values.index(value)
+
+    def facet_mask(self, name: str, chosen: Iterable[str | None]) -> NDArray[np.bool_]:
+        """Rows whose value is one of ``chosen``; all rows where nothing is chosen."""
+        import numpy as np
+
+        codes, values = self.facets[name]
+        wanted = [values.index(value) for value in chosen if value in values]
+        if not list(chosen):
+            return np.ones(len(self), dtype=bool)
+        return np.asarray(np.isin(codes, wanted), dtype=bool)
+
+    def status_mask(self, status: str) -> NDArray[np.bool_]:
+        """Rows of a status; ``decided`` means accepted or rejected, anything else all rows."""
+        import numpy as np
+
+        if status == "decided":
+            return self.status > 0
+        if status in STATUSES:
+            return self.status == STATUSES.index(status)
+        return np.ones(len(self), dtype=bool)
+
+    def progress(self) -> dict[str, Any]:
+        """Clips and minutes by status: of all, and per locale (``locales``), largest first."""
+        import numpy as np
+
+        codes, values = self.facets["target_lang"]
+        cells, size = codes * len(STATUSES) + self.status, len(values) * len(STATUSES)
+        clips = np.bincount(cells, minlength=size).reshape(-1, len(STATUSES))
+        minutes = np.bincount(cells, self.minutes, minlength=size).reshape(-1, len(STATUSES))
+        locales = [_tally(clips[i], minutes[i]) | {"value": value} for i, value in enumerate(values)]
+        locales = sorted((t for t in locales if t["clips"]), key=lambda tally: -tally["minutes"])
+        return _tally(clips.sum(0), minutes.sum(0)) | {"locales": locales}
+
+    def bars(
+        self, name: str, mask: NDArray[np.bool_], keep: Sequence[str | None] = ()
+    ) -> list[dict[str, Any]]:
+        """Clips, minutes and decided minutes per value of a facet in the rows of ``mask``, largest first."""
+        import numpy as np
+
+        codes, values = self.facets[name]
+        size, decided = len(values), mask & (self.status > 0)
+        clips = np.bincount(codes[mask], minlength=size)
+        minutes = np.bincount(codes[mask], self.minutes[mask], minlength=size)
+        done = np.bincount(codes[decided], self.minutes[decided], minlength=size)
+        found = [
+            {"value": value, "clips": int(clips[i]), "minutes": float(minutes[i]), "decided": float(done[i])}
+            for i, value in enumerate(values)
+            if clips[i] or value in keep
+        ]
+        return sorted(found, key=lambda bar: -float(bar["minutes"]))
+
+
+def status_code(status: object) -> int:
+    return STATUSES.index(status) if status in STATUSES else 0  # type: ignore[arg-type]
+
+
+def known(value: object) -> str | None:
+    """A facet's value; null of any kind, and nothing, are None."""
+    return None if value is None or value != value or value == "" else str(value)
+
+
+def _coded(column: Any) -> tuple[NDArray[np.int64], list[str | None]]:
+    import numpy as np
+
+    values: list[str | None] = []
+    code: dict[str | None, int] = {}
+    codes = np.empty(len(column), dtype=np.int64)
+    for n, raw in enumerate(column):
+        value = known(raw)
+        if value not in code:
+            code[value] = len(values)
+            values.append(value)
+        codes[n] = code[value]
+    return codes, values
+
+
+def _tally(clips: NDArray[np.int64], minutes: NDArray[np.float64]) -> dict[str, Any]:
+    tally: dict[str, Any] = {"clips": int(clips.sum()), "minutes": float(minutes.sum())}
+    for i, status in enumerate(STATUSES):
+        tally[status] = {"clips": int(clips[i]), "minutes": float(minutes[i])}
+    return tally

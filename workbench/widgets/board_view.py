@@ -1,0 +1,277 @@
+"""What the board shows, without Jupyter: a corpus under a filter, an order, and the decisions so far.
+
+SQL filters, and orders by columns not held in memory, go to the corpus. A view is the list of rows that
+matched when it was asked for: a row just accepted stays where it is until the next query.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.widgets.board_table import FACETS, BoardTable, known
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from workbench.corpus.table import Corpus
+
+PRIORITY = "priority"
+"""Order: what deserves ears first, by the weight of its findings."""
+LARGEST_PAGE = 300
+SHOWN = ("id", "text", "target_lang", "accent", "speaker", "duration", "status", "reason", "tags", "edited")
+WEIGHTS = {"error": 100.0, "warning": 10.0, "info": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What the reviewer asked to see.
+
+    ``facets``: column → chosen values, None for unknown; ``rule``: id of a check, ``*`` for any finding;
+    ``status``: a status, ``decided`` or ``all``.
+    """
+
+    sql: str = ""
+    facets: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    status: str = "all"
+    rule: str = ""
+    order_by: str = ""
+    descending: bool = False
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Query:
+        """Keep what is understood, so that a state remembered from an older board still opens."""
+        facets = body.get("facets") or {}
+        return cls(
+            sql=str(body.get("sql") or "").strip(),
+            facets={name: [known(v) for v in facets[name]] for name in FACETS if facets.get(name)},
+            status=str(body.get("status") or "all"),
+            rule=str(body.get("rule") or ""),
+            order_by=str(body.get("order_by") or ""),
+            descending=bool(body.get("descending")),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class BoardView:
+    """A corpus as one reviewer sees it now. Methods may be called from any thread."""
+
+    def __init__(self, corpus: Corpus, reviewer: str) -> None:
+        import numpy as np
+
+        self.corpus, self.reviewer = corpus, reviewer
+        self.query = Query()
+        self.findings: dict[int, list[dict[str, Any]]] = {}
+        self.findings_known = False
+        self._lock = threading.RLock()
+        self._version = corpus.decisions.version()
+        self.table = BoardTable(corpus)
+        self._shown: NDArray[np.int64] = np.arange(len(self.table))
+
+    def __len__(self) -> int:
+        return len(self._shown)
+
+    @property
+    def minutes(self) -> float:
+        """Minutes of audio in the view."""
+        return float(self.table.minutes[self._shown].sum())
+
+    def ids(self) -> list[str]:
+        """Ids of all clips of the view, in its order."""
+        return [self.table.ids[n] for n in self._shown.tolist()]
+
+    def pending_ids(self) -> list[str]:
+        """Ids of the undecided clips of the view."""
+        import numpy as np
+
+        with self._lock:
+            numbers = self._shown[np.equal(self.table.status[self._shown], 0)]
+        return [self.table.ids[n] for n in numbers.tolist()]
+
+    def place_of(self, clip: str) -> int | None:
+        """Where a clip stands in the view, from 0; None where it is not in it."""
+        import numpy as np
+
+        places = np.flatnonzero(self._shown == self.table.number.get(clip, -1))
+        return int(places[0]) if len(places) else None
+
+    def ask(self, query: Query) -> int:
+        """Make ``query`` the view; returns its number of clips.
+
+        Raises:
+            WorkbenchError: the SQL or the column cannot be used; the view stays as it was.
+        """
+        mask = self._mask(query) & self._rule_mask(query.rule)
+        for name in FACETS:
+            mask = mask & self.table.facet_mask(name, query.facets.get(name, ()))
+        order = self._order(query)
+        with self._lock:
+            self.query, self._shown = query, order[mask[order]]
+            return len(self._shown)
+
+    def rows(self, offset: int, limit: int) -> list[dict[str, Any]]:
+        """Rows of the view from ``offset`` on: ``SHOWN``, ``place``, ``findings`` and ``others``."""
+        offset, limit = max(0, offset), max(0, min(limit, LARGEST_PAGE))
+        with self._lock:
+            wanted = self._shown[offset : offset + limit].tolist()
+        found = self._read(wanted, SHOWN)
+        return [
+            {"id": self.table.ids[n], **found.get(n, {}), "place": place} | self._said_of(n)
+            for place, n in enumerate(wanted, start=offset)
+        ]
+
+    def details(self, clip: str) -> dict[str, Any]:
+        """Everything known about one clip: all columns, ``place``, ``findings``, ``others``, ``history``."""
+        n = self.table.number.get(clip)
+        if n is None:
+            raise WorkbenchError(
+                "this clip is no longer in the corpus", where=clip, mend="Run the cell again."
+            )
+        row = self.corpus.row(clip)
+        history = [asdict(event) for event in self.corpus.decisions.history(clip)]
+        return row | {"place": self.place_of(clip), "history": history} | self._said_of(n)
+
+    def next_place(self, place: int, step: int = 1, *, pending: bool = True) -> int | None:
+        """The next place in the direction of ``step`` whose clip is undecided (or any); None at the end."""
+        with self._lock:
+            codes = self.table.status[self._shown]
+        places = range(place + step, len(codes) if step > 0 else -1, step)
+        return next((p for p in places if not pending or codes[p] == 0), None)
+
+    def facets(self) -> dict[str, list[dict[str, Any]]]:
+        """Bars per value of each facet and per rule, each under all *other* parts of the query."""
+        query = self.query
+        base = self._mask(query)
+        chosen = {name: self.table.facet_mask(name, query.facets.get(name, ())) for name in FACETS}
+        ruled = self._rule_mask(query.rule)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for name in FACETS:
+            mask = base & ruled
+            for other in FACETS:
+                mask = mask if other == name else mask & chosen[other]
+            found[name] = self.table.bars(name, mask, query.facets.get(name, ()))
+        for name in FACETS:
+            base = base & chosen[name]
+        return found | {"rule": self._rules(base)}
+
+    def note(self, clips: Iterable[str]) -> None:
+        """Read back what decisions have changed on these clips."""
+        numbers = [self.table.number[clip] for clip in clips if clip in self.table.number]
+        for start in range(0, len(numbers), LARGEST_PAGE):
+            found = self._read(numbers[start : start + LARGEST_PAGE], ("status", *FACETS))
+            with self._lock:
+                for n, row in found.items():
+                    self.table.take(n, row)
+
+    def catch_up(self, *, known: Mapping[str, Mapping[str, Any]] | None = None) -> list[str]:
+        """Take in what was decided since the last call, here or elsewhere; returns the clips named.
+
+        ``known``: rows just read, by id, which need not be read again.
+        """
+        decisions = self.corpus.decisions
+        with self._lock:  # two lanes call this; the version and what it stands for go together
+            version = decisions.version()
+            if version == self._version:
+                return []
+            clips: dict[str, None] = {}
+            for event in decisions.events(after=self._version):
+                clips.update(dict.fromkeys(decisions.clips_of(event.refers or event.seq)))
+            for clip, row in (known or {}).items():
+                self.table.take(self.table.number[clip], row)
+            self.note(clip for clip in clips if clip not in (known or {}))
+            self._version = version
+        return list(clips)
+
+    def take_findings(self, findings: pd.DataFrame) -> None:
+        """Lay the findings of ``corpus.checks.run_checks`` over the rows, worst first."""
+        by_row: dict[int, list[dict[str, Any]]] = {}
+        columns = [name for name in ("id", "rule", "severity", "reason", "mend", "value") if name in findings]
+        for record in findings[columns].to_dict("records"):
+            n = self.table.number.get(str(record.pop("id")))
+            if n is not None:
+                by_row.setdefault(n, []).append({str(k): None if v != v else v for k, v in record.items()})
+        for found in by_row.values():
+            found.sort(key=lambda finding: -WEIGHTS.get(str(finding.get("severity")), 0.0))
+        with self._lock:
+            self.findings, self.findings_known = by_row, True
+
+    def _read(self, numbers: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """Some columns of the corpus as they are now, by row number."""
+        if not numbers:
+            return {}
+        rows = ",".join(str(self.table.source_rows[n]) for n in numbers)
+        # Not the filtered corpus: a row that no longer matches its filter still stands in the view.
+        table = self.corpus.whole.where(f"row_index IN ({rows})").table(["row_index", *columns])
+        return {self.table.row_number[row.pop("row_index")]: row for row in table.to_pylist()}
+
+    def _said_of(self, n: int) -> dict[str, Any]:
+        """Findings on a row, and the latest standing word of each other reviewer on it."""
+        others: dict[str, dict[str, Any]] = {}
+        if self._version:
+            for event in self.corpus.decisions.history(self.table.ids[n]):
+                if event.stands and event.reviewer != self.reviewer:
+                    word = {
+                        "field": event.field,
+                        "value": event.value,
+                        "reason": event.reason,
+                        "at": event.at,
+                    }
+                    others[event.reviewer] = {"reviewer": event.reviewer, **word}
+        return {"findings": self.findings.get(n, []), "others": list(others.values())}
+
+    def _mask(self, query: Query) -> NDArray[np.bool_]:
+        """Rows that match the SQL and the status of a query."""
+        import numpy as np
+
+        mask = self.table.status_mask(query.status)
+        if query.sql:
+            rows = self.corpus.where(query.sql).frame(["row_index"])["row_index"].to_numpy(dtype=np.int64)
+            mask = mask & np.isin(self.table.source_rows, rows)
+        return mask
+
+    def _rule_mask(self, rule: str) -> NDArray[np.bool_]:
+        import numpy as np
+
+        mask = np.full(len(self.table), not rule)
+        if rule:
+            said = self.findings.items()
+            mask[[n for n, found in said if rule == "*" or any(f["rule"] == rule for f in found)]] = True
+        return mask
+
+    def _order(self, query: Query) -> NDArray[np.int64]:
+        """All row numbers in the order of a query; unknown values last, ties in source order."""
+        import numpy as np
+
+        name = query.order_by
+        if not name:
+            order = np.arange(len(self.table))
+            return order[::-1] if query.descending else order
+        if name == PRIORITY:
+            weights = np.zeros(len(self.table))
+            for n, found in self.findings.items():
+                weights[n] = sum(WEIGHTS.get(str(finding.get("severity")), 0.0) for finding in found)
+            return np.argsort(-weights, kind="stable")
+        column = self.corpus.frame(["row_index", name])
+        column = column.sort_values(name, ascending=not query.descending, kind="stable", na_position="last")
+        return np.array(
+            [self.table.row_number[r] for r in column["row_index"].tolist() if r in self.table.row_number]
+        )
+
+    def _rules(self, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
+        counts: Counter[tuple[str, str]] = Counter()
+        for n, found in self.findings.items():
+            if mask[n]:
+                counts.update({(str(f["rule"]), str(f.get("severity"))) for f in found})
+        bars = [
+            {"value": rule, "severity": severity, "clips": clips}
+            for (rule, severity), clips in counts.items()
+        ]
+        return sorted(bars, key=lambda bar: (-WEIGHTS.get(bar["severity"], 0.0), -bar["clips"]))
