@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation import rates
+from workbench.evaluation import confounding, rates
+from workbench.evaluation.matching import put_together
 from workbench.evaluation.quality_views import QualityViews
 from workbench.evaluation.rates import Headline, Settings, Thresholds
-from workbench.evaluation.scored import ScoredCorpus, put_together
-from workbench.evaluation.slices import Where, confounded
+from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.slices import Where
 from workbench.text import NORMALISERS
 
 if TYPE_CHECKING:
@@ -113,16 +114,12 @@ class Evaluation(QualityViews):
             reference units), ``errors, reference_units, hits, substitutions, insertions, deletions,
             utterances, empty_hypotheses, speakers``, ``interval_kind`` ('speakers', 'these voices only',
             'speakers unknown'), ``reference_words``, ``enough`` ('no', 'provisional', 'yes'), ``metric``,
-            ``normaliser``.
+            ``normaliser``, and ``confounded``: columns that change together with the slices, None if none do.
         """
-        return rates.rate_table(
-            self.scored,
-            name,
-            self.settings,
-            by=self.by if by is None else by,
-            metric=metric,
-            normaliser=normaliser or self.normaliser,
-            where=where,
+        by = self._columns(by)
+        options: Any = {"metric": metric, "normaliser": self._normaliser(normaliser), "where": where}
+        return self._with_confounding(
+            rates.rate_table(self.scored, name, self.settings, by=by, **options), by
         )
 
     def overall(
@@ -150,16 +147,10 @@ class Evaluation(QualityViews):
             taken as independent: too small where voices differ in what they gain); ``better, worse, changed``
             utterances; and the columns of :meth:`rates` that say how far to trust it.
         """
-        return rates.comparison_table(
-            self.scored,
-            a,
-            b,
-            self.settings,
-            by=self.by if by is None else by,
-            metric=metric,
-            normaliser=normaliser or self.normaliser,
-            where=where,
-        )
+        by = self._columns(by)
+        options: Any = {"metric": metric, "normaliser": self._normaliser(normaliser), "where": where}
+        table = rates.comparison_table(self.scored, a, b, self.settings, by=by, **options)
+        return self._with_confounding(table, by)
 
     def non_inferior(
         self, base: str, candidate: str, margin: float, by: str | Sequence[str] | None = None, **options: Any
@@ -174,13 +165,50 @@ class Evaluation(QualityViews):
 
     def gap(self, name: str, by: str | Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
         """Worst and best slice with enough words, their gap and ratio; empty if fewer than two."""
-        by = self.by if by is None else by
-        columns = (by,) if isinstance(by, str) else tuple(by)
-        return rates.gap(self.rates(name, by, **options), columns)
+        columns = self._columns(by)
+        return rates.gap(self.rates(name, columns, **options), columns)
 
-    def confounded(self, columns: Sequence[str] = ("accent", "speaker", "source", "domain")) -> pd.DataFrame:
-        """Columns whose effects these data cannot tell apart, one sentence each."""
-        return confounded(self.rows, columns, self.settings.thresholds.min_speakers)
+    def _columns(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
+        return self.by if by is None else (by,) if isinstance(by, str) else tuple(by)
+
+    def confounded(self, columns: Sequence[str] = confounding.COLUMNS) -> pd.DataFrame:
+        """Columns whose effects these data cannot tell apart: ``columns, where, kind, sentence``."""
+        key = ("confounded", tuple(columns), self.settings.thresholds.min_speakers)
+        found: pd.DataFrame = self._kept(key, lambda: confounding.confounded(self.rows, columns, key[2]))
+        return found
+
+    def _with_confounding(self, table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+        if len(table) and by:
+            findings = self.confounded()
+            locales = table["target_lang"] if "target_lang" in table.columns else [None] * len(table)
+            table["confounded"] = [confounding.named(findings, by, locale) for locale in locales]
+        return table
+
+    def report(self, path: str | Path, *, title: str = "Error report", **options: Any) -> Path:
+        """Write the report as one HTML file that needs nothing else, and the same figures as JSON beside it.
+
+        Options are those of :func:`workbench.evaluation.summary.summarise`.
+        """
+        from workbench.evaluation.report import write_report
+
+        return write_report(self, Path(path), title=title, **options)
+
+    def to_dict(self, **options: Any) -> dict[str, Any]:
+        """Every figure of the report; see :func:`workbench.evaluation.summary.summarise`."""
+        from workbench.evaluation.summary import summarise
+
+        return summarise(self, **options)
+
+    def to_json(self, **options: Any) -> str:
+        """:meth:`to_dict` as JSON text; unknown values are null."""
+        from workbench.evaluation.summary import as_json
+
+        return as_json(self.to_dict(**options))
+
+    def _repr_html_(self) -> str:
+        from workbench.evaluation.report import fragment
+
+        return fragment(self)
 
     def with_settings(self, **changes: Any) -> Evaluation:
         """The same alignments under other settings, e.g. ``resamples=10_000`` or ``by=("speaker",)``."""

@@ -95,13 +95,13 @@ def expanded_percentiles(
     With ``sides=1`` each end is a one-sided bound at ``confidence``.
     """
     import numpy as np
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit
 
     values = values[np.isfinite(values)]
     if clusters < 2 or len(values) == 0:
         return math.nan, math.nan
     tail = (1 - confidence) / sides
-    shifted = float(norm.cdf(math.sqrt(clusters / (clusters - 1)) * t.ppf(tail, clusters - 1)))
+    shifted = float(ndtr(math.sqrt(clusters / (clusters - 1)) * stdtrit(clusters - 1, tail)))
     low, high = np.quantile(values, [shifted, 1 - shifted])
     return float(low), float(high)
 
@@ -152,12 +152,12 @@ def paired_difference(sums: Array, *, resamples: int, rng: np.random.Generator) 
 def _p_value(values: Array, clusters: int) -> float:
     """The level at which the expanded percentile interval just touches zero."""
     import numpy as np
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtr
 
     values = values[np.isfinite(values)]
     below = (np.sum(values < 0) + 0.5 * np.sum(values == 0) + 0.5) / (len(values) + 1)
-    z = abs(float(norm.ppf(below)))
-    return float(min(1.0, 2 * t.sf(z * math.sqrt((clusters - 1) / clusters), clusters - 1)))
+    z = abs(float(ndtri(below)))
+    return float(min(1.0, 2 * stdtr(clusters - 1, -z * math.sqrt((clusters - 1) / clusters))))
 
 
 def matched_pairs(segment_differences: Array) -> tuple[float, int]:

@@ -99,64 +99,6 @@ def mask(rows: pd.DataFrame, where: Where) -> Array:
     return chosen
 
 
-def confounded(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -> pd.DataFrame:
-    """Pairs of columns whose effects these data cannot tell apart.
-
-    Two columns coincide where, inside one locale or over all, each value of one goes with one value of the
-    other and back; a column rests on few voices where a group of it has fewer than ``min_speakers``.
-
-    Returns:
-        One row a finding: ``columns``, ``where``, ``kind`` ('coincide' | 'few voices'), ``sentence``.
-    """
-    import pandas as pd
-
-    present = [c for c in columns if c in rows.columns and rows[c].notna().any()]
-    findings = _coincidences(rows, present, "all locales")
-    if "target_lang" in rows.columns:
-        for tag, part in rows.groupby("target_lang", observed=True):
-            findings += _coincidences(part, [c for c in present if c != "target_lang"], str(tag))
-    findings += _few_voices(rows, present, min_speakers)
-    return pd.DataFrame(findings, columns=["columns", "where", "kind", "sentence"])
-
-
-def _coincidences(rows: pd.DataFrame, columns: Sequence[str], where: str) -> list[dict[str, Any]]:
-    found = []
-    for i, first in enumerate(columns):
-        for second in columns[i + 1 :]:
-            pairs = rows[[first, second]].dropna().drop_duplicates()
-            one_to_one = not pairs[first].duplicated().any() and not pairs[second].duplicated().any()
-            if one_to_one and len(pairs) >= 2:
-                sentence = f"{first} and {second} change together: a difference between them belongs to both"
-                found.append(
-                    {"columns": (first, second), "where": where, "kind": "coincide", "sentence": sentence}
-                )
-    return found
-
-
-def _few_voices(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -> list[dict[str, Any]]:
-    if "speaker" not in columns:
-        return []
-    found: list[dict[str, Any]] = []
-    for name in columns:
-        if name == "speaker":
-            continue
-        voices = rows.dropna(subset=[name, "speaker"]).groupby(name, observed=True)["speaker"].nunique()
-        few = voices[voices < min_speakers]
-        if len(few):
-            listed = ", ".join(f"{value} ({count})" for value, count in list(few.items())[:6])
-            more = f" and {len(few) - 6} more" if len(few) > 6 else ""
-            sentence = f"{name} rests on few voices: {listed}{more}; what is found holds for these voices"
-            found.append(
-                {
-                    "columns": (name, "speaker"),
-                    "where": "all locales",
-                    "kind": "few voices",
-                    "sentence": sentence,
-                }
-            )
-    return found
-
-
 def _band(values: pd.Series[Any], edges: tuple[float, ...], unit: str) -> pd.Series[Any]:
     from itertools import pairwise
 

@@ -1,0 +1,181 @@
+"""Matching predictions to utterances by id: what cannot be scored is listed, never dropped in silence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import text as txt
+from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
+from workbench.evaluation.units import number_texts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+_MARKUP = re.compile(r"<(?![a-z]{2,3}-[A-Z]{2}>|auto>)[^<>\s\d][^<>]{0,60}>|\[[A-Za-z _-]{2,30}\]")
+_SHOWN = 20  # ids named in a problem before "and n more"
+
+
+def put_together(
+    rows: pd.DataFrame,
+    predictions: Mapping[str, pd.DataFrame | str | Path],
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoredCorpus:
+    """Match predictions to rows by ``id`` and number the distinct texts.
+
+    Raises:
+        WorkbenchError: a column is missing, no row has a reference, or a prediction shares no id with them.
+    """
+    import numpy as np
+    import pandas as pd
+
+    problems: list[Problem] = []
+    rows = _usable_rows(rows, problems)
+    index = pd.Index(rows["id"])
+    columns, found = [_texts(rows["text"])], []
+    for done, (name, source) in enumerate(predictions.items()):
+        frame, positions = _matched(name, _frame(name, source), index, problems)
+        texts = _texts(frame["hypothesis"])
+        columns.append(texts.take(_nullable(positions)))
+        found.append((name, frame, positions))
+        if progress:
+            progress(done + 1, len(predictions))
+    languages = _languages(rows)
+    store, codes = number_texts(columns, languages)
+    scored = {
+        name: Prediction(name, codes[place + 1], frame, positions, _facts(frame))
+        for place, (name, frame, positions) in enumerate(found)
+    }
+    return ScoredCorpus(rows, np.asarray(languages), store, codes[0], scored, problems)
+
+
+def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
+    for column in ("id", "text"):
+        if column not in rows.columns:
+            raise WorkbenchError(f"the utterances have no column {column!r}", mend="Give Corpus.frame().")
+    null = rows["text"].isna()
+    if null.any():
+        problems.append(
+            _problem("utterances", "no reference text", rows["id"][null], "Left out of every figure.")
+        )
+        rows = rows[~null]
+    twice = rows["id"].duplicated()
+    if twice.any():
+        mend = "The first of each is scored; give every utterance an id of its own."
+        problems.append(_problem("utterances", "id occurs more than once", rows["id"][twice], mend))
+        rows = rows[~twice]
+    if len(rows) == 0:
+        raise WorkbenchError(
+            "no utterance has a reference text", mend="Check the filter and the column text."
+        )
+    rows = rows.reset_index(drop=True)
+    found = rows["text"].str.contains(_MARKUP, regex=True)
+    if found.any():
+        mend = "It is scored as it stands: take tags and noise marks out of the references first."
+        problems.append(_problem("utterances", "markup in the reference", rows["id"][found], mend))
+    return rows
+
+
+def _frame(name: str, source: pd.DataFrame | str | Path) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.read_parquet(source) if isinstance(source, str | Path) else source
+    for column in ("id", "hypothesis"):
+        if column not in frame.columns:
+            raise WorkbenchError(
+                f"no column {column!r}", where=f"predictions {name!r}", mend="See Predictions in the docs."
+            )
+    return frame
+
+
+def _matched(
+    name: str, frame: pd.DataFrame, index: pd.Index[Any], problems: list[Problem]
+) -> tuple[pd.DataFrame, Array]:
+    import pandas as pd
+
+    where = f"predictions {name!r}"
+    empty = frame["hypothesis"].isna()
+    if empty.any():
+        problems.append(
+            _problem(where, "null hypothesis", frame["id"][empty], "Counted as missing, not as empty.")
+        )
+        frame = frame[~empty]
+    twice = frame["id"].duplicated()
+    if twice.any():
+        problems.append(
+            _problem(where, "id predicted more than once", frame["id"][twice], "The first is scored.")
+        )
+        frame = frame[~twice]
+    frame = frame.reset_index(drop=True)
+    positions = pd.Index(frame["id"]).get_indexer(index)
+    missing = positions < 0
+    if missing.all():
+        raise WorkbenchError(
+            "no id in common with the utterances", where=where, mend="Transcribe this corpus first."
+        )
+    if missing.any():
+        mend = "They are left out of its figures, and of comparisons with it; transcribe them."
+        problems.append(_problem(where, "utterances without a prediction", index[missing], mend))
+    unknown = ~frame["id"].isin(index)
+    if unknown.any():
+        problems.append(_problem(where, "predictions for unknown ids", frame["id"][unknown], "Left out."))
+    return frame, positions
+
+
+def _problem(file: str, what: str, ids: Any, mend: str) -> Problem:
+    shown = ", ".join(str(i)[:40] for i in list(ids[:_SHOWN]))
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return Problem(file, f"{what} ({len(ids)}): {shown}{more}", mend, field="id")
+
+
+def _texts(column: pd.Series[Any]) -> Any:
+    """A text column as one pyarrow array, language tags off."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = pa.array(column, pa.large_string(), from_pandas=True)
+    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+    tagged = pc.match_substring_regex(array, r"<([a-z]{2,3}-[A-Z]{2}|auto)>").fill_null(False)
+    if pc.any(tagged).as_py():
+        return pa.array(
+            [None if t is None else txt.strip_tag(t)[0] for t in array.to_pylist()], pa.large_string()
+        )
+    return array
+
+
+def _nullable(positions: Array) -> Any:
+    import pyarrow as pa
+
+    return pa.array(positions, pa.int64(), mask=positions < 0)
+
+
+def _languages(rows: pd.DataFrame) -> Any:
+    """Language code of each row from ``target_lang``, else ``lang``; empty where neither tells."""
+    import numpy as np
+    import pandas as pd
+
+    tags = pd.Series([None] * len(rows), dtype=object, index=rows.index)
+    for column in ("target_lang", "lang"):
+        if column in rows.columns:
+            known = rows[column].astype(object).where(rows[column].notna() & (rows[column] != "auto"), None)
+            tags = tags.where(tags.notna(), known)
+    numbers, names = pd.factorize(tags)
+    short = np.array([*(str(tag).split("-")[0].lower() for tag in names), ""], dtype=object)
+    return short[numbers]
+
+
+def _facts(frame: pd.DataFrame) -> dict[str, Any]:
+    """The run facts that hold for every row of the predictions."""
+    facts = {}
+    for column in FACTS:
+        if column in frame.columns:
+            values = frame[column].astype(object).unique().tolist()
+            known = None if len(values) != 1 or values[0] is None or values[0] != values[0] else values[0]
+            facts[column] = "mixed" if len(values) > 1 else known
+    return facts

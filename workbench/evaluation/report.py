@@ -1,0 +1,103 @@
+"""The report: one HTML file without scripts, addresses or anything to load, and the same figures as JSON.
+
+It is written for a reader who skims: every figure stands with its interval and what that speaks for, slices
+with too few words are greyed in words and not only in colour, and a difference is called one only where its
+interval, corrected for looking at many slices, leaves out zero.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.evaluation import report_sections as sections
+from workbench.evaluation.report_methods import methods
+from workbench.evaluation.report_parts import heat_map
+from workbench.evaluation.report_style import STYLE
+from workbench.evaluation.summary import as_json, first, plain, records, summarise
+
+if TYPE_CHECKING:
+    from workbench.evaluation.evaluation import Evaluation
+
+
+def write_report(evaluation: Evaluation, path: Path, *, title: str = "Error report", **options: Any) -> Path:
+    """Write ``path`` (HTML) and the same name with ``.json``; see :func:`summarise` for the options."""
+    summary = summarise(evaluation, **options)
+    path = path if path.suffix else path.with_suffix(".html")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, render(summary, title))
+    _write(path.with_suffix(".json"), as_json({"title": title, **summary}))
+    return path
+
+
+def render(summary: dict[str, Any], title: str) -> str:
+    """The whole page."""
+    body = [
+        f"<h1>{escape(title)}</h1>",
+        sections.scope(summary),
+        sections.headline(summary),
+        sections.warnings(summary),
+        sections.heat_maps(summary),
+        sections.comparisons(summary),
+        sections.collect(summary),
+        sections.cuts(summary),
+        sections.marks(summary),
+        sections.languages(summary),
+        sections.frontier(summary),
+        sections.word_lists(summary),
+        methods(summary),
+    ]
+    # The policy is a second lock: even text that slipped through unescaped could load or run nothing.
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}body{{margin:0;background:var(--bg)}}</style></head>"
+        f'<body><main class="report">{"".join(body)}</main></body></html>\n'
+    )
+
+
+def fragment(evaluation: Evaluation) -> str:
+    """What a notebook shows: headline, warnings and heat map of the first prediction."""
+    small: dict[str, Any] = {
+        "by": list(evaluation.by),
+        "utterances": len(evaluation),
+        "problems": [problem.to_dict() for problem in evaluation.problems],
+        "confounded": records(evaluation.confounded()),
+        "predictions": {},
+        "comparisons": [],
+    }
+    for name in evaluation.names:
+        small["predictions"][name] = {
+            "overall": plain(evaluation.overall(name)),
+            "overall_raw": plain(evaluation.overall(name, normaliser="raw")),
+            "gap": plain(evaluation.gap(name)),
+            "slices": records(evaluation.rates(name)),
+            "facts": plain(evaluation.facts(name)),
+        }
+    for other in evaluation.names[1:]:
+        overall = first(records(evaluation.compare(evaluation.names[0], other, ())))
+        small["comparisons"].append({"base": evaluation.names[0], "other": other, "overall": overall})
+    maps = [
+        heat_map(f"{name}: error rate", found["slices"], small["by"])
+        for name, found in small["predictions"].items()
+    ]
+    parts = [sections.scope(small), sections.headline(small), sections.warnings(small), *maps]
+    return f'<style>{STYLE}</style><div class="report">{"".join(parts)}</div>'
+
+
+def _write(path: Path, content: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,161 @@
+"""Pieces of the report: escaped text, tables, the heat map, the interval plot. No scripts, no links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+UNKNOWN = "not stated"
+_ROW_HEIGHT, _LABEL_WIDTH, _PLOT_WIDTH = 22, 230, 420
+
+
+def text(value: Any) -> str:
+    """A value as escaped text; unknown is a dash."""
+    return "–" if value is None else escape(str(value))
+
+
+def words(value: Any) -> str:
+    """Transcript text, kept apart from what surrounds it whatever its direction."""
+    return f'<bdi dir="auto">{text(value)}</bdi>'
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def points(value: float | None) -> str:
+    """A difference in percentage points, always with its sign."""
+    return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
+
+
+def span(low: float | None, high: float | None, show: Callable[[float | None], str] = percent) -> str:
+    if low is None or high is None:
+        return "no interval"
+    return f"{show(low).removesuffix(' %')} to {show(high)}"
+
+
+def p_value(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "&lt; 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def slice_name(record: dict[str, Any], by: Sequence[str]) -> str:
+    """What a slice is called, as plain text."""
+    return " · ".join(UNKNOWN if record.get(c) is None else str(record[c]) for c in by) or "everything"
+
+
+def mark_of(record: dict[str, Any]) -> str:
+    """Signs beside a figure: † these voices only, ‡ speakers unknown, ~ provisional."""
+    signs = {"these voices only": "†", "speakers unknown": "‡"}.get(str(record.get("interval_kind")), "")
+    return signs + ("~" if record.get("enough") == "provisional" else "")
+
+
+def table(
+    caption: str,
+    rows: Sequence[dict[str, Any]],
+    columns: Sequence[tuple[str, Callable[[dict[str, Any]], str], bool]],
+    row_class: Callable[[dict[str, Any]], str] | None = None,
+) -> str:
+    """An HTML table.
+
+    Args:
+        columns: (heading, cell as HTML, whether it is a number); the first one heads its row.
+    """
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col"{" class=n" if n else ""}>{escape(h)}</th>' for h, _, n in columns)
+    lines = []
+    for row in rows:
+        cells = []
+        for place, (_, cell, numeric) in enumerate(columns):
+            tag = 'th scope="row"' if place == 0 else "td"
+            cells.append(f"<{tag}{' class=n' if numeric else ''}>{cell(row)}</{tag.split()[0]}>")
+        extra = row_class(row) if row_class else ""
+        lines.append(f"<tr{f' class={extra}' if extra else ''}>{''.join(cells)}</tr>")
+    return (
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def heat_map(caption: str, rows: Sequence[dict[str, Any]], by: Sequence[str]) -> str:
+    """Rates of two columns as a table whose cells say everything the colour says."""
+    if not rows or not by:
+        return ""
+    row_key, column_key = by[0], by[1] if len(by) > 1 else None
+    across = list(dict.fromkeys(r.get(column_key) for r in rows)) if column_key else [None]
+    across.sort(key=lambda v: (v is None, str(v)))
+    down = list(dict.fromkeys(r.get(row_key) for r in rows))
+    cells = {(r.get(row_key), r.get(column_key) if column_key else None): r for r in rows}
+    titles = [UNKNOWN if v is None else v for v in across] if column_key else ["all"]
+    head = "".join(f'<th scope="col">{text(t)}</th>' for t in titles)
+    corner = f"{text(row_key)} \\ {text(column_key)}" if column_key else text(row_key)
+    lines = []
+    for key in down:
+        name = text(UNKNOWN if key is None else key)
+        line = "".join(_heat_cell(cells.get((key, a))) for a in across)
+        lines.append(f'<tr><th scope="row">{name}</th>{line}</tr>')
+    return (
+        f'<div class="scroll"><table class="heat"><caption>{escape(caption)}</caption><thead><tr>'
+        f'<th scope="col">{corner}</th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
+
+
+def _heat_cell(record: dict[str, Any] | None) -> str:
+    if record is None:
+        return '<td class="none">·</td>'
+    rate, size = record["rate"], number(record["reference_words"])
+    if record["enough"] == "no" or rate is None:
+        shown = "too few" if rate is None else percent(rate)
+        return f'<td class="grey"><span>{shown}</span><small>{size} words: too few</small></td>'
+    strength = min(60, round(75 * min(rate, 1.0) ** 0.7))
+    interval = span(record["low"], record["high"])
+    label = "" if record["metric"] == "wer" else " CER"
+    return (
+        f'<td style="--heat:{strength}%"><span>{percent(rate)}{label}{mark_of(record)}</span>'
+        f"<small>{interval}</small></td>"
+    )
+
+
+def interval_plot(
+    title: str, rows: Sequence[dict[str, Any]], by: Sequence[str], overall: float | None
+) -> str:
+    """Rate and interval of each slice, highest first, as an SVG; slices with too few words are left out."""
+    shown = [r for r in rows if r["enough"] != "no" and r["rate"] is not None and r["low"] is not None]
+    shown = sorted(shown, key=lambda r: -r["rate"])[:40]
+    if not shown:
+        return ""
+    top = max(*(r["high"] for r in shown), overall or 0, 0.01) * 1.05
+    height = (len(shown) + 1) * _ROW_HEIGHT + 8
+
+    def x(value: float) -> str:
+        return f"{_LABEL_WIDTH + value / top * _PLOT_WIDTH:.1f}"
+
+    parts = []
+    if overall is not None:
+        parts.append(f'<line x1="{x(overall)}" x2="{x(overall)}" y1="4" y2="{height - 24}" class="whole"/>')
+    for place, row in enumerate(shown):
+        y = place * _ROW_HEIGHT + 15
+        dashed = ' stroke-dasharray="3 3"' if row["interval_kind"] != "speakers" else ""
+        name = escape(slice_name(row, by)[:34]) + mark_of(row)
+        parts.append(
+            f'<text x="{_LABEL_WIDTH - 8}" y="{y + 4}" text-anchor="end">{name}</text>'
+            f'<line x1="{x(row["low"])}" x2="{x(row["high"])}" y1="{y}" y2="{y}"{dashed}/>'
+            f'<circle cx="{x(row["rate"])}" cy="{y}" r="4"/>'
+            f'<text x="{_LABEL_WIDTH + _PLOT_WIDTH + 8}" y="{y + 4}">{percent(row["rate"])}</text>'
+        )
+    ticks = "".join(
+        f'<text x="{x(top * i / 4)}" y="{height - 6}" text-anchor="middle">{percent(top * i / 4, 0)}</text>'
+        for i in range(5)
+    )
+    width = _LABEL_WIDTH + _PLOT_WIDTH + 70
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {width} {height}" '
+        f'role="img" aria-label="{escape(title)}">{"".join(parts)}{ticks}</svg></figure>'
+    )

@@ -1,0 +1,296 @@
+"""The sections of the report, each from the summary to HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from html import escape
+from typing import Any
+
+from workbench.evaluation.report_parts import (
+    heat_map,
+    interval_plot,
+    mark_of,
+    number,
+    p_value,
+    percent,
+    points,
+    slice_name,
+    span,
+    table,
+    text,
+    words,
+)
+
+Summary = dict[str, Any]
+Columns = list[tuple[str, Callable[[dict[str, Any]], str], bool]]
+_KEY = (
+    "† these voices only: fewer speakers than an interval over speakers needs, so it speaks for the voices "
+    "recorded and nobody else. ‡ speakers unknown: the interval is over utterances and too narrow. "
+    "~ provisional: few words. Hatched: too few words to show."
+)
+
+
+def scope(summary: Summary) -> str:
+    count = f"{number(summary['utterances'])} utterances, {len(summary['predictions'])} set(s) of transcripts"
+    return f'<p class="soft">{count}.</p>'
+
+
+def headline(summary: Summary) -> str:
+    lines = []
+    for name, found in summary["predictions"].items():
+        overall = found["overall"]
+        unit = "characters" if overall["metric"] == "cer" else "words"
+        lines.append(
+            f"<b>{text(name)}</b>: {percent(overall['rate'])} of {unit} wrong{mark_of(overall)} "
+            f"({span(overall['low'], overall['high'])}; {_kind(overall)})."
+        )
+        if found["gap"]:
+            lines.append(_gap_sentence(name, found["gap"], summary["by"]))
+    lines += [verdict(c["base"], c["other"], c["overall"]) for c in summary["comparisons"]]
+    said = f'<div class="say"><ul>{"".join(f"<li>{line}</li>" for line in lines)}</ul></div>'
+    rows = [{"name": name, **found} for name, found in summary["predictions"].items()]
+    columns: Columns = [
+        ("transcripts", lambda r: text(r["name"]), False),
+        ("normalised", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
+        ("95 % interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
+        ("raw (case and marks count)", lambda r: percent(r["overall_raw"]["rate"]), True),
+        ("substituted", lambda r: number(r["overall"]["substitutions"]), True),
+        ("inserted", lambda r: number(r["overall"]["insertions"]), True),
+        ("deleted", lambda r: number(r["overall"]["deletions"]), True),
+        ("of units", lambda r: number(r["overall"]["reference_units"]), True),
+        ("empty outputs", lambda r: number(r["overall"]["empty_hypotheses"]), True),
+        ("speakers", lambda r: number(r["overall"]["speakers"]), True),
+        ("not transcribed", lambda r: number(r["facts"]["missing"]), True),
+    ]
+    return (
+        "<h2>Headline</h2>"
+        + said
+        + table("Normalised and raw are two measures: never compare them.", rows, columns)
+    )
+
+
+def _kind(record: dict[str, Any]) -> str:
+    if record["interval_kind"] == "speakers":
+        return f"95 % interval over {number(record['speakers'])} speakers"
+    return f"95 % interval, {record['interval_kind']}"
+
+
+def _gap_sentence(name: str, gap: dict[str, Any], by: list[str]) -> str:
+    worst, best = slice_name(gap["worst"], by), slice_name(gap["best"], by)
+    sure = "their intervals overlap" if gap["overlap"] else "their intervals do not overlap"
+    ratio = f", {gap['ratio']:.1f} times" if gap["ratio"] is not None else ""
+    return (
+        f"{text(name)} serves {escape(worst)} worst ({percent(gap['worst_rate'])}) and {escape(best)} best "
+        f"({percent(gap['best_rate'])}): a gap of {100 * gap['gap']:.1f} points{ratio}; {sure}."
+    )
+
+
+def verdict(base: str, other: str, row: dict[str, Any]) -> str:
+    """One sentence on a comparison; a difference is called one only where the interval leaves out zero."""
+    pair = f"<b>{text(other)}</b> against <b>{text(base)}</b>"
+    if not row or row["difference"] is None:
+        return f"{pair}: no utterances in common."
+    change = f"{points(row['difference'])} points ({span(row['low'], row['high'], points)})"
+    kind = "" if row["interval_kind"] == "speakers" else f", {row['interval_kind']}"
+    return f"{pair}: {call(row, 'p_value')}, {change}{kind}."
+
+
+def call(row: dict[str, Any], p: str = "p_holm") -> str:
+    if row["enough"] == "no" or row.get(p) is None:
+        return "too few words to say"
+    if row[p] >= 0.05:
+        return "no clear difference"
+    return "fewer errors" if row["difference"] < 0 else "more errors"
+
+
+def warnings(summary: Summary) -> str:
+    lines = []
+    for problem in summary["problems"]:
+        lines.append(f"{text(problem['file'])}: {text(problem['what'])}. {text(problem['mend'])}")
+    for finding in summary["confounded"]:
+        kind = "" if finding["kind"] == "few voices" else "<b>confounded</b>: "
+        lines.append(f"{kind}{text(finding['sentence'])} ({text(finding['where'])}).")
+    if not lines:
+        return ""
+    return (
+        f'<div class="warn"><b>Before you read on</b><ul>{"".join(f"<li>{x}</li>" for x in lines)}</ul></div>'
+    )
+
+
+def heat_maps(summary: Summary) -> str:
+    parts = [f"<h2>Who is badly served</h2><p class=soft>{_KEY}</p>"]
+    for name, found in summary["predictions"].items():
+        parts.append(heat_map(f"{name}: error rate, 95 % interval", found["slices"], summary["by"]))
+        title = f"{name}: slices, highest error first; dashed line: everything"
+        parts.append(interval_plot(title, found["slices"], summary["by"], found["overall"]["rate"]))
+    return "".join(parts)
+
+
+def comparisons(summary: Summary) -> str:
+    parts = []
+    for found in summary["comparisons"]:
+        parts.append(f"<h3>{text(found['other'])} against {text(found['base'])}</h3>")
+        rows = [found["overall"], *found["slices"]] if found["overall"] else found["slices"]
+        parts.append(_comparison_table(rows, summary["by"]))
+        for cut, cut_rows in found["cuts"].items():
+            parts.append(_comparison_table(cut_rows, [cut]))
+    if not parts:
+        return ""
+    note = (
+        "Difference in points on the same utterances; below zero is better. The verdict uses the paired "
+        "bootstrap with Holm's correction over the slices of its table. The matched-pairs test takes "
+        "segments as independent and is too sure where voices differ."
+    )
+    stable = table(
+        "Marks and capitals that change where the words agree",
+        summary["stability"],
+        [
+            ("pair", lambda r: f"{text(r['b'])} against {text(r['a'])}", False),
+            ("same words", lambda r: number(r["same_words"]), True),
+            ("marks changed", lambda r: percent(r["marks_changed_share"]), True),
+            ("case changed", lambda r: percent(r["case_changed_share"]), True),
+        ],
+    )
+    return f"<h2>Is the difference real</h2><p>{note}</p>" + "".join(parts) + stable
+
+
+def _comparison_table(rows: list[dict[str, Any]], by: list[str]) -> str:
+    columns: Columns = [
+        (" × ".join(by), lambda r: escape(slice_name(r, by)) + mark_of(r), False),
+        ("from", lambda r: percent(r["rate_a"]), True),
+        ("to", lambda r: percent(r["rate_b"]), True),
+        ("difference", lambda r: points(r["difference"]), True),
+        ("95 % interval", lambda r: span(r["low"], r["high"], points), True),
+        ("p (Holm)", lambda r: p_value(r["p_holm"]), True),
+        ("p matched pairs (Holm)", lambda r: p_value(r["p_matched_pairs_holm"]), True),
+        ("better / worse", lambda r: f"{number(r['better'])} / {number(r['worse'])}", True),
+        ("verdict", call, False),
+        ("confounded", lambda r: text(r.get("confounded")), False),
+    ]
+    return table("By " + " × ".join(by), rows, columns, lambda r: "grey" if r["enough"] == "no" else "")
+
+
+def collect(summary: Summary) -> str:
+    parts = []
+    for name, found in summary["predictions"].items():
+        columns: Columns = [
+            ("slice", lambda r: escape(slice_name(r, summary["by"])), False),
+            ("why and what", lambda r: text(r["advice"]), False),
+        ]
+        parts.append(table(f"{name}: most urgent first", found["collect"][:15], columns))
+    return "<h2>What to collect or fix next</h2>" + "".join(parts) if any(parts) else ""
+
+
+def cuts(summary: Summary) -> str:
+    parts = []
+    for name, found in summary["predictions"].items():
+        for cut, rows in found["cuts"].items():
+            parts.append(_rate_table(f"{name} by {cut}", rows, [cut]))
+    return "<h2>Other slices</h2>" + "".join(parts) if parts else ""
+
+
+def _rate_table(caption: str, rows: list[dict[str, Any]], by: list[str]) -> str:
+    columns: Columns = [
+        (" × ".join(by), lambda r: escape(slice_name(r, by)), False),
+        ("error rate", _rate_cell, True),
+        ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+        ("words", lambda r: number(r["reference_words"]), True),
+        ("speakers", lambda r: number(r["speakers"]), True),
+        ("", lambda r: "too few words" if r["enough"] == "no" else "", False),
+    ]
+    return table(caption, rows, columns, lambda r: "grey" if r["enough"] == "no" else "")
+
+
+def _rate_cell(row: dict[str, Any]) -> str:
+    return percent(row["rate"]) + mark_of(row) + (" CER" if row["metric"] == "cer" else "")
+
+
+def _delay(row: dict[str, Any]) -> str:
+    return "offline" if row["lookahead_ms"] is None else f"{text(row['lookahead_ms'])} ms"
+
+
+def marks(summary: Summary) -> str:
+    parts = ["<h2>Punctuation and capitals</h2>"]
+    for name, found in summary["predictions"].items():
+        rate, case = found["punctuation_rate"], found["case"]
+        wrong = "no marks" if not rate or rate["rate"] is None else percent(rate["rate"])
+        capitals = "not applicable" if not case or case["rate"] is None else percent(case["rate"])
+        parts.append(f"<p><b>{text(name)}</b>: punctuation error rate {wrong}; case error {capitals}.</p>")
+        columns: Columns = [
+            ("mark", lambda r: words(r["mark"]), False),
+            ("in references", lambda r: number(r["reference"]), True),
+            ("precision", lambda r: percent(r["precision"]), True),
+            ("recall", lambda r: percent(r["recall"]), True),
+            ("F1", lambda r: percent(r["f1"]), True),
+            ("wrong", lambda r: percent(r["error_rate"]), True),
+        ]
+        parts.append(table(f"{name}: marks", found["punctuation"], columns))
+    return "".join(parts)
+
+
+def languages(summary: Summary) -> str:
+    parts = []
+    for name, found in summary["predictions"].items():
+        score = found.get("language")
+        if not score:
+            continue
+        mistaken: dict[str, str] = {
+            said: ", ".join(f"{heard} {number(n)}" for heard, n in sorted(row.items(), key=lambda i: -i[1]))
+            for said, row in score["confusion"].items()
+        }
+        columns: Columns = [
+            ("spoken", lambda r: text(r["target_lang"]), False),
+            ("detected right", lambda r: percent(r["accuracy"]) + mark_of(r), True),
+            ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+            ("language right, region aside", lambda r: percent(r["language_accuracy"]), True),
+            ("detected as", partial(_detected_as, mistaken), False),
+        ]
+        parts.append(table(f"{name}: language identification", score["accuracy"], columns))
+    if summary["auto_cost"]:
+        columns: Columns = [
+            ("auto against given", lambda r: f"{text(r['auto'])} against {text(r['given'])}", False),
+            ("difference", lambda r: points(r["difference"]), True),
+            ("95 % interval", lambda r: span(r["low"], r["high"], points), True),
+            ("verdict", lambda r: call(r, "p_value"), False),
+        ]
+        parts.append(table("What auto costs against the given locale", summary["auto_cost"], columns))
+    return "<h2>Language</h2>" + "".join(parts) if parts else ""
+
+
+def _detected_as(mistaken: dict[str, str], row: dict[str, Any]) -> str:
+    return text(mistaken.get(row["target_lang"], ""))
+
+
+def frontier(summary: Summary) -> str:
+    columns: Columns = [
+        ("transcripts", lambda r: text(r["name"]), False),
+        ("look-ahead", _delay, True),
+        ("error rate", lambda r: percent(r["rate"]) + mark_of(r), True),
+        ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+        ("first word lost", lambda r: percent(r["first_word_lost"]), True),
+        ("last word lost", lambda r: percent(r["last_word_lost"]), True),
+        ("empty outputs", lambda r: number(r["empty"]), True),
+    ]
+    return "<h2>Accuracy against delay</h2>" + table(
+        "Shortest look-ahead first", summary["frontier"], columns
+    )
+
+
+def word_lists(summary: Summary) -> str:
+    parts = []
+    for name, found in summary["predictions"].items():
+        lost: Columns = [
+            ("word", lambda r: words(r["word"]), False),
+            ("lost", lambda r: number(r["lost"]), True),
+            ("of", lambda r: number(r["occurrences"]), True),
+        ]
+        mistaken: Columns = [
+            ("said", lambda r: words(r["reference"]), False),
+            ("recognised", lambda r: words(r["hypothesis"]), False),
+            ("times", lambda r: number(r["count"]), True),
+            ("", lambda r: "spelling only" if r["spelling_only"] else "", False),
+        ]
+        parts.append(table(f"{name}: words most often lost", found.get("lost_words", []), lost))
+        parts.append(table(f"{name}: words mistaken", found.get("confusions", []), mistaken))
+    return "<h2>Words</h2>" + "".join(parts) if any(parts) else ""
