@@ -82,7 +82,7 @@ class Microphone(LiveWidget):
 
     @answers("start", lane="session")
     def _start(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """A fresh session; the first loads the model. The browser opens the microphone once this is answered."""
+        """A fresh session; the first loads the model. The microphone opens once this is answered."""
         self._settings = {"locale": str(body["locale"]), "lookahead_ms": int(body["lookahead_ms"])}
         self._session = self.checkpoint.session(**self._settings)
         self._blocks = []

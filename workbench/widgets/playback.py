@@ -251,11 +251,8 @@ class Playback(AudioAnswers, LiveWidget):
         return Settings(checkpoint, locale, wanted)
 
     def static_html(self) -> str:
-        return playback_html(self._pcm, self._rate, self.clip, list(self.lanes), self.condition_label)
-
-    @property
-    def condition_label(self) -> str:
-        return self._condition.label
+        heard = self._condition.apply(self._pcm, self._rate)
+        return playback_html(heard, self.clip, list(self.lanes), self._condition.label)
 
 
 def compared(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ WIDTH = 820
 
 def playback_html(
     pcm: NDArray[np.float32],
-    sample_rate: int,
     clip: Mapping[str, Any],
     lanes: Sequence[Mapping[str, Any]],
     condition: str,
@@ -53,7 +52,7 @@ def _lane(pcm: NDArray[np.float32], clip: Mapping[str, Any], lane: Mapping[str, 
     facts = (
         f"first word after {seconds(figures['first_word_s'])}, "
         f"median lateness {seconds(figures['late_p50_s'])}, "
-        f"language {lane['lang'] or 'as set'}"
+        f"language {lane['lang'] or 'not reported'}"
     )
     times = table(("word", "spoken from", "to", "on screen", "late by"), rows)
     summary = f'<summary style="{MUTED};cursor:pointer">Times of {len(rows)} words</summary>'
@@ -82,10 +81,13 @@ def _picture(pcm: NDArray[np.float32], clip: Mapping[str, Any], lane: Mapping[st
         begin = emission - compute
         width = max(0.8, x(emission) - x(begin))
         parts.append(f'<rect x="{x(begin)}" y="95" width="{width:.1f}" height="8" fill="#d55e00"/>')
+    free = 0.0
     for word, _, end, at, _ in lane["words"]:
         if end is not None and at is not None:
             parts.append(f'<path d="M{x(end)} 92L{x(at)} 112" stroke="#5f6f8f" fill="none"/>')
-            parts.append(_label(str(word), x(at)))
+            if x(at) >= free:
+                parts.append(_label(str(word), x(at)))
+                free = x(at) + 14
     return parts
 
 

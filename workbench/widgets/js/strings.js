@@ -57,7 +57,7 @@ export const playback = {
   auto: "auto · detect",
   lookaheadName: "Look-ahead",
   lookahead: (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`),
-  busy: "Recognising…",
+  busy: "Recognising… the first time, the model is loaded.",
   before: "Press play: words appear when a caller would have seen them.",
   listening: "Listening…",
   detected: (tag, wrong) => (wrong ? `${tag} heard` : `${tag} detected`),
