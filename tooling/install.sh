@@ -22,12 +22,12 @@ free_mb=$(df -Pm . | awk 'NR==2 {print $4}')
 
 [ -x $venv/bin/python ] || "$python" -m venv $venv || fail "cannot make $venv with $python. Remove $venv and try again."
 log=$venv/install.log
-pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 $venv/bin/python -m pip install --quiet --constraint constraints.txt "$@" >>"$log" 2>&1; }
+pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 $venv/bin/python -m pip install --quiet "$@" >>"$log" 2>&1; }
 : >"$log"
 echo "workbench: installing into $venv (some minutes, about 3 GB; log: $log)"
 # torch first and by its exact pin: what is on the machine for that pin (a CPU build, say) is then what stays.
 pin=$(grep -E '^torch==' constraints.txt)
-if pip "$pin" && pip --editable '.[dev]'; then
+if pip "$pin" && pip --constraint constraints.txt --editable '.[dev]'; then
     printf '%s\n' "$want" >"$stamp"
 else
     grep -qiE 'ConnectionError|NewConnectionError|Temporary failure|Name or service|No matching distribution|Max retries' "$log" \
