@@ -1,0 +1,345 @@
+"""Erasure: what a dry run finds, what is gone afterwards, what stays whole, and what survives a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from workbench.corpus.sources import import_source
+from workbench.corpus.table import Corpus
+from workbench.errors import WorkbenchError
+from workbench.release import marks
+from workbench.release.privacy import (
+    Certificate,
+    certificates,
+    erase,
+    finish_erasures,
+    plan_erasure,
+    plan_expired,
+    tombstoned,
+    with_terms,
+)
+from workbench.release.roles import adopt
+from workbench.workspace import WorkspaceFolder, sha256_file, write_atomic
+
+RATE = 16_000
+SENTENCE = {"Maria": "my account number is nine four seven", "Bob": "please send me the new contract today"}
+SHARED = "thank you very much indeed"
+
+
+@pytest.fixture
+def home(ws: WorkspaceFolder) -> WorkspaceFolder:
+    """A workspace in which two people left traces everywhere the workbench writes."""
+    audio = ws.path / "recordings"
+    audio.mkdir()
+    rows = []
+    tone = np.sin(np.arange(RATE) / 9) * 0.3
+    for who in ("Maria", "Bob"):
+        for i in range(3):
+            name = f"{who.lower()}-{i}.wav"
+            soundfile.write(audio / name, tone, RATE)
+            text = f"{SENTENCE[who]} {i}" if i else SHARED
+            rows.append(row(f"{who[0]}{i}", name, text, who))
+    soundfile.write(audio / "talk.wav", np.tile(tone, 2), RATE)
+    rows += [row("M9", "talk.wav", "yes", "Maria"), row("B9", "talk.wav", "oh", "Bob", offset=1.0)]
+    lines = "".join(json.dumps(r) + "\n" for r in rows)
+    (audio / "manifest.jsonl").write_text(lines)
+    import_source(audio / "manifest.jsonl", ws.corpus_folder("calls"), name="calls")
+    fill(ws, rows)
+    return ws
+
+
+def row(id: str, audio: str, text: str, speaker: str, offset: float = 0.0) -> dict[str, Any]:
+    known = {"target_lang": "en-US", "speaker": speaker, "source": "hotline", "split": "train"}
+    return {"id": id, "audio_filepath": audio, "offset": offset, "duration": 1.0, "text": text, **known}
+
+
+def fill(ws: WorkspaceFolder, rows: list[dict[str, Any]]) -> None:
+    corpus = Corpus.open(ws.corpus_folder("calls"))
+    corpus.accept()
+    corpus.decisions.edit(["M1"], "text", "my account number is nine four eight", reason="Maria said eight")
+    corpus.decisions.tag(["B1"], "clear", filter="speaker = 'Maria' or speaker = 'Bob'")
+    predictions = corpus.folder / "predictions"
+    predictions.mkdir()
+    table = pd.DataFrame({"id": [r["id"] for r in rows], "hypothesis": [r["text"] for r in rows]})
+    table.to_parquet(predictions / "base.parquet")
+    corpus.export(corpus.folder / "exports" / "first", only="not_rejected")
+    corpus.close()
+    for name, drawn in (("greek", ["M1", "B1"]), ("clean", ["B1", "B2"])):
+        run = ws.run_folder(name)
+        (run / "checkpoints").mkdir(parents=True)
+        pd.DataFrame({"id": drawn, "step": [0, 1]}).to_parquet(run / "plan.parquet")
+        (run / "checkpoints" / "best.nemo").write_bytes(f"weights of {name}".encode())
+        samples = [{"id": r["id"], "hypothesis": r["text"]} for r in rows]
+        (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
+        (run / "run.log").write_text(f"start\ncannot read {ws.path}/recordings/maria-1.wav\nend\n")
+    child = ws.run_folder("child")
+    (child / "checkpoints").mkdir(parents=True)
+    pd.DataFrame({"id": ["B2"], "step": [0]}).to_parquet(child / "plan.parquet")
+    (child / "checkpoints" / "best.nemo").write_bytes(b"weights of child")
+    base = sha256_file(ws.run_folder("greek") / "checkpoints" / "best.nemo")
+    (child / "provenance.json").write_text(json.dumps({"base": {"sha256": base}}))
+    (ws.reports / "errors.html").write_text(f"<td>{SENTENCE['Maria']} 1</td>")
+    (ws.reports / "other.html").write_text(f"<td>{SENTENCE['Bob']} 1</td>")
+
+
+def traces_in(folder: Path, *needles: str) -> list[str]:
+    """Files that still hold a string, whatever the format; Parquet is read, not searched."""
+    found = []
+    for path in folder.rglob("*"):
+        if not path.is_file() or path.suffix == ".wav" or "keys" in path.parts:
+            continue
+        parquet = path.suffix == ".parquet"
+        data = pd.read_parquet(path).to_json().encode() if parquet else path.read_bytes()
+        found += [f"{path.name}: {n}" for n in needles if n.encode() in data]
+    return found
+
+
+def test_the_dry_run_finds_everything_and_touches_nothing(home: WorkspaceFolder) -> None:
+    before = {p: p.read_bytes() for p in home.path.rglob("*") if p.is_file() and "sqlite" not in p.name}
+    plan = plan_erasure(home, speaker="Maria")
+    assert plan.utterances == 4
+    found = {(t.where, t.path.name, t.action) for t in plan.traces}
+    assert found >= {
+        ("audio", "maria-0.wav", "delete"),
+        ("audio", "talk.wav", "silence"),
+        ("table", "utterances.parquet", "drop rows"),
+        ("predictions", "base.parquet", "drop rows"),
+        ("corpus", "decisions.sqlite", "erase decisions"),
+        ("export", "first", "delete"),
+        ("run", "plan.parquet", "drop rows"),
+        ("run", "samples.jsonl", "drop lines"),
+        ("run", "run.log", "drop lines"),
+        ("report", "errors.html", "delete"),
+    }
+    assert not any(t.path.name == "other.html" for t in plan.traces)
+    assert len(plan.marked) == 2
+    after = {p: p.read_bytes() for p in home.path.rglob("*") if p.is_file() and "sqlite" not in p.name}
+    assert after == before
+    assert set(plan.frame()["action"]) >= {"mark", "delete", "drop rows"}
+    assert "Maria" not in str(plan)
+
+
+def test_erasure_leaves_no_trace_of_one_and_all_of_the_other(home: WorkspaceFolder) -> None:
+    shared_before = soundfile.read(home.path / "recordings" / "talk.wav")[0]
+    plan = plan_erasure(home, speaker="Maria")
+    certificate = erase(home, plan)
+    said = [f"{SENTENCE['Maria']} 1", f"{SENTENCE['Maria']} 2", "nine four eight"]
+    assert traces_in(home.path, "Maria", "maria-0", "maria-1", "maria-2", *said) == []
+    corpus = Corpus.open(home.corpus_folder("calls"))
+    assert sorted(corpus.ids()) == ["B0", "B1", "B2", "B9"]
+    assert corpus.row("B1")["tags"] == ["clear"]
+    assert corpus.row("B0")["text"] == SHARED
+    assert list(pd.read_parquet(corpus.folder / "predictions" / "base.parquet")["id"]) == [
+        "B0",
+        "B1",
+        "B2",
+        "B9",
+    ]
+    assert not (corpus.folder / "exports" / "first").exists()
+    assert (home.run_folder("greek") / "run.log").read_text() == "start\nend\n"
+    assert (home.reports / "other.html").exists()
+    kept = soundfile.read(home.path / "recordings" / "talk.wav")[0]
+    assert not kept[:RATE].any()
+    assert np.array_equal(kept[RATE:], shared_before[RATE:])
+    assert certificate.remaining == 0
+    assert certificate.utterances == 4
+    assert home.ledger.verify().ok
+    assert not list((home.path / "erasures").glob("*.pending.json"))
+
+
+def test_the_certificate_names_nobody_and_an_edited_one_is_found(home: WorkspaceFolder) -> None:
+    certificate = erase(home, plan_erasure(home, speaker="Maria"))
+    text = certificate.to_json()
+    assert "Maria" not in text
+    assert "maria" not in text
+    assert certificate.subject == home.pseudonym("speaker", "Maria")
+    assert certificates(home) == [certificate]
+    path = home.path / "erasures" / f"{certificate.id}.json"
+    write_atomic(path, text.replace('"remaining": 0', '"remaining": 7'))
+    with pytest.raises(WorkbenchError, match="was changed"):
+        certificates(home)
+
+
+def test_checkpoints_trained_on_it_and_their_children_are_marked(home: WorkspaceFolder) -> None:
+    certificate = erase(home, plan_erasure(home, speaker="Maria"))
+    digests = {
+        n: sha256_file(home.run_folder(n) / "checkpoints" / "best.nemo") for n in ("greek", "child", "clean")
+    }
+    assert set(marks.read(home)) == {digests["greek"], digests["child"]}
+    assert set(certificate.marked_checkpoints) == {digests["greek"], digests["child"]}
+
+
+def test_tombstones_keep_the_erased_out_and_name_nobody(home: WorkspaceFolder) -> None:
+    rows = [
+        json.loads(line) for line in (home.path / "recordings" / "manifest.jsonl").read_text().splitlines()
+    ]
+    erase(home, plan_erasure(home, speaker="Maria"))
+    again = tombstoned(
+        home, [*rows, row("new", "new.wav", "hello", "Maria"), row("B7", "b7.wav", "hello", "Bob")]
+    )
+    assert {r["id"] for r in again} == {"M0", "M1", "M2", "M9", "new"}
+    assert "Maria" not in (home.path / "erasures" / "tombstones.txt").read_text()
+
+
+def test_a_single_recording_goes_and_the_speaker_stays(home: WorkspaceFolder) -> None:
+    certificate = erase(home, plan_erasure(home, recording="maria-2.wav"))
+    assert certificate.utterances == 1
+    assert sorted(Corpus.open(home.corpus_folder("calls")).ids()) == [
+        "B0",
+        "B1",
+        "B2",
+        "B9",
+        "M0",
+        "M1",
+        "M9",
+    ]
+    assert tombstoned(home, [row("M5", "maria-5.wav", "hello", "Maria")]) == []
+
+
+def test_a_source_goes_whole(home: WorkspaceFolder) -> None:
+    certificate = erase(home, plan_erasure(home, source="hotline"))
+    assert certificate.utterances == 8
+    assert traces_in(home.path, "Maria", "Bob", "account number") == []
+
+
+def test_recordings_outside_the_workspace_need_a_word_of_their_own(
+    ws: WorkspaceFolder, tmp_path: Path
+) -> None:
+    outside = tmp_path / "archive"
+    outside.mkdir()
+    soundfile.write(outside / "m.wav", np.zeros(RATE), RATE)
+    (outside / "manifest.jsonl").write_text(
+        json.dumps(row("M0", "m.wav", "hello there my friend", "Maria")) + "\n"
+    )
+    other = row("B0", "b.wav", "good day to you sir", "Bob")
+    soundfile.write(outside / "b.wav", np.zeros(RATE), RATE)
+    with (outside / "manifest.jsonl").open("a") as stream:
+        stream.write(json.dumps(other) + "\n")
+    import_source(outside / "manifest.jsonl", ws.corpus_folder("calls"), name="calls")
+    certificate = erase(ws, plan_erasure(ws, recording="m.wav"))
+    assert (outside / "m.wav").exists()
+    assert sum(certificate.left.values()) == 2
+    again = plan_erasure(ws, recording="b.wav", originals=True)
+    assert ("audio", "delete") in {(t.where, t.action) for t in again.traces}
+    erase(ws, again)
+    assert not (outside / "b.wav").exists()
+
+
+def test_unknown_names_and_unclear_requests_are_refused(home: WorkspaceFolder) -> None:
+    with pytest.raises(WorkbenchError, match="no utterance of this speaker"):
+        plan_erasure(home, speaker="Nobody")
+    with pytest.raises(WorkbenchError, match="name one"):
+        plan_erasure(home)
+    with pytest.raises(WorkbenchError, match="name one"):
+        plan_erasure(home, speaker="Maria", source="hotline")
+
+
+def test_a_speaker_that_a_reviewer_named_is_found_too(home: WorkspaceFolder) -> None:
+    corpus = Corpus.open(home.corpus_folder("calls"))
+    corpus.decisions.edit(["B2"], "speaker", "Maria")
+    assert plan_erasure(home, speaker="Maria").utterances == 5
+
+
+def test_keeping_time_runs_from_the_recording_or_the_import(home: WorkspaceFolder) -> None:
+    assert plan_expired(home) is None
+    home.set_terms("hotline", keep_days=30)
+    assert plan_expired(home) is None
+    late = datetime(2990, 1, 1, tzinfo=UTC)
+    plan = plan_expired(home, now=late)
+    assert plan is not None
+    assert plan.utterances == 8
+    assert erase(home, plan).remaining == 0
+    assert plan_expired(home, now=late) is None
+
+
+def test_terms_of_a_source_fill_what_rows_do_not_say(home: WorkspaceFolder) -> None:
+    home.set_terms("hotline", license="internal", consent="contract", purpose="training")
+    rows = pd.DataFrame({"id": ["a", "b"], "source": ["hotline", "web"], "license": ["CC0-1.0", None]})
+    filled = with_terms(home, rows)
+    assert filled["license"].fillna("?").tolist() == ["CC0-1.0", "?"]
+    assert filled["consent"].fillna("?").tolist() == ["contract", "?"]
+
+
+def test_only_a_steward_erases(
+    home: WorkspaceFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORKBENCH_USER", "ben")
+    path = tmp_path / "roles.yaml"
+    path.write_text("people:\n  ben: [steward]\n  eve: [releaser]\n")
+    adopt(home, path)
+    plan = plan_erasure(home, speaker="Maria")
+    monkeypatch.setenv("WORKBENCH_USER", "eve")
+    with pytest.raises(WorkbenchError, match="eve is no steward"):
+        erase(home, plan)
+    assert len(Corpus.open(home.corpus_folder("calls")).ids()) == 8
+
+
+_KILLED = """
+import os, signal, sys
+from workbench.release import privacy, removal
+from workbench.workspace import WorkspaceFolder
+calls, at = 0, int(sys.argv[2])
+def deadly(function):
+    def call(*a, **k):
+        global calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*a, **k)
+    return call
+ws = WorkspaceFolder(sys.argv[1])
+plan = privacy.plan_erasure(ws, speaker="Maria")
+os.replace, os.unlink = deadly(os.replace), deadly(os.unlink)
+ws.ledger.append_many = deadly(ws.ledger.append_many)
+removal.remove = deadly(removal.remove)
+privacy.erase(ws, plan)
+"""
+
+
+def killed_at(home: WorkspaceFolder, copy: Path, step: int) -> int:
+    """Erase in a copy of the workspace, killed at the given system call; then have it finished."""
+    shutil.copytree(home.path, copy)
+    facts_path = copy / "corpora" / "calls" / "source.json"
+    facts_path.write_text(facts_path.read_text().replace(str(home.path), str(copy)))
+    command = [sys.executable, "-c", _KILLED, str(copy), str(step)]
+    code = subprocess.run(command, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
+    found = WorkspaceFolder(copy)
+    begun = bool(list((copy / "erasures").glob("*.pending.json")))
+    made: list[Certificate] = finish_erasures(found)
+    assert len(made) == begun
+    assert found.ledger.verify().ok
+    left = traces_in(copy / "corpora", "Maria", "nine four eight") + traces_in(copy / "runs", "maria-1")
+    done = bool(certificates(found))
+    assert done == (not left)
+    if done:
+        assert certificates(found)[-1].remaining == 0
+        assert len(marks.read(found)) == 2
+        assert finish_erasures(found) == []
+    shutil.rmtree(copy)
+    return code
+
+
+@pytest.mark.parametrize("step", [4, 9, 16])
+def test_kill_9_in_erasure_is_completed_later(home: WorkspaceFolder, tmp_path: Path, step: int) -> None:
+    assert killed_at(home, tmp_path / "copy", step) == -signal.SIGKILL
+
+
+@pytest.mark.soak
+def test_kill_9_at_every_step_of_an_erasure(home: WorkspaceFolder, tmp_path: Path) -> None:
+    step = 1
+    while killed_at(home, tmp_path / "copy", step) != 0:
+        step += 1
+    assert step > 25
