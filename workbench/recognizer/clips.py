@@ -105,13 +105,10 @@ def stream_together(engine: Engine, clips: Sequence[Clip], right: int) -> list[D
         stream.push(clip.pcm)
     active = list(range(len(clips)))
     while active:
-        full = [i for i in active if streams[i].ready]
-        ended = [i for i in active if not streams[i].ready and streams[i].rest > 0]
-        for group, last in ((full, False), (ended, True)):
-            if group:
-                for i, found in zip(group, engine.step([streams[i] for i in group], last), strict=True):
-                    _extend(results[i], found)
-        active = full
+        active = [i for i in active if streams[i].ready or streams[i].rest > 0]
+        if active:
+            for i, found in zip(active, engine.step([streams[i] for i in active]), strict=True):
+                _extend(results[i], found)
     return results
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer.boosting import BoostTable
 from workbench.recognizer.frontend import MelFrontend, MelStream
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ class Engine:
                 mend="Streaming needs att_context_style: chunked_limited and causal_downsampling: true.",
             )
         self.context_features = int(self.encoder.pre_encode.get_streaming_cache_size()[1])
-        self.decoding = _computer(model)
+        self.decoding = _computer(model, biasing=False)
+        self._boosts: BoostTable | None = None
+        self._biased: Any = None
         self._right: int | None = None
 
     def encoder_frames(self, features: int) -> int:
@@ -119,17 +122,17 @@ class Engine:
             self.encoder.set_default_att_context_size([left, right])
             self._right = right
 
-    def step(self, streams: Sequence[Stream], last: bool = False) -> list[Decoded]:
+    def step(self, streams: Sequence[Stream]) -> list[Decoded]:
         """Encode and decode the next chunk of each stream, all of one look-ahead, as one batch.
 
         Args:
-            streams: each ``ready``; or, with ``last``, ended with a ``rest`` of at least one frame.
+            streams: each ``ready``, or ended with a ``rest`` of at least one frame: then its rest is taken.
         """
         import torch
 
         with self.lock, torch.inference_mode():
             self.set_context(streams[0].right)
-            encoded, lengths = self._encode(streams, last)
+            encoded, lengths = self._encode(streams)
             encoded = self.apply_prompt(encoded, [stream.prompt for stream in streams])
             return self._decode(streams, encoded, lengths)
 
@@ -147,16 +150,32 @@ class Engine:
         both = torch.cat([encoded, prompt.expand(-1, encoded.shape[1], -1)], dim=-1)
         return self.model.prompt_kernel(both)
 
+    @property
+    def boosts(self) -> BoostTable:
+        """The boosting lists of this engine's streams; the decoder that knows them is made on first use."""
+        if self._boosts is None:
+            self._biased = _computer(self.model, biasing=True)
+            self._boosts = BoostTable(self._biased, self.model.tokenizer)
+        return self._boosts
+
     def decode(
-        self, encoded: torch.Tensor, lengths: torch.Tensor, state: Any = None, boosts: Sequence[int] = ()
+        self,
+        encoded: torch.Tensor,
+        lengths: torch.Tensor,
+        state: Any = None,
+        boosts: Sequence[int] | None = None,
     ) -> tuple[list[Decoded], Any]:
-        """Greedy transducer decoding with NeMo's label looping; ``state`` continues an earlier call."""
+        """Greedy transducer decoding with NeMo's label looping; ``state`` continues an earlier call.
+
+        Args:
+            encoded: (batch, frames, d_model); ``lengths``: (batch,) frames that count.
+            boosts: numbers of boosting lists, -1 for none; None uses the decoder without boosting.
+        """
         import torch
 
-        ids = torch.tensor(boosts, device=self.device) if self.decoding.per_stream_biasing_enabled else None
-        found, state = self.decoding(
-            x=encoded, out_len=lengths, prev_batched_state=state, multi_biasing_ids=ids
-        )
+        ids = None if boosts is None else torch.tensor(boosts, device=self.device)
+        computer = self.decoding if boosts is None else self._biased
+        found, state = computer(x=encoded, out_len=lengths, prev_batched_state=state, multi_biasing_ids=ids)
         counts = found.current_lengths.tolist()
         most = max(counts, default=0)
         transcript, frames = found.transcript[:, :most].tolist(), found.timestamps[:, :most].tolist()
@@ -164,10 +183,10 @@ class Engine:
         rows = zip(counts, transcript, frames, confidence, strict=True)
         return [Decoded(i[:n], f[:n], c[:n]) for n, i, f, c in rows], state
 
-    def _encode(self, streams: Sequence[Stream], last: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    def _encode(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, torch.Tensor]:
         import torch
 
-        frames = [self._subsample(stream, last) for stream in streams]
+        frames = [self._subsample(stream) for stream in streams]
         lengths = torch.tensor([f.shape[1] for f in frames], device=self.device)
         width = max(f.shape[1] for f in frames)
         audio = torch.cat([torch.nn.functional.pad(f, (0, 0, 0, width - f.shape[1])) for f in frames])
@@ -188,12 +207,12 @@ class Engine:
             stream.chunks += 1
         return encoded.transpose(1, 2), out_lengths
 
-    def _subsample(self, stream: Stream, last: bool) -> torch.Tensor:
+    def _subsample(self, stream: Stream) -> torch.Tensor:
         """The next chunk's features through the convolutions: (1, frames, d_model), context dropped."""
         import torch
 
         start = stream.mel.frames
-        new = stream.mel.take_rest() if last else stream.mel.take(stream.next_features)
+        new = stream.mel.take(stream.next_features) if stream.ready else stream.mel.take_rest()
         features = new if stream.context is None else torch.cat([stream.context, new], dim=1)
         stream.context = features[:, -self.context_features :].clone()
         begin = start + new.shape[1] - features.shape[1]
@@ -221,26 +240,40 @@ class Engine:
     def _decode(
         self, streams: Sequence[Stream], encoded: torch.Tensor, lengths: torch.Tensor
     ) -> list[Decoded]:
-        boosts = [stream.boost for stream in streams]
+        plain = [row for row, stream in enumerate(streams) if stream.boost < 0]
+        if len(plain) == len(streams):
+            return self._decode_group(streams, encoded, lengths, None)
+        boosted = [row for row, stream in enumerate(streams) if stream.boost >= 0]
+        results: dict[int, Decoded] = {}
+        for rows, numbers in ((plain, None), (boosted, [streams[row].boost for row in boosted])):
+            if rows:
+                group = [streams[row] for row in rows]
+                found = self._decode_group(group, encoded[rows], lengths[rows], numbers)
+                results.update(zip(rows, found, strict=True))
+        return [results[row] for row in range(len(streams))]
+
+    def _decode_group(
+        self,
+        streams: Sequence[Stream],
+        encoded: torch.Tensor,
+        lengths: torch.Tensor,
+        boosts: list[int] | None,
+    ) -> list[Decoded]:
+        computer = self.decoding if boosts is None else self._biased
+        states = [stream.decoder_state for stream in streams]
         if len(streams) == 1:
-            state = streams[0].decoder_state
+            [state] = states
             if state is not None and not hasattr(state, "predictor_states"):
-                state = self.decoding.merge_to_batched_state([state])
+                state = computer.merge_to_batched_state([state])
             decoded, streams[0].decoder_state = self.decode(encoded, lengths, state, boosts)
             return decoded
-        items = [_split(self.decoding, stream.decoder_state) for stream in streams]
-        state = None if all(item is None for item in items) else self.decoding.merge_to_batched_state(items)
+        # A stream stepped alone keeps a batched state of one; in a batch its item is taken out.
+        items = [computer.split_batched_state(s)[0] if hasattr(s, "predictor_states") else s for s in states]
+        state = None if all(item is None for item in items) else computer.merge_to_batched_state(items)
         decoded, state = self.decode(encoded, lengths, state, boosts)
-        for stream, item in zip(streams, self.decoding.split_batched_state(state), strict=True):
+        for stream, item in zip(streams, computer.split_batched_state(state), strict=True):
             stream.decoder_state = item
         return decoded
-
-
-def _split(decoding: Any, state: Any) -> Any:
-    """A stream stepped alone keeps its batched state of one; joining a batch takes the item out."""
-    if state is None or not hasattr(state, "predictor_states"):
-        return state
-    return decoding.split_batched_state(state)[0]
 
 
 def _tensors(state: Any) -> list[Any]:
@@ -253,7 +286,7 @@ def _tensors(state: Any) -> list[Any]:
     return [*states, output]
 
 
-def _computer(model: Any) -> Any:
+def _computer(model: Any, biasing: bool) -> Any:
     """NeMo's greedy label looping with token confidence, built from the checkpoint's own modules."""
     from nemo.collections.asr.parts.submodules.transducer_decoding.rnnt_label_looping import (
         GreedyBatchedRNNTLabelLoopingComputer,
@@ -270,4 +303,5 @@ def _computer(model: Any) -> Any:
         exclude_blank_from_confidence=True,
         confidence_method_cfg=OmegaConf.create({"name": "max_prob", "alpha": 1.0}),
         allow_cuda_graphs=model.device.type == "cuda",
+        enable_per_stream_biasing=biasing,
     )

@@ -7,6 +7,7 @@ there: 200 samples (12.5 ms) after the frame's centre, at a window of 25 ms.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
@@ -72,7 +73,7 @@ class MelFrontend:
 
 
 class MelStream:
-    """One session's samples on their way to features."""
+    """One session's samples on their way to features. ``push`` may come from another thread than ``take``."""
 
     def __init__(self, frontend: MelFrontend, device: Any = "cpu") -> None:
         import numpy as np
@@ -80,14 +81,16 @@ class MelStream:
         self.frontend, self.device = frontend, device
         self.samples = 0
         self.frames = 0
+        self._lock = threading.Lock()
         # Zeros before the first sample: the centred first window, and one for pre-emphasis.
         self._pieces: list[NDArray[np.float32]] = [np.zeros(frontend.left + 1, np.float32)]
 
     def push(self, pcm: NDArray[np.float32]) -> None:
         """Take (samples,) at the checkpoint's rate."""
         if pcm.size:
-            self._pieces.append(pcm)
-            self.samples += pcm.size
+            with self._lock:
+                self._pieces.append(pcm)
+                self.samples += pcm.size
 
     def ready(self, frames: int) -> bool:
         """Whether the first ``frames`` frames of the stream can be computed."""
@@ -116,7 +119,9 @@ class MelStream:
         frontend, count = self.frontend, upto - self.frames
         if count <= 0:
             return torch.zeros(frontend.featurizer.nfilt, 0, device=self.device)
-        buffer = np.concatenate(self._pieces)
+        with self._lock:
+            buffer = np.concatenate(self._pieces)
+            self._pieces = [buffer[count * frontend.hop :].copy()]
         need = (count - 1) * frontend.hop + frontend.n_fft
         pcm = torch.from_numpy(buffer[: need + 1]).to(self.device)
         signal = pcm[1:]
@@ -125,6 +130,5 @@ class MelStream:
         # Beyond the last sample the emphasised signal is zero; before it, missing samples lie where the
         # window is zero.
         signal = torch.nn.functional.pad(signal, (0, need - signal.numel()))
-        self._pieces = [buffer[count * frontend.hop :].copy()]
         self.frames = upto
         return frontend.mel(signal, count)

@@ -9,26 +9,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import WorkbenchError
-from workbench.recognizer.audio import Resampler
+from workbench.recognizer.boosting import Boost
 from workbench.recognizer.events import StreamEvent, Token, Word
-from workbench.recognizer.transcript import Transcript
+from workbench.recognizer.listener import Listener
 
 if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
-    from workbench.recognizer.engine import Decoded, Stream
 
 __all__ = ["Session", "StreamEvent", "Token", "Word", "play"]
 
 
 class Session:
-    """One speaker's stream.
+    """One speaker's stream. Not to be fed from two threads at once; several sessions may be.
 
     Args:
         checkpoint: whose model decodes; loaded on first use.
         locale: ``auto`` or a tag of its dictionary.
         lookahead_ms: one of its look-aheads; None is its default.
-        boost: words and phrases to favour.
+        boost: words and phrases to favour: a list, or ``boosting.Boost``.
 
     Raises:
         WorkbenchError: unknown locale or look-ahead.
@@ -46,17 +44,12 @@ class Session:
         self.checkpoint, self.locale = checkpoint, locale
         self._right, self._slot = checkpoint.right_context(lookahead_ms), checkpoint.slot(locale)
         self.lookahead_ms = (self._right + 1) * checkpoint.info.frame_ms
-        self._engine = checkpoint.engine(device)
-        self._boost = boost
+        self._engine, self._boost = checkpoint.engine(device), Boost.of(boost)
         self.reset()
 
     def reset(self) -> None:
         """Forget everything heard; the session can be fed again from its start."""
-        self._stream: Stream = self._new_stream()
-        self._resampler = Resampler(self.checkpoint.info.sample_rate)
-        self._transcript = Transcript(self.checkpoint.tokenizer(), self._engine.frame_s)
-        self._index, self._audio_s, self._emission_s, self._carried_s = 0, 0.0, 0.0, 0.0
-        self.finished = False
+        self._listener = Listener(self.checkpoint, self._engine, self._right, self._slot, self._boost)
 
     def feed(self, pcm: Any, sample_rate: int) -> list[StreamEvent]:
         """Hear any number of samples; one event for each chunk that became complete.
@@ -69,15 +62,8 @@ class Session:
             WorkbenchError: after ``finish``; samples that are not finite, not scaled or not PCM. The session
                 is as it was before the call.
         """
-        if self.finished:
-            raise WorkbenchError("the session is finished", mend="Call reset(), or open another session.")
-        begin = time.perf_counter()
-        self._stream.push(self._resampler.push(pcm, sample_rate))
-        self._carried_s += time.perf_counter() - begin
-        events = []
-        while self._stream.ready:
-            events.append(self._advance(last=False))
-        return events
+        self._listener.push(pcm, sample_rate)
+        return self._advance()
 
     def finish(self) -> list[StreamEvent]:
         """End the stream: what is left of the last chunk is decoded, as offline decodes a clip's end.
@@ -86,81 +72,49 @@ class Session:
         """
         if self.finished:
             return []
-        self._stream.push(self._resampler.flush())
-        events = []
-        while self._stream.ready:
-            events.append(self._advance(last=False))
-        events.append(self._advance(last=True))
-        self.finished = True
-        return events
+        self._listener.end()
+        events = self._advance()
+        samples, begin = self._listener.due_samples(), time.perf_counter()
+        stream = self._listener.stream
+        decoded = self._engine.step([stream])[0] if stream.rest > 0 else None
+        spent_s = time.perf_counter() - begin
+        return [*events, self._listener.event(decoded, samples, spent_s, last=True)]
+
+    @property
+    def finished(self) -> bool:
+        return self._listener.ended
 
     @property
     def final_transcript(self) -> str:
         """All words that cannot change any more."""
-        return self._transcript.final
+        return self._listener.transcript.final
 
     @property
     def partial_transcript(self) -> str:
         """The last word while it may still grow."""
-        return self._transcript.partial
+        return self._listener.transcript.partial
 
     @property
     def words(self) -> tuple[Word, ...]:
-        return self._transcript.words
+        return self._listener.transcript.words
 
     @property
     def detected_lang(self) -> str | None:
         """The last tag that the model emitted; None before one."""
-        return self._transcript.detected_lang
+        return self._listener.transcript.detected_lang
 
     @property
     def cache_bytes(self) -> int:
         """Bytes held between chunks."""
-        return self._stream.nbytes
+        return self._listener.stream.nbytes
 
-    def _new_stream(self) -> Stream:
-        from workbench.recognizer.engine import Stream
-
-        return Stream(self._engine, self._right, self._slot)
-
-    def _advance(self, last: bool) -> StreamEvent:
-        begin = time.perf_counter()
-        stream = self._stream
-        need = self._engine.frontend.samples_for(stream.next_features)
-        decoded: Decoded | None = None
-        if not last or stream.rest > 0:
-            [decoded] = self._engine.step([stream], last=last)
-        tokens = self._take(decoded)
-        if last:
-            self._transcript.end()
-        compute_s = time.perf_counter() - begin + self._carried_s
-        self._carried_s = 0.0
-        return self._event(tokens, stream.mel.samples if last else need, compute_s, last)
-
-    def _take(self, decoded: Decoded | None) -> tuple[Token, ...]:
-        if decoded is None:
-            return self._transcript.add((), (), (), self._stream.emitted)
-        return self._transcript.add(decoded.ids, decoded.frames, decoded.confidences, self._stream.emitted)
-
-    def _event(self, tokens: tuple[Token, ...], samples: int, compute_s: float, last: bool) -> StreamEvent:
-        start_s, self._audio_s = self._audio_s, samples / self.checkpoint.info.sample_rate
-        self._emission_s = max(self._emission_s, self._audio_s) + compute_s
-        self._index += 1
-        return StreamEvent(
-            index=self._index - 1,
-            audio_start_s=start_s,
-            audio_end_s=self._audio_s,
-            compute_s=compute_s,
-            emission_s=self._emission_s,
-            final_transcript=self._transcript.final,
-            partial_transcript=self._transcript.partial,
-            new_tokens=tokens,
-            words=self._transcript.words,
-            detected_lang=self._transcript.detected_lang,
-            cache_bytes=self._stream.nbytes,
-            is_last=last,
-            end_of_utterance=self._transcript.end_of_utterance,
-        )
+    def _advance(self) -> list[StreamEvent]:
+        listener, events = self._listener, []
+        while listener.stream.ready:
+            samples, begin = listener.due_samples(), time.perf_counter()
+            [decoded] = self._engine.step([listener.stream])
+            events.append(listener.event(decoded, samples, time.perf_counter() - begin, last=False))
+        return events
 
 
 def play(

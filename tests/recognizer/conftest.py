@@ -1,0 +1,99 @@
+"""A small random model of the real class, and clips of the starter corpus.
+
+Tests of the streaming engine must not depend on how well a checkpoint reads, and must emit tokens at a rate
+like speech: the blank's bias is set so that about a fifth of the frames emit. Prompts are made to matter.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from workbench.recognizer.checkpoint import Checkpoint
+
+STARTER = Path(__file__).parents[2] / "data" / "starter"
+NETWORK = {
+    "layers": 3,
+    "d_model": 48,
+    "heads": 4,
+    "subsampling_channels": 16,
+    "conv_kernel": 9,
+    "predictor": 32,
+    "look_aheads": [13, 6, 3, 1, 0],
+}
+LOCALES = ("en-US", "el-GR", "fr-CA", "it-IT")
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[dict[str, Any]]:
+    """Rows of the starter corpus, two lengths from every source, shortest first."""
+    lines = (STARTER / "manifest.jsonl").read_text("utf-8").splitlines()
+    sources: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        row = json.loads(line)
+        sources.setdefault(row["source"], []).append(row)
+    chosen = []
+    for held in sources.values():
+        held.sort(key=lambda row: row["duration"])
+        chosen += [held[len(held) * part // 10] for part in (2, 7)]
+    return sorted(chosen, key=lambda row: row["duration"])
+
+
+@pytest.fixture(scope="session")
+def clips(rows: list[dict[str, Any]]) -> list[np.ndarray]:
+    """16 kHz mono float32 of ``rows``."""
+    return [soundfile.read(STARTER / row["audio_filepath"], dtype="float32")[0] for row in rows]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, clips: list[np.ndarray]) -> Checkpoint:
+    folder = tmp_path_factory.mktemp("tiny")
+    path = folder / "tiny.nemo"
+    build(folder / "tokenizer", path, clips[::4])
+    return Checkpoint.open(path)
+
+
+def build(tokenizer_folder: Path, path: Path, heard: list[np.ndarray]) -> None:
+    """Write a random model of ``NETWORK`` whose blank is calibrated on ``heard``."""
+    import torch
+
+    from workbench.recognizer.loading import quiet_nemo
+    from workbench.starter import network, tokenizer
+
+    lines = (STARTER / "manifest.jsonl").read_text("utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines[::6]]
+    tokenizer.train(texts, tokenizer_folder, model_type="bpe", vocab_size=420)
+    torch.manual_seed(7)
+    with quiet_nemo():
+        model = network.build(NETWORK, 40, tokenizer_folder)
+        width = NETWORK["d_model"]
+        with torch.inference_mode(False), torch.no_grad():
+            model.prompt_kernel[0].weight[:, width:].normal_(std=0.6)
+            model.joint.pred.weight.mul_(2)
+            model.joint.joint_net[-1].weight.mul_(6)
+            model.eval()
+            gaps = torch.cat([_gaps(model, pcm) for pcm in heard])
+            model.joint.joint_net[-1].bias[-1] += gaps.sort().values[int(0.8 * len(gaps))]
+        model.save_to(str(path))
+
+
+def _gaps(model: Any, pcm: np.ndarray) -> Any:
+    """By how much the best token beats the blank, at every frame, after the start symbol."""
+    import torch
+
+    signal = torch.from_numpy(pcm)[None]
+    encoded, _ = model.forward(
+        input_signal=signal,
+        input_signal_length=torch.tensor([signal.shape[1]]),
+        prompt_indices=torch.tensor([101]),
+    )
+    first, _ = model.decoder.predict(None, None, add_sos=False, batch_size=1)
+    logits = model.joint.joint_after_projection(
+        model.joint.project_encoder(encoded.transpose(1, 2)), model.joint.project_prednet(first)
+    )[0, :, 0]
+    return logits[:, :-1].max(-1).values - logits[:, -1]

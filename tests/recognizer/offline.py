@@ -1,0 +1,42 @@
+"""What NeMo itself decodes from a whole clip: the yardstick of parity, built from none of our engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def offline(checkpoint: Any, pcm: np.ndarray, lookahead_ms: int, locale: str = "auto") -> tuple[Any, Any]:
+    """(NeMo's hypothesis, encoder output (frames, d_model) with the prompt applied)."""
+    import torch
+
+    engine = checkpoint.engine("cpu")
+    model = engine.model
+    with engine.lock, torch.inference_mode():
+        engine.set_context(checkpoint.right_context(lookahead_ms))
+        encoded, lengths = model.forward(
+            input_signal=torch.from_numpy(pcm)[None],
+            input_signal_length=torch.tensor([len(pcm)]),
+            prompt_indices=torch.tensor([checkpoint.slot(locale)]),
+        )
+        [found] = model.decoding.rnnt_decoder_predictions_tensor(
+            encoder_output=encoded, encoded_lengths=lengths, return_hypotheses=True
+        )
+    return found, encoded[0, :, : int(lengths[0])].T
+
+
+def streamed(session: Any, pieces: list[np.ndarray], rate: int = 16000) -> tuple[list[int], list[int]]:
+    """(token numbers, frames) of a session fed piece by piece."""
+    events = [event for piece in pieces for event in session.feed(piece, rate)] + session.finish()
+    tokens = [token for event in events for token in event.new_tokens]
+    return [token.id for token in tokens], [token.frame for token in tokens]
+
+
+def cut(pcm: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
+    """The clip cut into pieces of these sizes, again and again to its end."""
+    pieces, start, turn = [], 0, 0
+    while start < len(pcm):
+        pieces.append(pcm[start : start + sizes[turn % len(sizes)]])
+        start, turn = start + sizes[turn % len(sizes)], turn + 1
+    return pieces

@@ -1,0 +1,201 @@
+"""Latency as a caller has it: audio comes at its own pace, and each token is timed when it is there.
+
+Two things are kept apart. The *algorithmic* delay is what the look-ahead costs before any computing: a chunk
+must be complete, so a sound waits up to ``lookahead_ms``, plus half a feature window. What is *measured* is
+from the sound to its token on this machine: algorithmic delay, computing and queueing together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.recognizer.pool import Member, Pool
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.recognizer.checkpoint import Checkpoint
+
+    Pcm = NDArray[np.float32]
+
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One measurement; times in ms as {'p50', 'p95', 'p99', 'max', 'count'}.
+
+    Attributes:
+        algorithmic_ms: the longest wait that the look-ahead itself causes.
+        first_token_ms: from the audio frame of a stream's first token to its coming.
+        word_ms: from the end of each word's last frame to the coming of that word.
+        last_token_ms: from the end of a stream's audio to its last event.
+        step_ms: of each batched step.
+        real_time_factor: computing over audio, all streams together; above 1 the machine cannot keep up.
+        backlog_s: the most audio that a stream had waiting.
+        cache_bytes: held per session.
+    """
+
+    lookahead_ms: int
+    streams: int
+    audio_s: float
+    algorithmic_ms: float
+    first_token_ms: dict[str, float]
+    word_ms: dict[str, float]
+    last_token_ms: dict[str, float]
+    step_ms: dict[str, float]
+    real_time_factor: float
+    backlog_s: float
+    cache_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class _Caller:
+    """One stream of the measurement: a clip that is spoken from ``start_s`` on."""
+
+    member: Member
+    pcm: Pcm
+    start_s: float
+    sent: int = 0
+    heard_first: bool = False
+    words: int = 0
+    cache_bytes: int = 0
+
+
+@dataclass
+class _Times:
+    first: list[float] = field(default_factory=list)
+    word: list[float] = field(default_factory=list)
+    last: list[float] = field(default_factory=list)
+    step: list[float] = field(default_factory=list)
+    backlog_s: float = 0.0
+    cache_bytes: int = 0
+
+
+def measure(
+    checkpoint: Checkpoint,
+    clips: Sequence[Pcm],
+    *,
+    lookahead_ms: int | None = None,
+    locale: str = "auto",
+    streams: int = 1,
+    packet_ms: int = 20,
+    clock: Callable[[], float] = time.perf_counter,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Latency:
+    """Play clips at their own pace to a pool, ``streams`` at a time, and time what comes out.
+
+    Args:
+        clips: each (samples,) float32 at the checkpoint's rate; each is one session.
+        packet_ms: audio arrives in packets of this length, as from a telephone line or a browser.
+        clock, sleep: seconds; replaced in tests.
+
+    Raises:
+        WorkbenchError: no clips, or as ``Pool.join``.
+    """
+    if not clips or not streams >= 1:
+        raise WorkbenchError("nothing to measure", mend="Give clips, and streams of at least 1.")
+    rate = checkpoint.info.sample_rate
+    pool, waiting, callers = Pool(checkpoint, max_batch=streams), list(clips), list[_Caller]()
+    times, begin = _Times(), clock()
+    # Streams do not start together: real callers do not, and in step they would always form one batch.
+    chunk_s = (checkpoint.right_context(lookahead_ms) + 1) * checkpoint.info.frame_ms / 1000
+    starts = [begin + chunk_s * number / streams for number in range(streams)]
+    while waiting or callers:
+        while waiting and len(callers) < streams:
+            start_s = max(starts.pop() if starts else clock(), clock())
+            callers.append(_Caller(pool.join(locale, lookahead_ms), waiting.pop(0), start_s))
+        for caller in callers:
+            _speak(caller, clock(), rate, packet_ms * rate // 1000)
+        times.backlog_s = max(times.backlog_s, *(caller.member.backlog_s for caller in callers))
+        before = clock()
+        if pool.step():
+            times.step.append(clock() - before)
+            for caller in callers:
+                _listen(caller, clock(), rate, times)
+            callers = [caller for caller in callers if not caller.member.done]
+        else:
+            due = min(c.start_s + (c.sent + packet_ms * rate // 1000) / rate for c in callers)
+            sleep(max(0.0, due - clock()))
+    audio_s = sum(len(clip) for clip in clips) / rate
+    return _report(checkpoint, lookahead_ms, streams, audio_s, pool, times)
+
+
+def sweep(
+    checkpoint: Checkpoint,
+    clips: Sequence[Pcm],
+    *,
+    lookaheads_ms: Sequence[int] | None = None,
+    streams: Sequence[int] = (1,),
+    locale: str = "auto",
+) -> list[Latency]:
+    """:func:`measure` at every look-ahead and number of streams; with more streams, clips are repeated so
+    that every stream has one."""
+    found = []
+    for lookahead_ms in lookaheads_ms or checkpoint.info.lookaheads_ms:
+        for count in streams:
+            spoken = [clips[i % len(clips)] for i in range(max(count, len(clips)))]
+            found.append(measure(checkpoint, spoken, lookahead_ms=lookahead_ms, locale=locale, streams=count))
+    return found
+
+
+def _speak(caller: _Caller, now_s: float, rate: int, packet: int) -> None:
+    """Send every packet whose last sample has been spoken by now."""
+    spoken = min(len(caller.pcm), max(0, int((now_s - caller.start_s) * rate + 0.5)))
+    upto = spoken if spoken == len(caller.pcm) else spoken // packet * packet
+    if upto > caller.sent:
+        caller.member.feed(caller.pcm[caller.sent : upto], rate)
+        caller.sent = upto
+    if caller.sent == len(caller.pcm):
+        caller.member.finish()
+
+
+def _listen(caller: _Caller, now_s: float, rate: int, times: _Times) -> None:
+    at_s = now_s - caller.start_s
+    for event in caller.member.events():
+        if event.new_tokens and not caller.heard_first:
+            caller.heard_first = True
+            times.first.append(at_s - event.new_tokens[0].time_s)
+        times.word += [at_s - word.end_s for word in event.words[caller.words :]]
+        caller.words = len(event.words)
+        times.cache_bytes = max(times.cache_bytes, event.cache_bytes)
+        if event.is_last:
+            times.last.append(at_s - len(caller.pcm) / rate)
+
+
+def _report(
+    checkpoint: Checkpoint, lookahead_ms: int | None, streams: int, audio_s: float, pool: Pool, times: _Times
+) -> Latency:
+    frames = checkpoint.right_context(lookahead_ms) + 1
+    reach_ms = 1000 * checkpoint.engine().frontend.reach / checkpoint.info.sample_rate
+    return Latency(
+        lookahead_ms=frames * checkpoint.info.frame_ms,
+        streams=streams,
+        audio_s=audio_s,
+        algorithmic_ms=frames * checkpoint.info.frame_ms + reach_ms,
+        first_token_ms=_percentiles(times.first),
+        word_ms=_percentiles(times.word),
+        last_token_ms=_percentiles(times.last),
+        step_ms=_percentiles(times.step),
+        real_time_factor=pool.load().compute_s / audio_s if audio_s else 0.0,
+        backlog_s=times.backlog_s,
+        cache_bytes=times.cache_bytes,
+    )
+
+
+def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    import numpy as np
+
+    if not seconds:
+        return {"count": 0}
+    found = np.percentile(seconds, PERCENTILES) * 1000
+    named = {f"p{p}": round(float(v), 2) for p, v in zip(PERCENTILES, found, strict=True)}
+    return {**named, "max": round(max(seconds) * 1000, 2), "count": len(seconds)}
