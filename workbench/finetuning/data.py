@@ -1,0 +1,148 @@
+"""Batches exactly as the plan lists them, from any step on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from workbench.errors import Problem, WorkbenchError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from workbench.finetuning.recipe import Augmentation, Recipe
+    from workbench.finetuning.rows import Utterance
+
+log = logging.getLogger("workbench.finetuning.data")
+SAMPLE_RATE = 16000
+
+
+def read_audio(utterance: Utterance) -> NDArray[np.float32]:
+    """The utterance's samples at 16 kHz, mono, shape ``(samples,)``.
+
+    Raises:
+        WorkbenchError: missing, unreadable, or shorter than 20 ms.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(str(utterance.audio)) as file:
+            rate = file.samplerate
+            file.seek(min(round(utterance.offset_s * rate), file.frames))
+            pcm = file.read(round(utterance.duration_s * rate), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
+        raise WorkbenchError("audio cannot be read", where=utterance.audio.name, mend=str(error)) from None
+    mono = pcm.mean(axis=1) if pcm.shape[1] > 1 else pcm[:, 0]
+    if rate != SAMPLE_RATE:
+        mono = _resample(mono, rate)
+    if len(mono) < SAMPLE_RATE // 50:
+        raise WorkbenchError("audio is shorter than 20 ms", where=utterance.audio.name)
+    return np.ascontiguousarray(mono, dtype=np.float32)
+
+
+def _resample(pcm: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
+    import soxr
+
+    resampled: NDArray[np.float32] = soxr.resample(pcm, rate, SAMPLE_RATE, quality="HQ")
+    return resampled
+
+
+def augment(pcm: NDArray[np.float32], chosen: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Speed, then noise, gain and telephone line, each drawn from ``rng``."""
+    from workbench.recognizer.conditions import Condition
+
+    speed = float(rng.choice(chosen.speeds))
+    gain_db = float(rng.uniform(-1, 1)) * chosen.gain_db
+    noisy, narrow = rng.random(2) < (chosen.noise_share, chosen.telephone_share)
+    low_db, high_db = chosen.noise_snr_db
+    snr_db, noise_seed = float(rng.uniform(low_db, high_db)), int(rng.integers(1 << 31))
+    if speed != 1:
+        pcm = _resample(pcm, SAMPLE_RATE * speed)
+    condition = Condition(
+        snr_db=snr_db if noisy else None, gain_db=gain_db, telephone=bool(narrow), seed=noise_seed
+    )
+    changed: NDArray[np.float32] = condition.apply(pcm, SAMPLE_RATE)
+    return changed
+
+
+class PlanBatches(IterableDataset):  # type: ignore[misc]
+    """Batches of the plan from ``first_step`` on, as NeMo's prompt model takes them.
+
+    Each is (signal ``(B, T)``, signal lengths ``(B,)``, tokens ``(B, U)``, token lengths ``(B,)``, prompt
+    slots ``(B,)``). Unreadable audio is left out of its batch and noted through ``on_problem``.
+    """
+
+    def __init__(
+        self,
+        plan: pd.DataFrame,
+        sources: Sequence[Sequence[Utterance]],
+        recipe: Recipe,
+        tokenize: Callable[[str], list[int]],
+        prompts: dict[str, int],
+        *,
+        first_step: int = 0,
+        rank: int = 0,
+        on_problem: Callable[[Problem], None] = lambda problem: None,
+    ) -> None:
+        super().__init__()
+        self.sources, self.recipe, self.tokenize, self.prompts = sources, recipe, tokenize, prompts
+        self.on_problem = on_problem
+        kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.devices == rank)]
+        self._uses = kept[["step", "part", "source", "row"]].to_numpy(dtype=np.int64)
+        self._slots = kept["prompt"].map(prompts).to_numpy(dtype=np.int64)
+        keys = self._uses[:, 0] * (recipe.accumulate * recipe.devices) + self._uses[:, 1]
+        edges = np.flatnonzero(np.diff(keys)) + 1
+        self._edges = [0, *edges.tolist(), len(kept)] if len(kept) else [0]
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        worker = get_worker_info()
+        first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for at in range(first, len(self._edges) - 1, stride):
+            yield self._batch(self._edges[at], self._edges[at + 1])
+
+    def _batch(self, begin: int, end: int) -> tuple[torch.Tensor, ...]:
+        signals, tokens, slots = [], [], []
+        for position in range(begin, end):
+            step, part, source, row = (int(value) for value in self._uses[position])
+            utterance = self.sources[source][row]
+            rng = np.random.default_rng([self.recipe.seed, 3, step, part, position - begin])
+            try:
+                signal = augment(read_audio(utterance), self.recipe.augmentation, rng)
+            except WorkbenchError as error:
+                self.on_problem(
+                    Problem(utterance.file, str(error), line=utterance.line, field="audio_filepath")
+                )
+                continue
+            signals.append(torch.from_numpy(signal))
+            tokens.append(torch.tensor(self.tokenize(f"{utterance.text} <{utterance.locale}>")))
+            slots.append(int(self._slots[position]))
+        if not signals:
+            raise WorkbenchError(
+                "no utterance of a batch could be read", mend="See problems.jsonl in the run folder."
+            )
+        return collate(signals, tokens, slots)
+
+
+def collate(
+    signals: list[torch.Tensor], tokens: list[torch.Tensor], slots: list[int]
+) -> tuple[torch.Tensor, ...]:
+    """Pad signals and tokens to the longest with zeros."""
+    return (
+        torch.nn.utils.rnn.pad_sequence(signals, batch_first=True),
+        torch.tensor([len(signal) for signal in signals]),
+        torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True),
+        torch.tensor([len(piece) for piece in tokens]),
+        torch.tensor(slots),
+    )
+
+
+def loader(batches: PlanBatches) -> Any:
+    """Lightning's loader: order is the plan's, whatever the number of worker processes."""
+    workers = batches.recipe.loader_workers
+    return DataLoader(batches, batch_size=None, num_workers=workers, persistent_workers=workers > 0)

@@ -1,0 +1,142 @@
+"""The files of a run: state, metrics, samples, problems; whole after a kill at any instant.
+
+``state.json`` is replaced atomically. ``*.jsonl`` grow by whole lines; a torn last line is skipped when
+read, and what lies beyond the step that a resume starts from is cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import Problem, WorkbenchError
+from workbench.workspace import replacing, write_atomic
+
+SCHEMA_VERSION = 1
+ENDED = ("finished", "cancelled", "failed", "interrupted")
+
+
+class RunFolder:
+    """Paths of one run and the reading and writing of its small files."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self.recipe, self.plan = self.path / "recipe.yaml", self.path / "plan.parquet"
+        self.job, self.provenance = self.path / "job.json", self.path / "provenance.json"
+        self.state_path, self.lock = self.path / "state.json", self.path / "lock"
+        self.metrics, self.samples = self.path / "metrics.jsonl", self.path / "samples.jsonl"
+        self.problems, self.log = self.path / "problems.jsonl", self.path / "run.log"
+        self.cancel, self.checkpoints = self.path / "cancel", self.path / "checkpoints"
+        self.last = self.checkpoints / "last.ckpt"
+        self.best_nemo, self.last_nemo = self.checkpoints / "best.nemo", self.checkpoints / "last.nemo"
+        self.ranking = self.checkpoints / "ranking.json"
+
+    def state(self) -> dict[str, Any]:
+        """The last state that was written. Raises WorkbenchError if the folder holds no run."""
+        try:
+            found: dict[str, Any] = json.loads(self.state_path.read_text("utf-8"))
+        except FileNotFoundError:
+            raise WorkbenchError("no run here", where=str(self.path)) from None
+        except ValueError:
+            raise WorkbenchError("state.json is damaged", where=str(self.path)) from None
+        return found
+
+    def update_state(self, **values: Any) -> dict[str, Any]:
+        """Merge values into the state and write it atomically."""
+        state: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        if self.state_path.exists():
+            state = self.state()
+        state.update(values, updated_at=now())
+        write_json(self.state_path, state)
+        return state
+
+    def note_problem(self, problem: Problem) -> None:
+        append(self.problems, [problem.to_dict()])
+
+
+def now() -> str:
+    """UTC, ISO 8601, seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def append(path: Path, records: list[dict[str, Any]]) -> None:
+    """Add whole lines with one write each call."""
+    if not records:
+        return
+    lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        data = lines.encode()
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
+def records(path: Path) -> Iterator[dict[str, Any]]:
+    """Whole records of a JSON-lines file; a torn line is left out."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if not line.endswith("\n"):
+                return
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                yield value
+
+
+def cut_after(path: Path, step: int) -> None:
+    """Drop records of later steps: a resumed run writes them again."""
+    if not path.exists():
+        return
+    kept = [record for record in records(path) if int(record.get("step", 0)) <= step]
+    with replacing(path) as draft:
+        draft.touch()
+        append(draft, kept)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock; asking does not disturb it."""
+    if not path.exists():
+        return False
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def take_lock(path: Path) -> int:
+    """Hold the run's lock; returns the descriptor, which must stay open as long as the run lives.
+
+    Raises:
+        WorkbenchError: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # Whoever asks ``is_locked`` holds it shared for an instant.
+    for _ in range(50):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise WorkbenchError("the run is already going", where=str(path.parent), mend="Attach to it instead.")

@@ -1,0 +1,170 @@
+"""The model of a run: restored through NeMo, with what shall train set free and the rest frozen."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.finetuning.recipe import noam_scale
+
+if TYPE_CHECKING:
+    from workbench.finetuning.base import Base
+    from workbench.finetuning.recipe import Recipe
+
+log = logging.getLogger("workbench.finetuning.model")
+ADAPTER_NAME = "workbench"
+ADAPTER_ENCODER = "nemo.collections.asr.modules.conformer_encoder.ConformerEncoderAdapter"
+NEVER = 1 << 30
+
+
+def load(recipe: Recipe, base: Base, device: str) -> Any:
+    """The base model on ``device`` (``cpu`` or ``cuda``), ready to train as the recipe says.
+
+    Raises:
+        WorkbenchError: the checkpoint has adapters of its own under the same name, or cannot be restored.
+    """
+    from nemo.collections.asr.models import ASRModel
+    from omegaconf import OmegaConf, open_dict
+
+    override = None
+    if recipe.trains == "adapter":
+        override = OmegaConf.create(base.config)
+        override.encoder._target_ = ADAPTER_ENCODER
+    model = ASRModel.restore_from(str(base.path), map_location=device, override_config_path=override)
+    with open_dict(model.cfg):
+        # Their data is not here; NeMo would try to open it when training starts.
+        for name in ("train_ds", "validation_ds", "test_ds"):
+            model.cfg[name] = None
+        model.cfg.optim = optimiser(recipe, base.d_model)
+        model.cfg.pop("optim_param_groups", None)
+        if recipe.encoder_rate_factor != 1:
+            rate = model.cfg.optim.lr * recipe.encoder_rate_factor
+            model.cfg.optim_param_groups = {"encoder": {"lr": rate}}
+    _spec_augment(model, recipe)
+    set_trainable(model, recipe)
+    if device == "cpu":
+        from workbench.finetuning.transducer_loss import install
+
+        install(model)
+    return model
+
+
+def optimiser(recipe: Recipe, d_model: int) -> dict[str, Any]:
+    """NeMo's optimiser configuration that follows ``recipe.learning_rate_at`` step by step."""
+    schedule: dict[str, Any] = {"warmup_steps": recipe.warmup_steps, "max_steps": recipe.steps}
+    rate = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        schedule |= {"name": "CosineAnnealing", "min_lr": min(recipe.min_learning_rate, _lowest_peak(recipe))}
+    elif recipe.schedule == "noam":
+        rate = noam_scale(rate, d_model, recipe.warmup_steps)
+        schedule |= {"name": "NoamAnnealing", "d_model": d_model, "min_lr": recipe.min_learning_rate}
+    else:
+        schedule |= {"name": "WarmupPolicy"}
+    return {
+        "name": "adamw",
+        "lr": rate,
+        "betas": [0.9, 0.98],
+        "weight_decay": recipe.weight_decay,
+        "sched": schedule,
+    }
+
+
+def _lowest_peak(recipe: Recipe) -> float:
+    return recipe.learning_rate * (recipe.encoder_rate_factor or 1.0)
+
+
+def _spec_augment(model: Any, recipe: Recipe) -> None:
+    chosen = recipe.augmentation
+    if chosen.freq_masks is None and chosen.time_masks is None:
+        return
+    from nemo.collections.asr.modules import SpectrogramAugmentation
+
+    old = dict(model.cfg.get("spec_augment") or {})
+    model.spec_augmentation = SpectrogramAugmentation(
+        freq_masks=old.get("freq_masks", 0) if chosen.freq_masks is None else chosen.freq_masks,
+        time_masks=old.get("time_masks", 0) if chosen.time_masks is None else chosen.time_masks,
+        freq_width=old.get("freq_width", 16),
+        time_width=old.get("time_width", 0.05),
+    )
+
+
+def set_trainable(model: Any, recipe: Recipe) -> None:
+    """Freeze what the recipe leaves alone; batch statistics and dropout of frozen parts are off as well."""
+    if recipe.trains == "adapter":
+        _add_adapters(model, recipe)
+    else:
+        frozen = {"full": [], "encoder_frozen": [model.encoder]}.get(recipe.trains)
+        for module in frozen if frozen is not None else [model.encoder, model.prompt_kernel]:
+            for parameter in module.parameters():
+                parameter.requires_grad = False
+    apply_training_mode(model, recipe)
+
+
+def _add_adapters(model: Any, recipe: Recipe) -> None:
+    from nemo.collections.common.parts.adapter_modules import LinearAdapterConfig
+
+    name = f"encoder:{ADAPTER_NAME}"
+    if model.is_adapter_available() and ADAPTER_NAME in model.get_enabled_adapters():
+        log.info("continuing the adapter %s of the base", name)
+    else:
+        width = int(model.cfg.encoder.d_model)
+        model.add_adapter(name, LinearAdapterConfig(in_features=width, dim=recipe.adapter_dim))
+    model.set_enabled_adapters(enabled=False)
+    model.set_enabled_adapters(name, enabled=True)
+    model.freeze()
+    model.unfreeze_enabled_adapters()
+
+
+def apply_training_mode(model: Any, recipe: Recipe) -> None:
+    """Training mode for what trains, evaluation mode for frozen parts; again after each validation."""
+    model.train()
+    if recipe.trains in ("encoder_frozen", "decoder_joint"):
+        model.encoder.eval()
+    if recipe.trains == "decoder_joint":
+        model.prompt_kernel.eval()
+    if recipe.trains == "adapter":
+        model.eval()
+        for module in model.encoder.modules():
+            if type(module).__name__ == "LinearAdapter":
+                module.train()
+        # NeMo's wrapper draws a look-ahead per batch only while the encoder itself is in training mode.
+        model.encoder.training = True
+
+
+def counts(model: Any) -> dict[str, int]:
+    """Numbers of weights: ``total`` and ``trained``."""
+    return {
+        "total": sum(p.numel() for p in model.parameters()),
+        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    }
+
+
+def trained_state(model: Any) -> dict[str, Any]:
+    """The weights that may have changed, on CPU, by name."""
+    names = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    buffers = {name for name, _ in model.named_buffers()}
+    return {
+        name: value.detach().cpu().clone()
+        for name, value in model.state_dict().items()
+        if name in names or name in buffers
+    }
+
+
+def save(model: Any, path: Path, recipe: Recipe) -> None:
+    """Write the model as ``.nemo``, atomically; NeMo's own loss settings are put back first."""
+    from workbench.workspace import replacing
+
+    log_softmax = model.joint.log_softmax
+    try:
+        model.joint.log_softmax = None
+        with replacing(path) as draft:
+            model.save_to(str(draft))
+            if not draft.is_file():
+                raise WorkbenchError("NeMo wrote no checkpoint", where=str(path))
+    finally:
+        model.joint.log_softmax = log_softmax
+    if recipe.trains == "adapter":
+        with replacing(path.with_suffix(".adapter.pt")) as draft:
+            model.save_adapters(str(draft), name=f"encoder:{ADAPTER_NAME}")

@@ -1,0 +1,272 @@
+"""A fine-tuning recipe: one small YAML file that says everything a run depends on.
+
+Every rate is the real peak rate of the optimiser. NeMo's Noam schedule takes a *scale* instead, and a rate
+written there (1e-4, as for any other schedule) trains a hundred times too slowly; a recipe with
+``schedule: noam`` is turned into the scale that reaches the stated peak.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from workbench.errors import WorkbenchError
+
+SCHEMA_VERSION = 1
+Trains = Literal["full", "encoder_frozen", "decoder_joint", "adapter"]
+PromptMode = Literal["langID", "auto", "unified"]
+Schedule = Literal["cosine", "noam", "constant"]
+Precision = Literal["32", "bf16-mixed", "bf16-true"]
+Device = Literal["auto", "cpu", "cuda"]
+Role = Literal["target", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Training utterances from one manifest.
+
+    Attributes:
+        manifest: NeMo manifest (JSON lines).
+        role: ``target`` is what the run is for; ``replay`` keeps what the base can already do.
+        weight: share of the consumed hours, relative to the other sources.
+        audio_root: folder that audio paths must lie in; default: the manifest's own folder.
+        locales, except_locales, split: which rows; empty or None takes all.
+        prompt_mode: ``langID`` gives the tag as prompt, ``auto`` the automatic slot, ``unified`` tosses a
+            coin for each utterance when the plan is drawn.
+    """
+
+    manifest: str
+    role: Role = "target"
+    weight: float = 1.0
+    audio_root: str | None = None
+    locales: tuple[str, ...] = ()
+    except_locales: tuple[str, ...] = ()
+    split: str | None = None
+    prompt_mode: PromptMode = "unified"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSet:
+    """Utterances to validate on; the same ones each time, drawn from the recipe's seed."""
+
+    manifest: str
+    audio_root: str | None = None
+    locales: tuple[str, ...] = ()
+    split: str | None = None
+    utterances_per_locale: int = 24
+    allow_shared_sentences: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What is done to training audio, seeded by step. ``speeds`` are factors, drawn evenly; masks of None
+    leave the checkpoint's SpecAugment as it is; ``noise_share`` and ``telephone_share`` are probabilities."""
+
+    speeds: tuple[float, ...] = (1.0,)
+    gain_db: float = 0.0
+    noise_share: float = 0.0
+    noise_snr_db: tuple[float, ...] = (10.0, 30.0)
+    telephone_share: float = 0.0
+    freq_masks: int | None = None
+    time_masks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All choices of one run. Paths are relative to the folder the run is started from.
+
+    Attributes:
+        base: a ``.nemo`` checkpoint.
+        trains: ``full``; ``encoder_frozen`` (prompt projection, decoder and joint train); ``decoder_joint``;
+            ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else).
+        steps: optimiser steps; ``batch_s``: seconds of audio per batch, padding included; ``accumulate``:
+            batches per step and device.
+        learning_rate: peak rate; ``encoder_rate_factor`` scales it for the encoder.
+        temperature: locales of one source are drawn ∝ hours ** temperature (1: as they are, 0: evenly).
+        lookahead_ms: look-ahead of offline validation, None for the longest; ``streaming_lookahead_ms``:
+            that of streaming validation, None for none of it.
+        best_by: locales whose mean CER picks the best checkpoint; empty means those of the target sources.
+        forgetting_weight: how much of the other locales' mean CER is added to that figure.
+        average_best: weights of this many best checkpoints are averaged at the end, kept only if better.
+        loader: ``plan`` reads ``plan.parquet`` and resumes exactly.
+    """
+
+    name: str
+    base: str
+    sources: tuple[Source, ...]
+    validation: tuple[ValidationSet, ...] = ()
+    trains: Trains = "full"
+    adapter_dim: int = 32
+    steps: int = 500
+    batch_s: float = 40.0
+    accumulate: int = 1
+    min_duration_s: float = 0.3
+    max_duration_s: float = 20.0
+    learning_rate: float = 3e-4
+    min_learning_rate: float = 1e-6
+    encoder_rate_factor: float = 1.0
+    schedule: Schedule = "cosine"
+    warmup_steps: int = 50
+    weight_decay: float = 1e-3
+    clip_norm: float = 1.0
+    temperature: float = 0.5
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    precision: Precision = "32"
+    device: Device = "auto"
+    devices: int = 1
+    loader_workers: int = 0
+    seed: int = 0
+    validate_every: int = 100
+    prompt_modes: tuple[PromptMode, ...] = ("langID", "auto")
+    lookahead_ms: int | None = None
+    streaming_lookahead_ms: int | None = None
+    streaming_utterances_per_locale: int = 4
+    best_by: tuple[str, ...] = ()
+    forgetting_weight: float = 1.0
+    save_every: int = 50
+    average_best: int = 0
+    preset: str = ""
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Recipe:
+        """Read a recipe. Raises WorkbenchError: missing file, broken YAML, unknown or ill-typed field."""
+        import yaml
+
+        path = Path(path)
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise WorkbenchError("cannot read the recipe", where=str(path), mend=str(error)) from None
+        except yaml.YAMLError as error:
+            raise WorkbenchError("the recipe is not valid YAML", where=str(path), mend=str(error)) from None
+        return cls.from_dict(loaded, where=path.name)
+
+    @classmethod
+    def from_dict(cls, values: Any, where: str = "recipe") -> Recipe:
+        """Build from plain values, as YAML gives them. Raises WorkbenchError as ``from_yaml``."""
+        if not isinstance(values, dict):
+            raise WorkbenchError("a recipe is a mapping of fields", where=where)
+        version = values.get("schema_version", SCHEMA_VERSION)
+        if version != SCHEMA_VERSION:
+            raise WorkbenchError(f"schema_version is {version!r}", where=where, mend=f"Use {SCHEMA_VERSION}.")
+        rest = {k: v for k, v in values.items() if k != "schema_version"}
+        recipe: Recipe = _build(cls, rest, where)
+        return recipe
+
+    def to_dict(self) -> dict[str, Any]:
+        plain: dict[str, Any] = _plain(asdict(self))
+        return {"schema_version": SCHEMA_VERSION, **plain}
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """The recipe as YAML; also written to ``path``, atomically, if one is given."""
+        import yaml
+
+        from workbench.workspace import write_atomic
+
+        text: str = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
+        if path is not None:
+            write_atomic(Path(path), text)
+        return text
+
+    def changed(self, **changes: Any) -> Recipe:
+        """A copy with other values. Raises WorkbenchError for a field that does not exist."""
+        _refuse_unknown(set(changes), type(self), "recipe")
+        return replace(self, **changes)
+
+    def validate(self) -> list[str]:
+        """Everything wrong with the recipe, one line each; empty if it may run. Does not load NeMo."""
+        from workbench.finetuning.checks import problems
+
+        return problems(self)
+
+    def effective_peak(self) -> float:
+        """The highest learning rate the optimiser will see, warm-up and length considered."""
+        return max(self.learning_rate_at(step) for step in (0, min(self.warmup_steps, self.steps - 1)))
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0, outside the encoder; the formula of NeMo's schedulers."""
+        import math
+
+        warmup, peak, floor = self.warmup_steps, self.learning_rate, self.min_learning_rate
+        if self.schedule == "noam":
+            at, top = max(1, step), max(1, warmup)
+            rate = peak * min(math.sqrt(top / at), at / top)
+            return max(rate, floor) if at > warmup else rate
+        if step < warmup:
+            return peak * (step + 1) / (warmup + 1)
+        if self.schedule == "constant":
+            return peak
+        done = (step - warmup) / max(1, self.steps - warmup)
+        return floor + (peak - floor) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+def noam_peak(scale: float, d_model: int, warmup_steps: int) -> float:
+    """The rate that NeMo's ``lr: scale`` with ``NoamAnnealing`` really reaches."""
+    return float(scale * d_model**-0.5 * max(1, warmup_steps) ** -0.5)
+
+
+def noam_scale(peak: float, d_model: int, warmup_steps: int) -> float:
+    """NeMo's ``lr`` under ``NoamAnnealing`` that reaches ``peak``."""
+    return peak / noam_peak(1.0, d_model, warmup_steps)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _refuse_unknown(found: set[str], kind: type, where: str) -> None:
+    known = [f.name for f in fields(kind)]
+    for name in sorted(found - set(known)):
+        near = difflib.get_close_matches(name, known, n=1)
+        mend = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+        raise WorkbenchError(f"unknown field {name!r}", where=where, mend=mend)
+
+
+def _build(kind: Any, values: Any, where: str) -> Any:
+    """A dataclass from plain values, checked and converted field by field."""
+    if not isinstance(values, dict):
+        raise WorkbenchError("expected a mapping of fields", where=where)
+    _refuse_unknown({str(key) for key in values}, kind, where)
+    hints = get_type_hints(kind)
+    required = {f.name for f in fields(kind) if f.name in ("name", "base", "sources", "manifest")}
+    for name in sorted(required - set(values)):
+        raise WorkbenchError(f"field {name!r} is missing", where=where)
+    return kind(**{key: _convert(hints[key], value, f"{where} [{key}]") for key, value in values.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    options = get_args(hint)
+    if is_dataclass(hint):
+        return _build(hint, value, where)
+    if type(None) in options:
+        return None if value is None else _convert(options[0], value, where)
+    if getattr(hint, "__origin__", None) is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise WorkbenchError("expected a list", where=where)
+        return tuple(_convert(options[0], item, f"{where} {i + 1}") for i, item in enumerate(value))
+    if getattr(hint, "__origin__", None) is Literal:
+        value = str(value)
+        if value not in options:
+            raise WorkbenchError(
+                f"{value!r} is not a choice", where=where, mend=f"One of {', '.join(options)}."
+            )
+        return value
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: type, value: Any, where: str) -> Any:
+    """YAML reads ``1e-4`` as text and ``yes`` as a flag: the first is taken for a number, the second not."""
+    try:
+        if hint is bool and not isinstance(value, bool):
+            raise ValueError
+        if hint in (int, float) and isinstance(value, bool):
+            raise ValueError
+        if hint is int and float(value) != int(float(value)):
+            raise ValueError
+        return hint(float(value)) if hint is int else hint(value)
+    except (TypeError, ValueError, OverflowError):
+        raise WorkbenchError(f"{value!r} is not a {hint.__name__}", where=where) from None

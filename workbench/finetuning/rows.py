@@ -1,0 +1,153 @@
+"""Utterances of a recipe's manifests, checked; whatever cannot be used becomes a ``Problem``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Problem, WorkbenchError
+from workbench.locales import canonical
+from workbench.text import strip_tag
+
+if TYPE_CHECKING:
+    from workbench.finetuning.recipe import Recipe, Source, ValidationSet
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One usable row. ``audio``: absolute path; ``text``: without the tag; ``line`` counts from 1."""
+
+    id: str
+    audio: Path
+    offset_s: float
+    duration_s: float
+    text: str
+    locale: str
+    speaker: str | None
+    line: int
+    file: str
+
+
+def read_source(
+    source: Source | ValidationSet,
+    prompts: Sequence[str],
+    problems: list[Problem],
+    limits: tuple[float, float],
+) -> list[Utterance]:
+    """Rows of a training source or validation set that its filters let through.
+
+    Args:
+        source: which manifest and rows.
+        prompts: locale tags the base checkpoint knows.
+        problems: unusable rows are added here.
+        limits: shortest and longest duration in seconds; rows outside become problems.
+
+    Raises:
+        WorkbenchError: the manifest cannot be read.
+    """
+    from workbench.corpus.manifest import LINE, expand, read
+
+    rows: list[Utterance] = []
+    for path in expand(Path(source.manifest)):
+        root = Path(source.audio_root) if source.audio_root else path.parent
+        root = root.resolve()
+        for table in read(path, problems):
+            for values in table.to_pylist():
+                row = _utterance(values, int(values[LINE]), path, root, source, prompts, limits, problems)
+                if row is not None:
+                    rows.append(row)
+    return rows
+
+
+def _utterance(
+    values: dict[str, Any],
+    line: int,
+    path: Path,
+    root: Path,
+    source: Source | ValidationSet,
+    prompts: Sequence[str],
+    limits: tuple[float, float],
+    problems: list[Problem],
+) -> Utterance | None:
+    """The row, or None if filters leave it out; unusable rows are noted."""
+
+    def bad(what: str, field: str, mend: str = "") -> None:
+        problems.append(Problem(path.name, what, mend, line, field))
+
+    tag = values.get("target_lang") or values.get("lang")
+    if source.split is not None and values.get("split") != source.split:
+        return None
+    if not isinstance(tag, str) or not tag:
+        bad("no locale", "target_lang", "Every training row needs a tag such as el-GR.")
+        return None
+    try:
+        tag = canonical(tag, prompts)
+    except WorkbenchError as error:
+        bad(error.what + " to this checkpoint", "target_lang", error.mend)
+        return None
+    if (source.locales and tag not in source.locales) or tag in getattr(source, "except_locales", ()):
+        return None
+    text = strip_tag(values["text"])[0] if isinstance(values.get("text"), str) else ""
+    if not text:
+        bad("no text", "text")
+        return None
+    duration, offset = _seconds(values.get("duration")), _seconds(values.get("offset") or 0.0)
+    if duration is None or offset is None:
+        bad("duration or offset is not a number of seconds", "duration")
+        return None
+    if not limits[0] <= duration <= limits[1]:
+        bad(
+            f"{duration:.2f} s is outside {limits[0]:g}–{limits[1]:g} s",
+            "duration",
+            "Change the recipe's limits.",
+        )
+        return None
+    audio = _inside(root, values.get("audio_filepath"))
+    if audio is None:
+        bad(
+            "audio path leaves the audio root",
+            "audio_filepath",
+            "Set audio_root to the folder that holds it.",
+        )
+        return None
+    speaker = values.get("speaker")
+    name = values.get("id") or f"{path.name}:{line}"
+    return Utterance(
+        str(name), audio, offset, duration, text, tag, str(speaker) if speaker else None, line, path.name
+    )
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _inside(root: Path, name: Any) -> Path | None:
+    if not isinstance(name, str) or not name or "\0" in name:
+        return None
+    path = (root / name).resolve()
+    return path if path.is_relative_to(root) else None
+
+
+def draw_validation(recipe: Recipe, prompts: Sequence[str], problems: list[Problem]) -> list[Utterance]:
+    """The utterances to validate on, the same for every call: per set and locale, drawn from the seed."""
+    import numpy as np
+
+    chosen: list[Utterance] = []
+    for number, source in enumerate(recipe.validation):
+        limits = (recipe.min_duration_s, recipe.max_duration_s)
+        groups: dict[str, list[Utterance]] = {}
+        for row in read_source(source, prompts, problems, limits):
+            groups.setdefault(row.locale, []).append(row)
+        for locale in sorted(groups):
+            own = sorted(groups[locale], key=lambda row: (row.file, row.line))
+            rng = np.random.default_rng([recipe.seed, number, *locale.encode()])
+            take = min(source.utterances_per_locale, len(own))
+            chosen += [own[i] for i in sorted(rng.choice(len(own), take, replace=False))]
+    return chosen

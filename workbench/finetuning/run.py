@@ -1,0 +1,235 @@
+"""A run as its starter sees it: started, watched, cancelled, resumed, from any process at any time.
+
+The training itself is a process group of its own (``worker``); closing a notebook stops nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Problem, WorkbenchError
+from workbench.finetuning import folder as files
+from workbench.finetuning.folder import ENDED, RunFolder
+from workbench.finetuning.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger("workbench.finetuning.run")
+_POLL_S = 0.2
+
+
+class Run:
+    """A handle on a run's folder; make one with :func:`start` or :meth:`attach`."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = RunFolder(folder)
+        self.name = self.folder.path.name
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def attach(cls, folder: str | Path) -> Run:
+        """The run in a folder, going or ended. Raises WorkbenchError if there is none."""
+        run = cls(folder)
+        run.folder.state()
+        return run
+
+    def __repr__(self) -> str:
+        state = self.state
+        return (
+            f"Run({self.name!r}, {state['status']}, step {state.get('step', 0)} of {state.get('steps', '?')})"
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process lives, by the lock it holds."""
+        if self._process is not None:
+            self._process.poll()  # reaps our own child
+        return files.is_locked(self.folder.lock)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Status, step, message and figures. ``status`` is queued, preparing, running, validating, finishing,
+        finished, cancelled, failed or interrupted (its process is gone; resume it)."""
+        # The order matters: a run may end between the two looks, but not begin again.
+        alive = self.alive
+        state = self.folder.state()
+        if not alive and state["status"] not in ENDED:
+            state["status"] = "interrupted"
+            state["message"] = "the process ended without a word (killed, or out of memory)"
+            state["mend"] = "Resume; if it ends there again, halve batch_s and double accumulate."
+        return state
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.from_yaml(self.folder.recipe)
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """The ``.nemo`` file the run chose. Raises WorkbenchError before it has finished."""
+        name = self.folder.state().get("checkpoint")
+        if not name or not (self.folder.checkpoints / name).is_file():
+            raise WorkbenchError("no checkpoint yet", where=self.name, mend="Wait for the run to finish.")
+        return self.folder.checkpoints / str(name)
+
+    def metrics(self, kind: str | None = None) -> pd.DataFrame:
+        """Records as a table: ``train`` (one per step), ``validation`` (per locale, prompt mode, streaming),
+        ``average``; all of them without a kind."""
+        import pandas as pd
+
+        found = [r for r in files.records(self.folder.metrics) if kind is None or r["kind"] == kind]
+        return pd.DataFrame(found)
+
+    def samples(self) -> pd.DataFrame:
+        """Reference and hypothesis of the same few utterances at each validation."""
+        import pandas as pd
+
+        return pd.DataFrame(list(files.records(self.folder.samples)))
+
+    def problems(self) -> list[dict[str, Any]]:
+        """Rows that could not be used."""
+        return list(files.records(self.folder.problems))
+
+    def consumed_hours(self, steps: int | None = None) -> pd.DataFrame:
+        """Hours consumed per source and locale, up to now or after ``steps``; see ``plan.consumed_hours``."""
+        from workbench.finetuning import plan
+
+        upto = int(self.folder.state().get("step", 0)) if steps is None else steps
+        return plan.consumed_hours(plan.read(self.folder.plan), upto)
+
+    def log_tail(self, lines: int = 30) -> str:
+        """The last lines of ``run.log``."""
+        if not self.folder.log.exists():
+            return ""
+        with self.folder.log.open("rb") as stream:
+            stream.seek(max(0, self.folder.log.stat().st_size - 400 * lines))
+            text = stream.read().decode("utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def cancel(self) -> None:
+        """Ask the run to stop after its current step; it saves a checkpoint first and can be resumed."""
+        self.folder.cancel.touch(mode=0o600)
+
+    def resume(self) -> Run:
+        """Go on from the last checkpoint. Raises WorkbenchError if it is going or has finished."""
+        if self.alive:
+            raise WorkbenchError("the run is going", where=self.name, mend="Cancel it first.")
+        if self.folder.state()["status"] == "finished":
+            raise WorkbenchError(
+                "the run has finished", where=self.name, mend="Continue from its checkpoint."
+            )
+        self._launch()
+        return self
+
+    def wait(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """Wait until the run has ended; returns its state. Raises WorkbenchError after ``timeout_s``."""
+        began = time.monotonic()
+        while self.alive:
+            if timeout_s is not None and time.monotonic() - began > timeout_s:
+                raise WorkbenchError(f"the run still goes after {timeout_s:g} s", where=self.name)
+            time.sleep(_POLL_S)
+        return self.state
+
+    def _launch(self) -> None:
+        """Take the lock, hand it to a new process group, let go of it here."""
+        lock = files.take_lock(self.folder.lock)
+        try:
+            self.folder.cancel.unlink(missing_ok=True)
+            attempts = int(self.folder.state().get("attempts", 0)) + 1
+            self.folder.update_state(status="queued", attempts=attempts, message="", mend="")
+            environment = dict(os.environ)
+            environment.update(WORKBENCH_RUN_LOCK=str(lock), PYTHONUNBUFFERED="1", HF_HUB_OFFLINE="1")
+            roots = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]
+            environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))
+            with self.folder.log.open("ab") as log_file:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "workbench.finetuning.worker", str(self.folder.path)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log_file,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    pass_fds=(lock,),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(lock)
+
+
+def start(
+    recipe: Recipe, folder: str | Path, *, slots: tuple[Path, int] | None = None, check: bool = True
+) -> Run:
+    """Check the recipe, draw the batch plan and start the training process.
+
+    Args:
+        recipe: what to train; relative paths are taken from the current folder.
+        folder: where the run shall live; must not hold one yet.
+        slots: folder of the workspace's slots and their number; the run waits for a free one.
+        check: False leaves out ``recipe.validate()``, where it was just done.
+
+    Raises:
+        WorkbenchError: the recipe is faulty, or the folder holds a run.
+    """
+    run = Run(folder)
+    if run.folder.state_path.exists():
+        raise WorkbenchError(
+            "the folder holds a run", where=str(folder), mend="Attach to it, or choose another."
+        )
+    recipe = absolute(recipe)
+    faults = recipe.validate() if check else []
+    if faults:
+        more = f" ({len(faults) - 1} more: recipe.validate())" if len(faults) > 1 else ""
+        raise WorkbenchError(faults[0] + more)
+    try:
+        _prepare(run.folder, recipe, slots)
+        run._launch()
+    except BaseException:
+        if not run.alive:
+            shutil.rmtree(run.folder.path, ignore_errors=True)
+        raise
+    return run
+
+
+def _prepare(folder: RunFolder, recipe: Recipe, slots: tuple[Path, int] | None) -> None:
+    from workbench.finetuning import plan, provenance
+
+    folder.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
+    recipe.to_yaml(folder.recipe)
+    problems: list[Problem] = []
+    sources = plan.read_training(recipe, problems)
+    files.append(folder.problems, [problem.to_dict() for problem in problems])
+    plan.write(plan.draw(recipe, sources), folder.plan)
+    provenance.write(folder, recipe)
+    job = {"slots_folder": str(slots[0].absolute()), "slots": slots[1]} if slots else {}
+    files.write_json(folder.job, job)
+    hours = plan.consumed_hours(plan.read(folder.plan))
+    planned = hours.groupby("target_lang")["hours"].sum().round(6).to_dict()
+    folder.update_state(
+        status="queued", step=0, steps=recipe.steps, created_at=files.now(),
+        planned_hours=planned, effective_peak=recipe.effective_peak(), left_out=len(problems),
+    )  # fmt: skip
+
+
+def absolute(recipe: Recipe) -> Recipe:
+    """The same recipe with absolute paths, so that it means the same from any folder."""
+    from dataclasses import replace
+
+    def full(path: str) -> str:
+        return str(Path(path).expanduser().absolute())
+
+    def fixed(source: Any) -> Any:
+        root = full(source.audio_root) if source.audio_root else None
+        return replace(source, manifest=full(source.manifest), audio_root=root)
+
+    base = full(recipe.base) if Path(recipe.base).expanduser().exists() else recipe.base
+    return recipe.changed(
+        base=base,
+        sources=tuple(fixed(source) for source in recipe.sources),
+        validation=tuple(fixed(source) for source in recipe.validation),
+    )

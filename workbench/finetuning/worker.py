@@ -1,0 +1,218 @@
+"""The training process: ``python -m workbench.finetuning.worker RUN_FOLDER``.
+
+Holds the run's lock from its first moment to its last: who holds the lock is alive, whatever process ids say.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Problem, WorkbenchError
+from workbench.finetuning import folder as files
+from workbench.finetuning.folder import RunFolder
+from workbench.finetuning.recipe import Recipe
+
+if TYPE_CHECKING:
+    from workbench.finetuning.base import Base
+    from workbench.finetuning.rows import Utterance
+
+log = logging.getLogger("workbench.finetuning.worker")
+LOCK_VARIABLE = "WORKBENCH_RUN_LOCK"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run or resume the run in a folder; exit code 0 for finished or cancelled."""
+    if len(arguments) != 1:
+        print("usage: python -m workbench.finetuning.worker RUN_FOLDER", file=sys.stderr)
+        return 2
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    logging.Formatter.default_msec_format = None
+    folder = RunFolder(arguments[0])
+    try:
+        held = _adopt_lock() or files.take_lock(folder.lock)
+    except WorkbenchError as error:
+        log.error("%s", error)
+        return 3
+    try:
+        outcome = _queued(folder)
+    except BaseException as error:
+        outcome = _failed(folder, error)
+    finally:
+        os.close(held)
+    return 0 if outcome in ("finished", "cancelled") else 1
+
+
+def _adopt_lock() -> int | None:
+    """The lock that the parent took for us before it started us."""
+    inherited = os.environ.pop(LOCK_VARIABLE, "")
+    return int(inherited) if inherited else None
+
+
+def _queued(folder: RunFolder) -> str:
+    """Wait for a slot, then run."""
+    import json
+
+    from workbench.workspace import hold_slot
+
+    job = json.loads(folder.job.read_text("utf-8")) if folder.job.exists() else {}
+    if not job.get("slots_folder"):
+        return _run(folder)
+    folder.update_state(status="queued")
+    try:
+        with hold_slot(Path(job["slots_folder"]), int(job["slots"]), cancel=folder.cancel.exists):
+            return _run(folder)
+    except WorkbenchError:
+        if not folder.cancel.exists():
+            raise
+        folder.update_state(status="cancelled", message="cancelled while queued")
+        return "cancelled"
+
+
+def _failed(folder: RunFolder, error: BaseException) -> str:
+    """Write down what ended the run and what to do about it; the last checkpoint is as it was."""
+    what, mend = explain(error)
+    log.error("%s %s", what, mend, exc_info=None if isinstance(error, WorkbenchError) else error)
+    status = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+    try:
+        folder.update_state(status=status, message=what, mend=mend)
+    except OSError as fault:  # a full disk: the lock's end still says that the run is over
+        log.error("the state could not be written: %s", fault)
+    return status
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """(what happened, what to change) for the faults that training usually ends with."""
+    if isinstance(error, WorkbenchError):
+        return str(error), error.mend
+    text = f"{type(error).__name__}: {error}"
+    memory = ("out of memory", "can't allocate memory", "not enough memory")
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in memory):
+        mend = "Halve batch_s and double accumulate (same audio per step), or lower max_duration_s."
+        return "out of memory", mend
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "the disk is full", "Free some space, then resume: the last checkpoint is whole."
+    return text[:400], "See run.log; resume when mended."
+
+
+def _run(folder: RunFolder) -> str:
+    """Prepare, train, finish."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    recipe = Recipe.from_yaml(folder.recipe)
+    folder.update_state(status="preparing", steps=recipe.steps, message="", mend="")
+    from workbench.finetuning.base import read_base
+    from workbench.finetuning.provenance import refuse_changes
+
+    base = read_base(recipe.base)
+    refuse_changes(folder, recipe)
+    device = _device(recipe)
+    from workbench.finetuning import model as models
+
+    model = models.load(recipe, base, device)
+    folder.update_state(weights=models.counts(model), device=device)
+    sources, validation = _utterances(folder, recipe, base)
+    callback = _fit(folder, recipe, base, model, sources, validation, device)
+    if callback.outcome == "finished":
+        from workbench.finetuning.finish import finish
+
+        folder.update_state(status="finishing")
+        finish(folder, recipe, model, callback)
+    message = {"cancelled": "cancelled", "interrupted": "stopped by the system"}.get(callback.outcome, "")
+    folder.update_state(status=callback.outcome, message=message, time_left_s=None)
+    return str(callback.outcome)
+
+
+def _device(recipe: Recipe) -> str:
+    import torch
+
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise WorkbenchError("no CUDA device here", where="recipe [device]", mend="Use auto or cpu.")
+    return "cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _utterances(
+    folder: RunFolder, recipe: Recipe, base: Base
+) -> tuple[list[list[Utterance]], list[Utterance]]:
+    from workbench.finetuning.plan import read_training
+    from workbench.finetuning.rows import draw_validation
+
+    unused: list[Problem] = []  # noted when the plan was drawn
+    return read_training(recipe, unused), draw_validation(recipe, base.locales, unused)
+
+
+def _fit(
+    folder: RunFolder,
+    recipe: Recipe,
+    base: Base,
+    model: Any,
+    sources: list[list[Utterance]],
+    validation: list[Utterance],
+    device: str,
+) -> Any:
+    import torch
+
+    from workbench.finetuning import data, plan, ranking
+    from workbench.finetuning.callbacks import RunCallback
+    from workbench.finetuning.validation import Validator
+
+    resumed = folder.last if folder.last.exists() else None
+    first_step = 0
+    if resumed:
+        first_step = int(torch.load(resumed, map_location="cpu", weights_only=True)["global_step"])
+        log.info("resuming after step %d", first_step)
+    for path in (folder.metrics, folder.samples):
+        files.cut_after(path, first_step if resumed else -1)
+    ranking.cut_after(folder, first_step)
+    table = plan.read(folder.plan)
+    validator = Validator(recipe, validation, base.prompts, folder.note_problem, folder.cancel.exists)
+    callback = RunCallback(recipe, folder, table, validator)
+    trainer = _trainer(recipe, device, callback)
+    batches = data.PlanBatches(
+        table, sources, recipe, model.tokenizer.text_to_ids, base.prompts,
+        first_step=first_step, rank=trainer.global_rank, on_problem=folder.note_problem,
+    )  # fmt: skip
+    model.set_trainer(trainer)
+    trainer.fit(model, train_dataloaders=data.loader(batches), ckpt_path=resumed)
+    return callback
+
+
+def _trainer(recipe: Recipe, device: str, callback: Any) -> Any:
+    import lightning.pytorch as pl
+
+    from workbench.finetuning.callbacks import AtomicCheckpointIO
+    from workbench.finetuning.model import NEVER
+
+    return pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=recipe.devices,
+        precision="32-true" if recipe.precision == "32" else recipe.precision,
+        max_steps=recipe.steps,
+        max_epochs=-1,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip_norm,
+        callbacks=[callback],
+        plugins=[AtomicCheckpointIO()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=NEVER,  # NeMo would decode a training batch each time, and count the tag as a word
+    )
+
+
+def free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path).free
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
