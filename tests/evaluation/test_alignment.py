@@ -16,7 +16,7 @@ from workbench.evaluation.alignment import Counts, align, align_words, count
 WORDS = st.lists(st.sampled_from(["one", "two", "three", "four", "été", "ночь"]), max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(WORDS, WORDS)
 def test_counts_agree_with_three_other_implementations(reference: list[str], hypothesis: list[str]) -> None:
     ours = count(reference, hypothesis)
@@ -32,7 +32,7 @@ def test_counts_agree_with_three_other_implementations(reference: list[str], hyp
     assert (ours.errors, ours.reference_units) == (meeteval.errors, meeteval.length)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.text("abc ", max_size=20), st.text("abc ", max_size=20))
 def test_character_counts_agree_with_jiwer(reference: str, hypothesis: str) -> None:
     reference, hypothesis = " ".join(reference.split()), " ".join(hypothesis.split())
@@ -46,7 +46,7 @@ def test_character_counts_agree_with_jiwer(reference: str, hypothesis: str) -> N
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(WORDS, WORDS)
 def test_aligned_words_spell_out_both_sides(reference: list[str], hypothesis: list[str]) -> None:
     steps = align_words(reference, hypothesis)
@@ -56,7 +56,7 @@ def test_aligned_words_spell_out_both_sides(reference: list[str], hypothesis: li
     assert sum(s.op != "hit" for s in steps) == count(reference, hypothesis).errors
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(WORDS, WORDS), max_size=8))
 def test_a_batch_is_the_same_as_one_by_one(pairs: list[tuple[list[str], list[str]]]) -> None:
     batch = align([r for r, _ in pairs], [h for _, h in pairs]).per_pair()
