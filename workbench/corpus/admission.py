@@ -196,7 +196,7 @@ def _relative_paths(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
 
 
 def settled(written: str, roots: Sequence[Path]) -> str | None:
-    """A path inside one of the roots, relative to the first where it lies there; None where it leaves them."""
+    """A path inside one of the roots, relative to the first if inside it; None where it leaves them."""
     if "\\" in written or "://" in written or written.startswith("~") or "\0" in written or not roots:
         return None
     path = PurePosixPath(os.path.normpath(PurePosixPath(roots[0].as_posix()) / written))
@@ -233,7 +233,10 @@ def _identify(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         f"substr(sha256(concat_ws(chr(31), {literal(name)}, path, printf('%.6f', f.\"offset\"), "
         f"coalesce(printf('%.6f', f.duration), ''), {channel})), 1, 20)"
     )
-    own = f"f.id IS NOT NULL AND f.id <> '' AND length(f.id) <= 300 AND NOT contains(f.id, chr(0)) AND NOT {twice}"
+    own = (
+        "f.id IS NOT NULL AND f.id <> '' AND length(f.id) <= 300 "
+        f"AND NOT contains(f.id, chr(0)) AND NOT {twice}"
+    )
     fault = f"""CASE
         WHEN f.audio_filepath IS NULL OR trim(f.audio_filepath) = '' THEN 'path_missing'
         WHEN length(f.audio_filepath) > 1000 OR regexp_matches(f.audio_filepath, '{_CONTROL}') THEN 'path_odd'

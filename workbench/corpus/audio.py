@@ -24,12 +24,21 @@ def locate(written: str, roots: Sequence[Path]) -> Path:
     Raises:
         WorkbenchError: it lies outside the folders that may be read.
     """
-    path = os.path.normpath(roots[0] / written)
+    return Path(locate_text(written, [os.fspath(root) for root in roots]))
+
+
+def locate_text(written: str, roots: Sequence[str]) -> str:
+    """The same as text: a million rows need no million path objects.
+
+    Raises:
+        WorkbenchError: it lies outside the folders that may be read.
+    """
+    path = os.path.normpath(os.path.join(roots[0], written))
     folder, name = os.path.split(path)
     # Folders are followed once, not per file: a corpus has few of them.
     ends = os.path.realpath(path) if os.path.islink(path) else os.path.join(_real(folder), name)
-    if any(ends.startswith(os.path.join(_real(root), "")) for root in roots):
-        return Path(path)
+    if any(ends.startswith(_real(root) + os.sep) for root in roots):
+        return path
     raise WorkbenchError(
         "the recording lies outside the corpus root",
         where=written[:200],
@@ -38,7 +47,7 @@ def locate(written: str, roots: Sequence[Path]) -> Path:
 
 
 @functools.lru_cache(maxsize=4096)
-def _real(root: Path | str) -> str:
+def _real(root: str) -> str:
     return os.path.realpath(root)
 
 
@@ -71,7 +80,7 @@ def read_mono(
     path: Path, offset_s: float = 0.0, duration_s: float | None = None, sample_rate: int | None = None,
     channel: int | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """The same as float32 (frames,), channels averaged or one of them chosen, resampled (soxr, high quality)."""
+    """The same as float32 (frames,): channels averaged or one chosen, resampled by soxr (high quality)."""
     import numpy as np
 
     samples, rate = read(path, offset_s, duration_s)

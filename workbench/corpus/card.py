@@ -146,7 +146,7 @@ def _markdown(facts: Mapping[str, Any]) -> str:
     decided = facts["decisions"]
     lines += [
         "## Decisions", "",
-        f"{decided['standing']:,} standing of {decided['events']:,} events by {decided['reviewers']} reviewers; "
+        f"{decided['standing']:,} of {decided['events']:,} events stand, {decided['reviewers']} reviewers; "
         f"{decided['conflicts_open']} open conflicts; digest `{decided['digest']}`.", "",
     ]  # fmt: skip
     return "\n".join(lines)

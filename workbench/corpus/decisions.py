@@ -385,7 +385,7 @@ def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
 
 
 def _decision(row: Sequence[Any]) -> Decision:
-    return Decision(*row[:10], stands=bool(row[10]))
+    return Decision(*[*row[:10], bool(row[10])])
 
 
 def _checked(field: str, value: str | None) -> str | None:

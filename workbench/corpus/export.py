@@ -33,10 +33,13 @@ Only = Literal["accepted", "not_rejected"]
 Progress = Callable[[int, int], None]
 
 _HIDDEN = frozenset(
-    "original_text status reason edited characters words characters_per_s duration_bucket script row_index "
-    "source_line source_file peak_dbfs rms_dbfs snr_db clipping_ratio bandwidth_hz dc_offset leading_silence_s "
-    "trailing_silence_s duration_s sample_rate channels audio_error".split()
-)
+    {
+        "original_text", "status", "reason", "edited", "characters", "words", "characters_per_s",
+        "duration_bucket", "script", "row_index", "source_line", "source_file", "peak_dbfs",
+        "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
+        "trailing_silence_s", "duration_s", "sample_rate", "channels", "audio_error",
+    }
+)  # fmt: skip
 """Columns of the view that are the workbench's own; they stay out of exports unless the source had them."""
 
 
@@ -162,7 +165,7 @@ class Job:
 
 def safe_name(text: str) -> str:
     """A split's name as a file name."""
-    kept = "".join(c if c.isalnum() and c.isascii() or c in "-_" else "_" for c in text)[:60]
+    kept = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "_" for c in text)[:60]
     return kept or "unassigned"
 
 

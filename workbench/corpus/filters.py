@@ -21,24 +21,33 @@ if TYPE_CHECKING:
 LONGEST = 20_000
 
 FUNCTIONS = frozenset(
-    """
-    abs add and array_extract between ceil ceiling coalesce concat concat_ws contains date_diff date_part
-    date_trunc datediff datepart day dayofweek divide ends_with epoch exp float_divide floor format greatest
-    hour if ifnull instr integer_divide isfinite isinf isnan jaccard jaro_similarity jaro_winkler_similarity
-    lcase least left len length levenshtein editdist3 damerau_levenshtein hamming list_contains list_has
-    list_has_any list_has_all array_contains array_length list_value list_element list_extract ln log log10
-    log2 lower ltrim minute mod month multiply nfc_normalize not now nullif or ord position power pow prefix
-    regexp_extract regexp_full_match regexp_matches regexp_replace replace reverse right round
-    rtrim second sign split_part sqrt starts_with strip_accents strlen strpos struct_extract substr substring
-    subtract suffix to_days today trim trunc ucase unicode upper year like_escape ilike_escape not_like_escape
-    not_ilike_escape typeof try_strptime strptime strftime md5 sha256
-    """.split()
-)
+    {
+        "abs", "add", "and", "array_extract", "between", "ceil", "ceiling", "coalesce", "concat",
+        "concat_ws", "contains", "date_diff", "date_part", "date_trunc", "datediff", "datepart",
+        "day", "dayofweek", "divide", "ends_with", "epoch", "exp", "float_divide", "floor",
+        "format", "greatest", "hour", "if", "ifnull", "instr", "integer_divide", "isfinite",
+        "isinf", "isnan", "jaccard", "jaro_similarity", "jaro_winkler_similarity", "lcase", "least",
+        "left", "len", "length", "levenshtein", "editdist3", "damerau_levenshtein", "hamming",
+        "list_contains", "list_has", "list_has_any", "list_has_all", "array_contains",
+        "array_length", "list_value", "list_element", "list_extract", "ln", "log", "log10", "log2",
+        "lower", "ltrim", "minute", "mod", "month", "multiply", "nfc_normalize", "not", "now",
+        "nullif", "or", "ord", "position", "power", "pow", "prefix", "regexp_extract",
+        "regexp_full_match", "regexp_matches", "regexp_replace", "replace", "reverse", "right",
+        "round", "rtrim", "second", "sign", "split_part", "sqrt", "starts_with", "strip_accents",
+        "strlen", "strpos", "struct_extract", "substr", "substring", "subtract", "suffix",
+        "to_days", "today", "trim", "trunc", "ucase", "unicode", "upper", "year", "like_escape",
+        "ilike_escape", "not_like_escape", "not_ilike_escape", "typeof", "try_strptime", "strptime",
+        "strftime", "md5", "sha256",
+    }
+)  # fmt: skip
 """Scalar functions without side effects; operators such as ``+`` and ``~~`` are always allowed."""
 
 _CLASSES = frozenset(
-    "COLUMN_REF CONSTANT COMPARISON CONJUNCTION FUNCTION OPERATOR BETWEEN CASE CAST COLLATE TYPE".split()
-)
+    {
+        "COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "FUNCTION", "OPERATOR", "BETWEEN",
+        "CASE", "CAST", "COLLATE", "TYPE",
+    }
+)  # fmt: skip
 _REFUSED = {
     "SUBQUERY": "subqueries",
     "WINDOW": "window functions",

@@ -72,7 +72,9 @@ def _weights(
         given = dict(weights or {})
         unknown = sorted(set(given) - set(table[by].dropna()))
         if unknown or any(w < 0 for w in given.values()) or not any(given.values()):
-            what = f"no hours of {', '.join(unknown)}" if unknown else "weights are numbers from 0, one above it"
+            what = (
+                f"no hours of {', '.join(unknown)}" if unknown else "weights are numbers from 0, one above it"
+            )
             raise WorkbenchError(what, mend=f"There are {', '.join(map(str, table[by].dropna()))}.")
         raw = table[by].map(lambda name: float(given.get(name, 0.0))).astype(float)
     return raw / raw.sum()

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.corpus.audio import locate_text
 from workbench.corpus.measures import COLUMNS, measure_rows
 from workbench.workspace import replacing
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from workbench.corpus.table import Corpus
 
-VERSION = 1
+VERSION = 2
 """Of the measures; results of another version are measured anew."""
 _BATCH = 64
 _FLUSH_EVERY = 40
@@ -88,16 +89,17 @@ def read(corpus: Corpus) -> pd.DataFrame | None:
 def _tasks(corpus: Corpus) -> Iterator[Task]:
     from workbench.errors import WorkbenchError
 
+    roots = [str(root) for root in corpus.facts["audio_roots"]]
     names = ["id", "audio_filepath", "offset", "duration"]
     names += ["channel"] if "channel" in corpus.columns else []
     for row in corpus.table(names).to_pylist():
         path, fault = "", None
         try:
-            path = str(corpus._locate(row))
+            path = locate_text(str(row["audio_filepath"]), roots)
         except WorkbenchError as error:
             fault = error.what
         channel = row.get("channel") if isinstance(row.get("channel"), int) else None
-        # The whole file where the row names no part: a stated duration that is too short must not hide its end.
+        # The whole file where the row names no part: a stated duration that is short must not hide its end.
         whole = not row["offset"]
         yield row["id"], path, row["offset"] or 0.0, None if whole else row["duration"], channel, None, fault
 
@@ -126,7 +128,9 @@ def _known(folder: Path) -> set[tuple[Any, ...]]:
         except (pa.ArrowException, OSError):
             continue
         keep = [
-            tuple(row[n] for n in names) for row in table.to_pylist() if row["version"] == VERSION and not row["error"]
+            tuple(row[n] for n in names)
+            for row in table.to_pylist()
+            if row["version"] == VERSION and not row["error"]
         ]
         found.update(keep)
     return found
@@ -182,11 +186,10 @@ def _write(path: Path, table: pa.Table) -> None:
 def _merge(folder: Path, parts: Path, ids: Sequence[str]) -> pd.DataFrame:
     """Parts and what was known become one file, newest result per id."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     path = folder / "signal.parquet"
-    new = [pq.read_table(part) for part in sorted(parts.glob("*.parquet"))]
-    old = [pq.read_table(path)] if path.exists() else []
+    new = [_current(part) for part in sorted(parts.glob("*.parquet"))]
+    old = [_current(path)] if path.exists() else []
     table = pa.concat_tables([*old, *new]) if old or new else _schema().empty_table()
     if new or not old:
         last = {id_: index for index, id_ in enumerate(table["id"].to_pylist())}
@@ -194,6 +197,16 @@ def _merge(folder: Path, parts: Path, ids: Sequence[str]) -> pd.DataFrame:
         _write(path, table)
     shutil.rmtree(parts, ignore_errors=True)
     return _of(table, ids)
+
+
+def _current(path: Path) -> pa.Table:
+    """Results of this version; others are dropped, they were measured otherwise."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    table = table.filter(pc.equal(table["version"], VERSION))
+    return table.cast(_schema()) if table.schema.names == _schema().names else _schema().empty_table()
 
 
 def _of(table: pa.Table, ids: Sequence[str]) -> pd.DataFrame:

@@ -80,7 +80,9 @@ def split(
     rows.sort(key=lambda row: row["id"])
     assigned, set_aside = divide(rows, shares, seed, speakers)
     for name in shares:
-        ids = [row["id"] for row, to in zip(rows, assigned, strict=True) if to == name and row["split"] != name]
+        ids = [
+            row["id"] for row, to in zip(rows, assigned, strict=True) if to == name and row["split"] != name
+        ]
         if ids:
             corpus.decisions.assign_split(ids, name, reviewer=reviewer, filter=f"split(seed={seed})")
     cleared = [id_ for id_ in set_aside if any(row["id"] == id_ and row["split"] for row in rows)]
@@ -180,9 +182,13 @@ def _warnings(
 ) -> list[str]:
     found = []
     if policy["speakers"] == "shared":
-        found.append("speakers are shared between splits: figures say nothing about speakers not heard before")
+        found.append(
+            "speakers are shared between splits: figures say nothing about speakers not heard before"
+        )
     if policy["set_aside"]:
-        found.append(f"{policy['set_aside']:,} of {total:,} rows have no split: their sentence stands in another")
+        found.append(
+            f"{policy['set_aside']:,} of {total:,} rows have no split: their sentence stands in another"
+        )
     for (locale, accent), some in table.groupby(["target_lang", "accent"], dropna=False):
         where = f"{_shown(locale)} / {_shown(accent)}"
         here = {row["split"]: row for row in some.to_dict("records")}

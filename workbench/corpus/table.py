@@ -41,6 +41,7 @@ class Corpus:
         self._engine = engine
         self._facts = dict(facts)
         self._ledger = ledger
+        self._roots = [Path(root) for root in facts["audio_roots"]]
         self._filters: tuple[str, ...] = ()
         self._shown: tuple[str, ...] = ()
 
@@ -229,7 +230,7 @@ class Corpus:
         return sound.read_mono(self._locate(row), row["offset"] or 0.0, row["duration"], sample_rate, channel)
 
     def _locate(self, row: Mapping[str, Any]) -> Path:
-        return sound.locate(str(row["audio_filepath"]), [Path(root) for root in self._facts["audio_roots"]])
+        return sound.locate(str(row["audio_filepath"]), self._roots)
 
     def accept(self, *, reviewer: str | None = None) -> int:
         """Accept every row of this view; returns how many."""
