@@ -242,7 +242,7 @@ def line_matches(line: bytes, target: Target, corpus: str | None) -> bool:
 
 
 def _decided_on(path: Path, target: Target) -> bool:
-    """Whether a file of decisions names any of the utterances; short ids cannot be searched for in its bytes."""
+    """Whether a file of decisions names any of the utterances; short ids cannot be searched for in bytes."""
     if path.name != "decisions.sqlite":
         return False
     from workbench.corpus.decisions import DecisionStore

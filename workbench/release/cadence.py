@@ -1,0 +1,75 @@
+"""When retraining is due: days since the release, hours accepted since, a slice that slipped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from workbench.release.data_checks import when
+from workbench.release.promotion import pointers
+from workbench.workspace import WorkspaceFolder
+
+if TYPE_CHECKING:
+    from workbench.evaluation.evaluation import Evaluation
+
+
+def due(
+    ws: WorkspaceFolder,
+    *,
+    now: datetime | None = None,
+    evaluation: Evaluation | None = None,
+    released: str | None = None,
+    today: str | None = None,
+) -> list[str] | None:
+    """Reasons why retraining is due, one sentence each; None where nothing was released yet.
+
+    Args:
+        now: default: the clock.
+        evaluation, released, today: a test of whether a slice slipped: the prediction made at the release and
+            one of the same checkpoint on the same kind of calls made since, both in the evaluation's rows.
+    """
+    production = pointers(ws).production
+    if production is None:
+        return None
+    cadence, reasons = ws.config.cadence, []
+    since = when(production.since)
+    assert since is not None
+    days = ((now or datetime.now(UTC)) - since).total_seconds() / 86_400
+    if days >= cadence.days:
+        reasons.append(f"{days:.0f} days since {production.name} went out (every {cadence.days:.0f})")
+    hours = accepted_hours(ws, since)
+    if hours >= cadence.accepted_hours:
+        reasons.append(f"{hours:.1f} hours accepted since (every {cadence.accepted_hours:g})")
+    if evaluation is not None and released is not None and today is not None:
+        reasons += slipped(evaluation, released, today, cadence.slipped)
+    return reasons
+
+
+def accepted_hours(ws: WorkspaceFolder, since: datetime) -> float:
+    """Hours of utterances accepted after a moment, and still accepted."""
+    from workbench.corpus.decisions import ACCEPTED
+    from workbench.corpus.table import Corpus
+
+    seconds = 0.0
+    for name in ws.corpus_names():
+        corpus = Corpus.open(ws.corpus_folder(name))
+        fresh: set[str] = set()
+        for event in corpus.decisions.events():
+            at = when(event.at)
+            if event.stands and event.value == ACCEPTED and at is not None and at > since:
+                fresh.update(corpus.decisions.clips_of(event.seq))
+        if fresh:
+            rows = corpus.table(["id", "duration", "status"]).to_pylist()
+            seconds += sum(r["duration"] or 0 for r in rows if r["id"] in fresh and r["status"] == ACCEPTED)
+        corpus.close()
+    return seconds / 3600
+
+
+def slipped(evaluation: Evaluation, released: str, today: str, by_more_than: float) -> list[str]:
+    """Locales whose rate is shown to have risen by more than so much."""
+    table = evaluation.compare(released, today, by="target_lang")
+    return [
+        f"{row['target_lang']} slipped by {100 * row['difference']:.1f} points since the release"
+        for row in table.to_dict("records")
+        if row["enough"] != "no" and row["lower_bound"] > by_more_than
+    ]

@@ -1,0 +1,222 @@
+"""Model card and data card: what a release is, for whom, from what, how well by slice, and its limits.
+
+Sections follow Mitchell et al., "Model Cards for Model Reporting" (2019), and Gebru et al., "Datasheets for
+Datasets" (2021). Figures come with their intervals; a slice without enough data says so instead of a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from workbench.release.document import Document, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.evaluation.evaluation import Evaluation
+    from workbench.release.gates import GateReport
+    from workbench.release.measure import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What only people know: use, users, what it must not be used for, licence of the checkpoint."""
+
+    use: str = "Transcription of calls in the locales below."
+    users: str = ""
+    not_for: str = "Identifying speakers, or decisions about people without a human who listens."
+    license: str = ""
+    contact: str = ""
+
+
+def model_card(
+    name: str,
+    facts: Mapping[str, Any],
+    *,
+    purpose: Purpose | None = None,
+    evaluation: Evaluation | None = None,
+    prediction: str | None = None,
+    base: str | None = None,
+    gate: GateReport | None = None,
+    training: pd.DataFrame | None = None,
+    measurement: Measurement | None = None,
+    changes: Sequence[str] = (),
+) -> Document:
+    """The card of a checkpoint.
+
+    Args:
+        facts: ``sha256``, ``base_sha256``, ``class``, ``parameters``, ``recipe`` …: shown as they are.
+        evaluation, prediction, base: figures of ``prediction``, and the change against ``base``.
+        training: rows trained on, summed up by locale and licence, never listed.
+        changes: since the last release, one sentence each.
+    """
+    purpose = purpose or Purpose()
+    card = Document(f"Model card: {name}")
+    card.add(
+        "What it is", Table(("fact", "value"), [(k, _short(v)) for k, v in facts.items() if v is not None])
+    )
+    card.add(
+        "Use",
+        f"For: {purpose.use}",
+        purpose.users and f"Users: {purpose.users}",
+        f"Not for: {purpose.not_for}",
+        purpose.contact and f"Contact: {purpose.contact}",
+    )
+    if evaluation is not None and prediction is not None:
+        card.add("Error rates by slice", _figures(evaluation, prediction), _reading(evaluation))
+        if base is not None:
+            card.add("Change against the base", _differences(evaluation, base, prediction))
+    if measurement is not None:
+        card.add("Latency and memory", _measured(measurement))
+    if training is not None and len(training):
+        card.add("Training data", *_data(training))
+    if gate is not None:
+        rows = [(c.verdict, c.name, c.because) for c in gate.checks]
+        card.add(
+            "Gate", f"Policy {gate.policy}: {gate.verdict}.", Table(("verdict", "check", "because"), rows)
+        )
+    card.add("Changed since the last release", *changes)
+    card.add("Limits", *limits(evaluation, prediction, training))
+    card.add("Licence", *_licences(purpose, training))
+    return card
+
+
+def data_card(name: str, rows: pd.DataFrame, terms: Mapping[str, Any] | None = None) -> Document:
+    """The card of a data set: counts by locale, source, licence and consent; no transcript, no speaker."""
+    card = Document(f"Data card: {name}")
+    card.add("What is in it", *_data(rows))
+    for column, heading in (("source", "Sources"), ("consent", "Consent"), ("domain", "Domains")):
+        if column in rows and rows[column].notna().any():
+            card.add(heading, Table((column, "utterances", "hours"), _sums(rows, [column])))
+    if terms:
+        card.add("Terms", Table(("source", "terms"), [(k, _short(v)) for k, v in terms.items()]))
+    return card
+
+
+def limits(evaluation: Evaluation | None, prediction: str | None, training: pd.DataFrame | None) -> list[str]:
+    """What the figures do not say, in sentences made from the data."""
+    found = []
+    if evaluation is not None and prediction is not None:
+        table = evaluation.rates(prediction, by="target_lang") if "target_lang" in evaluation.rows else None
+        records = table.to_dict("records") if table is not None else []
+        thin = [str(r["target_lang"]) for r in records if r["enough"] == "no"]
+        few = [
+            f"{r['target_lang']} ({r['speakers']})"
+            for r in records
+            if r["interval_kind"] == "these voices only"
+        ]
+        if thin:
+            found.append(f"Too little test data to say anything: {', '.join(thin)}.")
+        if few:
+            found.append(
+                f"Figures hold for the tested voices only, too few to speak for others: {', '.join(few)}."
+            )
+        if training is not None and "target_lang" in training:
+            tested = {str(r["target_lang"]) for r in records}
+            untested = sorted(set(training["target_lang"].dropna()) - tested)
+            if untested:
+                found.append(f"Trained on but not tested: {', '.join(untested)}.")
+        found += [str(text) for text in _sentences(evaluation)]
+    return found or ["Not evaluated: nothing is known about how well it transcribes."]
+
+
+def _sentences(evaluation: Evaluation) -> Iterable[str]:
+    table = evaluation.confounded(
+        [c for c in ("accent", "speaker", "source", "domain") if c in evaluation.rows]
+    )
+    column = next((c for c in ("sentence", "what", "text") if c in table), None)
+    return [] if column is None else table[column].tolist()[:5]
+
+
+def _figures(evaluation: Evaluation, name: str) -> Table:
+    rows = []
+    for record in evaluation.rates(name).to_dict("records"):
+        known = record["enough"] != "no"
+        figure = _percent(record["rate"]) if known else "not enough data"
+        interval = f"{_percent(record['low'])} to {_percent(record['high'])}" if known else "–"
+        slices = [record[column] for column in evaluation.by]
+        rows.append((*slices, record["metric"], figure, interval, record["utterances"], record["speakers"]))
+    return Table((*evaluation.by, "metric", "rate", "95 % interval", "utterances", "speakers"), rows)
+
+
+def _differences(evaluation: Evaluation, base: str, name: str) -> Table:
+    rows = []
+    for r in evaluation.compare(base, name, by="target_lang").to_dict("records"):
+        interval = f"{100 * r['low']:+.2f} to {100 * r['high']:+.2f}"
+        rows.append(
+            (
+                r["target_lang"],
+                _percent(r["rate_a"]),
+                _percent(r["rate_b"]),
+                interval,
+                r["better"],
+                r["worse"],
+            )
+        )
+    return Table(("locale", "base", "this", "change in points, 95 %", "better", "worse"), rows)
+
+
+def _reading(evaluation: Evaluation) -> str:
+    return (
+        f"Normaliser {evaluation.normaliser}; intervals by bootstrap over speakers where there are enough, "
+        "else over utterances of these voices."
+    )
+
+
+def _measured(found: Measurement) -> Table:
+    rows = [
+        ("look-ahead", f"{found.lookahead_ms} ms"),
+        ("word latency p50", f"{found.latency_p50_ms:.0f} ms"),
+        ("word latency p95", f"{found.latency_p95_ms:.0f} ms over {found.words} words"),
+        ("compute per second of audio", f"{found.real_time_factor:.3f} s"),
+        ("peak memory", f"{found.memory_mib:.0f} MiB"),
+        ("machine", found.machine),
+    ]
+    return Table(("measured", "value"), rows)
+
+
+def _data(rows: pd.DataFrame) -> list[str | Table]:
+    blocks: list[str | Table] = [f"{len(rows):,} utterances, {_hours(rows)} h."]
+    for column, heading in (("target_lang", "locale"), ("license", "licence")):
+        if column in rows:
+            blocks.append(Table((heading, "utterances", "hours"), _sums(rows, [column])))
+    if "speaker" in rows:
+        blocks.append(f"{rows['speaker'].nunique()} speakers, not named here.")
+    return blocks
+
+
+def _sums(rows: pd.DataFrame, columns: list[str]) -> list[tuple[Any, ...]]:
+    found = []
+    for key, group in rows.groupby(columns, dropna=False, sort=True):
+        known = [value if isinstance(value, str) else "not known" for value in key]
+        found.append((*known, len(group), _hours(group)))
+    return found
+
+
+def _hours(rows: pd.DataFrame) -> str:
+    return f"{rows['duration'].sum() / 3600:.2f}" if "duration" in rows else "–"
+
+
+def _licences(purpose: Purpose, training: pd.DataFrame | None) -> list[str]:
+    lines = [purpose.license or "The licence of the checkpoint has not been stated."]
+    if training is not None and "license" in training:
+        names = sorted({str(v) for v in training["license"].dropna()})
+        unknown = int(training["license"].isna().sum())
+        lines.append(f"Training data under: {', '.join(names) or 'no stated licence'}.")
+        if unknown:
+            lines.append(f"{unknown} training utterances have no stated licence.")
+    return lines
+
+
+def _percent(rate: float) -> str:
+    return "–" if rate != rate else f"{100 * rate:.2f} %"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}: {_short(v)}" for k, v in value.items() if v not in (None, "", [], ()))
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_short, value))
+    return str(value)

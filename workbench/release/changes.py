@@ -1,0 +1,86 @@
+"""What changed between two releases: data, recipe, figures. Facts are kept when a checkpoint is gated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.workspace import WorkspaceFolder, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.evaluation.evaluation import Evaluation
+
+
+def keep(ws: WorkspaceFolder, digest: str, facts: Mapping[str, Any]) -> None:
+    """Keep the facts of a checkpoint beside the releases."""
+    folder = ws.releases / "facts"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    write_atomic(folder / f"{digest}.json", json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False))
+
+
+def read(ws: WorkspaceFolder, digest: str) -> dict[str, Any]:
+    """The facts of a checkpoint; empty where none were kept."""
+    path = ws.releases / "facts" / f"{digest}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def facts_of(
+    recipe: Mapping[str, Any], training: pd.DataFrame | None, evaluation: Evaluation, name: str
+) -> dict[str, Any]:
+    """Facts worth comparing: recipe, training hours by locale, rates by locale."""
+    data: dict[str, Any] = {}
+    if training is not None and {"target_lang", "duration"} <= set(training):
+        for tag, rows in training.groupby("target_lang"):
+            data[str(tag)] = {
+                "utterances": len(rows),
+                "hours": round(float(rows["duration"].sum()) / 3600, 4),
+            }
+    rates = evaluation.rates(name, by="target_lang") if "target_lang" in evaluation.rows else None
+    figures = {
+        str(r["target_lang"]): round(float(r["rate"]), 6)
+        for r in (rates.to_dict("records") if rates is not None else [])
+        if r["rate"] == r["rate"]
+    }
+    return {"recipe": dict(recipe), "data": data, "figures": figures}
+
+
+def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One sentence a change, data first, then recipe, then figures."""
+    if not before:
+        return []
+    return [*_data(before, after), *_recipe(before, after), *_figures(before, after)]
+
+
+def _data(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("data", {}), after.get("data", {})
+    for tag in sorted({*old, *new}):
+        a, b = (side.get(tag, {"utterances": 0, "hours": 0.0}) for side in (old, new))
+        if a != b:
+            change = f"{b['hours'] - a['hours']:+.2f} h, {b['utterances'] - a['utterances']:+d} utterances"
+            yield f"Data {tag}: {a['hours']:.2f} to {b['hours']:.2f} h ({change})."
+
+
+def _recipe(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("recipe", {}), after.get("recipe", {})
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield f"Recipe {name}: {_shown(old.get(name))} to {_shown(new.get(name))}."
+
+
+def _figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("figures", {}), after.get("figures", {})
+    for tag in sorted({*old, *new}):
+        a, b = old.get(tag), new.get(tag)
+        if a is None or b is None:
+            yield f"Figure {tag}: {'now tested' if a is None else 'no longer tested'}."
+        elif a != b:
+            yield f"Figure {tag}: {100 * a:.2f} to {100 * b:.2f} % ({100 * (b - a):+.2f} points)."
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"

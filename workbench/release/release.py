@@ -1,0 +1,333 @@
+"""A candidate on its way out: found in the workspace, measured, gated, described, bundled, promoted.
+
+release = ws.release("tuned", base="starter")
+report = release.gate("policy.yaml")
+release.stage(); release.promote(); release.bundle("out/tuned", clips)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.release import bundle as bundles
+from workbench.release import card as cards
+from workbench.release import changes, descent, lineage, marks, promotion
+from workbench.release.document import Document
+from workbench.release.gates import GateReport, Policy, gate
+from workbench.release.privacy import with_terms
+from workbench.release.promotion import GATED, Pointers
+from workbench.workspace import WorkspaceFolder, sha256_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.corpus.table import Corpus
+    from workbench.evaluation.evaluation import Evaluation
+    from workbench.release.measure import Measurement
+
+
+class Release:
+    """A candidate checkpoint against the one it would replace.
+
+    Names are checkpoints of the workspace, runs (their best checkpoint) or ``.nemo`` paths.
+    """
+
+    def __init__(self, folder: WorkspaceFolder, *, candidate: str, base: str) -> None:
+        self.workspace, self.candidate, self.base = folder, candidate, base
+        self.candidate_path, self.base_path = self._locate(candidate), self._locate(base)
+        self.report: GateReport | None = None
+        self.measurement: Measurement | None = None
+        self._evaluated: Evaluation | None = None
+
+    @property
+    def name(self) -> str:
+        """What the candidate is called in pointers and bundles."""
+        return Path(self.candidate).stem if self.candidate.endswith(".nemo") else self.candidate
+
+    def __repr__(self) -> str:
+        verdict = f", {self.report.verdict}" if self.report else ""
+        return f"Release({self.candidate} against {self.base}{verdict})"
+
+    @cached_property
+    def candidate_sha256(self) -> str:
+        return sha256_file(self.candidate_path)
+
+    @cached_property
+    def base_sha256(self) -> str:
+        return sha256_file(self.base_path)
+
+    @cached_property
+    def run(self) -> Path | None:
+        """The run that made the candidate; None where it came from elsewhere."""
+        return descent.run_of(self.workspace, self.candidate_sha256)
+
+    @cached_property
+    def training(self) -> pd.DataFrame | None:
+        """Rows the candidate was trained on, with the terms of their sources; None where not known."""
+        if self.run is None:
+            return None
+        try:
+            rows = descent.training_rows(self.run)
+        except WorkbenchError:
+            return None
+        return with_terms(self.workspace, rows) if len(rows) else None
+
+    def evaluation(self, corpus: Corpus | None = None, where: str = "split = 'test'") -> Evaluation:
+        """Every prediction of the two checkpoints on a corpus, scored.
+
+        Args:
+            corpus: default: the corpus with predictions of both.
+            where: which rows; those without any prediction are left out.
+
+        Raises:
+            WorkbenchError: no corpus has predictions of both checkpoints.
+        """
+        import pandas as pd
+
+        from workbench.corpus.table import Corpus
+        from workbench.evaluation.evaluation import evaluate
+
+        folders = (
+            [corpus.folder]
+            if corpus is not None
+            else [p for p in self.workspace.corpora.iterdir() if p.is_dir()]
+        )
+        for folder in sorted(folders):
+            found = self._predictions(folder)
+            made = {sha for sha, _ in found.values()}
+            if {self.candidate_sha256, self.base_sha256} <= made:
+                rows = (corpus if corpus is not None else Corpus.open(folder)).where(where).frame()
+                tables = {name: pd.read_parquet(path) for name, (_, path) in found.items()}
+                return evaluate(rows, tables, normaliser=self.workspace.config.normaliser)
+        raise WorkbenchError(
+            f"no corpus has predictions of both {self.candidate} and {self.base}",
+            mend="Transcribe with both first.",
+        )
+
+    def measure(self, corpus: Corpus, *, clips: int = 20, lookahead_ms: int | None = None) -> Measurement:
+        """Latency and memory of the candidate, in a process of its own, on the first clips of a view."""
+        from workbench.release.measure import measure
+
+        rows = corpus.page(0, clips, order_by="id")
+        at = lookahead_ms or self.workspace.config.lookahead_ms
+        self.measurement = measure(self.candidate_path, rows, corpus.audio_root, at)
+        return self.measurement
+
+    def gate(
+        self,
+        policy: Policy | str | Path,
+        evaluation: Evaluation | None = None,
+        *,
+        base: str | None = None,
+        candidate: str | None = None,
+        training: pd.DataFrame | None = None,
+    ) -> GateReport:
+        """Hold the candidate against a policy; recorded in the ledger and bound to the candidate's bytes.
+
+        Args:
+            evaluation: default: :meth:`evaluation`.
+            base, candidate: prediction names; default: those made by the two checkpoints, offline and with
+                the tag as prompt where there are several.
+            training: rows trained on; default: :attr:`training`.
+        """
+        policy = policy if isinstance(policy, Policy) else Policy.from_yaml(policy)
+        evaluation = evaluation if evaluation is not None else self.evaluation()
+        base = base or self._prediction_of(evaluation, self.base_sha256, self.base)
+        candidate = candidate or self._prediction_of(evaluation, self.candidate_sha256, self.candidate)
+        rows = training if training is not None else self.training
+        report = gate(
+            policy,
+            evaluation,
+            base=base,
+            candidate=candidate,
+            pilot=self.workspace.pilot,
+            lookahead_ms=self.workspace.config.lookahead_ms,
+            training=rows,
+            measurement=self.measurement,
+            erased=marks.read(self.workspace),
+            candidate_sha256=self.candidate_sha256,
+        )
+        self.report, self._evaluated = report, evaluation
+        self._record(report, rows, evaluation, candidate)
+        return report
+
+    def stage(self) -> Pointers:
+        """Make it the candidate of the workspace."""
+        return promotion.stage(self.workspace, self.name, self.candidate_path)
+
+    def promote(self, *, generation: int | None = None, override: str | None = None) -> Pointers:
+        """Make it production; staged first where it is not. See ``promotion.promote``."""
+        now = promotion.pointers(self.workspace)
+        if now.candidate is None or now.candidate.sha256 != self.candidate_sha256:
+            if generation is not None:
+                raise WorkbenchError(
+                    "another candidate is staged", where=self.candidate, mend="Stage this one."
+                )
+            self.stage()
+        return promotion.promote(self.workspace, generation=generation, override=override)
+
+    def roll_back(self) -> Pointers:
+        """Bring the previous release back; see ``promotion.roll_back``."""
+        return promotion.roll_back(self.workspace)
+
+    def changes(self) -> list[str]:
+        """What changed since the release in production, where both were gated: data, recipe, figures."""
+        production = promotion.pointers(self.workspace).production
+        if production is None:
+            return []
+        before = changes.read(self.workspace, production.sha256)
+        return changes.between(before, changes.read(self.workspace, self.candidate_sha256))
+
+    def card(self, purpose: cards.Purpose | None = None) -> Document:
+        """The model card, with the figures of the last gate."""
+        from workbench.recognizer.checkpoint import Checkpoint
+
+        info = Checkpoint.open(self.candidate_path).info
+        facts: dict[str, Any] = {
+            "SHA-256": self.candidate_sha256,
+            "base": f"{self.base}, SHA-256 {self.base_sha256}",
+            "class": info.class_name,
+            "parameters": f"{info.parameters:,}",
+            "locales": info.locales,
+            "look-aheads in ms": info.lookaheads_ms,
+            "run": self.run.name if self.run else None,
+            "ledger head": str(self.workspace.ledger.head()),
+        }
+        return cards.model_card(
+            self.candidate,
+            facts,
+            purpose=purpose,
+            evaluation=self._evaluated,
+            prediction=self.report.candidate if self.report else None,
+            base=self.report.base if self.report else None,
+            gate=self.report,
+            training=self.training,
+            measurement=self.measurement,
+            changes=self.changes(),
+        )
+
+    def bundle(
+        self,
+        path: str | Path,
+        clips: Corpus | Iterable[Mapping[str, Any]],
+        *,
+        audio_root: Path | None = None,
+        lookahead_ms: int | None = None,
+        purpose: cards.Purpose | None = None,
+        adapter: Path | None = None,
+    ) -> bundles.Bundle:
+        """Write the bundle of the gated candidate and record its digest.
+
+        Args:
+            clips: the fixed set for the smoke test: a small view of a corpus, or rows with ``audio_root``.
+
+        Raises:
+            WorkbenchError: not gated yet, or as ``bundle.build``.
+        """
+        if self.report is None:
+            raise WorkbenchError("not gated yet", where=self.candidate, mend="Call gate(policy) first.")
+        from workbench.corpus.table import Corpus
+
+        rows: list[Any] = clips.frame().to_dict("records") if isinstance(clips, Corpus) else list(clips)
+        root = clips.audio_root if audio_root is None and isinstance(clips, Corpus) else audio_root
+        if root is None:
+            raise WorkbenchError("rows need audio_root", where="bundle")
+        data = descent.provenance(self.run).get("data", {}) if self.run else {}
+        made = bundles.build(
+            Path(path),
+            self.name,
+            self.candidate_path,
+            sha256=self.candidate_sha256,
+            gate=self.report,
+            model_card=self.card(purpose),
+            data_card=cards.data_card(self.candidate, self.training) if self.training is not None else None,
+            rows=rows,
+            audio_root=root,
+            lookahead_ms=lookahead_ms or self.workspace.config.lookahead_ms,
+            manifests={Path(name).name: digest for name, digest in data.items()},
+            ledger_head=str(self.workspace.ledger.head()),
+            adapter=adapter,
+        )
+        self.workspace.record("release.bundle", {"candidate": self.candidate_sha256, "bundle": made.digest})
+        return made
+
+    def lineage(self) -> lineage.Graph:
+        """From recordings to this release."""
+        return lineage.graph(self.workspace)
+
+    def _record(
+        self, report: GateReport, training: pd.DataFrame | None, evaluation: Evaluation, name: str
+    ) -> None:
+        text = report.to_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        folder = self.workspace.reports / "gates"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        report.to_json(folder / f"{digest}.json")
+        event = {
+            "candidate": self.candidate_sha256,
+            "base": self.base_sha256,
+            "policy": report.policy_digest,
+            "report": digest,
+            "verdict": report.verdict.replace(" ", "-"),
+        }
+        self.workspace.record(GATED, event)
+        recipe = self._recipe()
+        changes.keep(
+            self.workspace, self.candidate_sha256, changes.facts_of(recipe, training, evaluation, name)
+        )
+
+    def _recipe(self) -> dict[str, Any]:
+        import yaml
+
+        path = self.run / "recipe.yaml" if self.run else None
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+        # Paths say where a file lay, not what was done.
+        return {k: v for k, v in raw.items() if k not in ("name", "base", "sources", "validation")}
+
+    def _predictions(self, folder: Path) -> dict[str, tuple[str, Path]]:
+        """Predictions of a corpus made by one of the two: name → (checkpoint hash, file)."""
+        import pyarrow.parquet as pq
+
+        found = {}
+        for path in sorted((folder / "predictions").glob("*.parquet")):
+            if "checkpoint_sha256" in pq.read_schema(path).names:
+                made = set(
+                    pq.read_table(path, columns=["checkpoint_sha256"])["checkpoint_sha256"].to_pylist()
+                )
+                if len(made) == 1 and made <= {self.candidate_sha256, self.base_sha256}:
+                    found[path.stem] = (made.pop(), path)
+        return found
+
+    def _prediction_of(self, evaluation: Evaluation, digest: str, what: str) -> str:
+        names = [n for n in evaluation.names if evaluation.facts(n).get("checkpoint_sha256") == digest]
+        if not names:
+            raise WorkbenchError(
+                f"the evaluation has no prediction by {what}", mend=f"It has {', '.join(evaluation.names)}."
+            )
+
+        def order(name: str) -> tuple[bool, bool]:
+            facts = evaluation.facts(name)
+            return bool(facts.get("streaming")), facts.get("prompt_mode") != "langID"
+
+        return min(names, key=order)
+
+    def _locate(self, name: str) -> Path:
+        ws = self.workspace
+        if name in ws.checkpoint_names():
+            return ws.checkpoint_path(name)
+        if name in ws.run_names():
+            for file in ("best.nemo", "last.nemo"):
+                if (path := ws.run_folder(name) / "checkpoints" / file).is_file():
+                    return path
+            raise WorkbenchError(
+                f"the run {name} has written no checkpoint yet", mend="Wait for it to finish."
+            )
+        if name.endswith(".nemo") and Path(name).is_file():
+            return Path(name)
+        known = ", ".join([*ws.checkpoint_names(), *ws.run_names()]) or "none"
+        raise WorkbenchError(f"no checkpoint or run {name!r}", where=str(ws.path), mend=f"There is {known}.")
