@@ -131,3 +131,19 @@ export function onTheme(fn) {
 
 /** Resolved value of a design token of theme.css, such as "--nwb-accent". */
 export const token = (el, name) => getComputedStyle(el).getPropertyValue(name).trim();
+
+// JupyterLab matches its keys against the focused element itself, so that the attribute on a widget's root alone
+// lets "d d" delete the cell. It goes on whatever has the focus inside such a root, and comes off while Ctrl, Alt
+// or Meta is down: Ctrl+S still saves the notebook.
+const KEYS_OFF = "data-lm-suppress-shortcuts";
+const inWidget = (el) => el instanceof Element && el.closest(`.nwb[${KEYS_OFF}]`);
+addEventListener("focusin", ({ target }) => inWidget(target) && target.setAttribute(KEYS_OFF, "true"), true);
+for (const type of ["keydown", "keyup"]) {
+  addEventListener(type, ({ target, ctrlKey, metaKey, altKey }) => {
+    const root = inWidget(target) || (target instanceof Element && target.closest(".nwb[data-keys-through]"));
+    if (!root) return;
+    const through = ctrlKey || metaKey || altKey;
+    root.toggleAttribute("data-keys-through", through);
+    for (const el of [root, target]) through ? el.removeAttribute(KEYS_OFF) : el.setAttribute(KEYS_OFF, "true");
+  }, true);
+}
