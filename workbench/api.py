@@ -171,16 +171,18 @@ class Workspace(WorkspaceFolder):
         return self.checkpoint(name)
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """A checkpoint of the workspace by name, else a ``.nemo`` path or hub name such as ``nvidia/…``.
+        """A checkpoint by name, a finished run by name, else a ``.nemo`` path or hub name (``nvidia/…``).
 
         Raises:
             WorkbenchError: neither; the message says what there is.
         """
         if name in self.checkpoint_names():
             return Checkpoint.open(self.checkpoint_path(name))
+        if name in self.run_names():
+            return Checkpoint.open(self.run(name).checkpoint_path)
         if "/" in name or name.endswith(".nemo"):
             return Checkpoint.open(name)
-        known = ", ".join(self.checkpoint_names()) or "none yet"
+        known = ", ".join(self.checkpoint_names() + self.run_names()) or "none yet"
         raise WorkbenchError(f"no checkpoint {name!r}", where=str(self.path), mend=f"There is {known}.")
 
     def transcribe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import hashlib
 import html
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -147,6 +148,21 @@ class Corpus:
         wanted = list(dict.fromkeys(ids))
         listed = ", ".join(literal(id_) for id_ in wanted) or "NULL"
         return self._narrowed(f"id IN ({listed})", f"{len(wanted):,} picked ids")
+
+    def sample(self, each: int, by: str = "target_lang", *, seed: int = 0) -> Self:
+        """At most ``each`` rows of every value of column ``by``, drawn from the seed and the ids alone.
+
+        The same rows come out whatever their order in the source. A null is a value of its own.
+
+        Raises:
+            WorkbenchError: no such column.
+        """
+        held = self.table(["id", self._column(by)]).to_pydict()
+        cells: dict[Any, list[tuple[bytes, str]]] = {}
+        for id_, value in zip(held["id"], held[self._column(by)], strict=True):
+            key = hashlib.sha256(f"{seed}/{id_}".encode()).digest()
+            cells.setdefault(value, []).append((key, id_))
+        return self.pick(id_ for own in cells.values() for _, id_ in sorted(own)[:each])
 
     def _narrowed(self, sql: str, shown: str) -> Self:
         made = copy.copy(self)

@@ -33,9 +33,10 @@ class Overview:
 
     def __repr__(self) -> str:
         names = ", ".join(str(row[0]) for row in self.corpora) or "none"
+        m, checkpoints = self.machine, ", ".join(self.workspace.checkpoint_names()) or "none"
         return (
-            f"workspace with corpora {names}; checkpoints {', '.join(self.workspace.checkpoint_names()) or 'none'}; "
-            f"{self.machine.cores} cores, {self.machine.memory_gb:.0f} GB memory, {len(self.machine.gpus)} GPUs"
+            f"workspace with corpora {names}; checkpoints {checkpoints}; "
+            f"{m.cores} cores, {m.memory_gb:.0f} GB memory, {len(m.gpus)} GPUs"
         )
 
     def _machine(self) -> str:
