@@ -40,3 +40,35 @@ def cut(pcm: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
         pieces.append(pcm[start : start + sizes[turn % len(sizes)]])
         start, turn = start + sizes[turn % len(sizes)], turn + 1
     return pieces
+
+
+def decision_gap(checkpoint: Any, pcm: np.ndarray, lookahead_ms: int, streamed_clip: Any) -> float:
+    """How far apart the two best logits are, offline, at the first decision that streaming took otherwise.
+
+    Walks the greedy search frame by frame; ``streamed_clip`` has ``ids`` and ``frames``. Infinity where the
+    decisions agree to the end.
+    """
+    import torch
+
+    model = checkpoint.engine("cpu").model
+    encoded = offline(checkpoint, pcm, lookahead_ms)[1]
+    blank, taken = model.decoder.blank_idx, 0
+    with torch.inference_mode():
+        projected = model.joint.project_encoder(encoded[None])
+        output, state, *_ = model.decoder.predict(None, None, add_sos=False, batch_size=1)
+        for frame in range(projected.shape[1]):
+            for _ in range(10):
+                logits = model.joint.joint_after_projection(
+                    projected[:, frame : frame + 1], model.joint.project_prednet(output)
+                ).flatten()
+                best, second = logits.topk(2).values.tolist()
+                here = taken < len(streamed_clip.ids) and streamed_clip.frames[taken] == frame
+                choice = int(logits.argmax())
+                if choice != (streamed_clip.ids[taken] if here else blank):
+                    return best - second
+                if choice == blank:
+                    break
+                taken += 1
+                label = torch.tensor([[choice]])
+                output, state, *_ = model.decoder.predict(label, state, add_sos=False, batch_size=1)
+    return float("inf")

@@ -221,12 +221,17 @@ class _Reader:
                 "path leaves the audio folder", mend="Import the manifest with its own root."
             )
         with soundfile.SoundFile(path) as file:
-            offset_s, duration_s = row.get("offset") or 0.0, row.get("duration")
-            if offset_s:
-                file.seek(min(round(offset_s * file.samplerate), file.frames))
-            whole = duration_s is None or duration_s != duration_s
-            pcm = to_mono(file.read(-1 if whole else round(duration_s * file.samplerate), dtype="float32"))
-            rate = file.samplerate
+            rate, start = (
+                file.samplerate,
+                min(round((row.get("offset") or 0.0) * file.samplerate), file.frames),
+            )
+            file.seek(start)
+            count = file.frames - start
+            duration_s = row.get("duration")
+            # A manifest rounds durations: a row that reaches the end within 10 ms is read to the end.
+            if duration_s is not None and duration_s * rate < count - 0.01 * rate:
+                count = round(duration_s * rate)
+            pcm = to_mono(file.read(count, dtype="float32"))
         if rate == self.sample_rate:
             return pcm
         return soxr.resample(pcm, rate, self.sample_rate)  # type: ignore[no-any-return]

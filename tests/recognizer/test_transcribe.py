@@ -1,0 +1,125 @@
+"""Batch transcription: one prediction for each row, by its own locale, resumable."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import STARTER
+from offline import offline
+
+from workbench.errors import WorkbenchError
+from workbench.recognizer.predictions import schema
+from workbench.recognizer.transcribe import transcribe
+from workbench.text import strip_tag
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def short(rows):
+    return rows[:14]
+
+
+def test_each_row_is_decoded_with_its_own_prompt(tiny, short, clips, tmp_path):
+    out = transcribe(tiny, short, STARTER, tmp_path / "base.parquet", lookahead_ms=560)
+    table = pq.read_table(out)
+    assert table.schema.equals(schema())
+    assert table["id"].to_pylist() == [row["id"] for row in short]
+    for found, row, pcm in zip(table.to_pylist(), short, clips, strict=False):
+        hypothesis, _ = offline(tiny, pcm, 560, row["target_lang"])
+        text = tiny.tokenizer().decode(hypothesis.y_sequence.tolist())
+        text, tag = strip_tag(text)
+        assert (found["hypothesis"].replace(" ", ""), found["detected_lang"]) == (text.replace(" ", ""), tag)
+        assert " ".join(word["word"] for word in found["words"]) == found["hypothesis"]
+        assert found["checkpoint_sha256"] == tiny.sha256
+        assert found["lookahead_ms"] == 560
+        assert (found["prompt_mode"], found["streaming"], found["schema_version"]) == ("langID", False, 1)
+        assert (found["confidence"] is None) == (not found["words"])
+    auto = pq.read_table(
+        transcribe(tiny, short, STARTER, tmp_path / "auto.parquet", lookahead_ms=560, prompt_mode="auto")
+    )
+    assert auto["hypothesis"].to_pylist() != table["hypothesis"].to_pylist()
+
+
+def test_streaming_and_offline_agree(tiny, short, tmp_path):
+    texts = []
+    for streaming in (False, True):
+        out = transcribe(
+            tiny, short, STARTER, tmp_path / f"{streaming}.parquet", lookahead_ms=320, streaming=streaming
+        )
+        texts.append(pq.read_table(out, columns=["hypothesis", "detected_lang"]).to_pylist())
+    assert texts[0] == texts[1]
+
+
+def test_a_cancelled_call_goes_on_without_repeating(tiny, short, tmp_path):
+    out, asked, read = tmp_path / "x.parquet", [], []
+
+    def load(row):
+        import soundfile
+
+        read.append(row["id"])
+        return soundfile.read(STARTER / row["audio_filepath"], dtype="float32")[0]
+
+    def after_two():
+        asked.append(1)
+        return len(asked) > 2
+
+    options = {"lookahead_ms": 1120, "batch_s": 3.0, "load": load}
+    with pytest.raises(WorkbenchError, match="cancelled after"):
+        transcribe(tiny, short, STARTER, out, cancel=after_two, **options)
+    kept = {
+        i
+        for part in out.with_suffix(".parts").glob("*.parquet")
+        for i in pq.read_table(part)["id"].to_pylist()
+    }
+    assert 0 < len(kept) < len(short)
+    assert not out.exists()
+    read.clear()
+    seen = []
+    transcribe(tiny, short, STARTER, out, progress=lambda done, total: seen.append((done, total)), **options)
+    assert kept.isdisjoint(read)
+    assert seen[0] == (len(kept), len(short))
+    assert seen[-1] == (len(short), len(short))
+    assert pq.read_table(out)["id"].to_pylist() == [row["id"] for row in short]
+    assert not out.with_suffix(".parts").exists()
+    read.clear()
+    transcribe(tiny, short, STARTER, out, **options)
+    assert read == [], "a finished file of the same job is used again"
+    transcribe(tiny, [{**short[0], "target_lang": "ru-RU"}, *short[1:]], STARTER, out, **options)
+    assert len(read) == len(short), "another locale is another job"
+
+
+def test_what_cannot_be_read_is_listed(tiny, short, tmp_path):
+    bad = [
+        {**short[0], "id": "gone", "audio_filepath": "audio/none.ogg"},
+        {**short[0], "id": "outside", "audio_filepath": "../../etc/passwd"},
+        {**short[0], "id": "no-tag", "target_lang": None},
+        {**short[0], "id": "what", "target_lang": "xx-YY"},
+    ]
+    out = transcribe(tiny, [*short[:2], *bad], STARTER, tmp_path / "p.parquet", lookahead_ms=560)
+    assert pq.read_table(out)["id"].to_pylist() == [row["id"] for row in short[:2]]
+    lines = [json.loads(line) for line in (tmp_path / "p.problems.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == 4
+    assert all(line["what"] and line["mend"] for line in lines)
+    text = json.dumps(lines)
+    for words in ("leaves the audio folder", "unknown locale", "no target_lang", "id gone"):
+        assert words in text
+
+
+def test_segments_are_cut_from_their_file(tiny, rows, clips, tmp_path):
+    long = rows[-1]
+    part = {**long, "id": "part", "offset": 0.5, "duration": 1.25}
+    out = transcribe(tiny, [part], STARTER, tmp_path / "s.parquet", lookahead_ms=560)
+    hypothesis, _ = offline(tiny, clips[-1][8000:28000], 560, long["target_lang"])
+    found = pq.read_table(out).to_pylist()[0]["hypothesis"]
+    text, _ = strip_tag(tiny.tokenizer().decode(hypothesis.y_sequence.tolist()))
+    assert found.replace(" ", "") == text.replace(" ", "")
+
+
+def test_ids_that_repeat_and_unknown_modes_are_refused(tiny, short, tmp_path):
+    with pytest.raises(WorkbenchError, match="ids repeat"):
+        transcribe(tiny, [short[0], short[0]], STARTER, tmp_path / "r.parquet")
+    with pytest.raises(WorkbenchError, match="langID or auto"):
+        transcribe(tiny, short, STARTER, tmp_path / "r.parquet", prompt_mode="unified")
