@@ -12,7 +12,9 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import WorkbenchError
 
@@ -114,18 +116,27 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
     workspace = out / "workspace"
     shutil.rmtree(workspace, ignore_errors=True)
     os.environ["WORKBENCH_WORKSPACE"] = str(workspace.absolute())
+    # Figures must show in the HTML too, from this file alone and without a network.
+    os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
+    warnings.filterwarnings("ignore", "Your element with mimetype")
     pages = []
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if names and path.stem not in names:
             continue
         began = time.monotonic()
         notebook = nbformat.read(path, as_version=4)
-        client = NotebookClient(notebook, timeout=timeout_s, resources={"metadata": {"path": str(NOTEBOOKS)}})
+        client = NotebookClient(
+            notebook,
+            timeout=timeout_s,
+            resources={"metadata": {"path": str(NOTEBOOKS)}},
+            extra_arguments=["--log-level=ERROR"],
+        )
         failure = None
         try:
             client.execute()
         except CellExecutionError as error:
             failure = error
+        _show_static_forms(notebook)
         page = out / f"{path.stem}.html"
         page.write_text(HTMLExporter().from_notebook_node(notebook)[0], "utf-8")
         pages.append(page)
@@ -136,3 +147,14 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
         sys.stdout.write(f"{path.name}: ran in {time.monotonic() - began:.0f} s, {page}\n")
         sys.stdout.flush()
     return pages
+
+
+def _show_static_forms(notebook: Any) -> None:
+    """Where an output has a static form, take its live view out: exported pages hold no kernel to live on."""
+    live = "application/vnd.jupyter.widget-view+json"
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if live in data and "text/html" in data:
+                del data[live]

@@ -29,6 +29,8 @@ def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int
     import pandas as pd
     from omegaconf import OmegaConf
 
+    from workbench.recognizer.loading import quiet_nemo
+
     model = checkpoint.model()
     prompts = dict(checkpoint.info.prompts)
     settings: dict[str, Any] = {
@@ -47,8 +49,9 @@ def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int
         "default_prompt_mode": "langID",
     }
     try:
-        loader = model._setup_dataloader_from_config(OmegaConf.create(settings))
-        audio, audio_lengths, tokens, token_lengths, slots = next(iter(loader))
+        with quiet_nemo():
+            loader = model._setup_dataloader_from_config(OmegaConf.create(settings))
+            audio, audio_lengths, tokens, token_lengths, slots = next(iter(loader))
     except Exception as error:  # whatever NeMo or Lhotse says about the manifest is the user's to read
         raise WorkbenchError(f"NeMo's loader cannot open it: {error}", where=str(manifest)) from error
     rows = []

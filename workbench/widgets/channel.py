@@ -68,6 +68,12 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
             log.exception("static form of %s failed", type(self).__name__)
             return f"<p>{html.escape(type(self).__name__)}</p>"
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """The live view, and beside it the static form for wherever no widget can run."""
+        found = super()._repr_mimebundle_(**kwargs)
+        data, metadata = found if isinstance(found, tuple) else (found, {})
+        return {**(data or {}), "text/html": self._repr_html_()}, metadata
+
     def push(self, event: str, body: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
         """Tell all open views of this widget something they did not ask for; safe from any thread."""
         self.send({"event": event, "body": plain(body)}, buffers=list(buffers))
