@@ -75,7 +75,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         self._hours = _cumulative_hours(plan)
         self._audio_s = plan.groupby("step")["duration_s"].sum().to_dict()
         self._loss: list[float] = []
-        self._norm = 0.0
+        self._norm = self._rate = 0.0
         self._began = self._written = 0.0
         self._times: deque[float] = deque(maxlen=50)
         self._validation_s: deque[float] = deque(maxlen=5)
@@ -95,6 +95,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         seed_step(pl_module, self.recipe.seed, trainer.global_step, part, trainer.global_rank)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+        self._rate = max(float(group["lr"]) for group in optimizer.param_groups)
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         self._norm = float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0
 
@@ -147,14 +148,13 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         self._times.append(seconds)
         self._peak_mb = max(self._peak_mb, memory_mb())
         audio_s = float(self._audio_s.get(step - 1, 0.0))
-        groups = trainer.optimizers[0].param_groups
         if not trainer.is_global_zero:
             return
         record = {
             "kind": "train",
             "step": step,
             "loss": sum(self._loss) / len(self._loss),
-            "learning_rate": float(self._rate_used(step, groups)),
+            "learning_rate": self._rate,
             "gradient_norm": self._norm,
             "step_s": round(seconds, 4),
             "audio_s": round(audio_s, 3),
@@ -175,10 +175,6 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
                 peak_memory_mb=round(self._peak_mb, 1),
                 consumed_hours=self._hours(step),
             )
-
-    def _rate_used(self, step: int, groups: list[dict[str, Any]]) -> float:
-        # The scheduler has already moved on; this is the rate the step was taken with.
-        return self.recipe.learning_rate_at(step - 1) if groups else 0.0
 
     def _time_left_s(self, step: int) -> float:
         typical = sorted(self._times)[len(self._times) // 2] if self._times else 0.0

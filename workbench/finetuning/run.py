@@ -163,14 +163,20 @@ class Run:
 
 
 def start(
-    recipe: Recipe, folder: str | Path, *, slots: tuple[Path, int] | None = None, check: bool = True
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    slots: str | Path | None = None,
+    slot_count: int = 1,
+    check: bool = True,
 ) -> Run:
     """Check the recipe, draw the batch plan and start the training process.
 
     Args:
         recipe: what to train; relative paths are taken from the current folder.
         folder: where the run shall live; must not hold one yet.
-        slots: folder of the workspace's slots and their number; the run waits for a free one.
+        slots: folder of the workspace's slots; the run waits for a free one. None: it starts at once.
+        slot_count: how many slots there are.
         check: False leaves out ``recipe.validate()``, where it was just done.
 
     Raises:
@@ -187,7 +193,9 @@ def start(
         more = f" ({len(faults) - 1} more: recipe.validate())" if len(faults) > 1 else ""
         raise WorkbenchError(faults[0] + more)
     try:
-        _prepare(run.folder, recipe, slots)
+        _prepare(run.folder, recipe)
+        job = {"slots_folder": str(Path(slots).absolute()), "slots": slot_count} if slots else {}
+        files.write_json(run.folder.job, job)
         run._launch()
     except BaseException:
         if not run.alive:
@@ -196,7 +204,7 @@ def start(
     return run
 
 
-def _prepare(folder: RunFolder, recipe: Recipe, slots: tuple[Path, int] | None) -> None:
+def _prepare(folder: RunFolder, recipe: Recipe) -> None:
     from workbench.finetuning import plan, provenance
 
     folder.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -206,8 +214,6 @@ def _prepare(folder: RunFolder, recipe: Recipe, slots: tuple[Path, int] | None) 
     files.append(folder.problems, [problem.to_dict() for problem in problems])
     plan.write(plan.draw(recipe, sources), folder.plan)
     provenance.write(folder, recipe)
-    job = {"slots_folder": str(slots[0].absolute()), "slots": slots[1]} if slots else {}
-    files.write_json(folder.job, job)
     hours = plan.consumed_hours(plan.read(folder.plan))
     planned = hours.groupby("target_lang")["hours"].sum().round(6).to_dict()
     folder.update_state(

@@ -119,9 +119,11 @@ def _walk(arrays: list[Any], wants_gradient: bool) -> None:
     if threads == 1:
         _lattice(*arrays, wants_gradient, 0, 1)
         return
-    jobs = [_pool().submit(_lattice, *arrays, wants_gradient, first, threads) for first in range(threads)]
-    for job in jobs:
-        job.result()
+
+    def part(first: int) -> None:
+        _lattice(*arrays, wants_gradient, first, threads)
+
+    list(_pool().map(part, range(threads)))
 
 
 @cache

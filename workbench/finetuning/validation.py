@@ -145,11 +145,9 @@ class Validator:
         found = [self._signal(row) for row in batch]
         signals = [signal for signal in found if signal is not None]
         slots = [self.prompts[AUTO if mode == AUTO else row.locale] for row in batch]
-        if streaming_ms is not None:
-            texts = transcribe_streaming(model, signals, slots, streaming_ms)
-        else:
-            texts = transcribe_offline(model, signals, slots, self.recipe.lookahead_ms)
-        return texts
+        streaming = streaming_ms is not None
+        lookahead_ms = streaming_ms if streaming else self.recipe.lookahead_ms
+        return transcribe(model, signals, slots, lookahead_ms, streaming)
 
 
 class CancelledError(Exception):
@@ -170,43 +168,18 @@ def attention_context(model: Any, lookahead_ms: int | None) -> list[int]:
     return by_ms[max(by_ms) if lookahead_ms is None else lookahead_ms]
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def transcribe_offline(
-    model: Any, signals: list[torch.Tensor], slots: list[int], lookahead_ms: int | None
+def transcribe(
+    model: Any, signals: list[torch.Tensor], slots: list[int], lookahead_ms: int | None, streaming: bool
 ) -> list[str]:
-    """Greedy transcripts, tags included, of 16 kHz ``signals`` under the given prompt slots."""
-    model.encoder.set_default_att_context_size(attention_context(model, lookahead_ms))
-    device = next(model.parameters()).device
-    encoded, lengths = model.forward(
-        input_signal=torch.nn.utils.rnn.pad_sequence(signals, batch_first=True).to(device),
-        input_signal_length=torch.tensor([len(signal) for signal in signals], device=device),
-        prompt_indices=torch.tensor(slots, device=device),
-    )
-    hypotheses = model.decoding.rnnt_decoder_predictions_tensor(
-        encoder_output=encoded, encoded_lengths=lengths, return_hypotheses=True
-    )
-    return [model.tokenizer.ids_to_text([int(token) for token in h.y_sequence]) for h in hypotheses]
+    """Greedy transcripts, tags included, of 16 kHz ``signals`` under the given prompt slots.
 
-
-def transcribe_streaming(
-    model: Any, signals: list[torch.Tensor], slots: list[int], lookahead_ms: int
-) -> list[str]:
-    """The same through the recogniser's streaming step, all clips side by side."""
-    from workbench.recognizer.engine import Engine, Stream
+    The recogniser's own decoders, so that what is validated is what will be served.
+    """
+    from workbench.recognizer.clips import Clip, decode_offline, stream_together
+    from workbench.recognizer.engine import Engine
 
     engine = Engine(model)
     right = attention_context(model, lookahead_ms)[1]
-    streams = [Stream(engine, right, slot) for slot in slots]
-    tokens: dict[int, list[int]] = {id(stream): [] for stream in streams}
-
-    def advance(those: list[Stream], last: bool) -> None:
-        for stream, decoded in zip(those, engine.step(those, last=last), strict=True):
-            tokens[id(stream)] += decoded.ids
-
-    for stream, signal in zip(streams, signals, strict=True):
-        stream.push(signal.numpy())
-    while ready := [stream for stream in streams if stream.ready]:
-        advance(ready, last=False)
-    if ended := [stream for stream in streams if stream.rest > 0]:
-        advance(ended, last=True)
-    return [model.tokenizer.ids_to_text(tokens[id(stream)]) for stream in streams]
+    clips = [Clip(signal.numpy(), slot) for signal, slot in zip(signals, slots, strict=True)]
+    decoded = stream_together(engine, clips, right) if streaming else decode_offline(engine, clips, right)
+    return [model.tokenizer.ids_to_text(found.ids) for found in decoded]

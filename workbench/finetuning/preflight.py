@@ -1,0 +1,248 @@
+"""Before the first step: what the run will consume, whether data and base fit, what it will cost."""
+
+from __future__ import annotations
+
+import html
+import math
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.errors import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.finetuning.base import Base
+    from workbench.finetuning.recipe import Recipe
+    from workbench.finetuning.rows import Utterance
+
+UNKNOWN_LIMIT = 0.005
+"""Share of unknown tokens above which a warning is due: a few stray signs, not a script."""
+MANY_PASSES = 40.0
+
+
+@dataclass(slots=True)
+class Preflight:
+    """What was found. ``faults`` stop a run, ``warnings`` do not; tables are ready to show.
+
+    Attributes:
+        hours: consumed hours per source and locale, with passes over the data.
+        tokenizer: per locale, share of unknown tokens, pieces per second, and the unknown characters.
+        style: per locale, share of training texts that end in punctuation and that begin with a capital.
+        memory_mb: what was measured, or estimated where nothing was; ``measured``: which of the two.
+        disk_needed_mb, disk_free_mb: for checkpoints and ``.nemo`` files of the run.
+        step_s: median seconds of the measured steps; ``total_s``: of the whole run without validation.
+    """
+
+    faults: list[str]
+    warnings: list[str] = field(default_factory=list)
+    hours: pd.DataFrame | None = None
+    tokenizer: pd.DataFrame | None = None
+    style: pd.DataFrame | None = None
+    left_out: list[Problem] = field(default_factory=list)
+    effective_peak: float = 0.0
+    longest_s: float = 0.0
+    memory_mb: float = 0.0
+    disk_needed_mb: float = 0.0
+    disk_free_mb: float = 0.0
+    step_s: float | None = None
+    total_s: float | None = None
+    measured: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+    def summary(self) -> list[str]:
+        """One line per finding, faults first."""
+        lines = [f"fault: {line}" for line in self.faults] + [f"warning: {line}" for line in self.warnings]
+        if not self.ok:
+            return lines
+        lines.append(f"effective peak learning rate {self.effective_peak:.1e}")
+        how = "measured" if self.measured else "estimated"
+        lines.append(f"memory {self.memory_mb:.0f} MB ({how}), longest utterance {self.longest_s:.1f} s")
+        lines.append(f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free")
+        if self.step_s is not None and self.total_s is not None:
+            lines.append(f"{self.step_s:.2f} s a step, about {self.total_s / 60:.1f} minutes")
+        lines.append(f"{len(self.left_out)} rows left out")
+        return lines
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary())
+        tables = [table for table in (self.hours, self.tokenizer, self.style) if table is not None]
+        return f"<ul>{items}</ul>" + "".join(table.round(3).to_html(index=False) for table in tables)
+
+
+def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int = 0) -> Preflight:
+    """Check a recipe and foretell its run.
+
+    Args:
+        recipe: the recipe.
+        folder: where the run will live; its disk is the one looked at.
+        measure_steps: train this many real steps in a process of their own, for time and memory; 0 only
+            estimates memory.
+    """
+    from workbench.finetuning import plan
+    from workbench.finetuning.base import read_base
+
+    found = Preflight(faults=recipe.validate())
+    if found.faults:
+        return found
+    base = read_base(recipe.base)
+    sources = plan.read_training(recipe, found.left_out)
+    rows = [row for source in sources for row in source]
+    drawn = plan.draw(recipe, sources)
+    found.hours = plan.consumed_hours(drawn)
+    found.effective_peak = recipe.effective_peak()
+    found.longest_s = max(row.duration_s for row in rows)
+    found.tokenizer = tokenizer_coverage(rows, base)
+    found.style = text_style(rows)
+    found.memory_mb = estimate_memory_mb(recipe, base, rows)
+    found.disk_needed_mb = disk_needed_mb(recipe, base)
+    place = folder or Path.cwd()
+    while not place.exists():
+        place = place.parent
+    found.disk_free_mb = shutil.disk_usage(place).free / 1e6
+    if measure_steps:
+        _measure(recipe, measure_steps, found)
+    _judge(recipe, found)
+    return found
+
+
+def tokenizer_coverage(rows: Sequence[Utterance], base: Base) -> pd.DataFrame:
+    """Per locale: share of unknown tokens, pieces per second of audio, and which characters are unknown.
+
+    More pieces a second than encoder frames (12.5) cannot be emitted by one token a frame.
+    """
+    import pandas as pd
+
+    pieces = base.checkpoint.tokenizer()
+    unknown = pieces.unk_id()
+    grouped: dict[str, list[Utterance]] = {}
+    for row in rows:
+        grouped.setdefault(row.locale, []).append(row)
+    table = []
+    for locale, own in sorted(grouped.items()):
+        tokens = [pieces.encode(row.text) for row in own]
+        total = sum(map(len, tokens))
+        missing = Counter(
+            character
+            for row, ids in zip(own, tokens, strict=True)
+            if unknown in ids
+            for character in set(row.text)
+            if unknown in pieces.encode(character)
+        )
+        table.append(
+            {
+                "target_lang": locale,
+                "unknown_share": sum(ids.count(unknown) for ids in tokens) / max(1, total),
+                "pieces_per_s": total / sum(row.duration_s for row in own),
+                "unknown_characters": "".join(c for c, _ in missing.most_common(20)),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def text_style(rows: Sequence[Utterance]) -> pd.DataFrame:
+    """Per locale: share of texts that end in a final mark and that begin with a capital.
+
+    The published checkpoint writes both; texts without them teach it to drop them.
+    """
+    import pandas as pd
+
+    from workbench.locales import LOCALES
+
+    table = []
+    for locale in sorted({row.locale for row in rows}):
+        texts = [row.text for row in rows if row.locale == locale]
+        known = LOCALES.get(locale)
+        marks = known.final_marks if known else ".?!"
+        letters = [next((c for c in text if c.isalpha()), "") for text in texts]
+        cased = known is None or known.cased
+        table.append(
+            {
+                "target_lang": locale,
+                "texts": len(texts),
+                "ends_in_mark": sum(text[-1] in marks for text in texts) / len(texts) if marks else math.nan,
+                "begins_capital": sum(c.isupper() for c in letters) / len(texts) if cased else math.nan,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def estimate_memory_mb(recipe: Recipe, base: Base, rows: Sequence[Utterance]) -> float:
+    """Weights, gradients, AdamW's two moments, and the joint's logits of a batch of the longest utterance.
+
+    A rough lower bound: measure where it matters.
+    """
+    pieces = base.checkpoint.tokenizer()
+    densest = max(rows, key=lambda row: row.duration_s)
+    frame_s = base.checkpoint.info.frame_ms / 1000
+    labels = len(pieces.encode(densest.text)) + 3
+    batch = max(1, int(recipe.batch_s / densest.duration_s))
+    logits = batch * (densest.duration_s / frame_s) * labels * (base.checkpoint.info.vocabulary + 1)
+    states = 16 if recipe.trains == "full" else 6
+    return (base.parameters * states + logits * 4 * 3) / 1e6
+
+
+def disk_needed_mb(recipe: Recipe, base: Base) -> float:
+    """Lightning's checkpoint (weights, two moments) and its successor, best weights, ``.nemo`` files."""
+    weights_mb = base.parameters * 4 / 1e6
+    return weights_mb * (2 * 3 + max(1, recipe.average_best) + 1 + 2 + 1)
+
+
+def _measure(recipe: Recipe, steps: int, found: Preflight) -> None:
+    """Real steps, by the real worker, on the beginning of the real plan."""
+    from workbench.finetuning.run import start
+
+    short = recipe.changed(
+        steps=steps, warmup_steps=min(recipe.warmup_steps, steps - 1), validation=(), average_best=0
+    )
+    with tempfile.TemporaryDirectory(prefix="preflight-") as place:
+        run = start(short, Path(place) / "run", check=False)
+        state = run.wait()
+        if state["status"] != "finished":
+            found.faults.append(f"the measured steps ended: {state.get('message')} {state.get('mend', '')}")
+            return
+        train = run.metrics("train")
+    found.measured = True
+    # The first step compiles and allocates.
+    times = train["step_s"].iloc[1:] if len(train) > 1 else train["step_s"]
+    found.step_s = float(times.median())
+    found.total_s = found.step_s * recipe.steps
+    found.memory_mb = float(train["memory_mb"].max())
+
+
+def _judge(recipe: Recipe, found: Preflight) -> None:
+    if found.hours is None or found.tokenizer is None or found.style is None:
+        return
+    if found.disk_needed_mb > found.disk_free_mb:
+        found.faults.append(
+            f"the run needs {found.disk_needed_mb:.0f} MB, {found.disk_free_mb:.0f} MB are free"
+        )
+    for row in found.tokenizer.to_dict("records"):
+        if row["unknown_share"] > UNKNOWN_LIMIT:
+            found.warnings.append(
+                f"{row['target_lang']}: {row['unknown_share']:.1%} unknown: {row['unknown_characters']}"
+            )
+        if row["pieces_per_s"] > 12.5:
+            found.warnings.append(f"{row['target_lang']}: more pieces than encoder frames a second")
+    for row in found.hours.to_dict("records"):
+        if row["passes"] > MANY_PASSES:
+            found.warnings.append(
+                f"{row['target_lang']}: {row['passes']:.0f} passes over {row['utterances']} utterances"
+            )
+    for row in found.style.to_dict("records"):
+        for name, what in (
+            ("ends_in_mark", "end in punctuation"),
+            ("begins_capital", "begin with a capital"),
+        ):
+            if row[name] < 0.5:
+                found.warnings.append(f"{row['target_lang']}: only {row[name]:.0%} of the texts {what}")
+    if not any(source.role == "replay" for source in recipe.sources):
+        found.warnings.append("no replay: expect the other locales to be forgotten")

@@ -1,0 +1,104 @@
+"""Recipes to start from. Each number says where it comes from in ``SOURCES``; change what you know better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.finetuning.recipe import Augmentation, Recipe, Source, ValidationSet
+
+_GUIDE = "NVIDIA's fine-tuning guide for Nemotron 3.5 ASR (2026): fixed step budget, replay of other locales"
+_SKILL = "NeMo's published ASR fine-tuning skill: 3e-5 under about 20 h, 1e-4 for large or mixed data, cosine"
+_OWN = "measured with the starter checkpoint on two CPU cores (docs/evidence)"
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick_cpu": {
+        "steps": 240, "batch_s": 30.0, "max_duration_s": 12.0, "learning_rate": 8e-4, "warmup_steps": 20,
+        "encoder_rate_factor": 0.5, "validate_every": 120, "save_every": 40, "device": "cpu",
+        "lookahead_ms": None, "streaming_lookahead_ms": 560, "streaming_utterances_per_locale": 3,
+        "augmentation": Augmentation(speeds=(0.95, 1.0, 1.05), gain_db=6.0, freq_masks=1, time_masks=1),
+    },
+    "cpu": {
+        "steps": 900, "batch_s": 40.0, "max_duration_s": 15.0, "learning_rate": 8e-4, "warmup_steps": 60,
+        "encoder_rate_factor": 0.5, "validate_every": 150, "save_every": 50, "device": "cpu",
+        "streaming_lookahead_ms": 560, "average_best": 3,
+        "augmentation": Augmentation(speeds=(0.9, 1.0, 1.1), gain_db=6.0, freq_masks=1, time_masks=1),
+    },
+    "gpu_under_20h": {
+        "steps": 2000, "batch_s": 200.0, "learning_rate": 3e-5, "min_learning_rate": 5e-6, "warmup_steps": 40,
+        "precision": "bf16-mixed", "device": "cuda", "loader_workers": 4, "validate_every": 200,
+        "save_every": 100, "streaming_lookahead_ms": 560, "average_best": 3,
+    },
+    "gpu_over_20h": {
+        "steps": 8000, "batch_s": 240.0, "learning_rate": 1e-4, "min_learning_rate": 5e-6,
+        "warmup_steps": 160, "precision": "bf16-mixed",
+        "device": "cuda", "loader_workers": 8, "validate_every": 500,
+        "save_every": 250, "streaming_lookahead_ms": 560, "average_best": 5,
+    },
+    "many_gpus": {
+        "steps": 20000, "batch_s": 240.0, "learning_rate": 1e-4, "min_learning_rate": 5e-6,
+        "warmup_steps": 400, "precision": "bf16-mixed", "device": "cuda", "devices": 8, "loader_workers": 8,
+        "validate_every": 1000, "save_every": 500, "streaming_lookahead_ms": 560, "average_best": 5,
+    },
+}  # fmt: skip
+
+SOURCES: dict[str, dict[str, str]] = {
+    "quick_cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "about three minutes on two free cores"},
+    "cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "about ten minutes on two free cores"},
+    "gpu_under_20h": {
+        "learning_rate": _SKILL,
+        "warmup_steps": "1–2 % of the steps (the same skill)",
+        "batch_s": "200 s, reported for NVIDIA's companion notebook; lower it where memory ends",
+        "steps": _GUIDE,
+    },
+    "gpu_over_20h": {
+        "learning_rate": _SKILL,
+        "batch_s": "240 s ran on 32 GB in a public recipe for this checkpoint",
+        "steps": "8,000 in a public 40 h adaptation of this checkpoint",
+    },
+    "many_gpus": {
+        "learning_rate": _SKILL,
+        "batch_s": "as on one GPU, per device",
+        "steps": "choose for the hours you want consumed; preflight shows them",
+    },
+}
+
+
+def preset(
+    name: str,
+    base: str,
+    manifest: str,
+    locale: str,
+    *,
+    run_name: str | None = None,
+    replay_weight: float = 1.0,
+    **changes: Any,
+) -> Recipe:
+    """A recipe that adapts ``base`` to one locale of a manifest and replays the manifest's other locales.
+
+    Args:
+        name: one of ``PRESETS``; ``locale``: the tag to adapt to.
+        manifest: rows with ``split`` train and validation.
+        replay_weight: hours of replay per hour of the target; 0 leaves replay out.
+        changes: fields of the recipe that shall differ from the preset.
+
+    Raises:
+        WorkbenchError: no such preset, or no such field.
+    """
+    if name not in PRESETS:
+        raise WorkbenchError(f"unknown preset {name!r}", mend=f"One of {', '.join(PRESETS)}.")
+    sources = [Source(manifest, locales=(locale,), split="train")]
+    if replay_weight > 0:
+        replay = Source(
+            manifest, role="replay", weight=replay_weight, except_locales=(locale,), split="train"
+        )
+        sources.append(replay)
+    per_locale = 12 if name == "quick_cpu" else 24
+    recipe = Recipe(
+        name=run_name or f"{locale}-{name}",
+        base=base,
+        sources=tuple(sources),
+        validation=(ValidationSet(manifest, split="validation", utterances_per_locale=per_locale),),
+        preset=name,
+    )
+    return recipe.changed(**{**PRESETS[name], **changes})
