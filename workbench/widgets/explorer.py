@@ -98,7 +98,7 @@ class Explorer(AudioAnswers, LiveWidget):
             self.opened = plain({"row": row, "column": column, "filter": chosen})
         return page
 
-    @answers("beside", lane="beside")
+    @answers("beside")
     def _beside(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         return beside(self.evaluation, self._choice, body.get("row"), body.get("column"))
 

@@ -58,9 +58,9 @@ class Playback(AudioAnswers, LiveWidget):
 
     Args:
         checkpoint: the recogniser, or a mapping of names to several; the first is shown.
-        audio: float samples (n,) at ``sample_rate``, or the id of a row of ``corpus``.
+        audio: float samples (n,) at ``sample_rate``, or a row of ``corpus``, or its id.
         corpus: where the row comes from; its text is the reference and its locale the first one tried.
-        compare: settings in which a second lane differs, such as ``{"lookahead_ms": 1120}``.
+        beside: settings in which a second lane differs, such as ``{"lookahead_ms": 1120}``.
         start_s: where the cursor stands when it opens.
 
     Raises:
@@ -80,7 +80,7 @@ class Playback(AudioAnswers, LiveWidget):
     def __init__(
         self,
         checkpoint: Checkpoint | Mapping[str, Checkpoint],
-        audio: NDArray[np.float32] | str,
+        audio: NDArray[np.float32] | Mapping[str, Any] | str,
         sample_rate: int = RATE,
         *,
         corpus: Corpus | None = None,
@@ -88,11 +88,13 @@ class Playback(AudioAnswers, LiveWidget):
         lookahead_ms: int | None = None,
         reference: str | None = None,
         title: str = "",
-        compare: Mapping[str, Any] | None = None,
+        beside: Mapping[str, Any] | None = None,
         condition: Condition | None = None,
         start_s: float = 0.0,
     ) -> None:
-        row = corpus.row(audio) if corpus is not None and isinstance(audio, str) else {}
+        row: Mapping[str, Any] = audio if isinstance(audio, Mapping) else {}
+        if corpus is not None and isinstance(audio, str):
+            row = corpus.row(audio)
         self._pcm, self._rate = _samples(audio, sample_rate, corpus)
         self._checkpoints = (
             dict(checkpoint) if isinstance(checkpoint, Mapping) else {_name(checkpoint): checkpoint}
@@ -106,8 +108,8 @@ class Playback(AudioAnswers, LiveWidget):
         choices = {name: _choices(item) for name, item in self._checkpoints.items()}
         first = next(iter(self._checkpoints))
         settings = [self._settings(choices, first, locale or row.get("target_lang") or AUTO, lookahead_ms)]
-        if compare is not None:
-            settings.append(self._settings(choices, **(asdict(settings[0]) | dict(compare))))
+        if beside is not None:
+            settings.append(self._settings(choices, **(asdict(settings[0]) | dict(beside))))
         super().__init__(
             clip=self._clip(title or str(row.get("id") or "")),
             choices={"checkpoints": plain(choices)},
@@ -274,12 +276,11 @@ def _waiting(settings: Settings, before: Mapping[str, Any] | None = None) -> dic
 def _samples(audio: Any, sample_rate: int, corpus: Corpus | None) -> tuple[NDArray[np.float32], int]:
     import numpy as np
 
-    if isinstance(audio, str):
+    if isinstance(audio, str | Mapping):
         if corpus is None:
-            raise WorkbenchError(
-                "a row id needs its corpus", mend="Pass corpus=…, or the samples themselves."
-            )
-        pcm = np.asarray(corpus.audio(audio, sample_rate=RATE), dtype=np.float32)
+            raise WorkbenchError("a row needs its corpus", mend="Pass corpus=…, or the samples themselves.")
+        id = audio if isinstance(audio, str) else str(audio["id"])
+        pcm = np.asarray(corpus.audio(id, sample_rate=RATE), dtype=np.float32)
         sample_rate = RATE
     else:
         pcm = np.asarray(audio, dtype=np.float32).reshape(-1)

@@ -69,8 +69,11 @@ class View {
   }
 
   showOpened() {
+    const { row, column } = this.model.get("opened");
     this.map.show(this.model.get("map"), this.model.get("opened"));
-    if (this.model.get("opened").row === undefined) this.ui.cell.hidden = true;
+    // What was open belongs to an earlier choice; a cell clicked meanwhile is announced by a later change.
+    if (row === undefined) this.ui.cell.hidden = true;
+    else if (this.at?.row === row && this.at.column === column) this.ui.cell.hidden = false;
   }
 
   async open(row, column, filter = {}) {
@@ -193,6 +196,7 @@ class View {
     const reference = this.model.get("playback");
     this.inner?.abort();
     this.ui.stream.hidden = !reference;
+    fill(this.ui.stream);
     if (!reference || !this.host) return;
     this.inner = new AbortController();
     const place = h("div");

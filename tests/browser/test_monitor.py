@@ -1,0 +1,95 @@
+"""A real run: started, watched, the kernel restarted, attached to again, cancelled, resumed to its end."""
+
+from __future__ import annotations
+
+import pytest
+from labpage import REPO, Lab, Notebook
+from playwright.sync_api import Locator, expect
+
+pytestmark = pytest.mark.model
+STARTER = REPO / "data"
+STEPS = 24
+
+START = f"""
+from workbench.finetuning.recipe import Recipe, Source, ValidationSet
+from workbench.finetuning.run import Run, start
+from workbench.widgets.monitor import Monitor
+
+manifest = {str(STARTER / "starter" / "manifest.jsonl")!r}
+recipe = Recipe(
+    name="watched", base={str(STARTER / "checkpoint" / "starter.nemo")!r},
+    sources=(Source(manifest, locales=("el-GR",), split="train"),),
+    validation=(ValidationSet(manifest, None, ("el-GR",), "validation", utterances_per_locale=2),),
+    steps={STEPS}, batch_s=6.0, max_duration_s=6.0, warmup_steps=2, prompt_modes=("langID",), validate_every=12,
+    save_every=4, device="cpu", seed=7,
+)
+from pathlib import Path
+run = start(recipe, "watched") if not Path("watched").exists() else Run.attach("watched")
+monitor = Monitor(run, poll_s=0.3)
+"""
+
+
+@pytest.fixture(scope="module")
+def book(lab: Lab) -> Notebook:
+    book = lab.notebook("monitor.ipynb", [START, "monitor"])
+    assert not book.failures(), book.failures()
+    yield book
+    book.show()
+    book.kernel("run.cancel()", "from workbench.finetuning.run import Run\nrun = Run.attach('watched')")
+    book.kernel("run.wait(60)['status']")
+
+
+@pytest.fixture
+def view(book: Notebook) -> Locator:
+    book.show()
+    view = book.panel.get_by_test_id("monitor")
+    view.wait_for()
+    return view
+
+
+def step(view: Locator) -> int:
+    return int(view.get_by_role("progressbar").get_attribute("aria-valuenow"))
+
+
+def test_a_run_is_watched(book: Notebook, view: Locator) -> None:
+    run = view.get_by_test_id("run")
+    book.wait(lambda: step(view) >= 2, "the first steps", 240)
+    expect(run).to_have_attribute("data-status", "running")
+    expect(view.get_by_test_id("chart").filter(has_text="Loss")).to_be_visible()
+    expect(run).to_contain_text("peak rate")
+    drawn = (
+        view.get_by_test_id("chart").filter(has_text="Loss").locator("path.nwb-line").first.get_attribute("d")
+    )
+    book.wait(lambda: view.locator("path.nwb-line").first.get_attribute("d") != "" and drawn, "a curve")
+
+
+def test_the_kernel_restarts_and_the_run_goes_on(book: Notebook, view: Locator) -> None:
+    before = step(view)
+    book.restart()
+    expect(view.get_by_text("The training goes on by itself")).to_be_visible(timeout=20_000)
+    expect(view.get_by_test_id("cancel")).to_be_disabled()
+    book.run_all()
+    assert not book.failures(), book.failures()
+    again = book.panel.get_by_test_id("monitor")
+    book.wait(lambda: step(again) > before, "further steps of the same run", 60)
+
+
+def test_it_is_cancelled_and_resumed_to_its_end(book: Notebook, lab: Lab, view: Locator, picture) -> None:
+    if book.kernel("run.state['status']") != "finished":
+        view.get_by_test_id("cancel").click()
+        expect(view.get_by_test_id("run")).to_have_attribute("data-status", "cancelled", timeout=60_000)
+        stopped = step(view)
+        assert stopped < STEPS
+        view.get_by_test_id("resume").click()
+    expect(view.get_by_test_id("run")).to_have_attribute("data-status", "finished", timeout=240_000)
+    assert step(view) == STEPS
+    steps = book.kernel("[int(s) for s in run.metrics('train')['step']]")
+    assert steps == list(range(1, STEPS + 1)), "a step is missing or was taken twice"
+    expect(view.locator(".nwb-sample").first).to_contain_text("step 0")
+    expect(view.get_by_test_id("resume")).to_be_hidden()
+    picture("monitor-light", view)
+    lab.theme("dark")
+    picture("monitor-dark", view)
+    lab.theme("light")
+    assert "<polyline" in book.kernel("monitor.static_html()")
+    assert not lab.outside
