@@ -13,9 +13,11 @@ import pytest
 playwright = pytest.importorskip("playwright.sync_api")
 
 from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Server  # noqa: E402
-from playwright.sync_api import Browser, Locator, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Locator, expect, sync_playwright  # noqa: E402
 
 from workbench.widgets.audio import wav_bytes  # noqa: E402
+
+expect.set_options(timeout=60_000)  # a wait is no measurement; a loaded machine is slow, not wrong
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -196,13 +196,16 @@ class Notebook:
         return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
 
     def show(self) -> None:
-        """Bring this notebook's tab to the front (opening it if need be) with nothing else beside it."""
+        """Bring this notebook's tab to the front, and wait until JupyterLab has moved the focus."""
+        current = "(path) => window.jupyterapp.shell.currentWidget?.context?.path === path"
+        if self.page.evaluate(current, self.name):
+            return
         self.lab.command("docmanager:open", {"path": self.name, "factory": "Notebook"})
-        self.page.wait_for_function(
-            "(path) => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=self.name
-        )
+        self.page.wait_for_function(current, arg=self.name)
         self.page.evaluate(READY)
         self.page.evaluate("() => window.jupyterapp.shell.collapseLeft?.()")
+        inside = "() => window.jupyterapp.shell.currentWidget.node.contains(document.activeElement)"
+        self.page.wait_for_function(inside)
 
     def run_all(self) -> None:
         self.lab.command("notebook:run-all-cells")

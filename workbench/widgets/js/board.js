@@ -19,7 +19,7 @@ async function render({ model, el }) {
   const table = createTable({
     fetchRows: async (offset, limit) => (await channel.ask("rows", { offset, limit })).rows,
     onSelect: (place) => { choose(place, { play: false }); table.focus(); },
-    onSort: (name) => ask({ order_by: name, descending: state.query.order_by === name && !state.query.descending }),
+    onSort: sort,
   });
   const clip = createClip({ channel, act, go });
   const lost = h("div", { class: "nwb-note nwb-warn nwb-lost", role: "alert", hidden: true, dataset: { testid: "board-lost" } });
@@ -48,7 +48,9 @@ async function render({ model, el }) {
     const query = { ...state.query, ...change };
     try {
       const summary = await channel.ask("query", { query, selected: state.selected });
+      const inside = root.contains(document.activeElement);
       take(summary);
+      if (inside && (!root.contains(document.activeElement) || document.activeElement.hidden)) table.focus(); // its button is gone
       table.reset(summary.total);
       remember();
       const place = summary.place ?? 0;
@@ -58,6 +60,13 @@ async function render({ model, el }) {
       if ("sql" in change) filter.error(error.message);
       else say(error.message);
     }
+  }
+
+  /** A head's first click sorts upwards, the second downwards, the third brings the source's order back. */
+  function sort(name) {
+    const { order_by: now, descending } = state.query;
+    if (now !== name) ask({ order_by: name, descending: false });
+    else ask(descending ? { order_by: "", descending: false } : { descending: true });
   }
 
   async function act(action, body, message) {

@@ -9,10 +9,14 @@ export function createSide({ onFacet, onRule }) {
   const element = h("aside", { class: "nwb-side", dataset: { testid: "board-side" } }, inside);
 
   function draw(facets, query, known) {
+    const { facet, value } = inside.contains(document.activeElement) ? document.activeElement.dataset : {};
+    const scrolled = inside.scrollTop;
     fill(inside,
       bars("target_lang", words.locale, facets.target_lang ?? [], query.facets?.target_lang ?? [], onFacet),
       bars("accent", words.accent, facets.accent ?? [], query.facets?.accent ?? [], onFacet),
       rules(facets.rule ?? [], query.rule, known, onRule));
+    inside.scrollTop = scrolled;
+    if (facet) [...inside.querySelectorAll("button")].find((b) => b.dataset.facet === facet && b.dataset.value === value)?.focus({ preventScroll: true });
   }
   return { element, draw };
 }
