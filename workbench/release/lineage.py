@@ -81,8 +81,8 @@ class Graph:
         label = f"Lineage: {len(self.nodes)} things, {len(self.edges)} steps"
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
-            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="system-ui,sans-serif" font-size="12" '
-            f'fill="currentColor">{"".join(heads)}{"".join(lines)}{"".join(boxes)}</svg>'
+            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+            f'font-family="system-ui,sans-serif" font-size="12" fill="currentColor">{"".join(heads)}{"".join(lines)}{"".join(boxes)}</svg>'
         )
 
     def _repr_html_(self) -> str:
