@@ -20,8 +20,8 @@ recipe = Recipe(
     name="watched", base={str(STARTER / "checkpoint" / "starter.nemo")!r},
     sources=(Source(manifest, locales=("el-GR",), split="train"),),
     validation=(ValidationSet(manifest, None, ("el-GR",), "validation", utterances_per_locale=2),),
-    steps={STEPS}, batch_s=6.0, max_duration_s=6.0, warmup_steps=2, prompt_modes=("langID",), validate_every=12,
-    save_every=4, device="cpu", seed=7,
+    steps={STEPS}, batch_s=6.0, max_duration_s=6.0, warmup_steps=2, prompt_modes=("langID",),
+    validate_every=12, save_every=4, device="cpu", seed=7,
 )
 from pathlib import Path
 run = start(recipe, "watched") if not Path("watched").exists() else Run.attach("watched")

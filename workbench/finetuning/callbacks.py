@@ -136,7 +136,8 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         for span in ("total", "current"):
             progress[span]["completed"] = progress[span]["ready"]
         # NeMo's configuration is in the base checkpoint; without it the file holds plain values and tensors.
-        checkpoint.pop("hyper_parameters", None)
+        for name in ("hyper_parameters", "hparams_name", "hparams_type"):  # the last one is a class
+            checkpoint.pop(name, None)
 
     def _stop_reason(self, trainer: Any) -> str:
         if self.folder.cancel.exists():
