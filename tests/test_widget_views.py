@@ -1,0 +1,155 @@
+"""What playback, explorer and monitor show, as plain data: times, marks, sentences, static forms."""
+
+from __future__ import annotations
+
+import pytest
+
+from workbench.recognizer.events import StreamEvent, Word
+from workbench.widgets.explorer import sql_of
+from workbench.widgets.explorer_data import ALL, Choice, sentence
+from workbench.widgets.figures import (
+    COLOURS,
+    conditions_chart,
+    counts_by_locale,
+    rate_and_latency,
+    training_curves,
+)
+from workbench.widgets.lanes import align, lane_data, timed_words, units
+from workbench.widgets.playback import compared
+from workbench.widgets.static import Markup, marked, table
+
+
+def event(
+    index: int, final: str, partial: str, emission_s: float, words: str = "", lang: str | None = None
+) -> StreamEvent:
+    said = tuple(Word(word, 0.1 + i, 0.9 + i, 0.5) for i, word in enumerate(words.split()))
+    return StreamEvent(
+        index, index * 1.0, index + 1.0, 0.1, emission_s, final, partial, (), said, lang, 0, is_last=False
+    )
+
+
+def test_a_word_counts_from_when_it_came_to_stay() -> None:
+    events = [
+        event(0, "", "go", 1.1),
+        event(1, "going", "", 2.1),
+        event(2, "going", "ho", 3.1),
+        event(3, "going home.", "", 4.1, words="going home."),
+    ]
+    rows = timed_words(events, ["going", "home."], "en-US")
+    assert [row[3] for row in rows] == [2.1, 4.1]
+    assert [row[1] for row in rows] == [0.1, 1.1]
+
+
+def test_a_mark_that_follows_does_not_make_a_word_late() -> None:
+    events = [event(0, "", "home", 1.1), event(1, "home.", "", 2.1, words="home.")]
+    assert timed_words(events, ["home."], "en-US")[0][3] == 1.1
+
+
+def test_a_word_taken_back_counts_from_its_return() -> None:
+    events = [event(0, "a", "", 1.1), event(1, "b", "", 2.1), event(2, "a", "", 3.1)]
+    assert timed_words(events, ["a"], "en-US")[0][3] == 3.1
+
+
+def test_lane_data_replays_to_the_same_transcripts() -> None:
+    events = [
+        event(0, "", "κα", 1.1),
+        event(1, "καλη", "", 2.1),
+        event(2, "καλη 😀", "μέ", 3.1, lang="el-GR"),
+    ]
+    data = lane_data(events, "auto", "καλή μέρα")
+    final, seen = "", []
+    for row in data["events"]:
+        final = final[: row[4]] + row[5]
+        seen.append((final, row[6]))
+    assert seen == [(e.final_transcript, e.partial_transcript) for e in events]
+    assert data["lang"] == "el-GR"
+    assert data["lang_at"] == 3.1
+    assert data["figures"]["load"] == pytest.approx(0.1)
+    assert lane_data([], "auto", None)["final"] == ""
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "operations"),
+    [
+        ("a b c", "a b c", ["equal", "equal", "equal"]),
+        ("A b, c", "a b c", ["style", "style", "equal"]),
+        ("a b c", "b x", ["delete", "equal", "substitute"]),
+        ("", "a", ["insert"]),
+        ("... a", "a", ["delete", "equal"]),
+    ],
+)
+def test_alignment_sets_case_and_marks_apart(reference, hypothesis, operations) -> None:
+    assert [tag for tag, _, _ in align(reference.split(), hypothesis.split(), "en-US")] == operations
+
+
+def test_unspaced_scripts_are_marked_by_character() -> None:
+    assert units("天気いい", "ja-JP") == ["天", "気", "い", "い"]
+    assert units("ένα δύο", "el-GR") == ["ένα", "δύο"]
+
+
+def test_two_lanes_are_marked_where_they_differ() -> None:
+    lanes = [
+        {"final": text, "lang": "en-US", "settings": {"locale": "auto"}}
+        for text in ("one two", "one too three")
+    ]
+    found = compared(*lanes)
+    assert found["words"] == 2
+    assert len(found["left"]) == 2
+    assert len(found["right"]) == 3
+    assert found["left"][0] == found["right"][0] == "equal"
+
+
+def test_a_cell_is_a_sentence() -> None:
+    cell = {
+        "row": "el-GR", "column": None, "rate": 0.234, "low": 0.2, "high": 0.27, "utterances": 12,
+        "reference_words": 80, "enough": "no", "difference": -0.1,
+    }  # fmt: skip
+    said = sentence(cell, Choice("base", metric="wer"))
+    assert said.startswith(
+        "el-GR, not stated: word error rate 23.4 percent, between 20.0 and 27.0; 12 utterances"
+    )
+    assert said.endswith("too little to say")
+    assert "base is 10.0 points better than old" in sentence(cell, Choice("base", against="old"))
+    assert sentence(cell | {"row": ALL, "column": ALL, "rate": None}, Choice("base")).startswith(
+        "everything: no ref"
+    )
+
+
+def test_a_cell_as_sql_quotes_what_data_hold() -> None:
+    where = {"accent": "d'ici", "target_lang": None, "duration_band": "2–5 s"}
+    assert sql_of(where) == "accent = 'd''ici' AND target_lang IS NULL AND duration >= 2 AND duration < 5"
+    assert sql_of({"snr_band": "≥ 30 dB"}) == "snr_db >= 30"
+    assert sql_of(None) == "true"
+
+
+def test_static_forms_escape_what_data_hold() -> None:
+    shown = table(("a",), [("<script>",), (marked([("substitute", "<img src=x>"), ("equal", "ok")]),)])
+    assert "<script>" not in shown
+    assert "<img" not in shown
+    assert "&lt;img" in shown
+    assert isinstance(marked([]), Markup)
+
+
+def test_figures_draw_what_tables_hold() -> None:
+    import pandas as pd
+
+    points = pd.DataFrame(
+        {"lookahead_ms": [560, 80], "rate": [0.2, 0.4], "low": [0.1, 0.3], "high": [0.3, 0.6]}
+    )
+    line = rate_and_latency(points).data[0]
+    assert list(line.x) == [80, 560]
+    assert list(line.error_y.array) == pytest.approx([0.2, 0.1])
+    runs = {"<b>run</b>": pd.DataFrame({"step": [1, 2], "loss": [2.0, None]})}
+    curve = training_curves(runs).data[0]
+    assert list(curve.x) == [1]
+    assert "<b>" not in curve.hovertemplate.replace("<extra>", "").replace("</extra>", "")
+    groups = pd.DataFrame({"target_lang": ["el-GR", None], "hours": [1.0, 2.0], "utterances": [3, 4]})
+    assert list(counts_by_locale(groups).data[0].y) == ["el-GR", "not stated"]
+    rows = [
+        {"condition": "as recorded", "words": 4, "marks": 2, "capitals": 0},
+        {"condition": "0 dB", "words": 2, "marks": 0, "capitals": 0},
+    ]
+    chart = conditions_chart(rows)
+    assert [trace.name for trace in chart.data] == ["words", "marks"]
+    assert list(chart.data[0].y) == [1.0, 0.5]
+    assert len(set(COLOURS)) == len(COLOURS)
