@@ -16,10 +16,10 @@ NAMES = sorted(path.name for path in (REPO / "notebooks").glob("*.ipynb"))
 # Which output stands for a notebook in the README: the first that holds this.
 PICTURE_OF = {
     "00_start_here": "section[aria-label='Workspace overview']",
-    "01_curate": ".wb-board",
-    "02_stream": ".wb-playback",
-    "03_finetune": ".wb-monitor",
-    "04_errors": ".wb-explorer",
+    "01_curate": ".nwb-board",
+    "02_stream": ".nwb-playback",
+    "03_finetune": ".nwb-monitor",
+    "04_errors": ".nwb-explorer",
     "05_release": ".jp-RenderedHTML section",
 }
 
