@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation import Evaluation
+    from workbench.evaluation.rates import Headline
 
 PAGE = 20
 MOST_VALUES = 40
@@ -29,7 +30,7 @@ class Choice:
 
     name: str
     against: str = ""
-    metric: str = "headline"
+    metric: Headline = "headline"
     normaliser: str = "basic"
     row: str = "target_lang"
     column: str = "accent"
@@ -40,7 +41,7 @@ class Choice:
         Raises:
             WorkbenchError: a prediction, metric, normaliser or column that there is not.
         """
-        known = {key: str(body[key] or "") for key in asdict(self) if key in body}
+        known: dict[str, Any] = {key: str(body[key] or "") for key in asdict(self) if key in body}
         made = replace(self, **known)
         allowed: dict[str, Sequence[str]] = {
             "name": evaluation.names,
@@ -139,7 +140,7 @@ def _table(evaluation: Evaluation, choice: Choice, by: tuple[str, ...]) -> pd.Da
 
 
 def _cell(record: Mapping[str, Any], choice: Choice, row: Any, column: Any) -> dict[str, Any]:
-    cell = {
+    cell: dict[str, Any] = {
         key: _number(record.get(key))
         for key in ("rate", "low", "high", "difference", "p_holm", "rate_a", "rate_b")
     }

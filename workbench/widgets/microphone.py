@@ -142,7 +142,7 @@ class Microphone(LiveWidget):
             raise WorkbenchError("a kept take needs its locale", mend="Choose the locale that was spoken.")
         stem = f"take-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
         self.takes.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomic(self.takes / f"{stem}.wav", wav_bytes(pcm.astype(np.float32) / 32768, rate))
+        write_atomic(self.takes / f"{stem}.wav", wav_bytes(pcm.astype(np.float32) / np.float32(32768), rate))
         row = {
             "id": stem,
             "audio_filepath": f"{stem}.wav",
