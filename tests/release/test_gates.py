@@ -141,7 +141,7 @@ def test_few_utterances_are_not_enough_data_never_a_pass() -> None:
         evaluation_of(*GOOD, rows=rows), "kind: improves", "kind: not_worse", "kind: weighted_rate"
     )
     assert {c.verdict for c in report.checks} == {UNKNOWN}
-    assert report.exit_code == 2
+    assert report.exit_code == 3
 
 
 def test_a_policy_can_refuse_provisional_slices() -> None:
@@ -283,7 +283,14 @@ def test_latency_and_memory_are_judged_on_what_was_measured(changes: Any, latenc
 
 
 def training_rows(**changes: Any) -> pd.DataFrame:
-    facts = {"license": "CC-BY-4.0", "consent": "yes", "speaker": "t1", "offset": 0.0, **changes}
+    facts = {
+        "license": "CC-BY-4.0",
+        "consent": "yes",
+        "speaker": "t1",
+        "offset": 0.0,
+        "target_lang": "el-GR",
+        **changes,
+    }
     ids = [
         {"id": f"t{i}", "audio_filepath": f"t{i}.wav", "text": f"quite another sentence {i}"}
         for i in range(5)
@@ -331,6 +338,14 @@ def test_leakage_is_found_by_id_recording_and_sentence(changes: dict[str, str]) 
     assert judged(evaluation_of(*GOOD), "kind: leakage", training=training).verdict == PASS
     for name, value in changes.items():
         training.loc[2, name] = value
+    assert judged(evaluation_of(*GOOD), "kind: leakage", training=training).verdict == FAIL
+
+
+def test_the_same_letters_in_another_language_are_another_sentence() -> None:
+    training = training_rows(target_lang="it-IT")
+    training.loc[2, "text"] = rows_of()["text"][3]
+    assert judged(evaluation_of(*GOOD), "kind: leakage", training=training).verdict == PASS
+    training.loc[2, ["target_lang", "text"]] = ["el-GR", rows_of()["text"][3] + " <el-GR>"]
     assert judged(evaluation_of(*GOOD), "kind: leakage", training=training).verdict == FAIL
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding
-from workbench.text import normalise, normalised_keys
+from workbench.text import normalise, normalised_keys, strip_tag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,9 +103,8 @@ def leakage(subject: Subject, spec: CheckSpec) -> list[Finding]:
         return [Finding("training data", UNKNOWN, "the rows the candidate was trained on are not known")]
     findings = [_shared(training, tested, ["id"], "utterance"), _same_recording(training, tested)]
     if spec["sentences"]:
-        seen = set(normalised_keys(training["text"].fillna("").tolist())) - {""}
-        keys = normalised_keys(tested["text"].tolist())
-        count = sum(key in seen for key in keys)
+        seen = set(_sentences(training))
+        count = sum(key in seen for key in _sentences(tested) if key[1])
         findings.append(_none_of("sentence", count, len(tested)))
     if spec["speakers"]:
         findings.append(_shared(training, tested, ["speaker"], "speaker"))
@@ -181,6 +180,13 @@ def when(text: str) -> datetime | None:
     except ValueError:
         return None
     return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+
+
+def _sentences(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """(language, letters of the sentence): "no" is a sentence in several."""
+    tags = _column(rows, "target_lang").map(lambda tag: str(tag).split("-")[0] if _tag(tag) else "")
+    texts = _column(rows, "text").map(lambda text: strip_tag(text)[0] if isinstance(text, str) else "")
+    return list(zip(tags, normalised_keys(texts.tolist()), strict=True))
 
 
 def _same_recording(training: pd.DataFrame, tested: pd.DataFrame) -> Finding:

@@ -157,8 +157,8 @@ class GateReport:
 
     @property
     def exit_code(self) -> int:
-        """0 pass, 1 fail, 2 not enough data."""
-        return {PASS: 0, FAIL: 1, UNKNOWN: 2}[self.verdict]
+        """0 pass, 1 fail, 3 not enough data; 2 is left to commands that could not run at all."""
+        return {PASS: 0, FAIL: 1, UNKNOWN: 3}[self.verdict]
 
     def check(self, name: str) -> Check:
         """The check of a name.

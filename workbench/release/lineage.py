@@ -82,7 +82,8 @@ class Graph:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
             f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'font-family="system-ui,sans-serif" font-size="12" fill="currentColor">{"".join(heads)}{"".join(lines)}{"".join(boxes)}</svg>'
+            'font-family="system-ui,sans-serif" font-size="12" '
+            f'fill="currentColor">{"".join(heads)}{"".join(lines)}{"".join(boxes)}</svg>'
         )
 
     def _repr_html_(self) -> str:
