@@ -180,6 +180,8 @@ class View {
       if (this.player.key !== id) await this.player.load(await fetchClip(this.channel, id));
       await this.player.seek(start_s);
       await this.player.play();
+      // A busy browser may drop a seek that comes right after loading.
+      if (Math.abs(this.player.time_s - start_s) > 0.3) await this.player.seek(start_s);
     } catch (error) {
       this.player.unload(error.message, { bad: true });
     }

@@ -127,8 +127,9 @@ class View {
     const clip = this.model.get("clip");
     this.ui.title.textContent = clip.title || words.recording;
     this.showLanes();
+    // A clip can be replaced (a longer tail) while the one before it still loads: what that was to resume stays.
     const back = this.player.key === null ? this.model.get("start_s") : this.player.time_s;
-    this.resume = { time_s: back, playing: this.player.playing };
+    this.resume ??= { time_s: back, playing: this.player.playing };
     try {
       const audio = await fetchClip(this.channel, clip.key);
       if (clip.key === this.model.get("clip").key) await this.player.load(audio);
