@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,18 +43,11 @@ def open_object(source: Any, folder: Path | None) -> Reader:
 
 
 def open_folder(path: Path, folder: Path | None) -> Reader | None:
-    """A saved data set, an audiofolder with metadata, or a Shar folder; None for any other folder."""
-    import_from = None
+    """A saved data set or a Shar folder; None for any other folder."""
     if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
         import datasets
 
-        import_from = datasets.load_from_disk(str(path))
-    elif any((path / name).exists() for name in ("metadata.csv", "metadata.jsonl", "metadata.parquet")):
-        import datasets
-
-        import_from = datasets.load_dataset("audiofolder", data_dir=str(path))
-    if import_from is not None:
-        return _dataset(import_from, str(path), path, folder)
+        return _dataset(datasets.load_from_disk(str(path)), str(path), path, folder)
     if any(path.glob("cuts.*.jsonl*")):
         import lhotse
 
@@ -141,7 +135,7 @@ def keep_bytes(data: bytes, folder: Path | None, suffix: str = "") -> str:
         suffix = next((s for magic, s in _MAGIC if data.startswith(magic)), ".wav")
     if folder is None:
         return f"{digest}{suffix}"
-    target = folder.absolute() / "audio" / digest[:2] / f"{digest}{suffix}"
+    target = Path(os.path.realpath(folder)) / "audio" / digest[:2] / f"{digest}{suffix}"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(target, data)
@@ -167,9 +161,28 @@ def _dataset(source: Any, where: str, base: Path, folder: Path | None) -> Reader
                 yield table.append_column("source_file", pa.array([split] * len(table), pa.string()))
 
     mapping = {"audio_filepath": "audio"} if "audio" in names else {}
-    # Where the cells point to files, these are the ones that may be read.
-    root = base if base != Path("/") else _common_folder(parts, folder)
-    return Reader("Hugging Face data set", where, root, read, mapping)
+    files = (
+        str(cell["path"])
+        for part in parts.values() if "audio" in part.column_names
+        for cell in part.select_columns(["audio"])["audio"]
+        if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path")
+    )  # fmt: skip
+    roots = [] if base != Path("/") else _folders(files)
+    return Reader("Hugging Face data set", where, _first(base, folder), read, mapping, roots=roots)
+
+
+def _first(base: Path, folder: Path | None) -> Path:
+    """The root of relative paths; for what lives in memory, the corpus itself."""
+    return base if base != Path("/") else (folder or Path.cwd())
+
+
+def _folders(files: Iterable[str]) -> list[Path]:
+    """The folders that an object in memory points into; who hands it over means them to be read."""
+    found = {str(Path(file).absolute().parent) for file in files}
+    if len(found) > 20:
+        common = os.path.commonpath(found)
+        found = {common} if common != "/" else set()
+    return [Path(name) for name in sorted(found)]
 
 
 def _undecoded(part: Any) -> Any:
@@ -193,18 +206,6 @@ def _codes_named(table: pa.Table, features: Any) -> pa.Table:
     return table
 
 
-def _common_folder(parts: Any, folder: Path | None) -> Path:
-    import os
-
-    found = {str(folder.absolute())} if folder is not None else set()
-    for part in parts.values():
-        if "audio" in part.column_names:
-            for cell in part.select(range(min(len(part), 100)))["audio"]:
-                if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path"):
-                    found.add(str(Path(cell["path"]).parent))
-    return Path(os.path.commonpath(found)) if found else Path.cwd()
-
-
 def _cuts(source: Any, where: str, base: Path, folder: Path | None) -> Reader:
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
         rows: list[dict[str, Any]] = []
@@ -218,14 +219,9 @@ def _cuts(source: Any, where: str, base: Path, folder: Path | None) -> Reader:
         if rows:
             yield table_of(rows)
 
-    import os
-
-    first = next((_cut_file(cut) for cut in source), None)
-    roots = [str(p) for p in (folder and folder.absolute(), first and Path(first).absolute().parent) if p]
-    root = base if base != Path("/") and not (first and Path(first).is_absolute()) else None
-    if root is None:
-        root = Path(os.path.commonpath(roots)) if roots else Path.cwd()
-    return Reader("Lhotse cuts", where, folder if first is None and folder else root, read)
+    files = (file for file in map(_cut_file, source) if file is not None and Path(file).is_absolute())
+    roots = [] if base != Path("/") else _folders(files)
+    return Reader("Lhotse cuts", where, _first(base, folder), read, roots=roots)
 
 
 def _cut_file(cut: Any) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.corpus import manifest
 from workbench.corpus.audio import AUDIO_SUFFIXES, locate, probe
 from workbench.corpus.manifest import FILE, LINE, table_of
+from workbench.corpus.schema import SPLITS, split_name
 from workbench.errors import Problem, WorkbenchError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Reader:
         mapping: field → column where the kind of source decides it.
         defaults: field → value that the kind of source states for all rows.
         files: what its digest is taken over.
+        roots: further folders that its audio lies in.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Reader:
     mapping: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, Any] = field(default_factory=dict)
     files: Sequence[Path] = ()
+    roots: Sequence[Path] = ()
     _skipped: int = 0
 
     def tables(self, problems: list[Problem]) -> Iterator[pa.Table]:
@@ -88,7 +91,7 @@ def open_reader(source: Any, folder: Path | None) -> Reader:
         raise WorkbenchError(f"a {kind.__name__} is no source", mend="Give a path, a Dataset or a CutSet.")
     path = Path(source).expanduser()
     if path.is_dir():
-        return libraries.open_folder(path, folder) or audio_folder(path)
+        return libraries.open_folder(path, folder) or audiofolder(path) or audio_folder(path)
     suffixes = [s.lower() for s in path.suffixes]
     if ".parquet" in suffixes[-1:]:
         return _parquet(path, folder)
@@ -135,8 +138,6 @@ def _delimited(path: Path, delimiter: str) -> Reader:
     base = path.parent / "clips" if (path.parent / "clips").is_dir() else path.parent
     defaults = {"license": "CC0-1.0", "domain": "read-sentences"}
     if path.stem in ("train", "dev", "test"):
-        from workbench.corpus.schema import split_name
-
         defaults["split"] = split_name(path.stem)
     return Reader("Common Voice", str(path), base, read, mapping, defaults, [path])
 
@@ -244,6 +245,37 @@ def audio_folder(path: Path) -> Reader:
             yield table_of(rows)
 
     return Reader("folder of audio", str(path), path, read)
+
+
+def audiofolder(path: Path) -> Reader | None:
+    """A folder laid out as Hugging Face's ``audiofolder``: ``metadata.csv`` or ``.jsonl`` with ``file_name``.
+
+    Read here and not through ``datasets``, whose builder wants torchcodec even where nothing is decoded.
+    A first folder called train, validation or test is the split.
+    """
+    found = sorted(p for p in path.rglob("metadata.*") if p.suffix in (".csv", ".jsonl"))
+    if not found:
+        return None
+
+    def read(problems: list[Problem]) -> Iterator[pa.Table]:
+        import pyarrow as pa
+
+        for file in found:
+            inside = file.parent.relative_to(path)
+            reader = _delimited(file, ",") if file.suffix == ".csv" else _manifest(file)
+            for table in reader.tables(problems):
+                names = [n and (inside / n).as_posix() for n in table["file_name"].to_pylist()]
+                at = table.column_names.index("file_name")
+                table = table.set_column(at, "file_name", pa.array(names, pa.string()))
+                split = split_name(inside.parts[0]) if inside.parts else None
+                if split in SPLITS and "split" not in table.column_names:
+                    table = table.append_column("split", pa.array([split] * len(table), pa.string()))
+                if FILE not in table.column_names:
+                    label = file.relative_to(path).as_posix()
+                    table = table.append_column(FILE, pa.array([label] * len(table), pa.string()))
+                yield table
+
+    return Reader("audiofolder", str(path), path, read, {"audio_filepath": "file_name"}, files=found)
 
 
 def _beside(audio: Path, root: Path, problems: list[Problem]) -> str | None:

@@ -112,7 +112,7 @@ def import_source(
     reader = readers.open_reader(source, folder)
     tables = list(_counted(reader.tables(problems), progress))
     table = _joined(tables)
-    plan = _plan(reader, table, name, mapping, defaults, tags, audio_roots)
+    plan = _plan(reader, table, folder, name, mapping, defaults, tags, audio_roots)
     table = readers.with_durations(table, plan, problems) if "duration" not in plan.mapping else table
     if "duration" in table.column_names and "duration" not in plan.mapping:
         plan = Plan(**{**plan.__dict__, "mapping": {**plan.mapping, "duration": "duration"}})
@@ -129,6 +129,7 @@ def import_source(
 def _plan(
     reader: Reader,
     table: pa.Table,
+    folder: Path,
     name: str,
     mapping: Mapping[str, str] | None,
     defaults: Mapping[str, Any] | None,
@@ -138,7 +139,9 @@ def _plan(
     chosen = guess_mapping(_source_columns(table), {**reader.mapping, **(mapping or {})})
     given = [Path(os.path.realpath(Path(root).expanduser())) for root in audio_roots or ()]
     base = Path(os.path.realpath(reader.base))
-    roots = given or [base]
+    # Audio that had no file of its own was put into the corpus folder.
+    own = [Path(os.path.realpath(p)) for p in (*reader.roots, folder / "audio")]
+    roots = [*(given or [base]), *own]
     # Paths relative to the manifest keep meaning that where a wider root is given.
     start = base if any(base.is_relative_to(root) for root in roots[:1]) else roots[0]
     return Plan(name, chosen, {**reader.defaults, **(defaults or {})}, dict(tags or {}), roots, start)

@@ -1,0 +1,149 @@
+"""Splits keep speakers and sentences apart, follow shares and seed, and say where they mean little."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.corpus import collection, leakage, splits
+from workbench.corpus.table import Corpus
+from workbench.errors import WorkbenchError
+
+Make = Callable[..., Corpus]
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+KEYED = st.fixed_dictionaries(
+    {
+        "audio_key": st.none() | st.integers(0, 30),
+        "sentence_key": st.none() | st.tuples(st.just("en"), st.integers(0, 20)),
+        "speaker_key": st.none() | st.integers(0, 8),
+        "duration": st.floats(0.5, 20),
+        "target_lang": st.sampled_from(["en-US", "el-GR"]),
+        "accent": st.sampled_from([None, "x"]),
+    }
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(KEYED, min_size=1, max_size=60), st.integers(0, 5), st.sampled_from(["disjoint", "shared"]))
+def test_nothing_tied_stands_apart(rows: list[dict[str, Any]], seed: int, speakers: str) -> None:
+    rows = [{**row, "id": f"{i:03d}"} for i, row in enumerate(rows)]
+    assigned, aside = splits.divide(rows, SHARES, seed, speakers)
+    assert sorted(r["id"] for r, a in zip(rows, assigned, strict=True) if a is None) == sorted(aside)
+    ties = ["sentence_key", "audio_key"] + (["speaker_key"] if speakers == "disjoint" else [])
+    for tie in ties:
+        seen = defaultdict(set)
+        for row, name in zip(rows, assigned, strict=True):
+            if row[tie] is not None and name is not None:
+                seen[row[tie]].add(name)
+        assert all(len(names) == 1 for names in seen.values())
+    assert splits.divide(rows, SHARES, seed, speakers) == (assigned, aside)
+
+
+def many(speakers: int, sentences: int, count: int) -> list[dict[str, Any]]:
+    rng = random.Random(1)
+    return [
+        {"id": f"u{i:05d}", "speaker": f"s{rng.randrange(speakers)}",
+         "text": f"Sentence number {rng.randrange(sentences)}.", "duration": rng.uniform(1, 6),
+         "target_lang": rng.choice(["en-US", "el-GR"]), "accent": rng.choice(["a", "b"])}
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def test_shares_hold_in_every_cell(make: Make) -> None:
+    corpus = make(many(300, 10**9, 3000))
+    report = corpus.split(seed=5, speakers="disjoint")
+    hours = report.table.pivot_table(index=["target_lang", "accent"], columns="split", values="hours")
+    shares = hours.div(hours.sum(axis=1), axis=0)
+    assert (shares["train"] - 0.8).abs().max() < 0.05
+    assert (shares["test"] - 0.1).abs().max() < 0.05
+    assert leakage.find(corpus).empty
+    assert report.set_aside == []
+
+
+def test_prompts_that_everyone_reads_do_not_stop_a_split(make: Make) -> None:
+    corpus = make(many(40, 60, 1500))
+    report = corpus.split(seed=5)
+    assert leakage.find(corpus).empty
+    assert 0 < len(report.set_aside) < 1500
+    assert any("set aside" in w or "no split" in w for w in report.warnings)
+
+
+def test_the_seed_decides_and_undo_takes_it_back(make: Make) -> None:
+    corpus = make(many(50, 10**9, 200))
+
+    def state() -> dict[str, str]:
+        return {row["id"]: row["split"] for row in corpus.page(0, 1000)}
+
+    corpus.split(seed=1, reviewer="ann")
+    one = state()
+    corpus.split(seed=2, reviewer="ann")
+    two = state()
+    corpus.split(seed=1, reviewer="ann")
+    assert state() == one != two
+    while corpus.decisions.undo(reviewer="ann"):
+        pass
+    assert set(state().values()) == {None}
+
+
+def test_leaks_are_found_by_level(make: Make) -> None:
+    corpus = make(
+        [
+            {"id": "a", "split": "train", "text": "One thing.", "speaker": "s1"},
+            {"id": "b", "split": "test", "text": "one THING!", "speaker": "s2"},
+            {"id": "c", "split": "validation", "text": "Another.", "speaker": "s1"},
+            {"id": "d", "split": "test", "text": "one thing", "speaker": "s3", "target_lang": "it-IT"},
+        ]
+    )
+    found = leakage.find(corpus).set_index("level")
+    assert found.loc["sentence", "ids"] == ["a", "b"]
+    assert found.loc["speaker", "ids"] == ["a", "c"]
+    assert not leakage.find(corpus, "shared").set_index("level").loc["speaker", "blocks"]
+
+
+def test_small_cells_and_shared_speakers_are_said(make: Make) -> None:
+    report = make(many(2, 10**9, 40)).split(speakers="shared")
+    assert "speakers are shared" in report.warnings[0]
+    assert any("anecdote" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(
+    "fractions", [{"train": 0.5}, {"train": 0.9, "test": 0.2}, {"train": 1.0, "dev": 0.0}]
+)
+def test_fractions_must_be_shares(make: Make, fractions: dict[str, float]) -> None:
+    with pytest.raises(WorkbenchError, match="shares"):
+        make([{}]).split(fractions=fractions)
+
+
+def test_a_mix_says_what_each_locale_hears(make: Make) -> None:
+    rows = [{"duration": 3600.0, "split": "train", "target_lang": tag} for tag in ["en-US"] * 9 + ["el-GR"]]
+    corpus = make(rows)
+    table = corpus.mix(temperature=0.5).set_index("target_lang")
+    assert table.loc["en-US", "weight"] == pytest.approx(3 / 4)
+    assert table.loc["el-GR", "passes"] == pytest.approx(2.5)
+    assert table["heard_hours"].sum() == pytest.approx(10)
+    even = corpus.mix(temperature=0, budget_hours=4).set_index("target_lang")
+    assert even.loc["el-GR", "heard_hours"] == pytest.approx(2)
+    chosen = corpus.mix(weights={"el-GR": 1}).set_index("target_lang")
+    assert chosen.loc["en-US", "note"] == "left out"
+    with pytest.raises(WorkbenchError, match="temperature or weights"):
+        corpus.mix()
+    with pytest.raises(WorkbenchError, match="it-IT"):
+        corpus.mix(weights={"it-IT": 1})
+
+
+def test_the_plan_puts_errors_and_gaps_first(make: Make) -> None:
+    rows = [
+        {"duration": 3600.0, "target_lang": t, "speaker": s}
+        for t, s in [("en-US", "a"), ("en-US", "b"), ("el-GR", "c")]
+    ]
+    corpus = make(rows)
+    assert collection.plan(corpus, target_hours=2)["target_lang"].iloc[0] == "el-GR"
+    by_error = collection.plan(corpus, target_hours=4, error_rates={"en-US": 0.9, "el-GR": 0.1}, minutes=60)
+    assert by_error["target_lang"].iloc[0] == "en-US"
+    assert by_error["minutes"].sum() == pytest.approx(60)
