@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning import folder as files
@@ -35,7 +35,7 @@ class Run:
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def attach(cls, folder: str | Path) -> Run:
+    def attach(cls, folder: str | Path) -> Self:
         """The run in a folder, going or ended. Raises WorkbenchError if there is none."""
         run = cls(folder)
         run.folder.state()

@@ -83,7 +83,7 @@ class Learner:
 def rate_at(step: int, stage: dict[str, Any]) -> float:
     """Linear warm-up to ``lr``, then a cosine down to ``lr_end`` at the stage's last step."""
     if step < stage["warmup"]:
-        return float(stage["lr"]) * (step + 1) / stage["warmup"]
+        return float(stage["lr"] * (step + 1) / stage["warmup"])
     done = (step - stage["warmup"]) / max(1, stage["steps"] - stage["warmup"])
     low, high = float(stage["lr_end"]), float(stage["lr"])
     return float(low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
