@@ -7,6 +7,7 @@ short, the one rapidfuzz gives is taken, so substitutions, insertions and deleti
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Operation = Literal["hit", "substitution", "insertion", "deletion"]
 SUBSTITUTION, INSERTION, DELETION = 0, 1, 2
+_STEP = 20_000
 _CODE = {"replace": SUBSTITUTION, "insert": INSERTION, "delete": DELETION}
 OPERATIONS: tuple[Operation, ...] = ("substitution", "insertion", "deletion")
 
@@ -156,7 +158,8 @@ def align(
     import numpy as np
     from rapidfuzz.distance.Levenshtein import editops
 
-    offsets, operations, sources, destinations = [0], bytearray(), [], []
+    # Numbers are appended one by one: a million step tuples kept alive would cost more in garbage collection.
+    offsets, operations, sources, destinations = [0], bytearray(), array("i"), array("i")
     for done, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
         if reference != hypothesis:
             found: Any = editops(reference, hypothesis).as_list()
@@ -165,7 +168,7 @@ def align(
                 sources.append(source)
                 destinations.append(destination)
         offsets.append(len(operations))
-        if progress and done % 20_000 == 0:
+        if progress and done % _STEP == 0:
             progress(done, len(references))
     return Edits(
         np.array(offsets, np.int64),

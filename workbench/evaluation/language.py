@@ -90,7 +90,8 @@ def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Ar
     detected = scored.prediction(name).column("detected_lang").astype(object)
     detected = detected.where(detected.notna(), NONE)
     right = (said == detected).to_numpy()
-    spoken, heard = (tags.fillna("").str.split("-").str[0].str.lower() for tags in (said, detected))
+    short = {tag: str(tag).split("-")[0].lower() for tag in {*said.dropna().unique(), *detected.unique()}}
+    spoken, heard = said.map(short), detected.map(short)
     same_language = (spoken == heard).to_numpy()
     ones = np.ones(len(scored), np.int64)
     tables = []

@@ -75,10 +75,12 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
             "no utterance has a reference text", mend="Check the filter and the column text."
         )
     rows = rows.reset_index(drop=True)
-    found = rows["text"].str.contains(_MARKUP, regex=True)
-    if found.any():
-        mend = "It is scored as it stands: take tags and noise marks out of the references first."
-        problems.append(_problem("utterances", "markup in the reference", rows["id"][found], mend))
+    suspects = rows[rows["text"].str.contains("[<[]", regex=True)]
+    if len(suspects):
+        found = suspects["text"].map(lambda text: _MARKUP.search(text) is not None).astype(bool)
+        if found.any():
+            mend = "It is scored as it stands: take tags and noise marks out of the references first."
+            problems.append(_problem("utterances", "markup in the reference", suspects["id"][found], mend))
     return rows
 
 

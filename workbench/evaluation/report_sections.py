@@ -248,13 +248,13 @@ def languages(summary: Summary) -> str:
         ]
         parts.append(table(f"{name}: language identification", score["accuracy"], columns))
     if summary["auto_cost"]:
-        columns: Columns = [
+        cost: Columns = [
             ("auto against given", lambda r: f"{text(r['auto'])} against {text(r['given'])}", False),
             ("difference", lambda r: points(r["difference"]), True),
             ("95 % interval", lambda r: span(r["low"], r["high"], points), True),
             ("verdict", lambda r: call(r, "p_value"), False),
         ]
-        parts.append(table("What auto costs against the given locale", summary["auto_cost"], columns))
+        parts.append(table("What auto costs against the given locale", summary["auto_cost"], cost))
     return "<h2>Language</h2>" + "".join(parts) if parts else ""
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.alignment import SUBSTITUTION, Edits, align
-from workbench.evaluation.units import TextStore
+from workbench.evaluation.units import CHUNK, TextStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,11 +135,34 @@ class ScoredCorpus:
 
     def totals(self, name: str, metric: Metric, normaliser: str) -> tuple[Array, Array]:
         """Errors and reference units of each utterance."""
+        if metric == "cer" and (name, normaliser, metric) not in self._counts:
+            return self._character_totals(name, normaliser)
         c = self.counts(name, metric, normaliser)
         return (
             c["substitutions"] + c["insertions"] + c["deletions"],
             c["hits"] + c["substitutions"] + c["deletions"],
         )
+
+    def _character_totals(self, name: str, normaliser: str) -> tuple[Array, Array]:
+        """Character errors without their kinds: a distance is several times cheaper than an alignment."""
+        import numpy as np
+        from rapidfuzz.distance.Levenshtein import distance
+        from rapidfuzz.process import cpdist
+
+        key = ("character totals", name, normaliser)
+        if key not in self.kept:
+            codes = self.prediction(name).codes
+            errors, units = np.zeros(len(self), np.int32), np.zeros(len(self), np.int32)
+            rows = np.flatnonzero(codes >= 0)
+            for start in range(0, len(rows), CHUNK):
+                part = rows[start : start + CHUNK]
+                said = self.store.characters(normaliser, self.reference_codes[part])
+                heard = self.store.characters(normaliser, codes[part])
+                errors[part] = cpdist(said, heard, scorer=distance, dtype=np.int32)
+                units[part] = np.fromiter(map(len, said), np.int32, len(said))
+            self.kept[key] = errors, units
+        found: tuple[Array, Array] = self.kept[key]
+        return found
 
     def spelling_only(self, name: str, normaliser: str) -> Array:
         """Substitutions of each utterance that vanish when encoding and habit (’, ё) are folded."""

@@ -66,8 +66,15 @@ def resampled_sums(sums: Array, resamples: int, rng: np.random.Generator) -> Arr
         size = min(step, resamples - start)
         if by_index:
             drawn = rng.integers(clusters, size=(size, clusters), dtype=np.int32)
-            for place, column in enumerate(sums.T.astype(np.float64)):
-                totals[start : start + size, place] = column[drawn].sum(axis=1)
+            # Two columns ride as one complex number: the gather, which costs most, is done half as often.
+            for place in range(0, sums.shape[1], 2):
+                pair = sums[:, place].astype(np.complex128)
+                if place + 1 < sums.shape[1]:
+                    pair += 1j * sums[:, place + 1]
+                added = pair[drawn].sum(axis=1)
+                totals[start : start + size, place] = added.real
+                if place + 1 < sums.shape[1]:
+                    totals[start : start + size, place + 1] = added.imag
         else:
             draws = rng.multinomial(clusters, repeats / clusters, size=size)
             totals[start : start + size] = draws.astype(np.float64) @ distinct

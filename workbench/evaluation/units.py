@@ -67,10 +67,9 @@ class TextStore:
             normalised, vocabulary = self.normalised(normaliser), Vocabulary()
             lengths, numbers = [], []
             for language, start, stop in self.chunks():
-                lines = normalised[start:stop].to_pylist()
-                units, sizes = _split(lines, language)
-                lengths.append(np.array(sizes, np.int32))
-                numbers.append(np.fromiter(map(vocabulary.__getitem__, units), np.int32, len(units)))
+                units, sizes = _split(normalised[start:stop], language)
+                lengths.append(sizes)
+                numbers.append(_numbered(units, vocabulary))
             empty = [np.zeros(0, np.int32)]
             offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or empty), dtype=np.int64)])
             self._words[normaliser] = WordTable(np.concatenate(numbers or empty), offsets, list(vocabulary))
@@ -180,9 +179,32 @@ def number_texts(columns: Sequence[Any], languages: Any) -> tuple[TextStore, lis
     return TextStore(texts, blocks), codes
 
 
-def _split(lines: list[str], language: str) -> tuple[list[str], list[int]]:
+def _split(lines: Any, language: str) -> tuple[Any, IntArray]:
+    """Words of normalised texts one after the other (a pyarrow array), and how many each has."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if language in txt.UNSPACED_LANGUAGES:
-        split = [txt.words(line, language) for line in lines]
-        return [unit for units in split for unit in units], [len(units) for units in split]
-    # Normalised lines hold single spaces only, so counting spaces is counting words.
-    return " ".join(lines).split(), [line.count(" ") + 1 if line else 0 for line in lines]
+        split = [txt.words(line, language) for line in lines.to_pylist()]
+        units = pa.array([unit for part in split for unit in part], pa.large_string())
+        return units, np.fromiter(map(len, split), np.int32, len(split))
+    # Normalised lines hold single spaces only, so an empty part comes from an empty line.
+    parts = pc.split_pattern(lines, " ")
+    sizes = pc.list_value_length(parts).to_numpy(zero_copy_only=False).astype(np.int32)
+    empty = pc.equal(pc.binary_length(lines), 0).to_numpy(zero_copy_only=False)
+    units = pc.list_flatten(parts)
+    if empty.any():
+        units = units.filter(pc.greater(pc.binary_length(units), 0))
+    return units, np.where(empty, 0, sizes).astype(np.int32)
+
+
+def _numbered(units: Any, vocabulary: Vocabulary) -> IntArray:
+    """Numbers of words; Python sees each distinct one once."""
+    import numpy as np
+
+    encoded = units.dictionary_encode()
+    words = encoded.dictionary.to_pylist()
+    known = np.fromiter(map(vocabulary.__getitem__, words), np.int32, len(words))
+    places = encoded.indices.to_numpy(zero_copy_only=False)
+    return known[places] if len(words) else np.zeros(0, np.int32)
