@@ -131,12 +131,31 @@ def beside(evaluation: Evaluation, choice: Choice, row: str | None, column: str 
     }
     if "duration" in evaluation.rows.columns:
         out["duration"] = _records(evaluation.errors_by_duration(choice.name, metric=choice.metric, **shared))
+    out["marks"] = _records(
+        evaluation.punctuation(choice.name, where).query("mark != 'all' and reference > 0")
+    )
+    out["case"] = _records(evaluation.case(choice.name, (), where))
+    out["heard_as"] = _heard_as(evaluation, choice, where)
     if choice.against:
         changes = evaluation.changes(choice.against, choice.name, where, choice.metric, choice.normaliser)
         out["changes"] = {
             verdict: int((changes["verdict"] == verdict).sum()) for verdict in ("better", "worse")
         }
     return out
+
+
+def _heard_as(evaluation: Evaluation, choice: Choice, where: Any) -> list[dict[str, Any]]:
+    """Languages that were detected in place of the one spoken, most frequent first."""
+    try:
+        confusion = evaluation.language(choice.name, where).confusion
+    except WorkbenchError:  # a prediction without detected languages
+        return []
+    counts = confusion.stack()
+    wrong = [(said, heard, int(n)) for (said, heard), n in counts.items() if n and said != heard]
+    return [
+        dict(zip(("said", "heard", "count"), pair, strict=True))
+        for pair in sorted(wrong, key=lambda p: -p[2])[:8]
+    ]
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

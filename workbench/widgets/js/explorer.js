@@ -151,7 +151,7 @@ class View {
     if (!side) return;
     const is = (kind, extra) => this.filter.kind === kind && Object.entries(extra).every(([key, value]) => this.filter[key] === value);
     const most = (rows, key) => Math.max(1, ...rows.map((row) => row[key]));
-    const { confusions, lost, position, frequency, duration } = side;
+    const { confusions, lost, position, frequency, duration, marks = [], heard_as = [], case: kase = [] } = side;
     fill(this.parts.side,
       barList(words.confusions, confusions.map(({ reference, hypothesis, count: n }) => ({
         label: `${reference} → ${hypothesis}`, value: n / most(confusions, "count"), text: `${n}×`, title: words.confusionTitle(reference, hypothesis, n),
@@ -161,6 +161,11 @@ class View {
         label: word, value: n / most(lost, "lost"), text: `${n} / ${occurrences}`, title: words.lostTitle(word, n, occurrences),
         chosen: is("word", { word }), choose: () => this.choose({ kind: "word", word }),
       })), { note: words.lostNote, testid: "lost" }),
+      heard_as.length ? barList(words.heardAs, heard_as.map(({ said, heard, count: n }) => ({
+        label: `${said} → ${heard}`, value: n / most(heard_as, "count"), text: `${n}×`, title: words.heardAsTitle(said, heard, n),
+      })), { testid: "heard-as" }) : null,
+      marks.length ? barList(words.marks, marks.map((row) => ({ label: row.mark, value: row.f1 ?? 0, text: `${Math.round(100 * (row.f1 ?? 0))} %`, title: words.markTitle(row) })),
+        { note: words.caseNote(kase[0]), testid: "marks" }) : null,
       columnChart(words.position, position.map((row, part) => ({
         label: part === 0 ? words.start : part === position.length - 1 ? words.end : "", value: row.rate, title: words.positionTitle(row),
         chosen: is("position", { part }), choose: () => this.choose({ kind: "position", part, bins: position.length }),
