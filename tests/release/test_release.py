@@ -345,3 +345,18 @@ def test_lineage_draws_hostile_labels_as_text() -> None:
     made.nodes["x"] = lineage.Node("x", "corpus", '<script>"&', {"k": "<img onerror=1>"})
     assert "<script>" not in made.svg()
     ElementTree.fromstring(made.svg())
+
+
+@pytest.mark.model
+def test_latency_and_memory_are_measured_in_a_process_of_its_own(home: WorkspaceFolder) -> None:
+    release = Release(home, candidate="tuned", base="base")
+    found = release.measure(Corpus.open(home.corpus_folder("calls")).where("duration < 3"), clips=2)
+    assert found.checkpoint_sha256 == release.candidate_sha256
+    assert found.lookahead_ms == 560
+    assert found.audio_s > 0
+    assert found.real_time_factor > 0
+    assert found.memory_mib > 100
+    report = release.gate("checks:\n- {kind: memory, maximum_mib: 100}\n")
+    assert report.verdict == FAIL
+    with pytest.raises(WorkbenchError, match="measuring failed"):
+        release.measure(Corpus.open(home.corpus_folder("calls")), clips=1, lookahead_ms=123)
