@@ -137,6 +137,9 @@ class Board(AudioAnswers, LiveWidget):
         elif action == "edit":
             value = body.get("value")
             decisions.edit(clip, str(body["field"]), None if value is None else str(value), reviewer=who)
+        elif action == "resolve":
+            field, reason = str(body["field"]), body.get("reason")
+            decisions.resolve(clip, field, body.get("value"), reason and str(reason), reviewer=who)
         elif action == "tag":
             decisions.tag(clip, str(body["value"]), reviewer=who)
         elif action == "untag":
@@ -198,6 +201,7 @@ class Board(AudioAnswers, LiveWidget):
             "facets": view.facets(),
             "progress": view.table.progress(),
             "findings_known": view.findings_known,
+            "not_run": view.not_run,
         }
 
     def _run_checks(self) -> None:
@@ -209,4 +213,4 @@ class Board(AudioAnswers, LiveWidget):
             log.exception("the checks failed")
             self.push("checks", {"error": f"{type(error).__name__}: {error}"[:300]})
         else:
-            self.push("checks", {"facets": self.view.facets(), "clips": len(self.view.findings)})
+            self.push("checks", {"facets": self.view.facets(), "not_run": self.view.not_run})

@@ -71,6 +71,7 @@ class BoardView:
         self.query = Query()
         self.findings: dict[int, list[dict[str, Any]]] = {}
         self.findings_known = False
+        self.not_run: dict[str, str] = {}
         self._lock = threading.RLock()
         self._version = corpus.decisions.version()
         self.table = BoardTable(corpus)
@@ -202,6 +203,9 @@ class BoardView:
             found.sort(key=lambda finding: -WEIGHTS.get(str(finding.get("severity")), 0.0))
         with self._lock:
             self.findings, self.findings_known = by_row, True
+            self.not_run = {
+                str(rule): str(lacks) for rule, lacks in findings.attrs.get("not_run", {}).items()
+            }
 
     def _read(self, numbers: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Some columns of the corpus as they are now, by row number."""
@@ -213,19 +217,21 @@ class BoardView:
         return {self.table.row_number[row.pop("row_index")]: row for row in table.to_pylist()}
 
     def _said_of(self, n: int) -> dict[str, Any]:
-        """Findings on a row, and the latest standing word of each other reviewer on it."""
-        others: dict[str, dict[str, Any]] = {}
-        if self._version:
-            for event in self.corpus.decisions.history(self.table.ids[n]):
-                if event.stands and event.reviewer != self.reviewer:
-                    word = {
-                        "field": event.field,
-                        "value": event.value,
-                        "reason": event.reason,
-                        "at": event.at,
-                    }
-                    others[event.reviewer] = {"reviewer": event.reviewer, **word}
-        return {"findings": self.findings.get(n, []), "others": list(others.values())}
+        """Findings on a row, and the other reviewers' latest words; ``differs``: from this reviewer's own."""
+        words: dict[tuple[str, str], Any] = {}
+        for event in self.corpus.decisions.history(self.table.ids[n]) if self._version else ():
+            if not event.stands or event.field is None or event.field.startswith("tag:"):
+                continue
+            if event.action == "resolve":  # what was said before no longer counts
+                words = {key: word for key, word in words.items() if key[1] != event.field}
+            words[event.reviewer, event.field] = event
+        others = [
+            {"reviewer": who, "field": name, "value": word.value, "reason": word.reason, "at": word.at}
+            | {"differs": (own := words.get((self.reviewer, name))) is not None and own.value != word.value}
+            for (who, name), word in words.items()
+            if who != self.reviewer
+        ]
+        return {"findings": self.findings.get(n, []), "others": others}
 
     def _mask(self, query: Query) -> NDArray[np.bool_]:
         """Rows that match the SQL and the status of a query."""

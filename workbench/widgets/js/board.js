@@ -38,7 +38,7 @@ async function render({ model, el }) {
     state.query = summary.query;
     if (summary.findings_known) state.checks = true;
     filter.draw(summary.query, summary);
-    side.draw(summary.facets, summary.query, state.checks);
+    side.draw(summary.facets, summary.query, state.checks, summary.not_run);
     head.draw(state.name, summary.progress, state.reviewer);
     table.setSort(summary.query.order_by, summary.query.descending);
     fill(accents, ...(summary.facets.accent ?? []).filter((b) => b.value).map((b) => h("option", { value: b.value })));
@@ -99,7 +99,7 @@ async function render({ model, el }) {
       const bars = await channel.ask("bars");
       Object.assign(state.summary, bars);
       filter.draw(state.query, state.summary);
-      side.draw(bars.facets, state.query, state.checks);
+      side.draw(bars.facets, state.query, state.checks, state.summary.not_run);
     } catch { /* the next decision tries again */ }
   }, 250);
 
@@ -296,8 +296,8 @@ async function render({ model, el }) {
   });
   channel.on("checks", (body) => {
     state.checks = body.error ? { error: body.error } : true;
-    if (body.facets) state.summary.facets = body.facets;
-    side.draw(state.summary.facets ?? {}, state.query, state.checks);
+    if (body.facets) Object.assign(state.summary, { facets: body.facets, not_run: body.not_run });
+    side.draw(state.summary.facets ?? {}, state.query, state.checks, state.summary.not_run);
     if (!body.error) table.reload().catch(() => {});
     if (clip.row) channel.ask("details", { id: clip.row.id }).then(noteRow).catch(() => {});
   });

@@ -4,7 +4,7 @@
 //   act(action, body): decide; resolves when saved, rejects with a sentence for the user.
 import { clock, fill, h, icon, set } from "./dom.js";
 import { createPlayer, fetchClip } from "./player.js";
-import { differs, ruleName, saying } from "./board_table.js";
+import { ruleName, saying } from "./board_table.js";
 import { board as words } from "./strings.js";
 
 const AUDIO_KEPT = 6;
@@ -125,8 +125,16 @@ export function createClip({ channel, act, go }) {
   function drawMarks() {
     const others = row.others ?? [];
     marks.hidden = !others.length;
-    fill(marks, h("h4", {}, words.marks), ...others.map((o) => h("div", { class: `nwb-finding ${differs(row, o) ? "nwb-warn" : "nwb-calm"}` },
-      icon("person", 14), h("div", {}, h("strong", {}, h("bdi", {}, o.reviewer)), h("div", { dir: "auto" }, saying(o))))));
+    fill(marks, h("h4", {}, words.marks), ...others.map((o) => h("div", { class: `nwb-finding ${o.differs ? "nwb-warn" : "nwb-calm"}` },
+      icon(o.differs ? "warn" : "person", 14), h("div", {}, h("strong", {}, h("bdi", {}, o.reviewer)), h("div", { dir: "auto" }, saying(o)), o.differs ? settle(o) : null))));
+  }
+
+  /** Two reviewers differ: either word can be made the one that holds. */
+  function settle(other) {
+    const mine = (row.history ?? []).findLast((e) => e.stands && e.reviewer !== other.reviewer && e.field === other.field);
+    const take = (word) => decide("resolve", { field: other.field, value: word.value, reason: word.reason }, words.done.settled);
+    return h("div", { class: "nwb-settle" }, h("button", { type: "button", class: "nwb-btn", onclick: () => take(other) }, words.takeTheirs),
+      mine ? h("button", { type: "button", class: "nwb-btn", onclick: () => take(mine) }, words.keepMine) : null);
   }
 
   function drawAbout() {

@@ -8,13 +8,13 @@ export function createSide({ onFacet, onRule }) {
   const inside = h("div", { class: "nwb-side-in" });
   const element = h("aside", { class: "nwb-side", dataset: { testid: "board-side" } }, inside);
 
-  function draw(facets, query, known) {
+  function draw(facets, query, known, notRun) {
     const { facet, value } = inside.contains(document.activeElement) ? document.activeElement.dataset : {};
     const scrolled = inside.scrollTop;
     fill(inside,
       bars("target_lang", words.locale, facets.target_lang ?? [], query.facets?.target_lang ?? [], onFacet),
       bars("accent", words.accent, facets.accent ?? [], query.facets?.accent ?? [], onFacet),
-      rules(facets.rule ?? [], query.rule, known, onRule));
+      rules(facets.rule ?? [], query.rule, known, onRule, notRun));
     inside.scrollTop = scrolled;
     if (facet) [...inside.querySelectorAll("button")].find((b) => b.dataset.facet === facet && b.dataset.value === value)?.focus({ preventScroll: true });
   }
@@ -42,14 +42,16 @@ function bars(name, title, list, chosen, onFacet) {
   return section(title, h("ul", {}, ...list.map(row)));
 }
 
-function rules(list, chosen, known, onRule) {
+function rules(list, chosen, known, onRule, notRun = {}) {
+  const missing = Object.entries(notRun);
+  const note = missing.length ? h("div", { class: "nwb-muted nwb-not-run", title: missing.map(([rule, lacks]) => `${ruleName(rule)}: ${lacks}`).join("\n") }, words.notRun(missing.length)) : null;
   if (!known) return section(words.rule, h("div", { class: "nwb-muted nwb-checking", role: "status" }, h("span", { class: "nwb-spinner" }), words.checking));
   if (known.error) return section(words.rule, h("div", { class: "nwb-muted" }, words.checksFailed(known.error)));
-  if (!list.length) return section(words.rule, h("div", { class: "nwb-muted" }, words.noFindings));
+  if (!list.length) return section(words.rule, h("div", { class: "nwb-muted" }, words.noFindings), note);
   const row = ({ value, severity, clips }) => h("li", {}, h("button", {
     type: "button", class: "nwb-bar nwb-rule", "aria-pressed": String(chosen === value), onclick: () => onRule(chosen === value ? "" : value), dataset: { facet: "rule", value },
   }, h("span", { class: `nwb-dot nwb-${{ error: "bad", warning: "warn" }[severity] ?? "calm"}`, title: severity }), h("span", { class: "nwb-bar-label" }, value === "*" ? words.anyFinding : ruleName(value)), h("span", { class: "nwb-bar-figure nwb-num" }, clips === null ? "" : count(clips))));
-  return section(words.rule, h("ul", {}, row({ value: "*", severity: "info", clips: null }), ...list.map(row)));
+  return section(words.rule, h("ul", {}, row({ value: "*", severity: "info", clips: null }), ...list.map(row)), note);
 }
 
-const section = (title, ...content) => h("section", { class: "nwb-side-part", "aria-label": title }, h("h4", {}, title), ...content);
+const section = (title, ...content) => h("section", { class: "nwb-side-part", "aria-label": title }, h("h4", {}, title), ...content.filter(Boolean));

@@ -200,13 +200,12 @@ function marks(row) {
   const tone = { error: "nwb-bad", warning: "nwb-warn" }[worst?.severity] ?? "";
   const found = worst && h("span", { class: `nwb-tag ${tone}`, title: row.findings.map((f) => f.reason).join("\n") },
     icon(worst.severity === "error" ? "warn" : "info", 12), h("span", { class: "nwb-tag-text" }, ruleName(worst.rule)), more.length ? `+${more.length}` : null);
-  const others = (row.others ?? []).map((o) => h("span", { class: `nwb-tag ${differs(row, o) ? "nwb-warn" : ""}`, title: words.othersSay(o.reviewer, saying(o)) },
-    icon("person", 12), h("span", { class: "nwb-tag-text" }, o.reviewer)));
+  const others = (row.others ?? []).map((o) => h("span", { class: `nwb-tag ${o.differs ? "nwb-warn" : ""}`, title: `${words.othersSay(o.reviewer, saying(o))}${o.differs ? ` (${words.differs})` : ""}` },
+    icon(o.differs ? "warn" : "person", 12), h("span", { class: "nwb-tag-text" }, h("bdi", {}, o.reviewer))));
   return [found || null, ...others];
 }
 
 export const ruleName = (rule) => String(rule ?? "").replaceAll("_", " ").replaceAll("-", " ").replaceAll(".", " · ");
-export const differs = (row, other) => (other.field === "status" ? other.value !== row.status : String(row[other.field] ?? "") !== String(other.value ?? ""));
 export function saying(other) {
   if (other.field === "status") return [words.status[other.value] ?? other.value, other.reason].filter(Boolean).join(": ");
   return `${words.fields[other.field] ?? words.transcript}: ${other.value ?? words.none}`;

@@ -219,6 +219,7 @@ class Player {
       this.#samples = this.surfer.getDecodedData();
       this.surfer.setPlaybackRate(this.#speed, true);
       if (this.#zoom) this.surfer.zoom(ZOOMS[this.#zoom]);
+      this.surfer.setTime(0); // else the cursor of the recording before stays drawn
       this.setMarks(this.#marks);
       this.#drawSpectrogram();
       this.#show({});

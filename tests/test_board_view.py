@@ -1,0 +1,204 @@
+"""The board's view of a corpus: filters, orders, pages, counts, and what several reviewers say."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from workbench.corpus.sources import import_source
+from workbench.corpus.table import Corpus
+from workbench.errors import WorkbenchError
+from workbench.widgets.board_static import board_html
+from workbench.widgets.board_view import PRIORITY, BoardView, Query
+
+LOCALES = ("el-GR", "bg-BG", "fr-CA")
+ACCENTS = ("north", "south", None)
+SIZE = 240
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of rows whose columns are drawn from a seed; the view never opens their audio."""
+    folder, draw = tmp_path_factory.mktemp("source"), random.Random(7)
+    with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
+        for number in range(SIZE):
+            row = {
+                "id": f"clip-{number:04d}",
+                "audio_filepath": f"{number}.wav",
+                "duration": round(draw.uniform(0.5, 9.0), 2),
+                "text": " ".join(
+                    draw.choice(["alpha", "beta", "gamma", "42", "<b>bold</b>"]) for _ in range(4)
+                ),
+                "target_lang": draw.choice(LOCALES),
+                "accent": draw.choice(ACCENTS),
+            }
+            file.write(json.dumps(row) + "\n")
+    return folder / "rows.jsonl"
+
+
+@pytest.fixture
+def corpus(source: Path, tmp_path: Path) -> Corpus:
+    return import_source(source, tmp_path / "talks", name="talks")
+
+
+@pytest.fixture
+def view(corpus: Corpus) -> BoardView:
+    return BoardView(corpus, "ana")
+
+
+queries = st.builds(
+    Query,
+    sql=st.sampled_from(["", "duration > 3", "text LIKE '%42%' -- digits", "accent IS NULL OR duration < 1"]),
+    facets=st.dictionaries(
+        st.sampled_from(["target_lang", "accent"]),
+        st.lists(st.sampled_from([*LOCALES, *ACCENTS]), min_size=1, max_size=2, unique=True),
+    ),
+    status=st.sampled_from(["all", "pending", "accepted", "rejected", "decided"]),
+    order_by=st.sampled_from(["", "duration", "text", "accent"]),
+    descending=st.booleans(),
+)
+
+
+def expected(corpus: Corpus, query: Query) -> list[str]:
+    """The same question asked of pandas."""
+    found = (corpus.where(query.sql) if query.sql else corpus).frame()
+    for name, values in query.facets.items():
+        column = found[name].astype(object).where(found[name].notna(), None)
+        found = found[np.array([value in values for value in column], dtype=bool)]
+    if query.status == "decided":
+        found = found[found["status"] != "pending"]
+    elif query.status != "all":
+        found = found[found["status"] == query.status]
+    if query.order_by:
+        found = found.sort_values(query.order_by, ascending=not query.descending, kind="stable")
+    elif query.descending:
+        found = found[::-1]
+    return list(found["id"])
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(query=queries, chunk=st.integers(25, 90))
+def test_pages_hold_what_was_asked_for(source: Path, corpus: Corpus, query: Query, chunk: int) -> None:
+    if not corpus.decisions.version():
+        corpus.where("duration > 6").accept(reviewer="ana")
+        corpus.where("duration < 2").reject("cut off", reviewer="ana")
+    view = BoardView(corpus, "ana")
+    wanted = expected(corpus, query)
+    assert view.ask(query) == len(wanted) == len(view)
+    rows = [row for offset in range(0, len(wanted), chunk) for row in view.rows(offset, chunk)]
+    assert [row["id"] for row in rows] == wanted == view.ids()
+    assert [row["place"] for row in rows] == list(range(len(wanted)))
+    bars = view.facets()
+    if not query.facets:
+        assert sum(bar["clips"] for bar in bars["target_lang"]) == len(wanted)
+    pending = [place for place, row in enumerate(rows) if row["status"] == "pending"]
+    assert view.next_place(-1) == (pending[0] if pending else None)
+    assert view.next_place(len(rows), -1) == (pending[-1] if pending else None)
+
+
+def test_a_wrong_filter_is_refused_and_changes_nothing(view: BoardView) -> None:
+    view.ask(Query(sql="duration > 3"))
+    before = view.ids()
+    for sql in ("durration > 1", "duration >", "id IN (SELECT id FROM rows)"):
+        with pytest.raises(WorkbenchError):
+            view.ask(Query(sql=sql))
+    assert view.ids() == before
+
+
+def test_progress_counts_minutes_by_status_and_locale(corpus: Corpus, view: BoardView) -> None:
+    ids = corpus.ids()
+    corpus.decisions.accept(ids[:30], reviewer="ana")
+    corpus.decisions.reject(ids[30:50], "noise", reviewer="ana")
+    assert set(view.catch_up()) == set(ids[:50])
+    frame, progress = corpus.frame(), view.table.progress()
+    for status in ("pending", "accepted", "rejected"):
+        of = frame[frame["status"] == status]
+        assert progress[status]["clips"] == len(of)
+        assert progress[status]["minutes"] == pytest.approx(of["duration"].sum() / 60)
+    by_locale = {tally["value"]: tally["clips"] for tally in progress["locales"]}
+    assert by_locale == frame.groupby("target_lang").size().to_dict()
+
+
+def test_a_decided_row_stays_until_the_next_question(corpus: Corpus) -> None:
+    view = BoardView(corpus.where("status = 'pending'"), "ana")
+    view.ask(Query(status="pending"))
+    first = view.ids()[0]
+    corpus.decisions.accept(first, reviewer="ana")
+    view.catch_up()
+    assert view.rows(0, 1)[0] | {"place": 0} == view.rows(0, 1)[0]
+    assert (view.rows(0, 1)[0]["id"], view.rows(0, 1)[0]["status"]) == (first, "accepted")
+    view.ask(Query(status="pending"))
+    assert first not in view.ids()
+
+
+def test_a_second_board_sees_what_the_first_decides_and_undoes(corpus: Corpus) -> None:
+    ana, ben = BoardView(corpus, "ana"), BoardView(Corpus.open(corpus.folder), "ben")
+    clip = corpus.ids()[5]
+    corpus.decisions.edit(clip, "target_lang", "it-IT", reviewer="ana")
+    assert ben.catch_up() == [clip]
+    assert ben.rows(5, 1)[0]["target_lang"] == "it-IT"
+    assert {bar["value"]: bar["clips"] for bar in ben.facets()["target_lang"]}["it-IT"] == 1
+    corpus.decisions.undo(reviewer="ana")
+    assert ben.catch_up() == [clip]
+    assert "it-IT" not in {bar["value"] for bar in ben.facets()["target_lang"]}
+    assert ana.catch_up() == [clip]
+    assert ana.catch_up() == []
+
+
+def test_others_differ_until_it_is_settled(corpus: Corpus, view: BoardView) -> None:
+    clip = corpus.ids()[0]
+    corpus.decisions.accept(clip, reviewer="ana")
+    corpus.decisions.reject(clip, "cut off", reviewer="ben")
+    view.catch_up()
+    (said,) = view.details(clip)["others"]
+    assert (said["reviewer"], said["value"], said["reason"], said["differs"]) == (
+        "ben",
+        "rejected",
+        "cut off",
+        True,
+    )
+    corpus.decisions.resolve(clip, "status", "accepted", reviewer="ana")
+    view.catch_up()
+    assert view.details(clip)["others"] == []
+    assert corpus.decisions.conflicts() == []
+
+
+def test_findings_order_and_filter(corpus: Corpus, view: BoardView) -> None:
+    ids = corpus.ids()
+    columns = ["id", "rule", "severity", "reason", "mend", "value"]
+    found = [
+        (ids[9], "digits", "warning", "digits: 42", "Write them out.", 1.0),
+        (ids[3], "silence", "info", "1 s at the end", "", float("nan")),
+        (ids[7], "clipping", "error", "3 % clipped", "Reject it.", 0.03),
+        (ids[9], "clipping", "error", "9 % clipped", "Reject it.", 0.09),
+        ("not here", "digits", "warning", "", "", 0.0),
+    ]
+    view.take_findings(pd.DataFrame(found, columns=columns))
+    view.ask(Query(order_by=PRIORITY))
+    assert view.ids()[:3] == [ids[9], ids[7], ids[3]]
+    assert [f["rule"] for f in view.rows(0, 1)[0]["findings"]] == ["clipping", "digits"]
+    assert view.rows(2, 1)[0]["findings"][0]["value"] is None
+    assert view.ask(Query(rule="clipping")) == 2
+    assert view.ask(Query(rule="*")) == 3
+    rules = [(bar["value"], bar["clips"]) for bar in view.facets()["rule"]]
+    assert rules == [("clipping", 2), ("digits", 1), ("silence", 1)]
+
+
+def test_static_form_escapes_transcripts(view: BoardView) -> None:
+    view.ask(Query(sql="text LIKE '%bold%'"))
+    page = board_html("<i>talks</i>", view)
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "<b>" not in page
+    assert "<i>" not in page
