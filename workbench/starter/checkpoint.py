@@ -92,7 +92,7 @@ def make(
             return False
         weights = {name: module.state_dict() for name, module in learner.modules().items()}
         torch.save(weights, folder / f"stage-{number}.pt")
-        write(learner, target)
+        write(learner, target, recipe["stages"][number]["head"])
     return True
 
 
@@ -104,12 +104,12 @@ def load_weights(learner: Any, path: Path) -> None:
         module.load_state_dict(held[name])
 
 
-def write(learner: Any, target: Path) -> None:
-    """Write the learner's transducer as a ``.nemo`` file, atomically; a CTC stage is converted on a copy."""
+def write(learner: Any, target: Path, head: str) -> None:
+    """Write the transducer as a ``.nemo`` file, atomically; after a CTC stage a copy starts as its head."""
     import copy
 
     model = learner.model
-    if learner.recipe["stages"][-1]["head"] != "rnnt":
+    if head == "ctc":
         model = copy.deepcopy(model)
         network.joint_from_ctc(model, learner.head)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -137,7 +137,7 @@ def ctc_head(network: dict[str, Any], vocabulary: int) -> torch.nn.Linear:
     return torch.nn.Linear(network["d_model"], vocabulary + 1)
 
 
-class LetterHead(Module):
+class LetterHead(Module):  # type: ignore[misc]
     """An auxiliary CTC head on a middle layer that spells letters at 40 ms, two slots in each 80 ms frame.
 
     Real speech has up to 17 letters a second and a frame of the encoder holds 80 ms, so pieces of a few
