@@ -185,8 +185,11 @@ class View {
       if (this.player.key !== id) await this.player.load(await fetchClip(this.channel, id));
       await this.player.seek(start_s);
       await this.player.play();
-      // A busy browser may drop a seek that comes right after loading.
-      if (Math.abs(this.player.time_s - start_s) > 0.3) await this.player.seek(start_s);
+      // The media element may drop a seek that comes right after loading.
+      for (let tries = 0; tries < 10 && this.player.time_s < start_s - 0.05; tries += 1) {
+        await this.player.seek(start_s);
+        await new Promise((resolve) => setTimeout(resolve, 40));
+      }
     } catch (error) {
       this.player.unload(error.message, { bad: true });
     }
