@@ -106,7 +106,6 @@ class Engine:
         self.decoding = _computer(model, biasing=False)
         self._boosts: BoostTable | None = None
         self._biased: Any = None
-        self._right: int | None = None
 
     def encoder_frames(self, features: int) -> int:
         """Encoder frames of a clip of that many feature frames, as the causal convolutions count them."""
@@ -117,10 +116,10 @@ class Engine:
 
     def set_context(self, right: int) -> None:
         """Choose the look-ahead in encoder frames; cheap where it is the one in force."""
-        if self._right != right:
+        # The encoder is asked, not our memory: others may hold the model and have changed it.
+        if list(self.encoder.att_context_size)[1] != right:
             left = next(c[0] for c in self.encoder.att_context_size_all if c[1] == right)
             self.encoder.set_default_att_context_size([left, right])
-            self._right = right
 
     def step(self, streams: Sequence[Stream]) -> list[Decoded]:
         """Encode and decode the next chunk of each stream, all of one look-ahead, as one batch.

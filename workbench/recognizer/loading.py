@@ -101,8 +101,9 @@ def restore(path: Path, device: str, precision: str) -> Any:
     model.eval()
     model.requires_grad_(False)
     if precision == "bf16":
-        model.to(torch.bfloat16)
         # Features keep their range in fp32; only the network runs in bf16.
-        model.preprocessor.to(torch.float32)
+        for name, part in model.named_children():
+            if name != "preprocessor":
+                part.to(torch.bfloat16)
     log.info("loaded %s on %s in %s", path.name, device, precision)
     return model.to(device)
