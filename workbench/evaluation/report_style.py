@@ -26,6 +26,7 @@ margin:0 auto;padding:1.5rem}
 vertical-align:top;background:transparent;color:inherit}
 .report th{font-weight:600}
 .report .n{text-align:right;white-space:nowrap}
+.report th.n{white-space:normal}
 .report tr.grey{color:var(--soft)}
 .report .heat td{text-align:center;min-width:5.5rem;print-color-adjust:exact;
 -webkit-print-color-adjust:exact;background:color-mix(in srgb,var(--hot) var(--heat,0%),var(--bg))}
