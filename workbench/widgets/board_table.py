@@ -65,9 +65,9 @@ class BoardTable:
         import numpy as np
 
         if status == "decided":
-            return self.status > 0
+            return np.asarray(self.status > 0)
         if status in STATUSES:
-            return self.status == STATUSES.index(status)
+            return np.asarray(self.status == STATUSES.index(status))
         return np.ones(len(self), dtype=bool)
 
     def progress(self) -> dict[str, Any]:

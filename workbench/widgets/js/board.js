@@ -53,7 +53,7 @@ async function render({ model, el }) {
       if (inside && (!root.contains(document.activeElement) || document.activeElement.hidden)) table.focus(); // its button is gone
       table.reset(summary.total);
       remember();
-      const place = summary.place ?? 0;
+      const place = "order_by" in change ? 0 : (summary.place ?? 0); // a new order is read from its top
       if (summary.total) choose(place);
       else { state.selected = null; clip.show(null); }
     } catch (error) {
