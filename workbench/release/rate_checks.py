@@ -138,7 +138,7 @@ def _finding(subject: Subject, spec: CheckSpec, name: str, row: Mapping[str, Any
         verdict = UNKNOWN
         because = f"{because}; only {int(row['speakers'])} voices, so nothing is said about other speakers"
     elif row["interval_kind"] == "these voices only":
-        because = f"{because}; holds for these {int(row['speakers'])} voices only"
+        because = f"{because}; holds for the tested voices only ({int(row['speakers'])})"
     return Finding(name, verdict, because, numbers_of(row))
 
 
