@@ -219,3 +219,30 @@ def test_damaged_tables_keep_their_good_rows(tmp_path: Path) -> None:
     assert [row["text"] for row in corpus.page(0, 9)] == ["one, two", "<script>"]
     assert [p.line for p in corpus.problems] == [3, 4]
     assert "<script>" not in corpus._repr_html_()
+
+
+def test_columns_that_clash_are_renamed_and_change_nothing(make: Callable[..., Corpus]) -> None:
+    odd = {
+        "path": "/etc/passwd",
+        "_path": "x",
+        "_fault": "y",
+        "A": 1,
+        "a": 2,
+        "Text": "T",
+        "words": 3,
+        "_row": 4,
+    }
+    corpus = make([{"id": "u", **odd}])
+    row = corpus.row("u")
+    assert (row["audio_filepath"], row["text"]) == ("0.wav", "Hello.")
+    assert row["path"] == "/etc/passwd"
+    renamed = {
+        "source_path": "x",
+        "source_fault": "y",
+        "A": 1,
+        "source_a": 2,
+        "source_Text": "T",
+        "source_row": 4,
+    }
+    assert {name: row[name] for name in renamed} == renamed
+    assert (row["words"], row["source_words"]) == (1, 3)

@@ -91,11 +91,16 @@ def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) ->
 
 
 def _numbered(table: pa.Table) -> pa.Table:
-    """With ``_row``, the order of the source: joins and updates keep none."""
+    """Columns by number, since SQL takes ``Text`` for ``text``; with ``_row``, the order of the source."""
     import numpy as np
     import pyarrow as pa
 
+    table = table.rename_columns([_numbered_name(i) for i in range(table.num_columns)])
     return table.append_column("_row", pa.array(np.arange(table.num_rows, dtype=np.int64)))
+
+
+def _numbered_name(index: int) -> str:
+    return f"c{index}"
 
 
 def _stage(
@@ -103,14 +108,14 @@ def _stage(
 ) -> list[str]:
     """Create ``staged``: fields in order, extras, and a ``_fault`` (null where the row is fit)."""
     names = table.column_names
+    raw = {name: f"raw.{_numbered_name(index)}" for index, name in enumerate(names)}
     used = set(plan.mapping.values())
     extras = [n for n in names if n not in used and n not in (LINE, FILE)]
-    clash = sorted({n for n in extras if n.lower() in RESERVED or n.lower() in FIELDS or n.startswith("_")})
-    renamed = {n: f"source_{n.strip('_')}" for n in clash}
-    select = [f"{_field(name, plan, names)} AS {quoted(name)}" for name in FIELDS]
-    select += [f"raw.{quoted(n)} AS {quoted(renamed.get(n, n))}" for n in extras]
-    select += ["raw._row AS _row", f"raw.{quoted(LINE)} AS {LINE}"]
-    select += [f"raw.{quoted(FILE)} AS {FILE}" if FILE in names else f"NULL::VARCHAR AS {FILE}"]
+    renamed = _new_names(extras)
+    select = [f"{_field(name, plan, raw)} AS {quoted(name)}" for name in FIELDS]
+    select += [f"{raw[n]} AS {quoted(renamed.get(n, n))}" for n in extras]
+    select += ["raw._row AS _row", f"{raw[LINE]} AS {LINE}"]
+    select += [f"{raw.get(FILE, 'NULL::VARCHAR')} AS {FILE}"]
     # A table, not a view: what follows asks it several times.
     connection.execute(f"CREATE TEMP TABLE fields AS SELECT {', '.join(select)} FROM raw")
     _translate(connection, "target_lang", lambda v: _tag(v, plan), problems, plan)
@@ -121,11 +126,25 @@ def _stage(
     return [*FIELDS, *(renamed.get(n, n) for n in extras), LINE, FILE]
 
 
-def _field(name: str, plan: Plan, present: Sequence[str]) -> str:
+def _new_names(extras: Sequence[str]) -> dict[str, str]:
+    """Names for the source's own columns that would clash with ours or, but for case, with each other."""
+    taken = {*FIELDS, *RESERVED}
+    renamed = {}
+    for name in extras:
+        made = f"source_{name.strip('_')}" if name.lower() in taken or name.startswith("_") else name
+        while made.lower() in taken:
+            made += "_"
+        taken.add(made.lower())
+        if made != name:
+            renamed[name] = made
+    return renamed
+
+
+def _field(name: str, plan: Plan, raw: Mapping[str, str]) -> str:
     """SQL for one field, cast to its type, with "unknown" and its kin as null."""
     column = plan.mapping.get(name)
     kind = FIELDS[name]
-    value = f"raw.{quoted(column)}" if column in present else "NULL"
+    value = raw.get(column or "", "NULL")
     if kind == "DOUBLE":
         number = f"TRY_CAST({value} AS DOUBLE)"
         # What is no number at all becomes NaN, so that it is named and not taken for "not known".
@@ -230,7 +249,7 @@ def _identify(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         )
         twice = "f.id IN (FROM id_count)"
     made = (
-        f"substr(sha256(concat_ws(chr(31), {literal(name)}, path, printf('%.6f', f.\"offset\"), "
+        f"substr(sha256(concat_ws(chr(31), {literal(name)}, _path, printf('%.6f', f.\"offset\"), "
         f"coalesce(printf('%.6f', f.duration), ''), {channel})), 1, 20)"
     )
     own = (
@@ -244,10 +263,11 @@ def _identify(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         WHEN f.duration IS NOT NULL AND NOT (isfinite(f.duration) AND f.duration > 0) THEN 'duration_odd'
         WHEN NOT (isfinite(f."offset") AND f."offset" >= 0) THEN 'offset_odd'
         WHEN contains(f.text, chr(0)) THEN 'text_nul' END"""
+    named = f"CASE WHEN {own} THEN f.id ELSE {made} END AS id"
     connection.execute(
         f"""CREATE TEMP VIEW staged AS
-        SELECT * REPLACE (path AS audio_filepath, CASE WHEN {own} THEN f.id ELSE {made} END AS id)
-        FROM (SELECT f.*, coalesce(o.path, f.audio_filepath) AS path, {fault} AS _fault
+        SELECT * EXCLUDE (_path) REPLACE (_path AS audio_filepath, {named})
+        FROM (SELECT f.*, coalesce(o.path, f.audio_filepath) AS _path, {fault} AS _fault
               FROM fields f LEFT JOIN odd_paths o ON f.audio_filepath = o.written) f"""
     )
 

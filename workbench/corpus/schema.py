@@ -68,7 +68,7 @@ DERIVED: dict[str, str] = {
     "row_index": "position in the source, from 0",
 }
 """Columns that the view adds."""
-RESERVED = frozenset(DERIVED) | {"source_line"}
+RESERVED = frozenset(DERIVED) | {"source_line", "source_file"}
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("utt_id", "utterance_id", "utt", "clip_id", "segment_id", "uid", "key"),
