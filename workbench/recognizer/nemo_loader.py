@@ -1,4 +1,4 @@
-"""Open a manifest with NeMo's own data loader, as its training script would: the proof that an export is one."""
+"""Open a manifest with NeMo's own data loader, as its training script would: the proof of an export."""
 
 from __future__ import annotations
 
