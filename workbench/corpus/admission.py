@@ -116,12 +116,17 @@ def _stage(
     select += [f"{raw[n]} AS {quoted(renamed.get(n, n))}" for n in extras]
     select += ["raw._row AS _row", f"{raw[LINE]} AS {LINE}"]
     select += [f"{raw.get(FILE, 'NULL::VARCHAR')} AS {FILE}"]
-    # A table, not a view: what follows asks it several times.
-    connection.execute(f"CREATE TEMP TABLE fields AS SELECT {', '.join(select)} FROM raw")
-    _translate(connection, "target_lang", lambda v: _tag(v, plan), problems, plan)
-    _translate(connection, "lang", lambda v: _tag(v, plan), problems, plan)
-    _translate(connection, "split", split_name, problems, plan)
-    _relative_paths(connection, plan)
+    # Views all the way: each question below reads only the columns it needs, and nothing is copied twice.
+    connection.execute(f"CREATE TEMP VIEW written AS SELECT {', '.join(select)} FROM raw")
+    better = {
+        "target_lang": _translated(connection, "target_lang", lambda v: _tag(v, plan), problems, plan),
+        "lang": _translated(connection, "lang", lambda v: _tag(v, plan), problems, plan),
+        "split": _translated(connection, "split", split_name, problems, plan),
+        "audio_filepath": _relative("audio_filepath", plan),
+    }
+    replaced = ", ".join(f"{sql} AS {name}" for name, sql in better.items())
+    connection.execute(f"CREATE TEMP VIEW fields AS SELECT * REPLACE ({replaced}) FROM written")
+    _resolve_odd_paths(connection, plan)
     _identify(connection, plan.name)
     return [*FIELDS, *(renamed.get(n, n) for n in extras), LINE, FILE]
 
@@ -153,7 +158,8 @@ def _field(name: str, plan: Plan, raw: Mapping[str, str]) -> str:
     value = f"{value}::VARCHAR"
     if name in OPTIONAL:
         unknown = ", ".join(literal(word) for word in UNKNOWN)
-        value = f"CASE WHEN lower(trim({value})) IN ({unknown}) THEN NULL ELSE trim({value}) END"
+        short = f"length({value}) < 12 AND lower(trim({value})) IN ({unknown})"
+        value = f"CASE WHEN {short} THEN NULL ELSE trim({value}) END"
     default = plan.defaults.get(name)
     if default is None and name == "source":
         default = plan.name
@@ -164,17 +170,17 @@ def _tag(value: str, plan: Plan) -> str:
     return locales.canonical(plan.tags.get(value, value))
 
 
-def _translate(
+def _translated(
     connection: duckdb.DuckDBPyConnection,
     name: str,
     rule: Callable[[str], str],
     problems: list[Problem],
     plan: Plan,
-) -> None:
-    """Apply ``rule`` to each distinct value; values that it refuses stay, and are asked about."""
-    rows = connection.execute(f"SELECT {name}, count(*), min({LINE}) FROM fields GROUP BY ALL").fetchall()
+) -> str:
+    """SQL that applies ``rule`` to each distinct value; what it refuses stays, and is asked about."""
+    rows = connection.execute(f"SELECT {name}, count(*), min({LINE}) FROM written GROUP BY ALL").fetchall()
     changes = {}
-    for value, count, line in rows:
+    for value, count, line in sorted(rows, key=lambda row: (row[2], str(row[0]))):
         if value is None:
             continue
         try:
@@ -186,37 +192,46 @@ def _translate(
             continue
         if made != value:
             changes[value] = made
-    for value, made in changes.items():
-        connection.execute(f"UPDATE fields SET {name} = ? WHERE {name} = ?", [made, value])
+    if not changes:
+        return name
+    cases = " ".join(f"WHEN {literal(value)} THEN {literal(made)}" for value, made in changes.items())
+    return f"CASE {name} {cases} ELSE {name} END"
 
 
-def _relative_paths(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    """Paths under the root become relative to it; unusual ones are resolved one by one in Python."""
+def _relative(name: str, plan: Plan) -> str:
+    """SQL for a path relative to the root where it plainly lies there."""
     root = plan.roots[0] if plan.roots else plan.base
-    if any(value != root for value in (plan.base,)):
-        prefix = _within(plan.base, root)
-        if prefix:
-            connection.execute(
-                f"UPDATE fields SET audio_filepath = {literal(prefix + '/')} || audio_filepath "
-                "WHERE audio_filepath IS NOT NULL AND NOT starts_with(audio_filepath, '/')"
-            )
     start = literal(f"{root}/")
-    connection.execute(
-        f"UPDATE fields SET audio_filepath = audio_filepath[length({start}) + 1:] "
-        f"WHERE starts_with(audio_filepath, {start})"
-    )
+    cut = f"CASE WHEN starts_with({name}, {start}) THEN {name}[length({start}) + 1:]"
+    inside = _within(plan.base, root)
+    if inside:
+        cut += f" WHEN NOT starts_with({name}, '/') THEN {literal(inside + '/')} || {name}"
+    return f"{cut} ELSE {name} END"
+
+
+def _resolve_odd_paths(connection: duckdb.DuckDBPyConnection, plan: Plan) -> None:
+    """Paths that may leave the root are resolved one by one in Python; plain ones are not looked at again."""
+    name = "audio_filepath"
     odd = connection.execute(
-        "SELECT DISTINCT audio_filepath FROM fields WHERE "
-        r"regexp_matches(audio_filepath, '(^|/)(\.\.?)?(/|$)|\\|^[A-Za-z][A-Za-z0-9+.-]*:|^~')"
+        f"SELECT DISTINCT {name} FROM fields WHERE starts_with({name}, '/') OR starts_with({name}, '~') "
+        f"OR contains({name}, '//') OR contains({name}, './') OR contains({name}, '\\') "
+        f"OR contains({name}, ':') OR ends_with({name}, '.') OR ends_with({name}, '/')"
     ).fetchall()
     connection.execute("CREATE TEMP TABLE odd_paths (written VARCHAR, path VARCHAR)")
-    for (written,) in odd:
-        connection.execute("INSERT INTO odd_paths VALUES (?, ?)", [written, settled(written, plan.roots)])
+    if odd:
+        rows = [(written, settled(written, plan.roots)) for (written,) in odd]
+        connection.executemany("INSERT INTO odd_paths VALUES (?, ?)", rows)
 
 
 def settled(written: str, roots: Sequence[Path]) -> str | None:
     """A path inside one of the roots, relative to the first if inside it; None where it leaves them."""
-    if "\\" in written or "://" in written or written.startswith("~") or "\0" in written or not roots:
+    if (
+        "\\" in written
+        or ":" in written.split("/")[0]
+        or written.startswith("~")
+        or "\0" in written
+        or not roots
+    ):
         return None
     path = PurePosixPath(os.path.normpath(PurePosixPath(roots[0].as_posix()) / written))
     for index, root in enumerate(roots):
@@ -275,23 +290,20 @@ def _identify(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 def _write(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], target: Path) -> int:
     """Write the fit rows in order with ``row_index``; rows repeated under one id keep the first."""
     listed = ", ".join(quoted(c) for c in columns)
-    good = f"SELECT {listed}, _row FROM staged WHERE _fault IS NULL"
-    connection.execute(f"CREATE TEMP TABLE good AS {good}")
-    total, distinct = connection.execute("SELECT count(*), count(DISTINCT id) FROM good").fetchall()[0]
-    source = "good"
-    if total != distinct:
-        connection.execute(
-            "CREATE TEMP TABLE kept AS SELECT * FROM good "
-            "QUALIFY row_number() OVER (PARTITION BY id ORDER BY _row) = 1"
-        )
-        source = "kept"
+    counts = "count(*), count(*) FILTER (_fault IS NULL), count(DISTINCT id) FILTER (_fault IS NULL)"
+    total, fit, distinct = connection.execute(f"SELECT {counts} FROM staged").fetchall()[0]
     if not distinct:
         return 0
-    connection.execute(
-        f"COPY (SELECT {listed}, row_number() OVER () - 1 AS row_index FROM "
-        f"(FROM {source} ORDER BY _row)) "
-        f"TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
-    )
+    if distinct == total and not connection.execute("SELECT count(*) FROM odd_paths").fetchall()[0][0]:
+        ordered = f"SELECT {listed}, _row AS row_index FROM staged"
+    else:
+        keep = "" if distinct == fit else "QUALIFY row_number() OVER (PARTITION BY id ORDER BY _row) = 1"
+        connection.execute(f"CREATE TEMP TABLE kept AS SELECT _row FROM staged WHERE _fault IS NULL {keep}")
+        ordered = (
+            f"SELECT {listed}, row_number() OVER () - 1 AS row_index FROM "
+            "(FROM staged SEMI JOIN kept USING (_row) ORDER BY _row)"
+        )
+    connection.execute(f"COPY ({ordered}) TO {literal(target)} (FORMAT parquet, COMPRESSION snappy)")
     return int(distinct)
 
 
@@ -301,7 +313,8 @@ def _named(connection: duckdb.DuckDBPyConnection, _: list[Problem]) -> Iterator[
         "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'kept'"
     ).fetchall()[0][0]
     repeated = (
-        f"UNION ALL SELECT 'repeated', {FILE}, {LINE} FROM good ANTI JOIN kept USING (_row)"
+        f"UNION ALL SELECT 'repeated', {FILE}, {LINE} FROM "
+        "(FROM staged WHERE _fault IS NULL) ANTI JOIN kept USING (_row)"
         if has_kept
         else ""
     )

@@ -19,25 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench import locales
+from workbench.corpus import decision_queries as queries
 from workbench.corpus.schema import EDITABLE
 from workbench.errors import WorkbenchError
 from workbench.workspace import current_user
 
-SCHEMA_VERSION = 1
 ACCEPTED, REJECTED, PENDING = "accepted", "rejected", "pending"
 _LONGEST_TEXT = 100_000
-
-_SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, reviewer TEXT NOT NULL, action TEXT NOT NULL,
-  field TEXT, value TEXT, reason TEXT, filter TEXT, clips INTEGER NOT NULL, refers INTEGER,
-  stands INTEGER NOT NULL DEFAULT 1);
-CREATE TABLE IF NOT EXISTS targets (clip TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (clip, seq))
-  WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS targets_seq ON targets (seq);
-INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +73,13 @@ class DecisionStore:
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
         try:
             connection = self._connection()
-            connection.executescript(_SCHEMA)
+            connection.executescript(queries.SCHEMA)
             version = int(connection.execute("SELECT value FROM meta").fetchone()[0])
         except sqlite3.DatabaseError as error:
             raise WorkbenchError(
                 f"not a readable file of decisions ({error})", where=str(self.path), mend="Restore a backup."
             ) from error
-        if version > SCHEMA_VERSION:
+        if version > queries.SCHEMA_VERSION:
             raise WorkbenchError(f"decisions of schema {version}", where=str(path), mend="Update.")
 
     def accept(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
@@ -190,12 +178,12 @@ class DecisionStore:
 
     def history(self, id: str) -> list[Decision]:
         """Every decision that names a clip, oldest first, undone ones included."""
-        sql = f"SELECT {_COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ? ORDER BY seq"
+        sql = f"SELECT {queries.COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ? ORDER BY seq"
         return [_decision(row) for row in self._connection().execute(sql, (id,))]
 
     def events(self, after: int = 0, limit: int = 1_000_000) -> list[Decision]:
         """Events in order, undo and redo among them."""
-        sql = f"SELECT {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        sql = f"SELECT {queries.COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
         return [_decision(row) for row in self._connection().execute(sql, (after, limit))]
 
     def clips_of(self, seq: int) -> list[str]:
@@ -206,7 +194,7 @@ class DecisionStore:
     def conflicts(self) -> list[Conflict]:
         """Clips on which two reviewers' latest words differ and nobody has resolved it since."""
         views: dict[tuple[str, str], dict[str, tuple[str | None, str | None, int]]] = {}
-        for clip, field, reviewer, value, reason, seq in self._connection().execute(_VIEWS):
+        for clip, field, reviewer, value, reason, seq in self._connection().execute(queries.VIEWS):
             views.setdefault((clip, field), {})[reviewer] = (value, reason, seq)
         return [
             Conflict(clip, field, by)
@@ -222,7 +210,7 @@ class DecisionStore:
             two reviewers did so and both outcomes occur (Cohen 1960), else None.
         """
         by_clip: dict[str, dict[str, str]] = {}
-        for clip, field, reviewer, value, _, _ in self._connection().execute(_ALL_VIEWS):
+        for clip, field, reviewer, value, _, _ in self._connection().execute(queries.ALL_VIEWS):
             if field == "status" and value in (ACCEPTED, REJECTED):
                 by_clip.setdefault(clip, {})[reviewer] = value
         shared = [views for views in by_clip.values() if len(views) > 1]
@@ -238,9 +226,9 @@ class DecisionStore:
 
         Clips whose decisions were all undone come once, with field ''.
         """
-        sql, arguments = _STATE, ()
+        sql, arguments = queries.STATE, ()
         if after:
-            sql, arguments = _STATE_SINCE, (after, after)  # type: ignore[assignment]
+            sql, arguments = queries.STATE_SINCE, (after, after)  # type: ignore[assignment]
         yield from self._connection().execute(sql, arguments)
 
     def erase(self, ids: Iterable[str]) -> int:
@@ -308,7 +296,9 @@ class DecisionStore:
         connection = self._connection()
         who = reviewer or current_user()
         with _transaction(connection):
-            row = connection.execute(_UNDOABLE if action == "undo" else _REDOABLE, {"who": who}).fetchone()
+            row = connection.execute(
+                queries.UNDOABLE if action == "undo" else queries.REDOABLE, {"who": who}
+            ).fetchone()
             if row is None:
                 return None
             found = _decision(row)
@@ -328,52 +318,6 @@ class DecisionStore:
             connection.execute("PRAGMA synchronous = FULL")
             self._local.connection, self._local.pid = connection, os.getpid()
         return connection
-
-
-_COLUMNS = "events.seq, at, reviewer, action, field, value, reason, filter, clips, refers, stands"
-# Latest standing word on each (clip, field): SQLite takes the other columns from the row with max(seq).
-_STATE = """
-SELECT clip, field, value, reason FROM (
-  SELECT clip, field, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
-  WHERE stands = 1 GROUP BY clip, field)
-"""
-_TOUCHED = """
-  SELECT clip FROM targets WHERE seq > ?
-  UNION SELECT clip FROM targets WHERE seq IN (SELECT refers FROM events WHERE seq > ? AND refers NOT NULL)
-"""
-_STATE_SINCE = f"""
-WITH touched AS MATERIALIZED ({_TOUCHED})
-SELECT clip, field, value, reason FROM (
-  SELECT clip, field, value, reason, max(events.seq)
-  FROM touched CROSS JOIN targets USING (clip) JOIN events USING (seq)
-  WHERE stands = 1 GROUP BY clip, field)
-UNION ALL SELECT clip, '', NULL, NULL FROM touched
-"""
-_ALL_VIEWS = """
-SELECT clip, field, reviewer, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
-WHERE stands = 1 AND field NOT LIKE 'tag:%' GROUP BY clip, field, reviewer
-"""
-# A resolution wipes the slate: only words from it on count as differing.
-_VIEWS = """
-WITH views AS (
-  SELECT clip, field, reviewer, value, reason, events.seq AS seq, action
-  FROM events JOIN targets USING (seq) WHERE stands = 1 AND field NOT LIKE 'tag:%'),
-settled AS (SELECT clip, field, max(seq) AS seq FROM views WHERE action = 'resolve' GROUP BY clip, field)
-SELECT v.clip, v.field, v.reviewer, v.value, v.reason, max(v.seq)
-FROM views v LEFT JOIN settled s ON v.clip = s.clip AND v.field = s.field
-WHERE v.seq >= coalesce(s.seq, 0) GROUP BY v.clip, v.field, v.reviewer
-"""
-_UNDOABLE = f"""
-SELECT {_COLUMNS} FROM events WHERE reviewer = :who AND stands = 1 AND action NOT IN ('undo', 'redo', 'erase')
-ORDER BY seq DESC LIMIT 1
-"""
-# The latest undone one whose undoing is younger than the reviewer's latest decision.
-_REDOABLE = f"""
-SELECT {_COLUMNS} FROM events WHERE reviewer = :who AND stands = 0 AND action NOT IN ('undo', 'redo', 'erase')
-  AND (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) > coalesce((
-    SELECT max(d.seq) FROM events d WHERE d.reviewer = :who AND d.action NOT IN ('undo', 'redo', 'erase')), 0)
-ORDER BY (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) DESC LIMIT 1
-"""
 
 
 def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:

@@ -1,0 +1,62 @@
+"""The tables of decisions, and the folds over them, in SQL."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, reviewer TEXT NOT NULL, action TEXT NOT NULL,
+  field TEXT, value TEXT, reason TEXT, filter TEXT, clips INTEGER NOT NULL, refers INTEGER,
+  stands INTEGER NOT NULL DEFAULT 1);
+CREATE TABLE IF NOT EXISTS targets (clip TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (clip, seq))
+  WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS targets_seq ON targets (seq);
+INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
+"""
+
+COLUMNS = "events.seq, at, reviewer, action, field, value, reason, filter, clips, refers, stands"
+# Latest standing word on each (clip, field): SQLite takes the other columns from the row with max(seq).
+STATE = """
+SELECT clip, field, value, reason FROM (
+  SELECT clip, field, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
+  WHERE stands = 1 GROUP BY clip, field)
+"""
+TOUCHED = """
+  SELECT clip FROM targets WHERE seq > ?
+  UNION SELECT clip FROM targets WHERE seq IN (SELECT refers FROM events WHERE seq > ? AND refers NOT NULL)
+"""
+STATE_SINCE = f"""
+WITH touched AS MATERIALIZED ({TOUCHED})
+SELECT clip, field, value, reason FROM (
+  SELECT clip, field, value, reason, max(events.seq)
+  FROM touched CROSS JOIN targets USING (clip) JOIN events USING (seq)
+  WHERE stands = 1 GROUP BY clip, field)
+UNION ALL SELECT clip, '', NULL, NULL FROM touched
+"""
+ALL_VIEWS = """
+SELECT clip, field, reviewer, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
+WHERE stands = 1 AND field NOT LIKE 'tag:%' GROUP BY clip, field, reviewer
+"""
+# A resolution wipes the slate: only words from it on count as differing.
+VIEWS = """
+WITH views AS (
+  SELECT clip, field, reviewer, value, reason, events.seq AS seq, action
+  FROM events JOIN targets USING (seq) WHERE stands = 1 AND field NOT LIKE 'tag:%'),
+settled AS (SELECT clip, field, max(seq) AS seq FROM views WHERE action = 'resolve' GROUP BY clip, field)
+SELECT v.clip, v.field, v.reviewer, v.value, v.reason, max(v.seq)
+FROM views v LEFT JOIN settled s ON v.clip = s.clip AND v.field = s.field
+WHERE v.seq >= coalesce(s.seq, 0) GROUP BY v.clip, v.field, v.reviewer
+"""
+UNDOABLE = f"""
+SELECT {COLUMNS} FROM events WHERE reviewer = :who AND stands = 1 AND action NOT IN ('undo', 'redo', 'erase')
+ORDER BY seq DESC LIMIT 1
+"""
+# The latest undone one whose undoing is younger than the reviewer's latest decision.
+REDOABLE = f"""
+SELECT {COLUMNS} FROM events WHERE reviewer = :who AND stands = 0 AND action NOT IN ('undo', 'redo', 'erase')
+  AND (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) > coalesce((
+    SELECT max(d.seq) FROM events d WHERE d.reviewer = :who AND d.action NOT IN ('undo', 'redo', 'erase')), 0)
+ORDER BY (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) DESC LIMIT 1
+"""
