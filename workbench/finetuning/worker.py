@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,9 +96,20 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in memory):
         mend = "Halve batch_s and double accumulate (same audio per step), or lower max_duration_s."
         return "out of memory", mend
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if _is_full_disk(error):
         return "the disk is full", "Free some space, then resume: the last checkpoint is whole."
     return text[:400], "See run.log; resume when mended."
+
+
+def _is_full_disk(error: BaseException | None) -> bool:
+    """Whether a write failed for want of room; torch's own writer says so in its own way."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return True
+        if isinstance(error, RuntimeError) and "inline_container" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _run(folder: RunFolder) -> str:
@@ -208,10 +218,6 @@ def _trainer(recipe: Recipe, device: str, callback: Any) -> Any:
         num_sanity_val_steps=0,
         log_every_n_steps=NEVER,  # NeMo would decode a training batch each time, and count the tag as a word
     )
-
-
-def free_bytes(path: Path) -> int:
-    return shutil.disk_usage(path).free
 
 
 if __name__ == "__main__":
