@@ -35,6 +35,15 @@ def test_public_names_resolve():
         _ = workbench.no_such_thing
 
 
+def test_the_starter_package_does_not_hide_the_call(tmp_path):
+    code = (
+        "import workbench as wb; from workbench.starter import MANIFEST; import workbench.starter.joined; "
+        f"ws = wb.starter({str(tmp_path / 'ws')!r}); print(len(ws.corpus('starter')), ws.checkpoint_names())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["6845", "['starter']"]
+
+
 def test_conda_environment_installs_what_pyproject_says():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
     python, pip, (extra,) = (

@@ -22,7 +22,6 @@ for _name, _value in {
 __version__ = "0.1.0"
 _PUBLIC = {
     "Workspace": "workbench.api",
-    "starter": "workbench.api",
     "evaluate": "workbench.api",
     "Recipe": "workbench.finetuning.recipe",
     "Policy": "workbench.release.gates",
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "starter":  # a package that can be called: wb.starter()
+        return importlib.import_module("workbench.starter")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

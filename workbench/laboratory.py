@@ -117,6 +117,7 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
     shutil.rmtree(workspace, ignore_errors=True)
     os.environ["WORKBENCH_WORKSPACE"] = str(workspace.absolute())
     # Figures must show in the HTML too, from this file alone and without a network.
+    os.environ["TQDM_DISABLE"] = "1"
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
     warnings.filterwarnings("ignore", "Your element with mimetype")
     pages = []
