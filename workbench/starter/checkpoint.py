@@ -105,18 +105,19 @@ def load_weights(learner: Any, path: Path) -> None:
 
 
 def write(learner: Any, target: Path, head: str) -> None:
-    """Write the transducer as a ``.nemo`` file, atomically; after a CTC stage a copy starts as its head."""
-    import copy
-
+    """Write the transducer as a ``.nemo`` file, atomically. After a CTC stage its joint is, in the file only,
+    started from the CTC head."""
     model = learner.model
+    held = {name: value.clone() for name, value in model.joint.state_dict().items()}
     if head == "ctc":
-        model = copy.deepcopy(model)
         network.joint_from_ctc(model, learner.head)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"partial-{target.name}")
+    log_softmax, model.joint.log_softmax = model.joint.log_softmax, None
     model.eval()
-    model.joint.log_softmax = None
     model.save_to(str(partial))
+    model.joint.load_state_dict(held)
+    model.joint.log_softmax = log_softmax
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(target)
