@@ -116,9 +116,8 @@ def memory(folder: Path, lines: int) -> None:
     for step in ("import", "use"):
         command = [sys.executable, "-c", WATCH, step, str(path), str(folder / "big")]
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        print(
-            f"{step:58s} peak {float(out[0]):7.0f} MB = {float(out[0]) / size:.2f}x the file; after {out[1]} MB"
-        )
+        peak, after = map(float, out)
+        print(f"{step:58s} peak {peak:6.0f} MB = {peak / size:.2f}x the file; after {after:.0f} MB")
 
 
 def decisions(folder: Path, rounds: int, each: int = 40) -> None:

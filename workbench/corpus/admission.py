@@ -81,6 +81,7 @@ def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) ->
 
     with duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1}) as connection:
         connection.execute("SET python_enable_replacements = false")
+        connection.execute("SET enable_progress_bar = false")
         connection.register("raw", _numbered(table))
         columns = _stage(connection, table, plan, problems)
         total = table.num_rows
@@ -118,10 +119,23 @@ def _stage(
     select += [f"{raw.get(FILE, 'NULL::VARCHAR')} AS {FILE}"]
     # Views all the way: each question below reads only the columns it needs, and nothing is copied twice.
     connection.execute(f"CREATE TEMP VIEW written AS SELECT {', '.join(select)} FROM raw")
+    # One pass for all three: their values are few, and so are the combinations.
+    seen = connection.execute(
+        f"SELECT target_lang, lang, split, count(*), min({LINE}) FROM written GROUP BY ALL"
+    ).fetchall()
+
+    def values(at: int) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for row in seen:
+            if row[at] is not None:
+                count, line = found.get(row[at], (0, row[4]))
+                found[row[at]] = (count + row[3], min(line, row[4]))
+        return found
+
     better = {
-        "target_lang": _translated(connection, "target_lang", lambda v: _tag(v, plan), problems, plan),
-        "lang": _translated(connection, "lang", lambda v: _tag(v, plan), problems, plan),
-        "split": _translated(connection, "split", split_name, problems, plan),
+        "target_lang": _translated("target_lang", values(0), lambda v: _tag(v, plan), problems, plan),
+        "lang": _translated("lang", values(1), lambda v: _tag(v, plan), problems, plan),
+        "split": _translated("split", values(2), split_name, problems, plan),
         "audio_filepath": _relative("audio_filepath", plan),
     }
     replaced = ", ".join(f"{sql} AS {name}" for name, sql in better.items())
@@ -171,18 +185,15 @@ def _tag(value: str, plan: Plan) -> str:
 
 
 def _translated(
-    connection: duckdb.DuckDBPyConnection,
     name: str,
+    values: Mapping[str, tuple[int, int]],
     rule: Callable[[str], str],
     problems: list[Problem],
     plan: Plan,
 ) -> str:
     """SQL that applies ``rule`` to each distinct value; what it refuses stays, and is asked about."""
-    rows = connection.execute(f"SELECT {name}, count(*), min({LINE}) FROM written GROUP BY ALL").fetchall()
     changes = {}
-    for value, count, line in sorted(rows, key=lambda row: (row[2], str(row[0]))):
-        if value is None:
-            continue
+    for value, (count, line) in sorted(values.items(), key=lambda item: (item[1][1], item[0])):
         try:
             made = rule(value)
         except WorkbenchError as error:
@@ -290,8 +301,13 @@ def _identify(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 def _write(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], target: Path) -> int:
     """Write the fit rows in order with ``row_index``; rows repeated under one id keep the first."""
     listed = ", ".join(quoted(c) for c in columns)
-    counts = "count(*), count(*) FILTER (_fault IS NULL), count(DISTINCT id) FILTER (_fault IS NULL)"
-    total, fit, distinct = connection.execute(f"SELECT {counts} FROM staged").fetchall()[0]
+    total, fit = connection.execute(
+        "SELECT count(*), count(*) FILTER (_fault IS NULL) FROM staged"
+    ).fetchall()[0]
+    distinct = fit
+    if not _all_unique(connection):
+        only = "SELECT count(DISTINCT id) FROM staged WHERE _fault IS NULL"
+        distinct = connection.execute(only).fetchall()[0][0]
     if not distinct:
         return 0
     if distinct == total and not connection.execute("SELECT count(*) FROM odd_paths").fetchall()[0][0]:
@@ -305,6 +321,14 @@ def _write(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], target
         )
     connection.execute(f"COPY ({ordered}) TO {literal(target)} (FORMAT parquet, COMPRESSION snappy)")
     return int(distinct)
+
+
+def _all_unique(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Every row has an id of its own from the source, so none is made and none can meet another."""
+    counts = "count(*), count(id), count(*) FILTER (id = '' OR length(id) > 300)"
+    total, given, unfit = connection.execute(f"SELECT {counts} FROM fields").fetchall()[0]
+    tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+    return bool(total == given and not unfit and ("id_count",) not in tables)
 
 
 def _named(connection: duckdb.DuckDBPyConnection, _: list[Problem]) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ class Engine:
         self._signal_stamp: tuple[int, int] | None = None
         self.columns: list[str] = []
         self._database = duckdb.connect(":memory:", config={"memory_limit": MEMORY_LIMIT})
+        # Closed at the latest when the process ends: DuckDB complains about what is still open then.
+        weakref.finalize(self, self._database.close)
         self._lock_down()
         self._create_state()
         self.sync()
@@ -124,6 +127,7 @@ class Engine:
         database = self._database
         database.execute(f"SET allowed_directories = [{literal(str(self.folder) + '/')}]")
         for setting in (
+            "enable_progress_bar = false",
             "temp_directory = ''", "python_enable_replacements = false", "enable_external_access = false",
             "allow_community_extensions = false", "lock_configuration = true",
         ):  # fmt: skip

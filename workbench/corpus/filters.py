@@ -91,14 +91,14 @@ def _parse(connection: duckdb.DuckDBPyConnection, text: str) -> Any:
     # Without parentheses around it: "a) or (b" must fail here, not escape its place in a larger WHERE.
     query = f"SELECT 1 WHERE {text}\n"
     row = connection.execute("SELECT json_serialize_sql(?)", [query]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if tree.get("error"):
         raise WorkbenchError(
             f"not a filter that can be read: {str(tree.get('error_message', ''))[:160]}",
             where=repr(text[:80]),
             mend="Write one SQL expression such as target_lang = 'el-GR' AND duration > 2.",
         )
-    statements = tree["statements"]
+    statements: list[Any] = tree["statements"]
     node = statements[0]["node"] if len(statements) == 1 else {}
     if node.get("type") != "SELECT_NODE" or any(node.get(part) for part in _EMPTY_PARTS):
         raise _refused("more than one expression", text)

@@ -24,7 +24,7 @@ LEVELS = ("audio", "sentence", "speaker")
 def keyed_rows(corpus: Corpus) -> list[dict[str, Any]]:
     """Rows with ``audio_key``, ``sentence_key`` and ``speaker_key``; null where nothing can be said."""
     names = [*COLUMNS, *(n for n in ("audio_sha256", "source_sha256") if n in corpus.columns)]
-    rows = corpus.table(names).to_pylist()
+    rows: list[dict[str, Any]] = corpus.table(names).to_pylist()
     keys = normalised_keys([row["text"] or "" for row in rows])
     hashes = audio_hashes(corpus)
     for row, key in zip(rows, keys, strict=True):

@@ -139,7 +139,8 @@ def frame_levels(mono: np.ndarray, sample_rate: int) -> np.ndarray:
     count = len(mono) // size
     frames = mono[: count * size].reshape(count, size) if count else mono[None, :]
     power = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / frames.shape[1]
-    return 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
+    levels: np.ndarray = 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
+    return levels
 
 
 def snr(levels: np.ndarray) -> float | None:
@@ -227,7 +228,7 @@ def fingerprint(mono: np.ndarray, sample_rate: int) -> str | None:
     scale = float(np.abs(map_).max())
     if not scale:
         return None
-    return np.round(map_ / scale * 127).astype(np.int8).tobytes().hex()
+    return str(np.round(map_ / scale * 127).astype(np.int8).tobytes().hex())
 
 
 def read_fingerprint(text: str) -> np.ndarray:

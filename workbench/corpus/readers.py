@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.corpus import manifest
 from workbench.corpus.audio import AUDIO_SUFFIXES, locate, probe
@@ -160,7 +160,7 @@ def _records(
 ) -> Iterator[list[dict[str, Any]]]:
     """Rows of a delimited file. ``bare``: quotes are plain characters, as in Common Voice."""
     csv.field_size_limit(manifest.LINE_LIMIT)
-    quoting = csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if bare else csv.QUOTE_MINIMAL
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         reader = csv.reader(stream, delimiter=delimiter, quoting=quoting)
         header: list[str] = []

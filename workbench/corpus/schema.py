@@ -125,10 +125,10 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
             if name in chosen:
                 continue
             for alias in (name,) if exact else ALIASES.get(name, ()):
-                column = by_lower.get(_plain(alias))
-                if column is not None and column not in taken:
-                    chosen[name] = column
-                    taken.add(column)
+                match = by_lower.get(_plain(alias))
+                if match is not None and match not in taken:
+                    chosen[name] = match
+                    taken.add(match)
                     break
     if "target_lang" not in chosen and "lang" in chosen and not (given and "lang" in given):
         chosen["target_lang"] = chosen["lang"]
