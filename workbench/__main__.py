@@ -49,14 +49,6 @@ def parser() -> argparse.ArgumentParser:
     finetune.add_argument("--name")
     finetune.add_argument("--wait", action="store_true", help="return when the run has ended")
 
-    pipeline = verbs.add_parser(
-        "pipeline", help="export, fine-tune, evaluate and gate; exit code 1: not passed"
-    )
-    pipeline.add_argument("recipe", type=Path)
-    pipeline.add_argument("--policy", type=Path, required=True)
-    pipeline.add_argument("--corpus", required=True)
-    pipeline.add_argument("--name", required=True, help="of the run and the candidate")
-
     verify = verbs.add_parser("verify", help="check the ledger's chain")
     verify.add_argument("--head", help="the head hash kept elsewhere")
     return top
@@ -137,14 +129,6 @@ def _finetune(given: argparse.Namespace) -> int:
     return 0 if state.get("status") == "finished" else 1
 
 
-def _pipeline(given: argparse.Namespace) -> int:
-    report = _workspace(given).pipeline(
-        given.recipe, corpus=given.corpus, policy=given.policy, name=given.name
-    )
-    sys.stdout.write(f"{report}\n")
-    return int(report.exit_code)
-
-
 def _verify(given: argparse.Namespace) -> int:
     found = _workspace(given).ledger.verify(given.head)
     sys.stdout.write(f"{found}\n")
@@ -158,7 +142,6 @@ _VERBS = {
     "transcribe": _transcribe,
     "evaluate": _evaluate,
     "finetune": _finetune,
-    "pipeline": _pipeline,
     "verify": _verify,
 }
 
