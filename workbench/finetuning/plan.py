@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 WINDOW_BATCHES = 12
 """Batches drawn together and sorted by length, so that padding stays small and mixing stays local."""
 
-LARGEST_MANIFEST = 200_000
-"""Above this many utterances NeMo's own loader is the better one; see ``docs``."""
-
 SCHEMA_VERSION = 1
 
 

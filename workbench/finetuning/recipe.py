@@ -90,7 +90,6 @@ class Recipe:
         best_by: locales whose mean CER picks the best checkpoint; empty means those of the target sources.
         forgetting_weight: how much of the other locales' mean CER is added to that figure.
         average_best: weights of this many best checkpoints are averaged at the end, kept only if better.
-        loader: ``plan`` reads ``plan.parquet`` and resumes exactly.
     """
 
     name: str
