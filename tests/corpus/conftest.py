@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifest_files import write_manifest
 
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
 
 STARTER = Path(__file__).resolve().parents[2] / "data" / "starter"
 PER_LOCALE = 8
-
-
-def write_manifest(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 import soundfile
+from manifest_files import write_manifest
 
 from workbench.corpus import checks, signal
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
+from workbench.starter import CORPUS as STARTER
 
 PER_FLAW = 4
 needs_sox = pytest.mark.skipif(
@@ -146,8 +148,6 @@ def score(
 
 @needs_sox
 def test_planted_flaws_are_found(tmp_path: Path) -> None:
-    from conftest import STARTER, write_manifest
-
     chosen: list[dict[str, Any]] = []
     with (STARTER / "manifest.jsonl").open(encoding="utf-8") as stream:
         rows = [json.loads(line) for line in stream]

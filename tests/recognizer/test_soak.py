@@ -14,10 +14,10 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
-from conftest import STARTER
 from offline import decision_gap
 
 from workbench.recognizer.checkpoint import Checkpoint
+from workbench.starter import CORPUS as STARTER
 
 pytestmark = [pytest.mark.model, pytest.mark.soak, pytest.mark.timeout(12 * 3600)]
 ROOT = Path(__file__).parents[2]

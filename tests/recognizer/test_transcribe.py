@@ -6,12 +6,12 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import STARTER
 from offline import offline
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.predictions import schema
 from workbench.recognizer.transcribe import transcribe
+from workbench.starter import CORPUS as STARTER
 from workbench.text import strip_tag
 
 pytestmark = pytest.mark.model
