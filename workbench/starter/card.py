@@ -34,13 +34,17 @@ def _percent(row: Mapping[str, Any]) -> str:
     return f"{100 * row['rate']:.1f}{interval}"
 
 
+def _stated(value: Any) -> str | None:
+    return None if pd.isna(value) else str(value)
+
+
 def corpus_section(rows: Sequence[Mapping[str, Any]]) -> str:
     """Clips, minutes and splits of every voice."""
     frame = pd.DataFrame(rows)
     cells = []
     for (locale, source), own in frame.groupby(["target_lang", "source"]):
         split = own["split"].value_counts()
-        first = own.iloc[0]
+        speaker, accent = (_stated(own.iloc[0][name]) for name in ("speaker", "accent"))
         counts = [int(split.get(name, 0)) for name in ("train", "validation", "test")]
         minutes = f"{own['duration'].sum() / 60:.1f}"
         heard = int(own["heard_by_starter"].sum())
@@ -48,8 +52,8 @@ def corpus_section(rows: Sequence[Mapping[str, Any]]) -> str:
             (
                 locale,
                 source,
-                first["speaker"] or "several",
-                first["accent"] or "—",
+                speaker or "several",
+                accent or "—",
                 len(own),
                 minutes,
                 *counts,
@@ -97,7 +101,7 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
             "\n## Checkpoint\n",
             f"`checkpoint/starter.nemo`: class `EncDecRNNTBPEModelWithPrompt`, {figures['parameters'] / 1e6:.1f}M parameters, "
             f"{figures['checkpoint_bytes'] / 1e6:.1f} MB, trained from nothing on two CPU cores by "
-            "`python -m workbench.starter checkpoint`. Figures on the test sentences, which it never heard; case and punctuation off "
+            f"`python -m workbench.starter checkpoint`. Figures on {figures['test_clips']} test clips, sentences it never heard; case and punctuation off "
             "(`basic`); 95 % intervals by bootstrap over utterances, so for *these voices only*.\n",
             _verdict(overall, figures["joined"]["cer"][-1]),
             _table(header, cells),
