@@ -9,7 +9,7 @@ from workbench.finetuning.recipe import Augmentation, Recipe, Source, Validation
 
 _GUIDE = "NVIDIA's fine-tuning guide for Nemotron 3.5 ASR (2026): fixed step budget, replay of other locales"
 _SKILL = "NeMo's published ASR fine-tuning skill: 3e-5 under about 20 h, 1e-4 for large or mixed data, cosine"
-_OWN = "measured with the starter checkpoint on two CPU cores (docs/evidence)"
+_OWN = "our choice for the starter checkpoint on two CPU cores; not tuned, let preflight measure"
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick_cpu": {
@@ -43,8 +43,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 SOURCES: dict[str, dict[str, str]] = {
-    "quick_cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "about three minutes on two free cores"},
-    "cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "about ten minutes on two free cores"},
+    "quick_cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "meant for some three minutes on two free cores; preflight says what it is here"},
+    "cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "meant for some ten minutes on two free cores; preflight says what it is here"},
     "gpu_under_20h": {
         "learning_rate": _SKILL,
         "warmup_steps": "1–2 % of the steps (the same skill)",
