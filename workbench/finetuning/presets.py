@@ -9,6 +9,7 @@ from workbench.finetuning.recipe import Augmentation, Recipe, Source, Validation
 
 _GUIDE = "NVIDIA's fine-tuning guide for Nemotron 3.5 ASR (2026): fixed step budget, replay of other locales"
 _SKILL = "NeMo's published ASR fine-tuning skill: 3e-5 under about 20 h, 1e-4 for large or mixed data, cosine"
+_MINUTES = "about 1 s a step on one core: some {} minutes and the validations; preflight measures it here"
 _OWN = "our choice for the starter checkpoint on two CPU cores; not tuned, let preflight measure"
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -43,8 +44,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 SOURCES: dict[str, dict[str, str]] = {
-    "quick_cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "meant for some three minutes on two free cores; preflight says what it is here"},
-    "cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": "meant for some ten minutes on two free cores; preflight says what it is here"},
+    "quick_cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": _MINUTES.format(4)},
+    "cpu": {"learning_rate": _OWN, "batch_s": _OWN, "steps": _MINUTES.format(15)},
     "gpu_under_20h": {
         "learning_rate": _SKILL,
         "warmup_steps": "1–2 % of the steps (the same skill)",
