@@ -60,9 +60,6 @@ def test_runs_in_the_browser_and_has_its_picture_taken(rooms: Lab, name: str) ->
     shown.scroll_into_view_if_needed()
     rooms.page.wait_for_timeout(1000)
     picture = folder / f"{stem}.png"
-    shown.screenshot(path=str(picture), animations="disabled")
-    pages = REPO / "build" / "screenshots"
-    pages.mkdir(parents=True, exist_ok=True)
-    rooms.page.screenshot(path=str(pages / f"{stem}.png"), animations="disabled")
+    rooms.page.screenshot(path=str(picture), animations="disabled")
     assert picture.stat().st_size > 5_000
     assert not rooms.outside
