@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError
+from workbench.release.strings import any_of
 from workbench.workspace import WorkspaceFolder
 
 Kind = Literal["speaker", "recording", "source", "expired"]
@@ -69,8 +70,8 @@ class Target:
         forms = {form for text in plain for form in (text, html.escape(text), json.dumps(text)[1:-1])}
         if not forms:
             return re.compile(rb"(?!)")
-        words = b"|".join(re.escape(form.encode()) for form in sorted(forms, key=len, reverse=True))
-        return re.compile(rb"(?<![\w])(?:" + words + rb")(?![\w])")
+        words = any_of(form.encode() for form in forms)
+        return re.compile(rb"(?<![\w])" + words + rb"(?![\w])")
 
     def ids_of(self, corpus: str | None) -> set[str]:
         """Ids in one corpus; outside of any, those of all."""
