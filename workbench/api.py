@@ -217,8 +217,10 @@ class Workspace(WorkspaceFolder):
             )
         return corpus.prediction(name)
 
-    def finetune(self, recipe: Recipe | str | Path, name: str | None = None) -> Run:
+    def finetune(self, recipe: Recipe | str | Path, name: str | None = None, *, replace: bool = False) -> Run:
         """Start a run in a process of its own and return at once; the run waits for a free slot.
+
+        ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
 
         Raises:
             WorkbenchError: the recipe is not valid (all faults, one line each), or the name is taken.
@@ -227,6 +229,8 @@ class Workspace(WorkspaceFolder):
 
         recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
         folder = self.run_folder(name or recipe.name)
+        if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
+            folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
         if (folder / "recipe.yaml").exists():
             raise WorkbenchError(
                 f"there is a run {folder.name!r} already", where=str(folder), mend="Name the new one: name=…"

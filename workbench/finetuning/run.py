@@ -68,6 +68,11 @@ class Run:
         return state
 
     @property
+    def created_at(self) -> str:
+        """When it was started, UTC, as digits that can stand in a file name."""
+        return "".join(c for c in str(self.state["created_at"]) if c.isdigit())
+
+    @property
     def recipe(self) -> Recipe:
         return Recipe.from_yaml(self.folder.recipe)
 
