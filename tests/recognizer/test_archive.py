@@ -175,7 +175,6 @@ def test_names_and_places(tmp_path, monkeypatch):
     assert Checkpoint.open(tmp_path).path.name == "one.nemo"
 
 
-@pytest.mark.skipif(not CHECKPOINT.is_file(), reason="the starter checkpoint is not here")
 def test_inspection_needs_neither_torch_nor_nemo():
     code = (
         "import sys; from workbench.recognizer.checkpoint import Checkpoint; "
