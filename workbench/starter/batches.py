@@ -13,6 +13,13 @@ from workbench.starter.features import FeatureCache
 FRAMES_PER_S = 100
 
 
+def encoder_frames(frames: int) -> int:
+    """Frames of the encoder for a clip of log-mel ``frames``: three causal convolutions that halve each."""
+    for _ in range(3):
+        frames = frames // 2 + 1
+    return frames
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One training utterance: clips of one voice spoken one after the other, at one speed."""

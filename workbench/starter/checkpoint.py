@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from workbench.starter import CORPUS, MANIFEST, features, network, tokenizer
+from workbench.starter import CORPUS, MANIFEST, alignment, features, network, tokenizer
 
 log = logging.getLogger("workbench.starter")
 RECIPE = Path(__file__).with_name("recipe.yaml")
@@ -55,8 +55,9 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
         tokenizer.train(texts, tokens, **recipe["tokenizer"])
     torch.manual_seed(recipe["seed"])
     model = network.build(recipe["network"], recipe["features"]["mels"], tokens)
-    head = network.ctc_head(recipe["network"], model.tokenizer.vocab_size)
-    spelt = sorted({c for row in rows if row["split"] == "train" for c in network.spelling(row["text"])})
+    spelt = sorted(
+        {c for row in rows if row["split"] == "train" for c in network.spelling(row["text"])} - {" "}
+    )
     layer, d_model = recipe["network"]["letter_layer"], recipe["network"]["d_model"]
     letters = network.LetterHead(model.encoder, layer, d_model, "".join(spelt))
     caches = [
@@ -65,7 +66,9 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
     ]
     held_out = validation_sample(rows, recipe["validation"]["clips_per_voice"])
     cache = features.cached(held_out, CORPUS, model.preprocessor, folder / "features-validation.npz")
-    return Learner(recipe, model, head, letters), Material(own, caches, held_out, cache)
+    plain = caches[recipe["features"]["speeds"].index(1.0)]
+    spoken = alignment.cached(own, plain, network.spelling, folder / "alignment.npz", recipe["seed"])
+    return Learner(recipe, model, letters), Material(own, caches, spoken, held_out, cache)
 
 
 def make(
@@ -92,7 +95,7 @@ def make(
             return False
         weights = {name: module.state_dict() for name, module in learner.modules().items()}
         torch.save(weights, folder / f"stage-{number}.pt")
-        write(learner, target, recipe["stages"][number]["head"])
+        write(learner, target)
     return True
 
 
@@ -104,19 +107,14 @@ def load_weights(learner: Any, path: Path) -> None:
         module.load_state_dict(held[name])
 
 
-def write(learner: Any, target: Path, head: str) -> None:
-    """Write the transducer as a ``.nemo`` file, atomically. After a CTC stage its joint is, in the file only,
-    started from the CTC head."""
+def write(learner: Any, target: Path) -> None:
+    """Write the model as a ``.nemo`` file, atomically."""
     model = learner.model
-    held = {name: value.clone() for name, value in model.joint.state_dict().items()}
-    if head == "ctc":
-        network.joint_from_ctc(model, learner.head)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"partial-{target.name}")
     log_softmax, model.joint.log_softmax = model.joint.log_softmax, None
     model.eval()
     model.save_to(str(partial))
-    model.joint.load_state_dict(held)
     model.joint.log_softmax = log_softmax
     with partial.open("rb") as file:
         os.fsync(file.fileno())

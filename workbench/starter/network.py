@@ -1,9 +1,4 @@
-"""The starter network: NeMo's ``EncDecRNNTBPEModelWithPrompt`` in small, and its CTC stage.
-
-The CTC head is trained first, on the encoder behind the prompt projection; then the joint network is
-initialised from it so that the transducer starts out as the CTC model (a transducer moved onto a weak
-encoder otherwise learns the language and not the sound).
-"""
+"""The starter network: NeMo's ``EncDecRNNTBPEModelWithPrompt`` in small, and the head that teaches sounds."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ from torch.nn import Linear, Module
 from workbench.locales import NUM_PROMPTS, prompt_dictionary
 
 LEFT_CONTEXT = 56
+SLOTS = 2  # of the letter head in each frame of the encoder
 LOG_MEL_MEAN, LOG_MEL_STD = -9.0, 4.0
 
 
@@ -75,8 +71,7 @@ def config(network: dict[str, Any], mels: int, tokenizer_dir: Path) -> dict[str,
             "fused_batch_size": 4,
             "jointnet": {"joint_hidden": 2 * d_model, "activation": "relu", "dropout": 0.0},
         },
-        # Speech here has at most two pieces in 80 ms; a weak predictor otherwise repeats one ten times over.
-        "decoding": {"strategy": "greedy_batch", "strip_lang_tags": False, "greedy": {"max_symbols": 3}},
+        "decoding": {"strategy": "greedy_batch", "strip_lang_tags": False, "greedy": {"max_symbols": 10}},
         "loss": {"loss_name": "default"},
         "optim": {"name": "adamw", "lr": 1e-3},
     }
@@ -133,69 +128,47 @@ def build(network: dict[str, Any], mels: int, tokenizer_dir: Path) -> Any:
     return model
 
 
-def ctc_head(network: dict[str, Any], vocabulary: int) -> torch.nn.Linear:
-    """Linear from (batch, frames, d_model) to (batch, frames, vocabulary + 1); the last class is blank."""
-    return torch.nn.Linear(network["d_model"], vocabulary + 1)
-
-
 class LetterHead(Module):  # type: ignore[misc]
-    """An auxiliary CTC head on a middle layer that spells letters at 40 ms, two slots in each 80 ms frame.
+    """An auxiliary head on a middle layer that names the letter spoken in each 40 ms, two in each frame.
 
-    Real speech has up to 17 letters a second and a frame of the encoder holds 80 ms, so pieces of a few
-    letters barely fit the frames and alignments come late. Letters at twice the rate always fit; the encoder
-    learns sounds from them first. Used in training only.
+    It learns from alignments (``alignment.py``), frame by frame, so that the encoder hears sounds from the
+    first step on. The last class is the pause. Used in training only.
     """
 
     def __init__(self, encoder: Any, layer: int, d_model: int, letters: str) -> None:
         super().__init__()
         self.letters = {letter: i for i, letter in enumerate(letters)}
-        self.output = Linear(d_model, 2 * (len(letters) + 1))
+        self.pause = len(letters)
+        self.output = Linear(d_model, SLOTS * (len(letters) + 1))
         encoder.layers[layer - 1].register_forward_hook(self._keep)
         self._kept: Tensor | None = None
 
     def _keep(self, _module: Any, _inputs: Any, output: Any) -> None:
         self._kept = output[0] if isinstance(output, tuple) else output
 
-    def spell(self, text: str) -> list[int]:
-        """Letters and digits of the text, lower case, one space between words."""
-        return [self.letters[c] for c in spelling(text) if c in self.letters]
-
     def forward(self) -> Tensor:
-        """Log-probabilities (2 · frames, batch, letters + 1) of the last batch that the encoder saw."""
+        """Logits (batch, 2 · frames, letters + 1) of the last batch that the encoder saw."""
         if self._kept is None:
             raise RuntimeError("the encoder has not run yet")
         batch, frames, _ = self._kept.shape
-        logits = self.output(self._kept).reshape(batch, 2 * frames, -1)
+        logits: Tensor = self.output(self._kept).reshape(batch, SLOTS * frames, -1)
         self._kept = None
-        log_probs: Tensor = logits.log_softmax(-1).transpose(0, 1)
-        return log_probs
+        return logits
 
 
 def spelling(text: str) -> str:
-    """The letters of a transcript as the auxiliary head spells them."""
+    """Letters and digits of a transcript, lower case, one space between words."""
     folded = unicodedata.normalize("NFKC", text).lower()
     return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
 
 
-def joint_from_ctc(model: Any, head: torch.nn.Linear) -> None:
-    """Start the joint network as the CTC head.
-
-    With hidden units ReLU(x) and ReLU(-x) for every encoder output x, and output weights [W, -W], the joint's
-    logits equal the CTC head's as long as the predictor's projection is zero; it starts near zero.
-    """
-    joint, output = model.joint, model.joint.joint_net[-1]
-    with torch.no_grad():
-        eye = torch.eye(head.in_features)
-        joint.enc.weight.copy_(torch.cat([eye, -eye]))
-        joint.enc.bias.zero_()
-        joint.pred.weight.normal_(std=0.01)
-        joint.pred.bias.zero_()
-        output.weight.copy_(torch.cat([head.weight, -head.weight], dim=1))
-        output.bias.copy_(head.bias)
-
-
 def set_dropout(model: Any, rate: float) -> None:
-    """Set every dropout of the encoder to ``rate``; the predictor keeps its own."""
+    """Training mode with every dropout of the encoder at ``rate``; the predictor keeps its own.
+
+    At rate 0 they are switched off, because a dropout of nothing still draws its random numbers.
+    """
+    model.train()
     for module in model.encoder.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = rate
+            module.train(rate > 0)

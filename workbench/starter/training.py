@@ -1,7 +1,7 @@
 """Train one stage of the starter: fixed steps, state saved whole, resumed bit for bit.
 
-A loop of its own, not Lightning's: features come from a cache, the CTC stage trains a head that the
-released class does not have, and every draw is keyed by the step so that resuming needs no sampler state.
+A loop of its own, not Lightning's: features come from a cache, the letter head is one that the released
+class does not have, and every draw is keyed by the step so that resuming needs no sampler state.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from workbench.finetuning.transducer_loss import TransducerLoss
 from workbench.locales import AUTO, prompt_dictionary
-from workbench.starter import batches, network
+from workbench.starter import batches, network, paths
+from workbench.starter.alignment import Alignment
 from workbench.starter.features import FeatureCache
 from workbench.starter.tokenizer import tag_piece
 
@@ -32,46 +34,51 @@ SAVE_EVERY_S = 120.0
 
 @dataclass
 class Material:
-    """What a stage learns from: rows and, for each speed, their features."""
+    """What a stage learns from: rows, their features at each speed, and when their letters are spoken."""
 
     rows: list[dict[str, Any]]
     caches: list[FeatureCache]
+    alignment: Alignment
     validation: list[dict[str, Any]]
     validation_cache: FeatureCache
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded tensors: ``mels`` (batch, bands, frames), ``labels`` and ``letters`` (batch, longest)."""
+    """Padded: ``mels`` (batch, bands, frames), ``labels`` (batch, longest), ``letters`` (batch, slots)
+    with -100 where there is no speech to name, and the path of every clip through its lattice."""
 
     mels: torch.Tensor
     lengths: torch.Tensor
     labels: torch.Tensor
     label_counts: torch.Tensor
     letters: torch.Tensor
-    letter_counts: torch.Tensor
     prompts: torch.Tensor
+    path: paths.Path
 
 
 @dataclass
 class Learner:
-    """The model, its CTC head and what the recipe says about them."""
+    """The model, its letter head and what the recipe says about them."""
 
     recipe: dict[str, Any]
     model: Any
-    head: torch.nn.Linear
     letters: network.LetterHead
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        return [*self.model.parameters(), *self.head.parameters(), *self.letters.parameters()]
+        return [*self.model.parameters(), *self.letters.parameters()]
 
     def modules(self) -> dict[str, torch.nn.Module]:
         """What a saved state holds, by name."""
-        return {"model": self.model, "head": self.head, "letters": self.letters}
+        return {"model": self.model, "letters": self.letters}
 
     def tokens(self, text: str, locale: str) -> list[int]:
         ids: list[int] = self.model.tokenizer.text_to_ids(f"{text} {tag_piece(locale)}")
         return ids
+
+    @property
+    def blank(self) -> int:
+        return int(self.model.tokenizer.vocab_size)
 
     def encode(self, mels: torch.Tensor, lengths: torch.Tensor, prompts: torch.Tensor) -> tuple[Any, Any]:
         """Prompted encoder frames (batch, d_model, frames) and their counts."""
@@ -92,49 +99,74 @@ def rate_at(step: int, stage: dict[str, Any]) -> float:
 def _collate(
     learner: Learner, material: Material, batch: list[batches.Sample], masks: int, rng: np.random.Generator
 ) -> Batch:
-    slots = prompt_dictionary()
-    mels, texts, letters, prompts = [], [], [], []
+    prompt_slots, head = prompt_dictionary(), learner.letters
+    mels, tokens, letters, prompts, emissions, counts = [], [], [], [], [], []
     for sample in batch:
         rows = [material.rows[i] for i in sample.clips]
         locale = rows[0]["target_lang"]
         mels.append(torch.from_numpy(batches.augment(batches.features(sample, material.caches), masks, rng)))
-        text = " ".join(row["text"] for row in rows)
-        texts.append(torch.tensor(learner.tokens(text, locale)))
-        letters.append(torch.tensor(learner.letters.spell(text)))
-        prompts.append(slots[AUTO if rng.random() < 0.5 else locale])
-    lengths = torch.tensor([len(m) for m in mels])
-    signal = torch.nn.utils.rnn.pad_sequence(mels, batch_first=True).transpose(1, 2).contiguous()
-    return Batch(signal, lengths, *_padded(texts), *_padded(letters), torch.tensor(prompts))
-
-
-def _padded(sequences: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    padded = torch.nn.utils.rnn.pad_sequence(sequences, batch_first=True).long()
-    return padded, torch.tensor([len(s) for s in sequences])
-
-
-def _ctc(
-    log_probs: torch.Tensor, labels: torch.Tensor, frames: torch.Tensor, counts: torch.Tensor
-) -> torch.Tensor:
-    """Summed CTC loss of (frames, batch, classes), last class blank; labels that cannot fit add 0."""
-    return torch.nn.functional.ctc_loss(
-        log_probs, labels, frames, counts, blank=log_probs.shape[2] - 1, reduction="sum", zero_infinity=True
+        own = learner.tokens(" ".join(row["text"] for row in rows), locale)
+        frames = batches.encoder_frames(len(mels[-1]))
+        spoken, spelt = _spoken(material, sample)
+        ends = paths.token_ends(
+            learner.model.tokenizer.ids_to_tokens(own), paths.letter_ends(spoken, spelt), len(mels[-1])
+        )
+        emissions.append(paths.encoder_frames(ends, frames))
+        letters.append(torch.from_numpy(paths.slots(spoken, spelt, frames, head.letters, head.pause)))
+        tokens.append(torch.tensor(own))
+        counts.append(frames)
+        prompts.append(prompt_slots[AUTO if rng.random() < 0.5 else locale])
+    pad = torch.nn.utils.rnn.pad_sequence
+    return Batch(
+        mels=pad(mels, batch_first=True).transpose(1, 2).contiguous(),
+        lengths=torch.tensor([len(m) for m in mels]),
+        labels=pad(tokens, batch_first=True).long(),
+        label_counts=torch.tensor([len(t) for t in tokens]),
+        letters=pad(letters, batch_first=True, padding_value=paths.IGNORED),
+        prompts=torch.tensor(prompts),
+        path=paths.lattice_path(emissions, [t.tolist() for t in tokens], counts, learner.blank),
     )
+
+
+def _spoken(material: Material, sample: batches.Sample) -> tuple[npt.NDArray[np.int16], str]:
+    """When the letters of a sample's clips are spoken, one after the other, and how they spell together."""
+    pieces, spelt = [], ""
+    for i in sample.clips:
+        frames = len(material.caches[sample.speed].clip(i))
+        own = material.alignment.clip(i, frames)
+        spelt += " " if spelt else ""
+        pieces.append(np.where(own >= 0, own + len(spelt), -1).astype(np.int16))
+        spelt += network.spelling(material.rows[i]["text"])
+    return np.concatenate(pieces), spelt
 
 
 def _loss(learner: Learner, stage: dict[str, Any], batch: Batch, transducer: TransducerLoss) -> torch.Tensor:
-    """Mean negative log-likelihood per token, plus the auxiliary one per letter by the stage's weight."""
+    """Loss per token on the known path or over all paths, plus the letter head's loss per slot."""
+    model = learner.model
     encoded, frames = learner.encode(batch.mels, batch.lengths, batch.prompts)
-    spelt = (
-        _ctc(learner.letters(), batch.letters, 2 * frames, batch.letter_counts) / batch.letter_counts.sum()
+    named = learner.letters()
+    spelt = torch.nn.functional.cross_entropy(
+        named.flatten(0, 1), batch.letters[:, : named.shape[1]].flatten(), ignore_index=paths.IGNORED
     )
-    log_probs = learner.head(encoded.transpose(1, 2)).log_softmax(-1).transpose(0, 1)
-    ctc = _ctc(log_probs, batch.labels, frames, batch.label_counts) / batch.label_counts.sum()
-    if stage["head"] == "ctc":
-        return ctc + stage["letters"] * spelt
-    predicted, _, _ = learner.model.decoder(targets=batch.labels, target_length=batch.label_counts)
-    logits = learner.model.joint(encoder_outputs=encoded, decoder_outputs=predicted)
-    rnnt = transducer(acts=logits, labels=batch.labels, act_lens=frames, label_lens=batch.label_counts)
-    return 0.8 * rnnt.sum() / batch.label_counts.sum() + 0.2 * ctc + stage["letters"] * spelt
+    predicted, _, _ = model.decoder(targets=_blurred(batch, stage), target_length=batch.label_counts)
+    tokens = batch.label_counts.sum()
+    if stage["loss"] == "path":
+        emitted = paths.path_loss(model.joint, encoded.transpose(1, 2), predicted.transpose(1, 2), batch.path)
+    else:
+        logits = model.joint(encoder_outputs=encoded, decoder_outputs=predicted)
+        emitted = transducer(
+            acts=logits, labels=batch.labels, act_lens=frames, label_lens=batch.label_counts
+        ).sum()
+    return emitted / tokens + stage["letters"] * spelt
+
+
+def _blurred(batch: Batch, stage: dict[str, Any]) -> torch.Tensor:
+    """The labels as the predictor hears them: a share swapped for others of the batch, so that one wrong
+    token does not throw the next ones and no sentence is learnt by heart."""
+    swap = torch.rand(batch.labels.shape) < stage["blur"]
+    flat = batch.labels.flatten()
+    others = flat[torch.randint(len(flat), batch.labels.shape)]
+    return torch.where(swap, others, batch.labels)
 
 
 def train_stage(
@@ -142,7 +174,7 @@ def train_stage(
     material: Material,
     number: int,
     folder: Path,
-    validate: Callable[[Learner, Material, str], dict[str, Any]],
+    validate: Callable[[Learner, Material], dict[str, Any]],
     cancel: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run stage ``number`` of the recipe to its end; True when done, False when cancelled.
@@ -150,23 +182,22 @@ def train_stage(
     Continues from ``folder/state.pt`` where that is of this stage; figures go to ``folder/metrics.jsonl``.
     """
     recipe, stage = learner.recipe, learner.recipe["stages"][number]
-    if number and stage["head"] == "rnnt" and recipe["stages"][number - 1]["head"] == "ctc":
-        network.joint_from_ctc(learner.model, learner.head)
     optimizer = torch.optim.AdamW(
         learner.parameters(),
         lr=1e-3,
         betas=tuple(recipe["optimizer"]["betas"]),
         weight_decay=recipe["optimizer"]["weight_decay"],
     )
-    network.set_dropout(learner.model, stage["dropout"])
     learner.model.joint.log_softmax = False
-    transducer = TransducerLoss(blank=learner.head.out_features - 1, reduction=None)
+    transducer = TransducerLoss(blank=learner.blank, reduction=None)
     state = folder / "state.pt"
     step, plan = _resume(learner, optimizer, state, number), _plan(learner, material, number)
     log.info("stage %s from step %d of %d", stage["name"], step, stage["steps"])
-    shown, since, saved = 0.0, time.monotonic(), time.monotonic()
-    learner.model.train()
-    while step < stage["steps"] and not cancel():
+    shown: list[float] = []
+    since = saved = time.monotonic()
+    network.set_dropout(learner.model, stage["dropout"])
+    last = stage.get("until", stage["steps"])  # a schedule may be left before its end
+    while step < last and not cancel():
         key = recipe["seed"] * 10_000_000 + number * 1_000_000 + step
         random.seed(key)
         torch.manual_seed(key)
@@ -182,20 +213,20 @@ def train_stage(
         if torch.isfinite(norm):
             optimizer.step()
         step += 1
-        shown += float(loss.detach())
+        shown.append(float(loss.detach()))
         if step % 50 == 0:
-            seconds = (time.monotonic() - since) / 50
-            _record(folder, {"stage": stage["name"], "step": step, "loss": shown / 50, "step_s": seconds})
-            shown, since = 0.0, time.monotonic()
-        if step % recipe["validation"]["every"] == 0 or step == stage["steps"]:
-            figures = validate(learner, material, stage["head"])
+            mean, seconds = sum(shown) / len(shown), (time.monotonic() - since) / len(shown)
+            _record(folder, {"stage": stage["name"], "step": step, "loss": mean, "step_s": seconds})
+            shown, since = [], time.monotonic()
+        if step % recipe["validation"]["every"] == 0 or step == last:
+            figures = validate(learner, material)
             _record(folder, {"stage": stage["name"], "step": step, **figures})
-            learner.model.train()
+            network.set_dropout(learner.model, stage["dropout"])
             since = time.monotonic()
-        if time.monotonic() - saved > SAVE_EVERY_S or step == stage["steps"]:
+        if time.monotonic() - saved > SAVE_EVERY_S or step == last:
             _save(learner, optimizer, state, number, step)
             saved = time.monotonic()
-    if step < stage["steps"]:
+    if step < last:
         _save(learner, optimizer, state, number, step)
         return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,14 +14,17 @@ from workbench.starter.tokenizer import tag_piece
 if TYPE_CHECKING:
     from workbench.starter.training import Learner, Material
 
+WELL_HEARD = 100  # training clips of a voice
 
-def validate(learner: Learner, material: Material, head: str) -> dict[str, Any]:
+
+def validate(learner: Learner, material: Material) -> dict[str, Any]:
     """CER (summed edits over summed reference characters, raw text, tag apart) and share of right tags."""
     learner.model.eval()
     slots, right = prompt_dictionary(), 0
     edits: dict[str, int] = defaultdict(int)
     counts: dict[str, int] = defaultdict(int)
     samples: list[list[str]] = []
+    heard = Counter(row["source"] for row in material.rows)
     order = sorted(range(len(material.validation)), key=lambda i: material.validation[i]["duration"])
     for first in range(0, len(order), 12):
         index = order[first : first + 12]
@@ -30,7 +33,7 @@ def validate(learner: Learner, material: Material, head: str) -> dict[str, Any]:
         prompts = torch.tensor([slots[material.validation[i]["target_lang"]] for i in index])
         with torch.no_grad():
             encoded, frames = learner.encode(signal, torch.tensor([len(m) for m in mels]), prompts)
-            found = _ctc(learner, encoded, frames) if head == "ctc" else _transducer(learner, encoded, frames)
+            found = _transducer(learner, encoded, frames)
         for i, text in zip(index, found, strict=True):
             row = material.validation[i]
             tag = tag_piece(row["target_lang"])
@@ -41,22 +44,14 @@ def validate(learner: Learner, material: Material, head: str) -> dict[str, Any]:
             if i % 11 == 0:
                 samples.append([row["text"], hypothesis])
     rates = {voice: round(edits[voice] / counts[voice], 4) for voice in sorted(counts)}
+    well = [voice for voice in counts if heard[voice] >= WELL_HEARD]
     return {
         "cer": round(sum(edits.values()) / sum(counts.values()), 4),
+        "cer_well_heard": round(sum(edits[v] for v in well) / max(1, sum(counts[v] for v in well)), 4),
         "tags_right": round(right / len(order), 4),
         "cer_by_voice": rates,
         "samples": samples[:8],
     }
-
-
-def _ctc(learner: Learner, encoded: torch.Tensor, frames: torch.Tensor) -> list[str]:
-    best = learner.head(encoded.transpose(1, 2)).argmax(-1)
-    blank = learner.head.out_features - 1
-    texts = []
-    for row, count in zip(best, frames, strict=True):
-        ids = torch.unique_consecutive(row[: int(count)])
-        texts.append(learner.model.tokenizer.ids_to_text(ids[ids != blank].tolist()))
-    return texts
 
 
 def _transducer(learner: Learner, encoded: torch.Tensor, frames: torch.Tensor) -> list[str]:

@@ -1,0 +1,94 @@
+"""The times of letters: found by the hidden Markov model, and turned into what each frame must say."""
+
+import numpy as np
+import pytest
+
+from workbench.starter import alignment, paths
+
+LETTERS = "abcde"
+
+
+def _voice(rng, clips=40):
+    """Clips of a made-up voice: each letter has its own spectrum for 50 to 120 ms, with some pauses."""
+    spectra = {c: rng.normal(0, 2, 80) for c in LETTERS}
+    made = []
+    for _ in range(clips):
+        words = [
+            "".join(rng.permutation(list(LETTERS))[: rng.integers(2, 5)]) for _ in range(rng.integers(1, 4))
+        ]
+        text, frames, truth = " ".join(words), [], []
+        frames += [np.full(80, -6.0)] * 6
+        for c in text:
+            if c != " ":
+                frames += [spectra[c]] * int(rng.integers(5, 13))
+            elif rng.random() < 0.5:
+                frames += [np.full(80, -6.0)] * 15
+            truth.append(len(frames))
+        frames += [np.full(80, -6.0)] * 6
+        mel = np.asarray(frames) + rng.normal(0, 0.7, (len(frames), 80))
+        made.append((text, mel.astype(np.float32), np.array(truth)))
+    return made
+
+
+def test_letter_ends_of_a_made_up_voice_are_found():
+    made = _voice(np.random.default_rng(3))
+    model = alignment.VoiceModel([m for _, m, _ in made], [t for t, _, _ in made])
+    model.train(np.random.default_rng(0))
+    off = []
+    for i, (text, _, truth) in enumerate(made):
+        found = paths.letter_ends(model.spoken(i), text)
+        off.append(np.abs(found - truth[[j for j, c in enumerate(text) if c != " "]]))
+    off = np.concatenate(off)
+    assert np.median(off) <= 1, "10 ms frames"
+    assert (off <= 3).mean() > 0.9
+
+
+def test_a_pause_between_words_is_optional():
+    chain = alignment.chain("ab c", {"a": 0, "b": 1, "c": 2})
+    assert chain.letter.tolist() == [-1, 0, 0, 1, 1, -1, 3, 3, -1]
+    assert chain.skip.tolist() == [False] * 6 + [True, False, False]
+
+
+def test_marks_come_with_the_next_letter_and_the_tag_with_the_last_frame():
+    pieces = ["▁", "N", "o", ",", "▁", "s", "i", ".", "▁", "<es-ES>"]
+    ends = paths.token_ends(pieces, np.array([10, 20, 40, 55]), 60)
+    assert ends.tolist() == [10, 10, 20, 40, 40, 40, 55, 60, 60, 60]
+
+
+def test_the_path_emits_every_token_once_and_leaves_every_frame():
+    path = paths.lattice_path([np.array([0, 2, 2])], [[5, 6, 7]], [4], blank=9)
+    assert path.target.tolist() == [5, 9, 9, 6, 7, 9, 9]
+    assert path.frame.tolist() == [0, 0, 1, 2, 2, 2, 3]
+    assert path.emitted.tolist() == [0, 1, 1, 1, 2, 3, 3]
+
+
+@pytest.mark.model
+def test_one_path_is_never_likelier_than_all_of_them():
+    """-log p(path) ≥ -log Σ p, with equality where the lattice has but one path; one joint, both losses."""
+    import torch
+    from nemo.collections.asr.modules import RNNTJoint
+
+    from workbench.finetuning.transducer_loss import TransducerLoss
+
+    torch.manual_seed(0)
+    net = {"encoder_hidden": 8, "pred_hidden": 6, "joint_hidden": 10, "activation": "relu", "dropout": 0.0}
+    joint = RNNTJoint(jointnet=net, num_classes=9, log_softmax=False, fuse_loss_wer=False)
+    for frames, labels in ((1, [3, 4]), (5, [3, 4, 1]), (4, [2])):
+        encoded, predicted = torch.randn(1, frames, 8), torch.randn(1, len(labels) + 1, 6)
+        logits = joint(encoder_outputs=encoded.transpose(1, 2), decoder_outputs=predicted.transpose(1, 2))
+        total = TransducerLoss(blank=9, reduction=None)(
+            acts=logits,
+            labels=torch.tensor([labels]),
+            act_lens=torch.tensor([frames]),
+            label_lens=torch.tensor([len(labels)]),
+        ).sum()
+        at = np.minimum(np.arange(len(labels)), frames - 1)
+        path = paths.lattice_path([at], [labels], [frames], blank=9)
+        one = paths.path_loss(joint, encoded, predicted, path)
+        assert one >= total - 1e-4
+        if frames == 1:
+            assert torch.isclose(one, total, atol=1e-4)
+
+
+def test_encoder_frames_hear_the_end_of_a_letter():
+    assert paths.encoder_frames(np.array([0, 1, 8, 9, 80]), 10).tolist() == [0, 1, 1, 2, 9]

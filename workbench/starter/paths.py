@@ -1,0 +1,103 @@
+"""From letter times to what a frame must say: the slots of the letter head and the transducer's path.
+
+Training a transducer first on one known path through its lattice, by cross-entropy, teaches it when to emit
+and when to stop far sooner than the sum over all paths does (Hu et al. 2020, arXiv:2005.00572), at a cost of
+frames + tokens instead of frames × tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workbench.starter.network import SLOTS
+
+STRIDE = 8  # log-mel frames in a frame of the encoder
+IGNORED = -100
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The cells of a batch's clips, (cells,) each: clip, frame, tokens emitted so far, what to emit next."""
+
+    clip: torch.Tensor
+    frame: torch.Tensor
+    emitted: torch.Tensor
+    target: torch.Tensor
+
+
+def letter_ends(spoken: npt.NDArray[np.int16], spelt: str) -> Ints:
+    """End of each letter of ``spelt``, spaces left out, in log-mel frames; ``spoken``: ``Alignment.clip``."""
+    ends = np.zeros(len(spelt), np.int64)
+    at = np.flatnonzero(spoken >= 0)
+    ends[spoken[at]] = at + 1  # the last one stays
+    ends = np.maximum.accumulate(ends)
+    return ends[[i for i, c in enumerate(spelt) if c != " "]]
+
+
+def token_ends(pieces: Sequence[str], ends: Ints, frames: int) -> Ints:
+    """End of each piece in log-mel frames; ``ends`` as ``letter_ends`` gives them.
+
+    A piece ends with its last letter. A mark or a space between words comes with the letter after it, what
+    follows the last letter (final mark, locale tag) with the clip's last frame.
+    """
+    letters = [0 if _is_tag(p) else sum(c.isalnum() for c in p.lower()) for p in pieces]
+    spoken = sum(letters)
+    if spoken != len(ends) and len(ends):
+        ends = ends[np.minimum(np.arange(spoken) * len(ends) // max(1, spoken), len(ends) - 1)]
+    found, done = np.empty(len(pieces), np.int64), 0
+    for i, count in enumerate(letters):
+        done += count
+        last = done - 1 if count else done
+        found[i] = ends[last] if last < len(ends) else frames
+    return found
+
+
+def _is_tag(piece: str) -> bool:
+    return piece.lstrip("▁").startswith("<") and piece.endswith(">")
+
+
+def encoder_frames(ends: Ints, frames: int) -> Ints:
+    """The encoder's frame that has heard each end: frame t ends at log-mel frame 8 t (causal subsampling)."""
+    return np.clip(-(-ends // STRIDE), 0, frames - 1)
+
+
+def lattice_path(
+    emissions: Sequence[Ints], labels: Sequence[Sequence[int]], frames: Sequence[int], blank: int
+) -> Path:
+    """The path that emits label u of a clip in its frame ``emissions[u]`` and a blank to leave each frame."""
+    clips, times, emitted, targets = [], [], [], []
+    for clip, (at, own, count) in enumerate(zip(emissions, labels, frames, strict=True)):
+        frame = np.concatenate([at, np.arange(count)])
+        order = np.argsort(frame, kind="stable")  # labels of a frame first, then its blank
+        target = np.concatenate([np.asarray(own, np.int64), np.full(count, blank)])[order]
+        said = np.cumsum(target != blank) - (target != blank)
+        clips.append(np.full(len(order), clip))
+        times.append(frame[order])
+        emitted.append(said)
+        targets.append(target)
+    return Path(*(torch.from_numpy(np.concatenate(part)) for part in (clips, times, emitted, targets)))
+
+
+def slots(
+    spoken: npt.NDArray[np.int16], spelt: str, frames: int, classes: dict[str, int], pause: int
+) -> Ints:
+    """Class of each 40 ms of ``frames`` encoder frames: the letter spoken in its middle, or the pause."""
+    middle = ((np.arange(SLOTS * frames) + 0.5) * STRIDE / SLOTS - STRIDE).astype(np.int64)
+    own = np.array([classes.get(c, pause) for c in spelt] + [pause], np.int64)  # place -1 is the pause
+    found = own[spoken[np.clip(middle, 0, len(spoken) - 1)]]
+    found[middle < 0] = IGNORED
+    return found
+
+
+def path_loss(joint: Any, encoded: torch.Tensor, predicted: torch.Tensor, path: Path) -> torch.Tensor:
+    """Summed cross-entropy; ``encoded`` (batch, frames, d), ``predicted`` (batch, tokens + 1, d)."""
+    hidden = joint.enc(encoded)[path.clip, path.frame] + joint.pred(predicted)[path.clip, path.emitted]
+    logits = joint.joint_net(hidden)
+    return torch.nn.functional.cross_entropy(logits, path.target, reduction="sum")
