@@ -1,4 +1,4 @@
-"""``python -m workbench.starter recordings | checkpoint | card``: make ``data/`` again from its sources."""
+"""``python -m workbench.starter recordings | checkpoint | card | adaptation``: ``data/`` and its evidence."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     card.add_argument("--metrics", type=Path, default=Path("build/starter/metrics.jsonl"))
     card.add_argument("--every", type=int, default=1, help="measure each n-th test clip only")
+    adapt = steps.add_parser("adaptation", help="adapt to Greek and Bulgarian eight times; write evidence")
+    adapt.add_argument("--folder", type=Path, default=Path("build/adaptation"), help="runs, predictions")
+    adapt.add_argument("--steps", type=int, help="instead of the preset's")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        {"recordings": _recordings, "checkpoint": _checkpoint, "card": _card}[given.step](given)
+        {"recordings": _recordings, "checkpoint": _checkpoint, "card": _card, "adaptation": _adaptation}[
+            given.step
+        ](given)
     except WorkbenchError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -89,6 +94,15 @@ def _card(given: argparse.Namespace) -> None:
     evidence.write(evidence.measure(given.folder, every=given.every), given.metrics, target)
     figures = json.loads(target.read_text("utf-8"))
     (DATA / "README.md").write_text(card(read_rows(MANIFEST), figures), encoding="utf-8")
+
+
+def _adaptation(given: argparse.Namespace) -> None:
+    from workbench.starter import DATA
+    from workbench.starter.adaptation import demonstrate, table
+
+    changes = {} if given.steps is None else {"steps": given.steps}
+    target = DATA.parent / "docs" / "evidence" / "adaptation.json"
+    sys.stdout.write(table(demonstrate(given.folder, target, changes=changes)) + "\n")
 
 
 if __name__ == "__main__":

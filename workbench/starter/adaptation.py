@@ -23,15 +23,15 @@ from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.transcribe import transcribe
 from workbench.starter import CHECKPOINT, CORPUS, MANIFEST
 from workbench.starter.features import read_rows
+from workbench.starter.recordings import SCARCE_LOCALES
 
 log = logging.getLogger("workbench.starter")
-TARGETS = ("el-GR", "bg-BG")
 OTHERS_EACH = 60  # test clips of every locale that is not the target
 METRICS = ("wer", "cer")
 FIGURES = ["rate_a", "rate_b", "difference", "low", "high", "p_holm", "utterances"]
 
 
-def variants(targets: Sequence[str] = TARGETS) -> list[dict[str, Any]]:
+def variants(targets: Sequence[str] = SCARCE_LOCALES) -> list[dict[str, Any]]:
     """Every run of the demonstration: locale, what trains, replay or not."""
     return [
         {"locale": locale, "trains": trains, "replay": replay}
@@ -120,7 +120,7 @@ def _measure(tuned: Path, rows: list[dict[str, Any]], folder: Path, name: str) -
 def demonstrate(
     folder: Path,
     target: Path,
-    targets: Sequence[str] = TARGETS,
+    targets: Sequence[str] = SCARCE_LOCALES,
     changes: Mapping[str, Any] | None = None,
     cancel: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.starter.evidence import WELL_COVERED
+
 MUST_CER = {"unseen": 0.30, "joined": 0.15}
 HEAD = """# The starter corpus and checkpoint
 
@@ -95,7 +97,7 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
         f"{v['equal']} of {v['clips']} clips at {ms} ms" for ms, v in figures["streaming"].items()
     )
     auto, wrong = figures["auto"], figures["wrong_tag"]
-    overall = next(r for r in figures["cer_by_lookahead"][looks[-1]] if r["target_lang"] == "all")
+    overall = next(r for r in figures["cer_by_lookahead"][looks[-1]] if r["target_lang"] == WELL_COVERED)
     return "\n".join(
         (
             "\n## Checkpoint\n",

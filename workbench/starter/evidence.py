@@ -20,8 +20,11 @@ from workbench.recognizer.transcribe import transcribe
 from workbench.starter import CHECKPOINT, CORPUS, MANIFEST, joined
 from workbench.starter.checkpoint import heard
 from workbench.starter.features import read_rows
+from workbench.starter.recordings import SCARCE_LOCALES
 
 log = logging.getLogger("workbench.starter")
+WELL_COVERED = "well covered"  # all locales but those that the starter hardly heard
+CURVE = ("step", "cer", "cer_well_heard", "tags_right")
 COLUMNS = ["target_lang", "rate", "low", "high", "errors", "reference_units", "utterances", "interval_kind"]
 
 
@@ -67,7 +70,11 @@ def _predict(model: Checkpoint, rows: list[dict[str, Any]], out: Path, **options
 
 def _rates(scored: Any, metric: str) -> list[dict[str, Any]]:
     overall = scored.rates("starter", by=(), metric=metric).assign(target_lang="all")
-    table = pd.concat([scored.rates("starter", by=("target_lang",), metric=metric), overall])
+    own = scored.rates("starter", by=("target_lang",), metric=metric)
+    covered = [tag for tag in own["target_lang"] if tag not in SCARCE_LOCALES]
+    where = f"target_lang IN ({', '.join(repr(tag) for tag in covered)})"
+    well = scored.rates("starter", by=(), metric=metric, where=where).assign(target_lang=WELL_COVERED)
+    table = pd.concat([own, well, overall])
     rows: list[dict[str, Any]] = json.loads(table[COLUMNS].round(4).to_json(orient="records"))
     return rows
 
@@ -138,7 +145,7 @@ def write(figures: Mapping[str, Any], metrics: Path, evidence: Path) -> None:
         for line in metrics.read_text("utf-8").splitlines():
             point = json.loads(line)
             if "cer" in point:
-                kept = {key: point[key] for key in ("step", "cer", "tags_right")}
+                kept = {key: point[key] for key in CURVE if key in point}
                 curves.setdefault(point["stage"], []).append(kept)
     evidence.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**figures, "curves": curves}, ensure_ascii=False, indent=1)
