@@ -22,6 +22,7 @@ for _name, _value in {
 __version__ = "0.1.0"
 _PUBLIC = {
     "Workspace": "workbench.api",
+    "choose_lookahead": "workbench.api",
     "evaluate": "workbench.api",
     "Recipe": "workbench.finetuning.recipe",
     "Policy": "workbench.release.gates",
@@ -37,12 +38,13 @@ __all__ = [
     "Workspace",
     "__version__",
     "canonical",
+    "choose_lookahead",
     "evaluate",
     "starter",
 ]
 
 if TYPE_CHECKING:
-    from workbench.api import Workspace, evaluate, starter
+    from workbench.api import Workspace, choose_lookahead, evaluate, starter
     from workbench.errors import WorkbenchError
     from workbench.finetuning.recipe import Recipe
     from workbench.locales import LOCALES, canonical

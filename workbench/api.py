@@ -1,7 +1,6 @@
-"""The public face: a workspace and the objects it hands out, with their widgets attached.
+"""The public face: a workspace, and the calls that join rooms; what it hands out is in ``objects``.
 
-Rooms do not know Jupyter and do not know each other sideways; here they meet. Nothing heavy is imported
-until a method needs it.
+Rooms do not know each other sideways; here they meet. Nothing heavy is imported until a method needs it.
 """
 
 from __future__ import annotations
@@ -13,94 +12,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.corpus.table import Corpus as CorpusTable
+from workbench.capacity.cells import Budget
 from workbench.errors import WorkbenchError
-from workbench.evaluation import Evaluation as Scored
 from workbench.finetuning.recipe import Recipe
-from workbench.finetuning.run import Run as TrainingRun
-from workbench.recognizer.checkpoint import Checkpoint as Recognizer
+from workbench.objects import Capacity, Checkpoint, Corpus, Evaluation, FieldReport, Run
 from workbench.workspace import WorkspaceFolder, check_name, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.capacity import Choice
+    from workbench.field import Baseline
     from workbench.release import Release
-    from workbench.widgets.board import Board
-    from workbench.widgets.explorer import Explorer
-    from workbench.widgets.monitor import Monitor
     from workbench.widgets.overview import Overview
-    from workbench.widgets.playback import Playback
+
+__all__ = [
+    "Capacity", "Checkpoint", "Corpus", "Evaluation", "FieldReport", "Run", "Workspace", "choose_lookahead",
+    "evaluate", "starter",
+]  # fmt: skip
 
 Progress = Callable[[int, int], None]
-
-
-class Corpus(CorpusTable):
-    """A corpus of a workspace, or a filtered view of one; see :class:`workbench.corpus.table.Corpus`."""
-
-    def board(self, **options: Any) -> Board:
-        """The curation board on these utterances."""
-        from workbench.widgets.board import Board
-
-        return Board(self, **options)
-
-    @property
-    def predictions_folder(self) -> Path:
-        return self.folder / "predictions"
-
-    def prediction_names(self) -> list[str]:
-        """Names of the predictions that exist, oldest first."""
-        found = sorted(self.predictions_folder.glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
-        return [p.stem for p in found]
-
-    def prediction(self, name: str) -> pd.DataFrame:
-        """A prediction as a table (see "Predictions" in docs/architecture.md).
-
-        Raises:
-            WorkbenchError: there is none of that name; those there are are listed.
-        """
-        import pandas as pd
-
-        path = self.predictions_folder / f"{check_name(name)}.parquet"
-        if not path.is_file():
-            known = ", ".join(self.prediction_names()) or "none yet"
-            raise WorkbenchError(
-                f"no prediction {name!r}",
-                where=f"corpus {self.name}",
-                mend=f"There is {known}; make one with ws.transcribe.",
-            )
-        return pd.read_parquet(path)
-
-
-class Checkpoint(Recognizer):
-    """A checkpoint; see :class:`workbench.recognizer.checkpoint.Checkpoint`."""
-
-    def play(self, corpus: CorpusTable, id: str, **options: Any) -> Playback:
-        """Hear an utterance of a corpus with the transcript appearing as it would live."""
-        from workbench.widgets.playback import Playback
-
-        return Playback(self, corpus.row(id), corpus=corpus, **options)
-
-
-class Run(TrainingRun):
-    """A fine-tuning run; see :class:`workbench.finetuning.run.Run`."""
-
-    def monitor(self, **options: Any) -> Monitor:
-        """Live curves, throughput, samples and log of the run, with cancel and resume."""
-        from workbench.widgets.monitor import Monitor
-
-        return Monitor(self, **options)
-
-
-class Evaluation(Scored):
-    """Scored predictions; see :class:`workbench.evaluation.Evaluation`."""
-
-    corpus: CorpusTable | None = None
-
-    def explorer(self, checkpoint: Recognizer | None = None, **options: Any) -> Explorer:
-        """The error explorer: heat map, utterances, aligned words, audio."""
-        from workbench.widgets.explorer import Explorer
-
-        return Explorer(self, self.corpus, checkpoint=checkpoint, **options)
 
 
 class Workspace(WorkspaceFolder):
@@ -250,6 +181,86 @@ class Workspace(WorkspaceFolder):
             raise WorkbenchError(f"no run {name!r}", where=str(self.path), mend=f"There is {known}.")
         return Run.attach(self.run_folder(name))
 
+    def capacity(
+        self,
+        checkpoint: str,
+        corpus: Corpus,
+        *,
+        budget_ms: float | None = None,
+        clips: int = 24,
+        name: str | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Capacity:
+        """How many paced streams this machine serves; interrupting keeps what was measured.
+
+        Args:
+            corpus: a view; ``clips`` of its clips are spoken.
+            budget_ms: the most that the last text may take after the audio (95th percentile); the largest
+                number of streams that holds it is searched. ``options`` may hold another ``budget``.
+            name: of the JSON in ``reports/capacity/``; the checkpoint's by default.
+            options: of :func:`workbench.capacity.measure_capacity`: ``streams``, ``lookaheads_ms``,
+                ``repeats``, ``beside``, ``cancel`` …
+
+        Raises:
+            WorkbenchError: as ``measure_capacity``.
+        """
+        from workbench.capacity import measure_capacity
+
+        recogniser, path = self.checkpoint(checkpoint), self._capacity_path(name or checkpoint)
+        rate, ids = recogniser.info.sample_rate, corpus.sample(clips).ids()
+        if budget_ms is not None:
+            options.setdefault("budget", Budget(budget_ms))
+        with _bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
+            measure_capacity(
+                recogniser,
+                [corpus.audio(id, rate) for id in ids],
+                out=path,
+                progress=shown,
+                **options,
+            )
+        return Capacity.load(path)
+
+    def measured_capacity(self, name: str) -> Capacity:
+        """A sweep of earlier, finished or cut off.
+
+        Raises:
+            WorkbenchError: there is none of that name.
+        """
+        return Capacity.load(self._capacity_path(name))
+
+    def _capacity_path(self, name: str) -> Path:
+        return self.reports / "capacity" / f"{check_name(Path(name).stem)}.json"
+
+    def field_log(
+        self,
+        paths: str | Path | list[str | Path],
+        *,
+        baseline: Baseline | None = None,
+        baseline_weeks: int = 6,
+        release: str | None = None,
+        false_alarms_per_week: float = 0.01,
+    ) -> FieldReport:
+        """Hold production logs (docs/field-log.md) against the release's own first weeks.
+
+        The log is read where it lies; nothing of it is kept in the workspace.
+
+        Raises:
+            WorkbenchError: no usable line or too few whole weeks; damaged lines are listed, not raised.
+        """
+        from workbench.field import read_log, watch_log
+
+        found = watch_log(
+            read_log(paths),
+            baseline,
+            baseline_weeks=baseline_weeks,
+            release=release,
+            false_alarms_per_week=false_alarms_per_week,
+        )
+        made = FieldReport(**vars(found))
+        made.workspace = self
+        return made
+
     def release(self, candidate: str, base: str = "starter") -> Release:
         """A candidate checkpoint on its way out, against the one it replaces."""
         from workbench.release import Release
@@ -275,6 +286,21 @@ def evaluate(corpus: Corpus, *names: str, **options: Any) -> Evaluation:
     return made
 
 
+def choose_lookahead(
+    evaluation: Evaluation, capacity: Capacity | None = None, *, by: str = "target_lang", **budget: Any
+) -> Choice:
+    """Error rate, latency and streams per locale and look-ahead, with the setting for a budget.
+
+    Args:
+        evaluation: of one streamed prediction per look-ahead.
+        by: ``target_lang``, or ``()`` for all locales together.
+        budget: ``latency_p95_s`` and ``streams``, see :func:`workbench.capacity.choose`.
+    """
+    from workbench.capacity import choose
+
+    return choose(evaluation.frontier(by=by), capacity, **budget)
+
+
 def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
     """A workspace that holds the starter corpus and the starter checkpoint, both named ``starter``.
 
@@ -293,14 +319,14 @@ def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
 
 
 @contextmanager
-def _bar(label: str, progress: Progress | None) -> Iterator[Progress]:
+def _bar(label: str, progress: Progress | None, unit: str = "utt") -> Iterator[Progress]:
     """A progress bar around a call that reports (done, total); the caller's own report, if given, wins."""
     if progress is not None:
         yield progress
         return
     from tqdm.auto import tqdm
 
-    with tqdm(desc=label, unit="utt", leave=False) as bar:
+    with tqdm(desc=label, unit=unit, leave=False) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.alignment import DELETION
+from workbench.evaluation.delay import delay_percentiles
 from workbench.evaluation.events import places
 from workbench.evaluation.rates import Settings, clusters_of, rate
 from workbench.evaluation.scored import ScoredCorpus
@@ -130,8 +131,8 @@ def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -
 def frontier_rows(
     scored: ScoredCorpus, name: str, normaliser: str, rows: Array, by: str | Sequence[str]
 ) -> pd.DataFrame:
-    """Lost first and last words and empty outputs of each slice; shares are of utterances with something said
-    and something recognised."""
+    """Lost first and last words, empty outputs and word latency of each slice; shares are of utterances with
+    something said and something recognised."""
     import numpy as np
     import pandas as pd
 
@@ -147,6 +148,7 @@ def frontier_rows(
             record: dict[str, Any] = dict(zip(groups.by, key, strict=True))
             record |= {"first_word_lost": rate(int(first[part].sum()), heard) if heard else float("nan")}
             record |= {"last_word_lost": rate(int(last[part].sum()), heard) if heard else float("nan")}
+            record |= delay_percentiles(scored, name, part)
             records.append(record | {"empty": int(empty[part].sum())})
     return pd.DataFrame(records)
 

@@ -121,11 +121,19 @@ class QualityViews(ErrorViews):
         return kw.keyword_table(self.scored, name, self._normaliser(normaliser), rows, found)
 
     def frontier(
-        self, names: Sequence[str] | None = None, by: str | Sequence[str] = (), **options: Any
+        self,
+        names: Sequence[str] | None = None,
+        by: str | Sequence[str] = (),
+        latency: pd.DataFrame | None = None,
+        **options: Any,
     ) -> pd.DataFrame:
         """Accuracy against delay: :meth:`Evaluation.rates` of predictions of several look-aheads, shortest
         first, with ``first_word_lost``, ``last_word_lost`` (shares of utterances where anything was
-        recognised) and ``empty`` outputs counted apart. ``lookahead_ms`` is null offline."""
+        recognised) and ``empty`` outputs counted apart. ``lookahead_ms`` is null offline.
+
+        ``latency_p50_s`` and ``latency_p95_s`` are from the end of a word to its text: chunk grid plus
+        measured computing, unloaded (see ``evaluation.delay``), or those of ``latency``, a table of
+        ``lookahead_ms`` and the two columns such as ``Capacity.latency_table()``. NaN offline."""
         import pandas as pd
 
         tables = []
@@ -134,7 +142,7 @@ class QualityViews(ErrorViews):
         for name in names or self.scored.predictions:
             table = self.rates(name, by, **options)  # type: ignore[attr-defined]
             edges = lid.frontier_rows(self.scored, name, normaliser, self._rows(name, where=where), by)
-            for column in ("first_word_lost", "last_word_lost", "empty"):
+            for column in ("first_word_lost", "last_word_lost", "empty", "latency_p50_s", "latency_p95_s"):
                 table[column] = edges[column] if len(edges) else []
             facts = self.scored.prediction(name).facts
             table.insert(0, "name", name)
@@ -145,6 +153,10 @@ class QualityViews(ErrorViews):
             tables.append(table)
         joined = pd.concat(tables, ignore_index=True)
         delay = pd.to_numeric(joined["lookahead_ms"], errors="coerce").fillna(float("inf"))
+        if latency is not None:
+            measured = latency.set_index("lookahead_ms")
+            for column in ("latency_p50_s", "latency_p95_s"):
+                joined[column] = joined["lookahead_ms"].map(measured[column])
         return joined.iloc[delay.argsort(kind="stable")].reset_index(drop=True)
 
     def calibration(

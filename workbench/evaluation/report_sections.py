@@ -268,6 +268,8 @@ def frontier(summary: Summary) -> str:
         ("look-ahead", _delay, True),
         ("error rate", lambda r: percent(r["rate"]) + mark_of(r), True),
         ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+        ("word latency p50", lambda r: _latency(r["latency_p50_s"]), True),
+        ("word latency p95", lambda r: _latency(r["latency_p95_s"]), True),
         ("first word lost", lambda r: percent(r["first_word_lost"]), True),
         ("last word lost", lambda r: percent(r["last_word_lost"]), True),
         ("empty outputs", lambda r: number(r["empty"]), True),
@@ -275,6 +277,10 @@ def frontier(summary: Summary) -> str:
     return "<h2>Accuracy against delay</h2>" + table(
         "Shortest look-ahead first", summary["frontier"], columns
     )
+
+
+def _latency(value_s: float | None) -> str:
+    return "–" if value_s is None else f"{value_s:.2f} s"
 
 
 def word_lists(summary: Summary) -> str:

@@ -36,9 +36,12 @@ class Latency:
         word_ms: from the end of each word's last frame to the coming of that word.
         last_token_ms: from the end of a stream's audio to its last event.
         step_ms: of each batched step.
-        real_time_factor: computing over audio, all streams together; above 1 the machine cannot keep up.
+        real_time_factor: computing over audio, the audio of all streams added up.
         backlog_s: the most audio that a stream had waiting.
         cache_bytes: held per session.
+        wall_s: how long the measurement took. ``busy``: the part of it that was computing; near 1 the machine
+            cannot keep up.
+        given_up: more audio waited than allowed, so the measurement was cut off there.
     """
 
     lookahead_ms: int
@@ -52,6 +55,9 @@ class Latency:
     real_time_factor: float
     backlog_s: float
     cache_bytes: int
+    wall_s: float = 0.0
+    busy: float = 0.0
+    given_up: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -78,6 +84,9 @@ class _Times:
     step: list[float] = field(default_factory=list)
     backlog_s: float = 0.0
     cache_bytes: int = 0
+    audio_s: float = 0.0
+    wall_s: float = 0.0
+    given_up: bool = False
 
 
 def measure(
@@ -88,6 +97,8 @@ def measure(
     locale: str = "auto",
     streams: int = 1,
     packet_ms: int = 20,
+    give_up_s: float | None = None,
+    device: str = "auto",
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Latency:
@@ -96,6 +107,7 @@ def measure(
     Args:
         clips: each (samples,) float32 at the checkpoint's rate; each is one session.
         packet_ms: audio arrives in packets of this length, as from a telephone line or a browser.
+        give_up_s: stop when a stream has this much audio waiting beyond its chunk: the load is too high.
         clock, sleep: seconds; replaced in tests.
 
     Raises:
@@ -104,7 +116,8 @@ def measure(
     if not clips or not streams >= 1:
         raise WorkbenchError("nothing to measure", mend="Give clips, and streams of at least 1.")
     rate = checkpoint.info.sample_rate
-    pool, waiting, callers = Pool(checkpoint, max_batch=streams), list(clips), list[_Caller]()
+    pool = Pool(checkpoint, max_batch=streams, max_backlog_s=float("inf"), device=device)
+    waiting, callers = list(clips), list[_Caller]()
     times, begin = _Times(), clock()
     # Streams do not start together: real callers do not, and in step they would always form one batch.
     chunk_s = (checkpoint.right_context(lookahead_ms) + 1) * checkpoint.info.frame_ms / 1000
@@ -116,35 +129,22 @@ def measure(
         for caller in callers:
             _speak(caller, clock(), rate, packet_ms * rate // 1000)
         times.backlog_s = max(times.backlog_s, *(caller.member.backlog_s for caller in callers))
+        if give_up_s is not None and times.backlog_s > chunk_s + give_up_s:
+            times.given_up = True
+            break
         before = clock()
         if pool.step():
             times.step.append(clock() - before)
             for caller in callers:
                 _listen(caller, clock(), rate, times)
+                times.audio_s += len(caller.pcm) / rate if caller.member.done else 0.0
             callers = [caller for caller in callers if not caller.member.done]
         else:
             due = min(c.start_s + (c.sent + packet_ms * rate // 1000) / rate for c in callers)
             sleep(max(0.0, due - clock()))
-    audio_s = sum(len(clip) for clip in clips) / rate
-    return _report(checkpoint, lookahead_ms, streams, audio_s, pool, times)
-
-
-def sweep(
-    checkpoint: Checkpoint,
-    clips: Sequence[Pcm],
-    *,
-    lookaheads_ms: Sequence[int] | None = None,
-    streams: Sequence[int] = (1,),
-    locale: str = "auto",
-) -> list[Latency]:
-    """:func:`measure` at every look-ahead and number of streams; with more streams, clips are repeated so
-    that every stream has one."""
-    found = []
-    for lookahead_ms in lookaheads_ms or checkpoint.info.lookaheads_ms:
-        for count in streams:
-            spoken = [clips[i % len(clips)] for i in range(max(count, len(clips)))]
-            found.append(measure(checkpoint, spoken, lookahead_ms=lookahead_ms, locale=locale, streams=count))
-    return found
+    times.audio_s += sum(caller.sent for caller in callers) / rate
+    times.wall_s = clock() - begin
+    return _report(checkpoint, lookahead_ms, streams, pool, times, device)
 
 
 def _speak(caller: _Caller, now_s: float, rate: int, packet: int) -> None:
@@ -172,22 +172,26 @@ def _listen(caller: _Caller, now_s: float, rate: int, times: _Times) -> None:
 
 
 def _report(
-    checkpoint: Checkpoint, lookahead_ms: int | None, streams: int, audio_s: float, pool: Pool, times: _Times
+    checkpoint: Checkpoint, lookahead_ms: int | None, streams: int, pool: Pool, times: _Times, device: str
 ) -> Latency:
     frames = checkpoint.right_context(lookahead_ms) + 1
-    reach_ms = 1000 * checkpoint.engine().frontend.reach / checkpoint.info.sample_rate
+    compute_s = pool.load().compute_s
+    reach_ms = 1000 * checkpoint.engine(device).frontend.reach / checkpoint.info.sample_rate
     return Latency(
         lookahead_ms=frames * checkpoint.info.frame_ms,
         streams=streams,
-        audio_s=audio_s,
+        audio_s=times.audio_s,
         algorithmic_ms=frames * checkpoint.info.frame_ms + reach_ms,
         first_token_ms=_percentiles(times.first),
         word_ms=_percentiles(times.word),
         last_token_ms=_percentiles(times.last),
         step_ms=_percentiles(times.step),
-        real_time_factor=pool.load().compute_s / audio_s if audio_s else 0.0,
+        real_time_factor=compute_s / times.audio_s if times.audio_s else 0.0,
         backlog_s=times.backlog_s,
         cache_bytes=times.cache_bytes,
+        wall_s=times.wall_s,
+        busy=compute_s / times.wall_s if times.wall_s else 0.0,
+        given_up=times.given_up,
     )
 
 

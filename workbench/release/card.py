@@ -42,6 +42,7 @@ def model_card(
     gate: GateReport | None = None,
     training: pd.DataFrame | None = None,
     measurement: Measurement | None = None,
+    capacity: Sequence[str] = (),
     changes: Sequence[str] = (),
 ) -> Document:
     """The card of a checkpoint.
@@ -49,6 +50,7 @@ def model_card(
     Args:
         facts: ``sha256``, ``base_sha256``, ``class``, ``parameters``, ``recipe`` …: shown as they are.
         evaluation, prediction, base: figures of ``prediction``, and the change against ``base``.
+        capacity: sentences about streams at once, see ``Capacity.lines``.
         training: rows trained on, summed up by locale and licence, never listed.
         changes: since the last release, one sentence each.
     """
@@ -70,6 +72,7 @@ def model_card(
             card.add("Change against the base", _differences(evaluation, base, prediction))
     if measurement is not None:
         card.add("Latency and memory", _measured(measurement))
+    card.add("Capacity", *capacity)
     if training is not None and len(training):
         card.add("Training data", *_data(training))
     if gate is not None:

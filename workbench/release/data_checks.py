@@ -143,10 +143,10 @@ def _licenses(training: pd.DataFrame, allowed: Sequence[str]) -> Finding:
 
 def _consent(training: pd.DataFrame) -> Finding:
     values = _column(training, "consent")
-    refused = int(values.map(lambda v: isinstance(v, str) and v.strip().lower() in _REFUSED).sum())
+    without = int(values.map(refused).sum())
     unknown = int(values.isna().sum())
-    if refused:
-        return Finding("consent", FAIL, f"{refused} rows without consent", {"rows": refused})
+    if without:
+        return Finding("consent", FAIL, f"{without} rows without consent", {"rows": without})
     if unknown:
         return Finding("consent", UNKNOWN, f"consent of {unknown} of {len(training)} rows is not known")
     return Finding("consent", PASS, f"stated for all {len(training)} rows")
@@ -171,6 +171,11 @@ def _keeping(training: pd.DataFrame) -> Finding:
     if past:
         return Finding("keeping time", FAIL, f"{past} rows are past their keeping time: erase them")
     return Finding("keeping time", PASS, "no row is past its keeping time")
+
+
+def refused(consent: Any) -> bool:
+    """Whether a stated consent says no."""
+    return isinstance(consent, str) and consent.strip().lower() in _REFUSED
 
 
 def when(text: str) -> datetime | None:

@@ -175,6 +175,17 @@ class Release:
         """Bring the previous release back; see ``promotion.roll_back``."""
         return promotion.roll_back(self.workspace)
 
+    def capacity(self) -> list[str]:
+        """What the workspace's sweeps of this very checkpoint measured, one sentence a look-ahead."""
+        from workbench.capacity.result import Capacity
+
+        found = []
+        for path in sorted((self.workspace.reports / "capacity").glob("*.json")):
+            measured = Capacity.load(path)
+            if measured.checkpoint_sha256 == self.candidate_sha256:
+                found += measured.lines()
+        return found
+
     def changes(self) -> list[str]:
         """What changed since the release in production, where both were gated: data, recipe, figures."""
         production = promotion.pointers(self.workspace).production
@@ -208,6 +219,7 @@ class Release:
             gate=self.report,
             training=self.training,
             measurement=self.measurement,
+            capacity=self.capacity(),
             changes=self.changes(),
         )
 

@@ -37,7 +37,7 @@ def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: 
     from plotly.subplots import make_subplots
 
     _need(points, ["lookahead_ms", "rate"], "rate_and_latency")
-    timed = "latency_p50_s" in points.columns
+    timed = "latency_p50_s" in points.columns and bool(points["latency_p50_s"].notna().any())
     figure: go.Figure = make_subplots(
         rows=2 if timed else 1,
         cols=1,
@@ -47,10 +47,10 @@ def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: 
     )
     for index, (name, part) in enumerate(_by_series(points, series)):
         part = part.sort_values("lookahead_ms")
-        look = _look(index)
-        figure.add_trace(_rate_line(part, name, look), row=1, col=1)
+        style = look(index)
+        figure.add_trace(_rate_line(part, name, style), row=1, col=1)
         if timed:
-            for trace in _latency_lines(part, name, look):
+            for trace in _latency_lines(part, name, style):
                 figure.add_trace(trace, row=2, col=1)
     stops = sorted({float(value) for value in points["lookahead_ms"].dropna()})
     ticks = {"type": "log", "tickvals": stops, "ticktext": [f"{stop:g}" for stop in stops]}
@@ -59,10 +59,10 @@ def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: 
     figure.update_yaxes(title="Error rate", tickformat=".0%", rangemode="tozero", row=1, col=1)
     if timed:
         figure.update_yaxes(title="Word latency, s", rangemode="tozero", row=2, col=1)
-    return _dress(figure, title, height=460 if timed else 340, legend=series is not None or timed)
+    return dress(figure, title, height=460 if timed else 340, legend=series is not None or timed)
 
 
-def _rate_line(part: pd.DataFrame, name: str, look: dict[str, Any]) -> go.Scatter:
+def _rate_line(part: pd.DataFrame, name: str, style: dict[str, Any]) -> go.Scatter:
     import plotly.graph_objects as go
 
     bars = None
@@ -82,12 +82,12 @@ def _rate_line(part: pd.DataFrame, name: str, look: dict[str, Any]) -> go.Scatte
         name=name or "error rate",
         legendgroup=name,
         mode="lines+markers",
-        hovertemplate="%{x} ms: %{y:.1%}<extra>" + _plain(name) + "</extra>",
-        **look,
+        hovertemplate="%{x} ms: %{y:.1%}<extra>" + plain(name) + "</extra>",
+        **style,
     )
 
 
-def _latency_lines(part: pd.DataFrame, name: str, look: dict[str, Any]) -> list[go.Scatter]:
+def _latency_lines(part: pd.DataFrame, name: str, style: dict[str, Any]) -> list[go.Scatter]:
     import plotly.graph_objects as go
 
     lines = []
@@ -103,9 +103,9 @@ def _latency_lines(part: pd.DataFrame, name: str, look: dict[str, Any]) -> list[
                     name=f"{name} {label}".strip(),
                     legendgroup=name,
                     mode="lines+markers",
-                    line={"color": look["line"]["color"], "dash": dash},
-                    marker=look["marker"],
-                    hovertemplate="%{x} ms: %{y:.2f} s<extra>" + _plain(f"{name} {label}") + "</extra>",
+                    line={"color": style["line"]["color"], "dash": dash},
+                    marker=style["marker"],
+                    hovertemplate="%{x} ms: %{y:.2f} s<extra>" + plain(f"{name} {label}") + "</extra>",
                 )
             )
     return lines
@@ -145,13 +145,13 @@ def training_curves(
                 legendgroup=name,
                 showlegend=row == 1,
                 mode="lines+markers" if sparse else "lines",
-                hovertemplate="step %{x}: %{y:.4g}<extra>" + _plain(name) + "</extra>",
-                **_look(index),
+                hovertemplate="step %{x}: %{y:.4g}<extra>" + plain(name) + "</extra>",
+                **look(index),
             )
             figure.add_trace(trace, row=row, col=1)
             figure.update_yaxes(title=column, row=row, col=1)
     figure.update_xaxes(title="Step", row=len(columns), col=1)
-    return _dress(figure, title, height=120 + 220 * len(columns), legend=len(runs) > 1)
+    return dress(figure, title, height=120 + 220 * len(columns), legend=len(runs) > 1)
 
 
 def counts_by_locale(
@@ -179,19 +179,19 @@ def counts_by_locale(
         figure.add_trace(
             go.Bar(
                 x=totals.to_numpy(),
-                y=[_plain(str(tag)) for tag in order],
+                y=[plain(str(tag)) for tag in order],
                 name=name or value,
                 orientation="h",
                 marker={
                     "color": COLOURS[index % len(COLOURS)],
                     "pattern": {"shape": ("", "/", ".", "x", "-", "+")[index % 6]},
                 },
-                hovertemplate="%{y}: %{x:,.2f} " + value + "<extra>" + _plain(name) + "</extra>",
+                hovertemplate="%{y}: %{x:,.2f} " + value + "<extra>" + plain(name) + "</extra>",
             )
         )
     figure.update_layout(barmode="stack", bargap=0.28)
     figure.update_xaxes(title=value.capitalize(), rangemode="tozero")
-    return _dress(figure, title, height=max(220, 90 + 30 * len(order)), legend=split_by is not None)
+    return dress(figure, title, height=max(220, 90 + 30 * len(order)), legend=split_by is not None)
 
 
 def conditions_chart(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> go.Figure:
@@ -215,11 +215,11 @@ def conditions_chart(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> g
                     y=[row[column] / base for row in rows],
                     name=column,
                     mode="lines+markers",
-                    **_look(index),
+                    **look(index),
                 )
             )
     figure.update_yaxes(title="Of the first, as recorded", tickformat=".0%", rangemode="tozero")
-    return _dress(figure, title, height=320, legend=True)
+    return dress(figure, title, height=320, legend=True)
 
 
 def _by_series(frame: pd.DataFrame, series: str | None) -> list[tuple[str, pd.DataFrame]]:
@@ -232,7 +232,8 @@ def _by_series(frame: pd.DataFrame, series: str | None) -> list[tuple[str, pd.Da
     return [(str(name), part) for name, part in frame.groupby(series, sort=True, dropna=False)]
 
 
-def _look(index: int) -> dict[str, Any]:
+def look(index: int) -> dict[str, Any]:
+    """Colour, dash and marker of the n-th series."""
     colour = COLOURS[index % len(COLOURS)]
     return {
         "line": {"color": colour, "width": 2, "dash": DASHES[index % len(DASHES)]},
@@ -240,7 +241,7 @@ def _look(index: int) -> dict[str, Any]:
     }
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Names come from data: plotly reads a few HTML tags in labels, so its brackets are escaped."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -254,9 +255,10 @@ def _need(frame: pd.DataFrame, columns: Sequence[str], who: str) -> None:
         )
 
 
-def _dress(figure: go.Figure, title: str, height: int, legend: bool) -> go.Figure:
+def dress(figure: go.Figure, title: str, height: int, legend: bool) -> go.Figure:
+    """Font, ink, grid and legend that every chart has."""
     figure.update_layout(
-        title={"text": _plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}} if title else None,
+        title={"text": plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}} if title else None,
         height=height,
         showlegend=legend,
         template="none",

@@ -1,0 +1,256 @@
+"""What a capacity sweep found: its cells, the largest numbers, memory, and what may be said of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from workbench.capacity.cells import Budget, Cell, Memory
+from workbench.capacity.search import Largest
+from workbench.errors import WorkbenchError
+from workbench.workspace import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+PUBLISHED: tuple[dict[str, Any], ...] = (
+    {"lookahead_ms": 80, "streams": 240},
+    {"lookahead_ms": 1120, "streams": 2400},
+)
+PUBLISHED_AS = "NVIDIA's model card of Nemotron 3.5 ASR, one H100: for scale only, not measured here"
+_LATENCIES = ("first_token", "word", "last_token")
+
+
+@dataclass
+class Capacity:
+    """Results of :func:`workbench.capacity.measure_capacity`; also readable from its JSON half-way.
+
+    Attributes:
+        machine: cores, threads, memory, GPU of the measuring process.
+        cells: every measurement in the order it was taken. ``largest``: one per look-ahead that was searched.
+        status: 'running', 'complete', 'cancelled' or 'failed'.
+    """
+
+    checkpoint: str
+    checkpoint_sha256: str
+    locale: str
+    beside: int
+    call_s: float
+    calls: int
+    seed: int
+    budget: Budget | None
+    started_at: str
+    finished_at: str | None = None
+    status: str = "running"
+    machine: dict[str, Any] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    largest: list[Largest] = field(default_factory=list)
+    memory: list[Memory] = field(default_factory=list)
+
+    @property
+    def lookaheads_ms(self) -> list[int]:
+        return sorted({cell.lookahead_ms for cell in self.cells} | {m.lookahead_ms for m in self.memory})
+
+    def frame(self) -> pd.DataFrame:
+        """One row a look-ahead and number of streams: medians over the repeats, with the least and the most.
+
+        Returns:
+            ``lookahead_ms, streams, repeats``; for first_token, word, last_token and p50, p95, p99:
+            ``<name>_<p>_ms``; ``last_token_p95_low_ms, last_token_p95_high_ms``; ``real_time_factor, busy,
+            cpu_share, machine_cpu_share, gpu_share, rss_mib, given_up, kept`` (repeats that kept the budget;
+            None without one).
+        """
+        import pandas as pd
+
+        records = []
+        keys = sorted({(cell.lookahead_ms, cell.streams) for cell in self.cells})
+        for lookahead_ms, streams in keys:
+            cells = [c for c in self.cells if (c.lookahead_ms, c.streams) == (lookahead_ms, streams)]
+            record: dict[str, Any] = {"lookahead_ms": lookahead_ms, "streams": streams, "repeats": len(cells)}
+            for name in _LATENCIES:
+                for p in ("p50", "p95", "p99"):
+                    record[f"{name}_{p}_ms"] = _median([getattr(c, f"{name}_ms").get(p) for c in cells])
+            p95 = [c.last_token_ms["p95"] for c in cells if "p95" in c.last_token_ms]
+            record["last_token_p95_low_ms"] = min(p95, default=None)
+            record["last_token_p95_high_ms"] = max(p95, default=None)
+            for name in ("real_time_factor", "busy", "cpu_share", "machine_cpu_share", "gpu_share"):
+                record[name] = _median([getattr(c, name) for c in cells])
+            record["rss_mib"] = max(c.rss_mib for c in cells)
+            record["given_up"] = sum(c.given_up for c in cells)
+            record["kept"] = sum(c.holds(self.budget) for c in cells) if self.budget else None
+            records.append(record)
+        return pd.DataFrame(records)
+
+    def streams_at(self, lookahead_ms: int) -> Largest | None:
+        """What the search found at a look-ahead."""
+        return next((found for found in self.largest if found.lookahead_ms == lookahead_ms), None)
+
+    def latency_table(self) -> pd.DataFrame:
+        """Word latency where each look-ahead is loaded with the largest number of streams that held the
+        budget (without a search: the fewest streams measured).
+
+        Returns:
+            ``lookahead_ms, streams, latency_p50_s, latency_p95_s``: what
+            ``Evaluation.frontier(latency=…)`` takes.
+        """
+        import pandas as pd
+
+        frame, rows = self.frame(), []
+        for lookahead_ms in sorted(set(frame["lookahead_ms"])) if len(frame) else []:
+            part = frame[frame["lookahead_ms"] == lookahead_ms]
+            found = self.streams_at(lookahead_ms)
+            wanted = found.streams if found is not None and found.streams else part["streams"].min()
+            row = part[part["streams"] == wanted].iloc[0]
+            p50, p95 = row["word_p50_ms"], row["word_p95_ms"]
+            streams = int(wanted) if found is None or found.streams else 0
+            rows.append((lookahead_ms, streams, _seconds(p50), _seconds(p95)))
+        return pd.DataFrame(rows, columns=["lookahead_ms", "streams", "latency_p50_s", "latency_p95_s"])
+
+    def extrapolations(self) -> list[dict[str, Any]]:
+        """What was *not* measured and follows from a straight line; every entry says so.
+
+        Returns:
+            dictionaries with ``lookahead_ms, what, streams, because`` and ``kind`` 'extrapolated'.
+        """
+        found = []
+        for lookahead_ms in self.lookaheads_ms:
+            largest = self.streams_at(lookahead_ms)
+            measured = largest is not None and largest.fails_at is not None
+            # A machine at its limit batches more: what it was busy with then says nothing about more streams.
+            cells = [c for c in self.cells if c.lookahead_ms == lookahead_ms and 0 < c.busy <= 0.8]
+            if cells and not measured:
+                most = max(cells, key=lambda c: c.streams)
+                because = (
+                    f"{most.streams} streams kept the recogniser busy {most.busy:.0%} of the time; "
+                    "taken as proportional, latency not considered"
+                )
+                found.append(_extrapolated(lookahead_ms, "computing", int(most.streams / most.busy), because))
+            for memory in self.memory:
+                if memory.lookahead_ms != lookahead_ms or not memory.straight:
+                    continue
+                on_gpu = memory.device == "cuda"
+                total = self.machine.get("gpu_memory_mib" if on_gpu else "memory_mib") or 0.0
+                because = (
+                    f"{memory.slope_mib:.2f} MiB per stream over {memory.base_mib:.0f} MiB "
+                    f"(R² {memory.r_squared:.2f}), all {total:.0f} MiB of the machine taken"
+                )
+                streams = int(max(0.0, total - memory.base_mib) / memory.slope_mib)
+                found.append(_extrapolated(lookahead_ms, "memory", streams, because))
+        return found
+
+    def lines(self) -> list[str]:
+        """Sentences for the release card: one per look-ahead, measured figures only."""
+        beside = f" beside {self.beside} process(es) of other load" if self.beside else ""
+        machine, found = self.machine_line(), []
+        for largest in self.largest:
+            slope = next((m for m in self.memory if m.lookahead_ms == largest.lookahead_ms), None)
+            memory = f", {slope.slope_mib:.2f} MiB per stream" if slope and slope.straight else ""
+            cut = "" if largest.complete else "; the search was cut off"
+            found.append(
+                f"{largest.lookahead_ms} ms look-ahead: {largest} streams at once hold {self.budget} in "
+                f"{largest.kept} of {largest.repeats} repeats{memory}{beside}, on {machine}"
+                f"{self._others(largest.lookahead_ms)}{cut}."
+            )
+        if not found:
+            for row in self.frame().to_dict("records"):
+                found.append(
+                    f"{row['lookahead_ms']} ms look-ahead, {row['streams']} streams: last token p95 "
+                    f"{_ms(row['last_token_p95_ms'])}, busy {row['busy']:.0%}{beside}, on {machine}."
+                )
+        return found
+
+    def line(self) -> str:
+        """The first of :meth:`lines`, or that nothing was measured."""
+        return next(iter(self.lines()), "Capacity was not measured.")
+
+    def _others(self, lookahead_ms: int) -> str:
+        """That the machine was not ours alone, where it was not."""
+        cells = [c for c in self.cells if c.lookahead_ms == lookahead_ms]
+        share = _median([c.machine_cpu_share - c.cpu_share for c in cells]) or 0.0
+        share -= self.beside / (self.machine.get("cores") or 1)
+        return f", where other processes took {share:.0%} of the cores" if share > 0.1 else ""
+
+    def machine_line(self) -> str:
+        gpu = self.machine.get("gpu")
+        where = f"{gpu}, {self.machine.get('precision')}" if gpu else self.machine.get("processor", "unknown")
+        return f"{where}, {self.machine.get('threads', '?')} threads"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, published figures and extrapolations labelled and apart."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **{
+                name: getattr(self, name)
+                for name in (
+                    "checkpoint", "checkpoint_sha256", "locale", "beside", "call_s", "calls", "seed",
+                    "started_at", "finished_at", "status", "machine",
+                )
+            },
+            "budget": self.budget.to_dict() if self.budget else None,
+            "largest": [found.to_dict() for found in self.largest],
+            "memory": [found.to_dict() for found in self.memory],
+            "cells": [cell.to_dict() for cell in self.cells],
+            "extrapolated": self.extrapolations(),
+            "published": {"source": PUBLISHED_AS, "figures": list(PUBLISHED)},
+        }  # fmt: skip
+
+    def save(self, path: Path) -> Path:
+        """Write the JSON: whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a JSON of :meth:`save`, finished or not.
+
+        Raises:
+            WorkbenchError: not such a file, or of a newer schema.
+        """
+        try:
+            held = json.loads(Path(path).read_text("utf-8"))
+            if held.pop("schema_version") > SCHEMA_VERSION:
+                raise WorkbenchError("a capacity file of a newer schema", where=str(path))
+            for name in ("extrapolated", "published"):
+                held.pop(name, None)
+            held["budget"] = Budget(**held["budget"]) if held["budget"] else None
+            held["largest"] = [Largest(**found) for found in held["largest"]]
+            held["memory"] = [Memory.of(found) for found in held["memory"]]
+            held["cells"] = [Cell.of(cell) for cell in held["cells"]]
+            return cls(**held)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, WorkbenchError):
+                raise
+            raise WorkbenchError(f"not a capacity file: {error}", where=str(path)) from error
+
+    def held_against(self, budget: Budget) -> Capacity:
+        """The same measurements judged by another budget; a search made for the old one is left out."""
+        return replace(self, budget=budget, largest=[])
+
+
+def _extrapolated(lookahead_ms: int, what: str, streams: int, because: str) -> dict[str, Any]:
+    return {
+        "lookahead_ms": lookahead_ms,
+        "what": what,
+        "streams": streams,
+        "because": because,
+        "kind": "extrapolated",
+    }
+
+
+def _median(values: list[float | None]) -> float | None:
+    import statistics
+
+    known = [value for value in values if value is not None]
+    return float(statistics.median(known)) if known else None
+
+
+def _seconds(milliseconds: Any) -> float:
+    known = milliseconds is not None and milliseconds == milliseconds
+    return float(milliseconds) / 1000 if known else float("nan")
+
+
+def _ms(value: float | None) -> str:
+    return "not timed" if value is None or value != value else f"{value:.0f} ms"

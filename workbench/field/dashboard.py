@@ -1,0 +1,232 @@
+"""The field report: what the log says by locale and week against the baseline, as HTML and as JSON.
+
+Neither holds a transcript, an id, a path or a speaker: only counts, means and the names of locales.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.report_parts import table as html_table
+from workbench.evaluation.report_parts import text
+from workbench.evaluation.report_style import STYLE
+from workbench.evaluation.summary import plain, records
+from workbench.field.baseline import Baseline
+from workbench.field.charts import QUANTITIES, Quantity
+from workbench.field.drift import alarms, points, shown
+from workbench.field.log import FieldLog
+from workbench.field.sparks import control_chart
+from workbench.field.weekly import weekly
+from workbench.workspace import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+_SOURCES = (
+    "Limits: Laney's p′ chart (Quality Engineering 14(4), 2002) in quasi-likelihood form, with Student's t "
+    "for the weeks of the baseline; slow drift by an exponentially weighted mean (Roberts, Technometrics "
+    "1(3), 1959), λ = 0.25."
+)
+
+
+@dataclass
+class FieldReport:
+    """A log held against its baseline.
+
+    Attributes:
+        weekly: a row per locale and week, see :func:`workbench.field.weekly.weekly`.
+        points: a row per quantity, locale and week, see :func:`workbench.field.drift.points`.
+        alarms: the alarms, newest first, with a sentence each.
+        false_alarms_per_week: what the limits were set for.
+    """
+
+    log: FieldLog
+    baseline: Baseline
+    weekly: pd.DataFrame
+    points: pd.DataFrame
+    alarms: pd.DataFrame
+    false_alarms_per_week: float
+
+    def problem_lines(self, limit: int = 20) -> list[str]:
+        """The damaged lines, one sentence each, and how many more there are."""
+        lines = [str(problem) for problem in self.log.problems[:limit]]
+        more = len(self.log.problems) - limit
+        return [*lines, f"… and {more} more"] if more > 0 else lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every figure of the report, as JSON can hold it."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "release": self.baseline.release,
+            "lines": self.log.lines,
+            "used": len(self.log),
+            "damaged": _damage(self.log),
+            "baseline_weeks": self.baseline.weeks,
+            "dispersion": {name: found[0] for name, found in self.baseline.dispersion.items()},
+            "false_alarms_per_week": self.false_alarms_per_week,
+            "weekly": records(self.weekly),
+            "points": records(self.points),
+            "alarms": records(self.alarms),
+            "method": _SOURCES,
+        }
+
+    def write(self, path: str | Path, *, title: str = "Field report") -> Path:
+        """Write one HTML file that loads nothing, and the same figures as JSON beside it."""
+        path = Path(path)
+        path = path if path.suffix else path.with_suffix(".html")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, self.html(title))
+        figures = json.dumps(plain(self.to_dict()), ensure_ascii=False, indent=1, allow_nan=False)
+        write_atomic(path.with_suffix(".json"), figures + "\n")
+        return path
+
+    def html(self, title: str = "Field report") -> str:
+        """The whole page."""
+        policy = "default-src 'none'; style-src 'unsafe-inline'"
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{escape(title)}</title><style>{STYLE}body{{margin:0;background:var(--bg)}}</style></head>"
+            f'<body><main class="report"><h1>{escape(title)}</h1>{self._body()}</main></body></html>\n'
+        )
+
+    def _repr_html_(self) -> str:
+        return f'<style>{STYLE}</style><div class="report">{self._body()}</div>'
+
+    def _body(self) -> str:
+        return "".join(
+            (
+                self._scope(),
+                self._alarm_list(),
+                self._latest(),
+                self._charts(),
+                self._damaged(),
+                self._method(),
+            )
+        )
+
+    def _scope(self) -> str:
+        rows = self.log.rows
+        span = f"{rows['time'].min():%Y-%m-%d} to {rows['time'].max():%Y-%m-%d}" if len(rows) else "no time"
+        release = f" of release {text(self.baseline.release)}" if self.baseline.release else ""
+        return (
+            f'<p class="soft">{len(rows):,} calls{release}, {span}; {len(self.log.problems):,} of '
+            f"{self.log.lines:,} lines could not be used. Baseline: {len(self.baseline.weeks)} weeks from "
+            f"{self.baseline.weeks[0]}.</p>"
+        )
+
+    def _alarm_list(self) -> str:
+        if not len(self.alarms):
+            judged = int(self.points["judged"].sum()) if len(self.points) else 0
+            return f'<div class="say"><p>No drift: {judged} chart points are within their limits.</p></div>'
+        items = "".join(f"<li>{text(sentence)}</li>" for sentence in self.alarms["sentence"])
+        return f'<h2>Drift</h2><div class="say"><ul>{items}</ul></div>'
+
+    def _latest(self) -> str:
+        whole = self.weekly[self.weekly["whole"]]
+        if not len(whole):
+            return ""
+        week = whole["week"].max()
+        at = self.points[self.points["week"] == week.isoformat()]
+        rows = []
+        for locale, part in at.groupby("locale", sort=True):
+            held = {r["quantity"]: r for r in part.to_dict("records")}
+            rows.append({"locale": locale, **held})
+        columns: list[tuple[str, Callable[[dict[str, Any]], str], bool]] = [
+            ("locale", lambda r: text(r["locale"]), False)
+        ]
+        columns += [(_heading(q), lambda r, q=q: _cell(q, r.get(q.name)), True) for q in QUANTITIES]  # type: ignore[misc]
+        return "<h2>Latest whole week</h2>" + html_table(
+            f"Week of {week}; in brackets what the baseline had; ▲▼ beyond the limits", rows, columns
+        )
+
+    def _charts(self) -> str:
+        drawn = []
+        for quantity in QUANTITIES:
+            part = self.points[self.points["quantity"] == quantity.name]
+            drawn += [
+                control_chart(quantity, str(locale), rows.to_dict("records"))
+                for locale, rows in part.groupby("locale", sort=True)
+            ]
+        return f"<h2>Control charts</h2>{''.join(drawn)}" if drawn else ""
+
+    def _damaged(self) -> str:
+        # By field only: a damaged value may be anything, a name or a transcript in the wrong place.
+        rows = [{"field": name, "lines": count} for name, count in sorted(_damage(self.log).items())]
+        return html_table(
+            "Lines that could not be used, by the field at fault",
+            rows,
+            [("field", lambda r: text(r["field"]), False), ("lines", lambda r: text(r["lines"]), True)],
+        )
+
+    def _method(self) -> str:
+        return (
+            f'<h2>Method</h2><p class="soft">{text(_SOURCES)} The chance of any false alarm in a week is set '
+            f"to {self.false_alarms_per_week:.1%}, over all locales and quantities together. A drift says "
+            "that calls or their recognition changed, not that the recogniser got worse: without references "
+            "there is no error rate. Holidays change volume.</p>"
+        )
+
+
+def watch_log(
+    log: FieldLog,
+    baseline: Baseline | None = None,
+    *,
+    baseline_weeks: int = 6,
+    release: str | None = None,
+    false_alarms_per_week: float = 0.01,
+) -> FieldReport:
+    """Hold a log against a release's baseline.
+
+    Args:
+        baseline: saved from an earlier log of the same release; None takes the first ``baseline_weeks`` whole
+            weeks of this one.
+        release: use the calls of this release only; None: the last one that the log names, or all if it
+            names none.
+
+    Raises:
+        WorkbenchError: no usable line, too few weeks, a release that the log does not name, or a baseline of
+            another release.
+    """
+    if not len(log):
+        first = next(iter(log.problems), None)
+        raise WorkbenchError(
+            "no line of the log can be used", where="field log", mend=f"First: {first}" if first else ""
+        )
+    release = release or (log.releases[-1] if log.releases else None)
+    log = log.of_release(release) if release is not None else log
+    if baseline is not None and baseline.release != release:
+        raise WorkbenchError(
+            f"the baseline is of release {baseline.release}",
+            where="field log",
+            mend=f"Take one of {release}.",
+        )
+    baseline = baseline or Baseline.of(log, baseline_weeks, release)
+    table = weekly(log.rows, baseline.slow_limits)
+    found = points(table, baseline, false_alarms_per_week)
+    return FieldReport(log, baseline, table, found, alarms(found), false_alarms_per_week)
+
+
+def _heading(quantity: Quantity) -> str:
+    return {"other_language": "other language", "slow": "slow calls"}.get(quantity.name, quantity.label)
+
+
+def _cell(quantity: Quantity, row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "–"
+    sign = ("▲ " if row["value"] > row["usual"] else "▼ ") if row["alarm"] else ""
+    return text(f"{sign}{shown(quantity, row['value'])} ({shown(quantity, row['usual'])})")
+
+
+def _damage(log: FieldLog) -> dict[str, int]:
+    """Damaged lines by field: the values in them stay out of a report that travels."""
+    return dict(Counter(problem.field or "line" for problem in log.problems))

@@ -1,0 +1,138 @@
+"""Weeks held against the baseline: the table of every chart point, and the alarms among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from workbench.field.charts import QUANTITIES, SMALLEST, Quantity, limits, parts, residual, smoothed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.field.baseline import Baseline
+
+COLUMNS = (
+    "locale", "week", "quantity", "n", "value", "usual", "low", "high", "z", "ewma", "p_value", "rule",
+    "judged", "alarm",
+)  # fmt: skip
+
+
+def points(table: pd.DataFrame, baseline: Baseline, false_alarms_per_week: float = 0.01) -> pd.DataFrame:
+    """Every chart point, baseline weeks included (those are not judged).
+
+    Args:
+        table: ``weekly(rows, baseline.slow_limits)``.
+        false_alarms_per_week: chance that a week without any change raises an alarm anywhere.
+
+    Returns:
+        A row per quantity, locale and week: ``n`` calls, ``value``, ``usual`` (the baseline's), ``low`` and
+        ``high`` (limits of a single week), ``z`` (standardised), ``ewma`` (its exponentially weighted mean
+        over its standard deviation), ``p_value`` of the rule that says more, ``rule`` ('week' or 'ewma'),
+        ``judged`` (after the baseline, whole week, at least 30 calls), ``alarm``.
+    """
+    import pandas as pd
+
+    frames = []
+    for quantity in QUANTITIES:
+        if quantity.name not in baseline.dispersion:
+            continue
+        for locale, part in table.groupby("locale", sort=True):
+            if str(locale) in baseline.levels[quantity.name]:
+                frames.append(_chart(quantity, str(locale), part.sort_values("week"), baseline))
+    if not frames:
+        return pd.DataFrame(columns=list(COLUMNS))
+    found = pd.concat(frames, ignore_index=True)
+    charts = found[found["judged"]].groupby("week").size()
+    allowed = false_alarms_per_week / 2 / found["week"].map(charts).fillna(1).clip(lower=1)
+    found["alarm"] = found["judged"] & (found["p_value"] < allowed)
+    return _with_limits(found, baseline, allowed.to_numpy(float))[list(COLUMNS)]
+
+
+def alarms(found: pd.DataFrame) -> pd.DataFrame:
+    """The alarms among chart points, newest week first, with ``sentence``."""
+    raised = found[found["alarm"]].sort_values(["week", "p_value"], ascending=[False, True])
+    raised = raised.reset_index(drop=True)
+    raised["sentence"] = [sentence(row) for row in raised.to_dict("records")]
+    return raised
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """What an alarm says, in words."""
+    quantity = next(q for q in QUANTITIES if q.name == row["quantity"])
+    more = "more" if (row["z"] if row["rule"] == "week" else row["ewma"]) > 0 else "less"
+    value, usual = (shown(quantity, row[name]) for name in ("value", "usual"))
+    span = f"{shown(quantity, row['low'])} to {shown(quantity, row['high'])}"
+    week = f"{row['locale']}, week of {row['week']}: {quantity.label} {value}, usually {usual}"
+    if row["rule"] == "ewma":
+        return f"{week}; over the last weeks {more} than chance explains (a single week: {span})."
+    return f"{week}; {more} than the limits {span} for {row['n']:.0f} calls."
+
+
+def shown(quantity: Quantity, value: float) -> str:
+    """A value of a quantity as text."""
+    if value is None or value != value:
+        return "–"
+    if quantity.kind == "count":
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return f"{value:.1%}" if quantity.kind == "share" else f"{value:.3f}"
+
+
+def _chart(quantity: Quantity, locale: str, part: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+    from scipy import stats
+
+    held = parts(quantity, part)
+    level = baseline.levels[quantity.name][locale]
+    spread, freedom = baseline.dispersion[quantity.name]
+    base = tuple(np.full(len(part), v) for v in level)
+    z = residual(quantity.kind, held["n"], held["value"], held["variance"], base) / np.sqrt(spread)  # type: ignore[arg-type]
+    weeks = [week.isoformat() for week in part["week"]]
+    after = np.array([week > baseline.weeks[-1] for week in weeks])
+    enough = held["n"] >= SMALLEST
+    if quantity.kind == "count":
+        enough = np.ones(len(part), bool)
+    judged = after & enough & part["whole"].to_numpy(bool) & np.isfinite(z)
+    if quantity.kind == "count":
+        shared = np.full(len(part), 1 / (1 + level[0]))
+    else:
+        shared = held["n"] / (held["n"] + level[0])
+    value, deviation = smoothed(np.where(judged, z, np.nan)[after], shared[after])
+    ewma = np.full(len(part), np.nan)
+    ewma[after] = np.divide(value, deviation, out=np.zeros(len(value)), where=deviation > 0)
+    alone, lasting = (2 * stats.t.sf(np.abs(v), freedom) for v in (z, ewma))
+    lasting = np.where(np.isfinite(lasting), lasting, 1.0)
+    return pd.DataFrame(
+        {
+            "locale": locale,
+            "week": weeks,
+            "quantity": quantity.name,
+            "n": held["n"],
+            "value": held["value"],
+            "usual": level[1],
+            "variance": held["variance"],
+            "z": z,
+            "ewma": ewma,
+            "p_value": np.where(judged, np.fmin(alone, lasting), np.nan),
+            "rule": np.where(lasting < alone, "ewma", "week"),
+            "judged": judged,
+        }
+    )
+
+
+def _with_limits(found: pd.DataFrame, baseline: Baseline, allowed: Any) -> pd.DataFrame:
+    import numpy as np
+    from scipy import stats
+
+    low, high = np.full(len(found), np.nan), np.full(len(found), np.nan)
+    for quantity in QUANTITIES:
+        at = np.flatnonzero((found["quantity"] == quantity.name).to_numpy())
+        if not len(at):
+            continue
+        spread, freedom = baseline.dispersion[quantity.name]
+        levels = baseline.levels[quantity.name]
+        base = tuple(np.array([levels[loc][k] for loc in found["locale"].iloc[at]]) for k in range(3))
+        reach = stats.t.isf(allowed[at] / 2, freedom) * np.sqrt(spread)
+        n, variance = (found[name].to_numpy(float)[at] for name in ("n", "variance"))
+        low[at], high[at] = limits(quantity.kind, n, variance, base, reach)  # type: ignore[arg-type]
+    return found.assign(low=low, high=high)

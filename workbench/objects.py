@@ -1,0 +1,126 @@
+"""The objects that a workspace hands out: what the rooms made, with their widgets and charts attached.
+
+Rooms do not know Jupyter; here they meet it. Nothing heavy is imported until a method needs it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.capacity.result import Capacity as MeasuredCapacity
+from workbench.corpus.table import Corpus as CorpusTable
+from workbench.errors import WorkbenchError
+from workbench.evaluation import Evaluation as Scored
+from workbench.field.dashboard import FieldReport as Watched
+from workbench.finetuning.run import Run as TrainingRun
+from workbench.recognizer.checkpoint import Checkpoint as Recognizer
+from workbench.workspace import WorkspaceFolder, check_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+    from workbench.field import Proposal
+    from workbench.widgets.board import Board
+    from workbench.widgets.explorer import Explorer
+    from workbench.widgets.monitor import Monitor
+    from workbench.widgets.playback import Playback
+
+
+class Corpus(CorpusTable):
+    """A corpus of a workspace, or a filtered view of one; see :class:`workbench.corpus.table.Corpus`."""
+
+    def board(self, **options: Any) -> Board:
+        """The curation board on these utterances."""
+        from workbench.widgets.board import Board
+
+        return Board(self, **options)
+
+    @property
+    def predictions_folder(self) -> Path:
+        return self.folder / "predictions"
+
+    def prediction_names(self) -> list[str]:
+        """Names of the predictions that exist, oldest first."""
+        found = sorted(self.predictions_folder.glob("*.parquet"), key=lambda p: p.stat().st_mtime_ns)
+        return [p.stem for p in found]
+
+    def prediction(self, name: str) -> pd.DataFrame:
+        """A prediction as a table (see "Predictions" in docs/architecture.md).
+
+        Raises:
+            WorkbenchError: there is none of that name; those there are are listed.
+        """
+        import pandas as pd
+
+        path = self.predictions_folder / f"{check_name(name)}.parquet"
+        if not path.is_file():
+            known = ", ".join(self.prediction_names()) or "none yet"
+            raise WorkbenchError(
+                f"no prediction {name!r}",
+                where=f"corpus {self.name}",
+                mend=f"There is {known}; make one with ws.transcribe.",
+            )
+        return pd.read_parquet(path)
+
+
+class Checkpoint(Recognizer):
+    """A checkpoint; see :class:`workbench.recognizer.checkpoint.Checkpoint`."""
+
+    def play(self, corpus: CorpusTable, id: str, **options: Any) -> Playback:
+        """Hear an utterance of a corpus with the transcript appearing as it would live."""
+        from workbench.widgets.playback import Playback
+
+        return Playback(self, corpus.row(id), corpus=corpus, **options)
+
+
+class Run(TrainingRun):
+    """A fine-tuning run; see :class:`workbench.finetuning.run.Run`."""
+
+    def monitor(self, **options: Any) -> Monitor:
+        """Live curves, throughput, samples and log of the run, with cancel and resume."""
+        from workbench.widgets.monitor import Monitor
+
+        return Monitor(self, **options)
+
+
+class Evaluation(Scored):
+    """Scored predictions; see :class:`workbench.evaluation.Evaluation`."""
+
+    corpus: CorpusTable | None = None
+
+    def explorer(self, checkpoint: Recognizer | None = None, **options: Any) -> Explorer:
+        """The error explorer: heat map, utterances, aligned words, audio."""
+        from workbench.widgets.explorer import Explorer
+
+        return Explorer(self, self.corpus, checkpoint=checkpoint, **options)
+
+
+class Capacity(MeasuredCapacity):
+    """A capacity sweep; see :class:`workbench.capacity.Capacity`."""
+
+    def chart(self, **options: Any) -> go.Figure:
+        """Latency and share of computing against streams, a line per look-ahead."""
+        from workbench.widgets.capacity_figures import capacity_chart
+
+        return capacity_chart(self, **options)
+
+
+class FieldReport(Watched):
+    """A field log against its baseline; see :class:`workbench.field.FieldReport`."""
+
+    workspace: WorkspaceFolder | None = None
+
+    def chart(self, quantity: str = "empty", **options: Any) -> go.Figure:
+        """Control charts of one quantity, a panel per locale."""
+        from workbench.widgets.field_figures import field_chart
+
+        return field_chart(self, quantity, **options)
+
+    def propose(self, purpose: str | None = None, **options: Any) -> Proposal:
+        """Calls that the drift points at, as far as consent and erasures allow."""
+        from workbench.field import propose
+
+        assert self.workspace is not None
+        return propose(self.log, self.alarms, self.workspace, purpose=purpose, **options)
