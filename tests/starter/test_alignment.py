@@ -62,6 +62,32 @@ def test_the_path_emits_every_token_once_and_leaves_every_frame():
     assert path.emitted.tolist() == [0, 1, 1, 1, 2, 3, 3]
 
 
+def test_words_are_cut_where_their_letters_are_spoken():
+    text = "¡No, d'una 3 vez!"  # spelt "no d una 3 vez": places 0-1, 3, 5-7, 9, 11-13
+    spoken = np.array([-1, 0, 1, 1, -1, 3, 5, 6, 7, 9, 11, 12, 13, 13, -1], np.int16)
+    assert paths.words(text, spoken) == [(1, 4, "no"), (5, 9, "d'una"), (10, 14, "vez")]
+
+
+def test_spliced_words_and_joined_clips_keep_to_one_voice_and_to_the_longest_clip():
+    from workbench.starter import batches
+    from workbench.starter.features import FeatureCache
+
+    lengths = [120, 90, 200, 150]
+    start = np.concatenate([[0], np.cumsum(lengths)])
+    cache = FeatureCache(np.zeros((start[-1], 4), np.float16), start)
+    stage = {"augment": 0, "joins": 0.5, "splices": 2.0, "max_clip_s": 4, "batch_s": 8}
+    words = [[batches.Span(i, 10, 40, f"w{i}")] for i in range(4)]
+    drawn = batches.epoch(["a", "a", "b", "b"], [cache], stage, words, np.random.default_rng(0))
+    samples = [sample for batch in drawn for sample in batch]
+    whole = sorted(s.clip for sample in samples for s in sample.spans if s.words is None)
+    assert whole == [0, 1, 2, 3], "every clip once in a pass"
+    assert sum(sample.spans[0].words is not None for sample in samples) == 8
+    for sample in samples:
+        assert len({span.clip // 2 for span in sample.spans}) == 1
+        assert len(batches.features(sample, [cache])) == sample.frames
+    assert all(max(s.frames for s in batch) * len(batch) <= 800 for batch in drawn)
+
+
 @pytest.mark.model
 def test_one_path_is_never_likelier_than_all_of_them():
     """-log p(path) ≥ -log Σ p, with equality where the lattice has but one path; one joint, both losses."""

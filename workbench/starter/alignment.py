@@ -197,9 +197,13 @@ class Alignment:
     spoken: npt.NDArray[np.int16]
     start: Ints
 
+    def own(self, index: int) -> npt.NDArray[np.int16]:
+        """The clip's letters at its plain speed."""
+        return self.spoken[self.start[index] : self.start[index + 1]]
+
     def clip(self, index: int, frames: int) -> npt.NDArray[np.int16]:
         """The clip's letters, stretched to ``frames`` frames (the clip at another speed)."""
-        own = self.spoken[self.start[index] : self.start[index + 1]]
+        own = self.own(index)
         return own[np.arange(frames) * len(own) // frames]
 
 

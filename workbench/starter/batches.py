@@ -21,18 +21,35 @@ def encoder_frames(frames: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One training utterance: clips of one voice spoken one after the other, at one speed."""
+class Span:
+    """Part of a clip: log-mel frames ``first`` to ``last`` at the sample's speed (None: its end) and the
+    words spoken there (None: the whole transcript)."""
 
-    clips: tuple[int, ...]
+    clip: int
+    first: int = 0
+    last: int | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One training utterance: spans of one voice spoken one after the other, at one speed."""
+
+    spans: tuple[Span, ...]
     speed: int
     frames: int
 
 
 def epoch(
-    voices: list[str], caches: list[FeatureCache], stage: dict[str, Any], rng: np.random.Generator
+    voices: list[str],
+    caches: list[FeatureCache],
+    stage: dict[str, Any],
+    words: list[list[Span]],
+    rng: np.random.Generator,
 ) -> list[list[Sample]]:
-    """One pass over all clips, each at a drawn speed, some joined to the next of the same voice.
+    """One pass over all clips, each at a drawn speed, some joined to the next of the same voice, and a share
+    (``stage["splices"]``) of made-up sentences: ``words`` of each clip, at the plain speed, in a new order,
+    so that no sentence can be learnt by heart.
 
     Batches hold samples of similar length and at most ``stage["batch_s"]`` seconds, padding included.
     """
@@ -40,6 +57,9 @@ def epoch(
     samples = []
     for voice in sorted(set(voices)):
         own = [i for i, v in enumerate(voices) if v == voice]
+        pool = [span for i in own for span in words[i]]
+        made = round(stage.get("splices", 0.0) * len(own))
+        samples += [_splice(pool, lengths, stage, rng) for _ in range(made) if pool]
         rng.shuffle(own)
         samples += _join(own, lengths, stage, rng)
     samples.sort(key=lambda s: s.frames * rng.uniform(0.85, 1.15))
@@ -47,21 +67,38 @@ def epoch(
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def _speed(lengths: list[npt.NDArray[np.int64]], stage: dict[str, Any], rng: np.random.Generator) -> int:
+    return int(rng.integers(len(lengths))) if stage["augment"] else len(lengths) // 2
+
+
+def _splice(
+    pool: list[Span], lengths: list[npt.NDArray[np.int64]], stage: dict[str, Any], rng: np.random.Generator
+) -> Sample:
+    """Two to six words of a voice, stretched to one drawn speed."""
+    speed, plain = _speed(lengths, stage, rng), len(lengths) // 2
+    spans = []
+    for index in rng.integers(len(pool), size=int(rng.integers(2, 7))):
+        span = pool[index]
+        stretch = lengths[speed][span.clip] / lengths[plain][span.clip]
+        first, last = int(span.first * stretch), int((span.last or 0) * stretch)
+        spans.append(Span(span.clip, first, max(first + 1, last), span.words))
+    return Sample(tuple(spans), speed, sum((s.last or 0) - s.first for s in spans))
+
+
 def _join(
     clips: list[int], lengths: list[npt.NDArray[np.int64]], stage: dict[str, Any], rng: np.random.Generator
 ) -> list[Sample]:
     limit, share = int(stage["max_clip_s"] * FRAMES_PER_S), stage["joins"]
-    speeds = range(len(lengths)) if stage["augment"] else [len(lengths) // 2]
     samples = []
     while clips:
-        speed = int(rng.choice(speeds))
+        speed = _speed(lengths, stage, rng)
         taken = [clips.pop()]
         frames = int(lengths[speed][taken[0]])
         while clips and rng.random() < share and frames + lengths[speed][clips[-1]] <= limit:
             taken.append(clips.pop())
             frames += int(lengths[speed][taken[-1]])
         if frames <= limit:
-            samples.append(Sample(tuple(taken), speed, frames))
+            samples.append(Sample(tuple(Span(clip) for clip in taken), speed, frames))
     return samples
 
 
@@ -80,7 +117,7 @@ def _fill(samples: list[Sample], limit: int) -> list[list[Sample]]:
 def features(sample: Sample, caches: list[FeatureCache]) -> npt.NDArray[np.float32]:
     """The sample's log-mel features, (frames, mels)."""
     cache = caches[sample.speed]
-    return np.concatenate([cache.clip(i) for i in sample.clips]).astype(np.float32)
+    return np.concatenate([cache.clip(s.clip)[s.first : s.last] for s in sample.spans]).astype(np.float32)
 
 
 def augment(mel: npt.NDArray[np.float32], masks: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:

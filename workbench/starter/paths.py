@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workbench.starter.network import SLOTS
+from workbench.starter.network import SLOTS, spelling
 
 STRIDE = 8  # log-mel frames in a frame of the encoder
 IGNORED = -100
+MARKS = '.,;:!?…¿¡«»"()–-*'
 Ints = npt.NDArray[np.int64]
 
 
@@ -39,6 +40,21 @@ def letter_ends(spoken: npt.NDArray[np.int16], spelt: str) -> Ints:
     ends[spoken[at]] = at + 1  # the last one stays
     ends = np.maximum.accumulate(ends)
     return ends[[i for i, c in enumerate(spelt) if c != " "]]
+
+
+def words(text: str, spoken: npt.NDArray[np.int16]) -> list[tuple[int, int, str]]:
+    """Words of a transcript with their first and last log-mel frame (the latter past the end), marks off,
+    lower case; words of digits are left out, for nobody says them as they are spelt."""
+    found, at = [], 0
+    for word in text.split():
+        letters = len(spelling(word))
+        if not letters:
+            continue
+        inside = np.flatnonzero((spoken >= at) & (spoken < at + letters))
+        if len(inside) and not any(c.isdigit() for c in word):
+            found.append((int(inside[0]), int(inside[-1]) + 1, word.strip(MARKS).lower()))
+        at += letters + 1
+    return found
 
 
 def token_ends(pieces: Sequence[str], ends: Ints, frames: int) -> Ints:

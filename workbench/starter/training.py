@@ -102,10 +102,9 @@ def _collate(
     prompt_slots, head = prompt_dictionary(), learner.letters
     mels, tokens, letters, prompts, emissions, counts = [], [], [], [], [], []
     for sample in batch:
-        rows = [material.rows[i] for i in sample.clips]
-        locale = rows[0]["target_lang"]
+        locale = material.rows[sample.spans[0].clip]["target_lang"]
         mels.append(torch.from_numpy(batches.augment(batches.features(sample, material.caches), masks, rng)))
-        own = learner.tokens(" ".join(row["text"] for row in rows), locale)
+        own = learner.tokens(_text(material, sample), locale)
         frames = batches.encoder_frames(len(mels[-1]))
         spoken, spelt = _spoken(material, sample)
         ends = paths.token_ends(
@@ -128,15 +127,29 @@ def _collate(
     )
 
 
+def _text(material: Material, sample: batches.Sample) -> str:
+    """Transcripts of whole clips as they stand; loose words as one sentence."""
+    if sample.spans[0].words is None:
+        return " ".join(material.rows[span.clip]["text"] for span in sample.spans)
+    said = " ".join(span.words or "" for span in sample.spans)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
 def _spoken(material: Material, sample: batches.Sample) -> tuple[npt.NDArray[np.int16], str]:
-    """When the letters of a sample's clips are spoken, one after the other, and how they spell together."""
+    """When the letters of a sample's spans are spoken, one after the other, and how they spell together."""
     pieces, spelt = [], ""
-    for i in sample.clips:
-        frames = len(material.caches[sample.speed].clip(i))
-        own = material.alignment.clip(i, frames)
+    for span in sample.spans:
+        whole = len(material.caches[sample.speed].clip(span.clip))
+        own = material.alignment.clip(span.clip, whole)[span.first : span.last]
+        spelling = network.spelling(material.rows[span.clip]["text"])
+        skipped = 0
+        if span.words is not None:
+            spelling, skipped = network.spelling(span.words), int(own[own >= 0].min(initial=len(spelling)))
+        own = np.where(own >= 0, own - skipped, -1)
         spelt += " " if spelt else ""
-        pieces.append(np.where(own >= 0, own + len(spelt), -1).astype(np.int16))
-        spelt += network.spelling(material.rows[i]["text"])
+        own = np.where((own >= 0) & (own < len(spelling)), own + len(spelt), -1)
+        pieces.append(own.astype(np.int16))
+        spelt += spelling
     return np.concatenate(pieces), spelt
 
 
@@ -236,6 +249,8 @@ def _plan(learner: Learner, material: Material, number: int) -> Callable[[int], 
     """Step → batch. Passes are drawn from (seed, stage, pass), so any step can be found again."""
     stage = learner.recipe["stages"][number]
     voices = [row["source"] for row in material.rows]
+    words = [paths.words(row["text"], material.alignment.own(i)) for i, row in enumerate(material.rows)]
+    loose = [[batches.Span(i, *word) for word in own] for i, own in enumerate(words)]
     drawn: list[list[batches.Sample]] = []
     passes = 0
 
@@ -243,7 +258,7 @@ def _plan(learner: Learner, material: Material, number: int) -> Callable[[int], 
         nonlocal passes
         while len(drawn) <= step:
             rng = np.random.default_rng([learner.recipe["seed"], number, passes])
-            drawn.extend(batches.epoch(voices, material.caches, stage, rng))
+            drawn.extend(batches.epoch(voices, material.caches, stage, loose, rng))
             passes += 1
         return drawn[step]
 
