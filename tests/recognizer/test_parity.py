@@ -52,7 +52,7 @@ def test_encoder_frames_equal_offline_to_1e_4(tiny, clips, lookahead_ms):
     """Every length of the last chunk in feature frames, from a clip just long enough for one frame."""
     import torch
 
-    from workbench.recognizer.engine import Stream
+    from workbench.recognizer.stream import Stream
 
     engine, right = tiny.engine("cpu"), tiny.right_context(lookahead_ms)
     pcm = next(pcm for pcm in clips if len(pcm) > 40_000)
@@ -63,7 +63,7 @@ def test_encoder_frames_equal_offline_to_1e_4(tiny, clips, lookahead_ms):
         with engine.lock, torch.inference_mode():
             while stream.ready or stream.rest > 0:
                 engine.set_context(right)
-                encoded, lengths = engine._encode([stream])
+                encoded, lengths, stream.caches = engine._encode([stream])
                 parts.append(engine.apply_prompt(encoded, [101])[0, : lengths[0]])
         found = torch.cat(parts)
         assert found.shape == expected.shape

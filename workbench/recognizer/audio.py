@@ -38,14 +38,18 @@ def to_mono(pcm: Any) -> Pcm:
             f"audio of shape {data.shape}",
             mend="Give (samples,) or (samples, channels); transpose if needed.",
         )
-    bad = ~np.isfinite(scaled)
-    if bad.any():
+    if data.dtype.kind != "f" or not scaled.size:
+        return np.ascontiguousarray(scaled)
+    # One pass for both faults: NaN and infinity come through the maximum.
+    peak = float(np.abs(scaled).max())
+    if not np.isfinite(peak):
+        bad = ~np.isfinite(scaled)
         raise WorkbenchError(
             f"{int(bad.sum())} of {scaled.size} samples are not finite, the first at {int(bad.argmax())}",
             where="audio",
             mend="Replace NaN and infinity, for example with numpy.nan_to_num; the session goes on.",
         )
-    if scaled.size and (peak := float(np.abs(scaled).max())) > LOUDEST:
+    if peak > LOUDEST:
         raise WorkbenchError(
             f"float samples reach {peak:.0f}", where="audio", mend="Scale to -1..1, or pass them as int16."
         )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.recognizer.engine import Engine, Stream
+    from workbench.recognizer.engine import Engine
+    from workbench.recognizer.stream import Stream
 
 MAX_PHRASES = 10_000
 

@@ -150,7 +150,12 @@ class Checkpoint:
         return loaded(self.path, device, precision)
 
     def session(
-        self, locale: str = AUTO, lookahead_ms: int | None = None, boost: Any = None, device: str = "auto"
+        self,
+        locale: str = AUTO,
+        lookahead_ms: int | None = None,
+        boost: Any = None,
+        device: str = "auto",
+        precision: str = "auto",
     ) -> Session:
         """A streaming session.
 
@@ -158,13 +163,16 @@ class Checkpoint:
             locale: ``auto``, or a tag of the checkpoint's dictionary.
             lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
             boost: words and phrases to favour: a list, or ``boosting.Boost``.
+            device, precision: as :meth:`model`.
 
         Raises:
-            WorkbenchError: unknown locale or look-ahead.
+            WorkbenchError: unknown locale or look-ahead, no such device.
         """
         from workbench.recognizer.streaming import Session
 
-        return Session(self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device)
+        return Session(
+            self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device, precision=precision
+        )
 
 
 def _inspect(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:

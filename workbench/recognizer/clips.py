@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.recognizer.engine import Decoded, Stream
+from workbench.recognizer.decoder import Decoded
 from workbench.recognizer.events import Word
+from workbench.recognizer.stream import Stream
 from workbench.recognizer.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def decode_offline(engine: Engine, clips: Sequence[Clip], right: int) -> list[De
         )
         encoded, counts = engine.encoder(audio_signal=features.to(engine.dtype), length=counts)
         encoded = engine.apply_prompt(encoded.transpose(1, 2), [clips[i].slot for i in heard])
-        decoded, _ = engine.decode(encoded, counts)
+        decoded, _ = engine.decoder.decode(encoded, counts)
     for i, found in zip(heard, decoded, strict=True):
         results[i] = found
     return results

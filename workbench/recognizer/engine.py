@@ -19,66 +19,21 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.recognizer.boosting import BoostTable
-from workbench.recognizer.frontend import MelFrontend, MelStream
+from workbench.recognizer.decoder import Decoded, GreedyDecoder
+from workbench.recognizer.frontend import MelFrontend
+from workbench.recognizer.stream import SharedState, row_of
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import NDArray
+
+    from workbench.recognizer.boosting import BoostTable
+    from workbench.recognizer.stream import Caches, Stream
 
 SMALL_STEP = 50_000_000
 """Parameters times streams up to which a step on CPU takes one thread."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """Tokens of one stream or clip: numbers, encoder frames from the start, confidences."""
-
-    ids: list[int]
-    frames: list[int]
-    confidences: list[float]
-
-
-class Stream:
-    """What one stream holds between chunks. ``prompt``: slot of the one-hot; None: the class has none."""
-
-    def __init__(self, engine: Engine, right: int, prompt: int | None, boost: int = -1) -> None:
-        self.engine, self.right, self.prompt, self.boost = engine, right, prompt, boost
-        self.mel = MelStream(engine.frontend, engine.device)
-        self.emitted = 0
-        self.chunks = 0
-        self.context: torch.Tensor | None = None
-        self.caches: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
-        self.decoder_state: Any = None
-
-    def push(self, pcm: NDArray[np.float32]) -> None:
-        self.mel.push(pcm)
-
-    @property
-    def next_features(self) -> int:
-        """Feature frames from the start that the next full chunk needs."""
-        return self.engine.subsampling * (self.emitted + self.right) + 1
-
-    @property
-    def ready(self) -> bool:
-        """Whether a full chunk can be computed now."""
-        return self.mel.ready(self.next_features)
-
-    @property
-    def rest(self) -> int:
-        """Encoder frames that remain if the stream ended now, counted as offline counts them."""
-        return self.engine.encoder_frames(self.mel.total()) - self.emitted
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held between chunks."""
-        held = [self.context, *(self.caches or ()), *_tensors(self.decoder_state)]
-        return self.mel.nbytes + sum(int(t.element_size() * t.nelement()) for t in held if t is not None)
 
 
 class Engine:
@@ -108,9 +63,7 @@ class Engine:
                 mend="Streaming needs att_context_style: chunked_limited and causal_downsampling: true.",
             )
         self.context_features = int(self.encoder.pre_encode.get_streaming_cache_size()[1])
-        self.decoding = _computer(model, biasing=False)
-        self._boosts: BoostTable | None = None
-        self._biased: Any = None
+        self.decoder = GreedyDecoder(model)
 
     def encoder_frames(self, features: int) -> int:
         """Encoder frames of a clip of that many feature frames, as the causal convolutions count them."""
@@ -134,11 +87,17 @@ class Engine:
         """
         import torch
 
-        with self.lock, torch.inference_mode(), self._threads(len(streams)):
-            self.set_context(streams[0].right)
-            encoded, lengths = self._encode(streams)
-            encoded = self.apply_prompt(encoded, [stream.prompt for stream in streams])
-            return self._decode(streams, encoded, lengths)
+        # In one order whatever the caller's: streams that go on together keep one batched state.
+        batch = sorted(streams, key=lambda stream: stream.number)
+        with self.lock, torch.inference_mode(), self._threads(len(batch)):
+            self.set_context(batch[0].right)
+            encoded, lengths, caches = self._encode(batch)
+            encoded = self.apply_prompt(encoded, [stream.prompt for stream in batch])
+            boosted = any(stream.boost >= 0 for stream in batch)
+            decode = self._decode_boosted if boosted else self._decode
+            decoded = decode(batch, encoded, lengths, caches)
+        found = {stream.number: one for stream, one in zip(batch, decoded, strict=True)}
+        return [found[stream.number] for stream in streams]
 
     @contextlib.contextmanager
     def _threads(self, streams: int) -> Iterator[None]:
@@ -172,156 +131,113 @@ class Engine:
 
     @property
     def boosts(self) -> BoostTable:
-        """The boosting lists of this engine's streams; the decoder that knows them is made on first use."""
-        if self._boosts is None:
-            self._biased = _computer(self.model, biasing=True)
-            self._boosts = BoostTable(self._biased, self.model.tokenizer)
-        return self._boosts
+        """The boosting lists of this engine's streams."""
+        return self.decoder.boosts
 
-    def decode(
-        self,
-        encoded: torch.Tensor,
-        lengths: torch.Tensor,
-        state: Any = None,
-        boosts: Sequence[int] | None = None,
-    ) -> tuple[list[Decoded], Any]:
-        """Greedy transducer decoding with NeMo's label looping; ``state`` continues an earlier call.
-
-        Args:
-            encoded: (batch, frames, d_model); ``lengths``: (batch,) frames that count.
-            boosts: numbers of boosting lists, -1 for none; None uses the decoder without boosting.
-        """
+    def _encode(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, torch.Tensor, Caches]:
+        """The next chunk of each stream through the encoder: (B, T, D), (B,) frames that count, caches."""
         import torch
 
-        ids = None if boosts is None else torch.tensor(boosts, device=self.device)
-        computer = self.decoding if boosts is None else self._biased
-        found, state = computer(x=encoded, out_len=lengths, prev_batched_state=state, multi_biasing_ids=ids)
-        counts = found.current_lengths.tolist()
-        most = max(counts, default=0)
-        transcript, frames = found.transcript[:, :most].tolist(), found.timestamps[:, :most].tolist()
-        confidence = found.step_confidence[:, :most].float().clamp(0, 1).tolist()
-        rows = zip(counts, transcript, frames, confidence, strict=True)
-        return [Decoded(i[:n], f[:n], c[:n]) for n, i, f, c in rows], state
-
-    def _encode(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, torch.Tensor]:
-        import torch
-
-        frames = [self._subsample(stream) for stream in streams]
-        lengths = torch.tensor([f.shape[1] for f in frames], device=self.device)
-        width = max(f.shape[1] for f in frames)
-        audio = torch.cat([torch.nn.functional.pad(f, (0, 0, 0, width - f.shape[1])) for f in frames])
-        channel, time, length = self._gather(streams)
+        audio, counts = self._subsample(streams)
+        lengths = torch.tensor(counts, device=self.device)
         encoded, out_lengths, channel, time, length = self.encoder.forward_internal(
-            audio, lengths, channel, time, length, bypass_pre_encode=True
+            audio, lengths, *self._caches(streams), bypass_pre_encode=True
         )
         size = self.encoder.streaming_cfg.last_channel_cache_size
         channel = channel[:, :, channel.shape[2] - size :]
-        for row, stream in enumerate(streams):
-            # Copies, not views: a stream that waits must not hold the whole batch in memory.
-            stream.caches = (
-                (channel, time, length)
-                if len(streams) == 1
-                else (channel[:, [row]], time[:, [row]], length[[row]])
-            )
-            stream.emitted += frames[row].shape[1]
+        for stream, count in zip(streams, counts, strict=True):
+            stream.emitted += count
             stream.chunks += 1
-        return encoded.transpose(1, 2), out_lengths
+        return encoded.transpose(1, 2), out_lengths, (channel, time, length)
 
-    def _subsample(self, stream: Stream) -> torch.Tensor:
-        """The next chunk's features through the convolutions: (1, frames, d_model), context dropped."""
+    def _subsample(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, list[int]]:
+        """The next chunks' features through the convolutions: (B, frames, d_model) padded, frames of each.
+
+        Streams whose chunks have one shape, which is nearly all of them, are computed at once.
+        """
         import torch
 
-        start = stream.mel.frames
-        new = stream.mel.take(stream.next_features) if stream.ready else stream.mel.take_rest()
-        features = new if stream.context is None else torch.cat([stream.context, new], dim=1)
-        stream.context = features[:, -self.context_features :].clone()
-        begin = start + new.shape[1] - features.shape[1]
-        batch = features[None].transpose(1, 2).to(self.dtype)
-        length = torch.tensor([features.shape[1]], device=self.device)
-        frames, _ = self.encoder.pre_encode(x=batch, lengths=length)
-        count = self.encoder_frames(features.shape[1])
-        # Output k of the convolutions ends at feature 8k: those of the context were emitted before.
-        known = stream.emitted - begin // self.subsampling
-        return frames[:, known:count]
+        groups: dict[tuple[int, int, int], list[int]] = {}
+        for row, stream in enumerate(streams):
+            start = stream.mel.frames
+            upto = stream.next_features if stream.ready else stream.mel.total()
+            context = 0 if stream.context is None else stream.context.shape[1]
+            # Output k of the convolutions ends at feature 8k: those of the context were emitted before.
+            known = stream.emitted - (start - context) // self.subsampling
+            groups.setdefault((context, upto - start, known), []).append(row)
+        if len(groups) == 1:
+            [(shape, rows)] = groups.items()
+            frames = self._subsample_alike([streams[row] for row in rows], *shape)
+            return frames, [frames.shape[1]] * len(rows)
+        found: list[torch.Tensor] = [torch.empty(0)] * len(streams)
+        for shape, rows in groups.items():
+            frames = self._subsample_alike([streams[row] for row in rows], *shape)
+            for row, one in zip(rows, frames, strict=True):
+                found[row] = one
+        return torch.nn.utils.rnn.pad_sequence(found, batch_first=True), [len(one) for one in found]
 
-    def _gather(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _subsample_alike(self, streams: Sequence[Stream], context: int, new: int, known: int) -> torch.Tensor:
+        """Streams with as many features of context and new ones: (B, frames, d_model), context dropped."""
         import torch
 
-        held = []
+        signals = torch.stack([stream.mel.signal(stream.mel.frames + new) for stream in streams])
+        features = self.frontend.mel(signals, new)
+        if context:
+            features = torch.cat([torch.stack([s.context for s in streams]), features], dim=2)
+        for row, stream in enumerate(streams):
+            # A copy, not a view: a stream that waits must not hold the whole batch in memory.
+            stream.context = features[row, :, -self.context_features :].clone()
+        lengths = torch.full((len(streams),), context + new, device=self.device)
+        frames, _ = self.encoder.pre_encode(x=features.transpose(1, 2).to(self.dtype), lengths=lengths)
+        return frames[:, known : self.encoder_frames(context + new)]
+
+    def _caches(self, streams: Sequence[Stream]) -> Caches:
+        """The encoder caches of a batch, from what its streams hold together or each for itself."""
+        import torch
+
+        together = streams[0].shared
+        if together is not None and together.of(streams):
+            return together.caches
         for stream in streams:
-            if stream.caches is None:
-                stream.caches = self.encoder.get_initial_cache_state(1, self.dtype, self.device)
-            held.append(stream.caches)
+            if stream.shared is not None:
+                stream.shared.part()
+        held = [
+            stream.caches or self.encoder.get_initial_cache_state(1, self.dtype, self.device)
+            for stream in streams
+        ]
         if len(held) == 1:
             return held[0]
         channels, times, lengths = zip(*held, strict=True)
         return torch.cat(channels, dim=1), torch.cat(times, dim=1), torch.cat(lengths)
 
     def _decode(
-        self, streams: Sequence[Stream], encoded: torch.Tensor, lengths: torch.Tensor
+        self, streams: Sequence[Stream], encoded: torch.Tensor, lengths: torch.Tensor, caches: Caches
     ) -> list[Decoded]:
-        plain = [row for row, stream in enumerate(streams) if stream.boost < 0]
-        if len(plain) == len(streams):
-            return self._decode_group(streams, encoded, lengths, None)
-        boosted = [row for row, stream in enumerate(streams) if stream.boost >= 0]
-        results: dict[int, Decoded] = {}
-        for rows, numbers in ((plain, None), (boosted, [streams[row].boost for row in boosted])):
-            if rows:
-                group = [streams[row] for row in rows]
-                found = self._decode_group(group, encoded[rows], lengths[rows], numbers)
-                results.update(zip(rows, found, strict=True))
-        return [results[row] for row in range(len(streams))]
-
-    def _decode_group(
-        self,
-        streams: Sequence[Stream],
-        encoded: torch.Tensor,
-        lengths: torch.Tensor,
-        boosts: list[int] | None,
-    ) -> list[Decoded]:
-        computer = self.decoding if boosts is None else self._biased
-        states = [stream.decoder_state for stream in streams]
-        if len(streams) == 1:
-            [state] = states
-            if state is not None and not hasattr(state, "predictor_states"):
-                state = computer.merge_to_batched_state([state])
-            decoded, streams[0].decoder_state = self.decode(encoded, lengths, state, boosts)
-            return decoded
-        # A stream stepped alone keeps a batched state of one; in a batch its item is taken out.
-        items = [computer.split_batched_state(s)[0] if hasattr(s, "predictor_states") else s for s in states]
-        state = None if all(item is None for item in items) else computer.merge_to_batched_state(items)
-        decoded, state = self.decode(encoded, lengths, state, boosts)
-        for stream, item in zip(streams, computer.split_batched_state(state), strict=True):
-            stream.decoder_state = item
+        """What each stream's chunk says; the streams then hold their state together."""
+        together = streams[0].shared
+        if together is not None and together.of(streams):
+            state = together.decoder
+        else:
+            state = self.decoder.merge([stream.decoder_item for stream in streams])
+        decoded, state = self.decoder.decode(encoded, lengths, state)
+        SharedState(streams, caches, state)
         return decoded
 
+    def _decode_boosted(
+        self, streams: Sequence[Stream], encoded: torch.Tensor, lengths: torch.Tensor, caches: Caches
+    ) -> list[Decoded]:
+        """As :meth:`_decode` where some streams have a boosting list; each then holds its own state.
 
-def _tensors(state: Any) -> list[Any]:
-    if state is None:
-        return []
-    states = getattr(state, "predictor_states", None)
-    output = getattr(state, "predictor_outputs", None)
-    if states is None:
-        states, output = state.predictor_state, state.predictor_output
-    return [*states, output]
-
-
-def _computer(model: Any, biasing: bool) -> Any:
-    """NeMo's greedy label looping with token confidence, built from the checkpoint's own modules."""
-    from nemo.collections.asr.parts.submodules.transducer_decoding.rnnt_label_looping import (
-        GreedyBatchedRNNTLabelLoopingComputer,
-    )
-    from omegaconf import OmegaConf
-
-    greedy = model.cfg.decoding.get("greedy") or {}
-    return GreedyBatchedRNNTLabelLoopingComputer(
-        decoder=model.decoder,
-        joint=model.joint,
-        blank_index=model.decoder.blank_idx,
-        max_symbols_per_step=greedy.get("max_symbols") or 10,
-        preserve_step_confidence=True,
-        exclude_blank_from_confidence=True,
-        confidence_method_cfg=OmegaConf.create({"name": "max_prob", "alpha": 1.0}),
-        allow_cuda_graphs=model.device.type == "cuda",
-        enable_per_stream_biasing=biasing,
-    )
+        Those without a list are decoded by the decoder without one, as if they were alone.
+        """
+        results: dict[int, Decoded] = {}
+        for boosted in (False, True):
+            rows = [row for row, stream in enumerate(streams) if (stream.boost >= 0) == boosted]
+            if rows:
+                numbers = [streams[row].boost for row in rows] if boosted else None
+                state = self.decoder.merge([streams[row].decoder_item for row in rows], boosted)
+                found, state = self.decoder.decode(encoded[rows], lengths[rows], state, numbers)
+                for row, one, item in zip(rows, found, self.decoder.split(state), strict=True):
+                    streams[row].hold(row_of(caches, row), item)
+                    results[row] = one
+        return [results[row] for row in range(len(streams))]

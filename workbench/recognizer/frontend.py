@@ -49,7 +49,7 @@ class MelFrontend:
         return (frames - 1) * self.hop + self.reach if frames > 0 else 0
 
     def mel(self, signal: torch.Tensor, frames: int) -> torch.Tensor:
-        """Emphasised signal, ((frames - 1) * hop + n_fft samples,) → log-mel features (mels, frames)."""
+        """Emphasised signals (…, (frames - 1) * hop + n_fft) → log-mel features (…, mels, frames)."""
         import torch
 
         featurizer = self.featurizer
@@ -63,7 +63,9 @@ class MelFrontend:
             return_complex=True,
         )
         # Through the magnitude, as NeMo does, so that rounding is the same.
-        power = torch.sqrt(torch.view_as_real(spectrum[:, :frames]).pow(2).sum(-1)).pow(featurizer.mag_power)
+        power = torch.sqrt(torch.view_as_real(spectrum[..., :frames]).pow(2).sum(-1)).pow(
+            featurizer.mag_power
+        )
         mel = torch.matmul(featurizer.fb[0].to(power.dtype), power)
         if not featurizer.log:
             return mel
@@ -98,7 +100,12 @@ class MelStream:
 
     def take(self, upto: int) -> torch.Tensor:
         """Frames ``self.frames`` to ``upto``: (mels, upto - self.frames)."""
-        return self._compute(upto)
+        import torch
+
+        count = upto - self.frames
+        if count <= 0:
+            return torch.zeros(self.frontend.featurizer.nfilt, 0, device=self.device)
+        return self.frontend.mel(self.signal(upto), count)
 
     def total(self) -> int:
         """Frames of the clip if it ended now, as NeMo counts them."""
@@ -106,19 +113,19 @@ class MelStream:
 
     def take_rest(self) -> torch.Tensor:
         """The frames that remain when the stream has ended; windows reach into zeros, as offline."""
-        return self._compute(self.total())
+        return self.take(self.total())
 
     @property
     def nbytes(self) -> int:
         return sum(piece.nbytes for piece in self._pieces)
 
-    def _compute(self, upto: int) -> torch.Tensor:
+    def signal(self, upto: int) -> torch.Tensor:
+        """Take frames ``self.frames`` to ``upto``, one at least: their emphasised samples,
+        ((count - 1) * hop + n_fft,)."""
         import numpy as np
         import torch
 
         frontend, count = self.frontend, upto - self.frames
-        if count <= 0:
-            return torch.zeros(frontend.featurizer.nfilt, 0, device=self.device)
         with self._lock:
             buffer = np.concatenate(self._pieces)
             self._pieces = [buffer[count * frontend.hop :].copy()]
@@ -129,6 +136,6 @@ class MelStream:
             signal = signal - frontend.featurizer.preemph * pcm[:-1]
         # Beyond the last sample the emphasised signal is zero; before it, missing samples lie where the
         # window is zero.
-        signal = torch.nn.functional.pad(signal, (0, need - signal.numel()))
         self.frames = upto
-        return frontend.mel(signal, count)
+        missing = need - signal.numel()
+        return torch.nn.functional.pad(signal, (0, missing)) if missing > 0 else signal

@@ -99,6 +99,7 @@ def measure(
     packet_ms: int = 20,
     give_up_s: float | None = None,
     device: str = "auto",
+    precision: str = "auto",
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Latency:
@@ -116,7 +117,7 @@ def measure(
     if not clips or not streams >= 1:
         raise WorkbenchError("nothing to measure", mend="Give clips, and streams of at least 1.")
     rate = checkpoint.info.sample_rate
-    pool = Pool(checkpoint, max_batch=streams, max_backlog_s=float("inf"), device=device)
+    pool = Pool(checkpoint, max_batch=streams, max_backlog_s=float("inf"), device=device, precision=precision)
     waiting, callers = list(clips), list[_Caller]()
     times, begin = _Times(), clock()
     # Streams do not start together: real callers do not, and in step they would always form one batch.
@@ -144,7 +145,7 @@ def measure(
             sleep(max(0.0, due - clock()))
     times.audio_s += sum(caller.sent for caller in callers) / rate
     times.wall_s = clock() - begin
-    return _report(checkpoint, lookahead_ms, streams, pool, times, device)
+    return _report(checkpoint, lookahead_ms, streams, pool, times)
 
 
 def _speak(caller: _Caller, now_s: float, rate: int, packet: int) -> None:
@@ -172,11 +173,11 @@ def _listen(caller: _Caller, now_s: float, rate: int, times: _Times) -> None:
 
 
 def _report(
-    checkpoint: Checkpoint, lookahead_ms: int | None, streams: int, pool: Pool, times: _Times, device: str
+    checkpoint: Checkpoint, lookahead_ms: int | None, streams: int, pool: Pool, times: _Times
 ) -> Latency:
     frames = checkpoint.right_context(lookahead_ms) + 1
     compute_s = pool.load().compute_s
-    reach_ms = 1000 * checkpoint.engine(device).frontend.reach / checkpoint.info.sample_rate
+    reach_ms = 1000 * pool.engine.frontend.reach / checkpoint.info.sample_rate
     return Latency(
         lookahead_ms=frames * checkpoint.info.frame_ms,
         streams=streams,

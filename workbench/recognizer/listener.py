@@ -9,11 +9,13 @@ from workbench.errors import WorkbenchError
 from workbench.recognizer.audio import Resampler
 from workbench.recognizer.boosting import Boost, attach
 from workbench.recognizer.events import StreamEvent
+from workbench.recognizer.stream import Stream
 from workbench.recognizer.transcript import Transcript
 
 if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
-    from workbench.recognizer.engine import Decoded, Engine
+    from workbench.recognizer.decoder import Decoded
+    from workbench.recognizer.engine import Engine
 
 
 class Listener:
@@ -31,8 +33,6 @@ class Listener:
         slot: int | None,
         boost: Boost | None = None,
     ) -> None:
-        from workbench.recognizer.engine import Stream
-
         self.stream = Stream(engine, right, slot)
         attach(engine, self.stream, boost)
         self.transcript = Transcript(checkpoint.tokenizer(), engine.frame_s)

@@ -107,6 +107,7 @@ class Pool:
         checkpoint: whose model decodes.
         max_batch: streams in one step at most.
         max_backlog_s: audio that one member may have waiting, beyond its chunk.
+        device, precision: as ``Checkpoint.model``.
 
     Use ``step()`` from the caller's own loop, or ``with Pool(...) as pool`` for a thread that steps.
     """
@@ -118,10 +119,11 @@ class Pool:
         max_batch: int = 32,
         max_backlog_s: float = 30.0,
         device: str = "auto",
+        precision: str = "auto",
     ) -> None:
         self.checkpoint, self.max_batch, self.max_backlog_s = checkpoint, max_batch, max_backlog_s
         self.changed = threading.Condition(threading.RLock())
-        self._engine = checkpoint.engine(device)
+        self.engine = checkpoint.engine(device, precision)
         self._members: list[Member] = []
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -135,7 +137,7 @@ class Pool:
             WorkbenchError: unknown locale or look-ahead.
         """
         right, slot = self.checkpoint.right_context(lookahead_ms), self.checkpoint.slot(locale)
-        listener = Listener(self.checkpoint, self._engine, right, slot, Boost.of(boost))
+        listener = Listener(self.checkpoint, self.engine, right, slot, Boost.of(boost))
         member = Member(self, listener, locale, (right + 1) * self.checkpoint.info.frame_ms)
         with self.changed:
             self._members.append(member)
@@ -150,7 +152,7 @@ class Pool:
             decoding = [m for m in batch if m._listener.stream.ready or m._listener.stream.rest > 0]
         begin = time.perf_counter()
         streams = [member._listener.stream for member in decoding]
-        decoded = iter(self._engine.step(streams) if streams else ())
+        decoded = iter(self.engine.step(streams) if streams else ())
         spent_s = time.perf_counter() - begin
         with self.changed:
             for member, samples in zip(batch, due, strict=True):

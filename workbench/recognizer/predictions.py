@@ -53,9 +53,10 @@ def schema() -> Any:
     )
 
 
-def job_digest(facts: RunFacts, rows: Iterable[Mapping[str, Any]]) -> str:
+def job_digest(facts: RunFacts, rows: Iterable[Mapping[str, Any]], precision: str = "auto") -> str:
     """What must be the same for shards, or a finished file, to be used again."""
-    digest = hashlib.sha256(repr((SCHEMA_VERSION, facts)).encode())
+    asked = (SCHEMA_VERSION, facts) if precision == "auto" else (SCHEMA_VERSION, facts, precision)
+    digest = hashlib.sha256(repr(asked).encode())
     for row in rows:
         key = [
             row.get(k) for k in ("id", "audio_filepath", "offset", "duration", "target_lang", "audio_sha256")

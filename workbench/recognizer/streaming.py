@@ -27,9 +27,10 @@ class Session:
         locale: ``auto`` or a tag of its dictionary.
         lookahead_ms: one of its look-aheads; None is its default.
         boost: words and phrases to favour: a list, or ``boosting.Boost``.
+        device: 'cpu', 'cuda', or 'auto'. ``precision``: 'fp32', 'bf16', or 'auto' (bf16 on CUDA).
 
     Raises:
-        WorkbenchError: unknown locale or look-ahead.
+        WorkbenchError: unknown locale or look-ahead, no such device.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class Session:
         lookahead_ms: int | None = None,
         boost: Any = None,
         device: str = "auto",
+        precision: str = "auto",
     ) -> None:
         self.checkpoint, self.locale = checkpoint, locale
         self._right, self._slot = checkpoint.right_context(lookahead_ms), checkpoint.slot(locale)
         self.lookahead_ms = (self._right + 1) * checkpoint.info.frame_ms
-        self._engine, self._boost = checkpoint.engine(device), Boost.of(boost)
+        self._engine, self._boost = checkpoint.engine(device, precision), Boost.of(boost)
         self.reset()
 
     def reset(self) -> None:
@@ -124,6 +126,9 @@ def play(
     locale: str = "auto",
     lookahead_ms: int | None = None,
     boost: Any = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> list[StreamEvent]:
     """Stream a whole clip as fast as possible; events carry emission times on the media clock.
 
@@ -133,5 +138,5 @@ def play(
     Raises:
         WorkbenchError: as ``Session``.
     """
-    session = checkpoint.session(locale, lookahead_ms, boost)
+    session = checkpoint.session(locale, lookahead_ms, boost, device, precision)
     return [*session.feed(pcm, sample_rate), *session.finish()]

@@ -43,6 +43,7 @@ def transcribe(
     streaming: bool = False,
     batch_s: float = 60.0,
     device: str = "auto",
+    precision: str = "auto",
     load: Loader | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
@@ -57,6 +58,7 @@ def transcribe(
         lookahead_ms: a look-ahead of the checkpoint; None is its default (recorded as null when offline).
         prompt_mode: 'langID': each row's ``target_lang``; 'auto': the model finds the language.
         batch_s: seconds of audio in one batch, padding included.
+        device, precision: as ``Checkpoint.model``.
         load: gives a row's samples, (n,) float32 mono at the checkpoint's rate; None reads the file.
         progress: called with (done, total) rows. ``cancel``: asked before each batch.
 
@@ -75,7 +77,7 @@ def transcribe(
     if len(order) != len(rows):
         raise WorkbenchError(f"{len(rows) - len(order)} ids repeat", mend="Give every row an id of its own.")
     facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming)
-    shards = Shards(out, facts, job_digest(facts, rows))
+    shards = Shards(out, facts, job_digest(facts, rows, precision))
     report = progress or (lambda done, total: None)
     if shards.finished():
         log.info("%s is already there for these rows and settings", out.name)
@@ -94,7 +96,7 @@ def transcribe(
                 f"cancelled after {count} of {len(rows)} rows", mend="Repeat the call to go on."
             )
         problems += faults
-        for row, reading in _read(checkpoint, batch, right, streaming, device):
+        for row, reading in _read(checkpoint, batch, right, streaming, (device, precision)):
             shards.add(_prediction(row, reading))
         count += len(batch) + len(faults)
         if time.monotonic() - saved_at > SHARD_S:
@@ -182,13 +184,13 @@ def _loaded(batches: Iterator[list[Prepared]], load: Loader) -> Iterator[tuple[L
 
 
 def _read(
-    checkpoint: Checkpoint, batch: Loaded, right: int, streaming: bool, device: str
+    checkpoint: Checkpoint, batch: Loaded, right: int, streaming: bool, place: tuple[str, str]
 ) -> Iterator[tuple[Mapping[str, Any], Reading]]:
     from workbench.recognizer.clips import Clip, read
 
     if batch:
         clips = [Clip(pcm, slot) for _, slot, pcm in batch]
-        readings = read(checkpoint.engine(device), clips, checkpoint.tokenizer(), right, streaming)
+        readings = read(checkpoint.engine(*place), clips, checkpoint.tokenizer(), right, streaming)
         yield from zip([row for row, _, _ in batch], readings, strict=True)
 
 

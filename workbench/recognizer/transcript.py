@@ -25,6 +25,8 @@ class Transcript:
         self._last_frame: int | None = None
         self._words: tuple[Word, ...] | None = None
         self._text: str | None = ""
+        self._spelled: str | None = ""
+        self._pieces: dict[int, tuple[str, str | None]] = {}
         self.detected_lang: str | None = None
         self.end_of_utterance = False
 
@@ -35,10 +37,10 @@ class Transcript:
         self.end_of_utterance = False
         tokens = []
         for number, frame, confidence in zip(ids, frames, confidences, strict=True):
-            piece = self._tokenizer.id_to_piece(number)
+            piece, tag = self._pieces.get(number) or self._piece(number)
             token = Token(piece, frame, round(frame * self._frame_s, 3), round(confidence, 4), number)
             tokens.append(token)
-            self._take(token)
+            self._take(token, tag)
         if self._last_frame is not None and upto - 1 - self._last_frame >= self._pause_frames:
             self.end()
         return tuple(tokens)
@@ -67,15 +69,22 @@ class Transcript:
             self._words = (*self._closed, last) if last else tuple(self._closed)
         return self._words
 
-    def _take(self, token: Token) -> None:
-        if tag := _TAG.match(token.text):
-            self.detected_lang = tag[1]
+    def _piece(self, number: int) -> tuple[str, str | None]:
+        """A token's text, and its language where it is a tag; kept, since a session repeats few pieces."""
+        text = str(self._tokenizer.id_to_piece(number))
+        found = _TAG.match(text)
+        self._pieces[number] = text, found[1] if found else None
+        return self._pieces[number]
+
+    def _take(self, token: Token, tag: str | None) -> None:
+        if tag:
+            self.detected_lang = tag
             self.end()
             return
         if token.text.startswith(BOUNDARY):
             self._close()
         self._open.append(token)
-        self._words = None
+        self._words = self._spelled = None
         self._last_frame = token.frame
 
     def _word(self) -> Word | None:
@@ -91,7 +100,9 @@ class Transcript:
             self._closed.append(word)
             self._final.append(word.word)
             self._text = self._words = None
-        self._open = []
+        self._open, self._spelled = [], ""
 
     def _spell(self) -> str:
-        return str(self._tokenizer.decode([token.id for token in self._open])).strip()
+        if self._spelled is None:
+            self._spelled = str(self._tokenizer.decode([token.id for token in self._open])).strip()
+        return self._spelled

@@ -1,0 +1,56 @@
+"""Latency as a caller has it, with paced audio, by ``make soak``: ``docs/evidence/latency.json``.
+
+About five minutes at every look-ahead of the starter, on one stream; what more streams cost is the capacity
+sweep's. Alone on the machine, or the figures say how busy it was (``load_1min``).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+from evidence import CHECKPOINT, heard, record, starter_rows
+
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.latency import measure
+
+pytestmark = [pytest.mark.model, pytest.mark.soak, pytest.mark.timeout(3600)]
+PER_LOCALE = 3
+PERCENTILES = ("p50", "p95", "p99")
+
+
+def spoken() -> list[dict]:
+    """Test recordings of 2 to 6 s, the first ``PER_LOCALE`` of every locale."""
+    rows = [row for row in starter_rows() if row["split"] == "test" and 2 <= row["duration"] <= 6]
+    rows.sort(key=lambda row: row["target_lang"])
+    by_locale = itertools.groupby(rows, key=lambda row: row["target_lang"])
+    return [row for _, held in by_locale for row in itertools.islice(held, PER_LOCALE)]
+
+
+def test_paced_latency_at_every_lookahead():
+    """First token, every word and the last token of each clip, at the pace of speech."""
+    checkpoint, rows = Checkpoint.open(CHECKPOINT), spoken()
+    clips = [heard(row) for row in rows]
+    measure(checkpoint, clips[:1], lookahead_ms=checkpoint.info.lookaheads_ms[-1])  # the model is loaded
+    found = {}
+    for lookahead_ms in checkpoint.info.lookaheads_ms:
+        latency = measure(checkpoint, clips, lookahead_ms=lookahead_ms)
+        found[str(lookahead_ms)] = latency.to_dict()
+    result = {
+        "paced": True,
+        "packet_ms": 20,
+        "clips": len(clips),
+        "locales": sorted({row["target_lang"] for row in rows}),
+        "audio_s": round(sum(map(len, clips)) / 16000, 1),
+        "lookaheads_ms": found,
+    }
+    record("latency", checkpoint, result)
+    for lookahead_ms, latency in found.items():
+        for kind in ("first_token_ms", "word_ms", "last_token_ms"):
+            assert latency[kind]["count"] > 0, (lookahead_ms, kind)
+            assert all(math.isfinite(latency[kind][p]) for p in PERCENTILES)
+        # The end of the audio completes the last chunk: computing alone is waited for.
+        assert latency["last_token_ms"]["count"] == len(clips)
+        # A word can't come before its last frame has been heard; half a window reaches past it.
+        assert latency["word_ms"]["p50"] > 0
