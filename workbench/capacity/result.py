@@ -137,7 +137,7 @@ class Capacity:
                     f"{memory.slope_mib:.2f} MiB per stream over {memory.base_mib:.0f} MiB "
                     f"(R² {memory.r_squared:.2f}), all {total:.0f} MiB of the machine taken"
                 )
-                streams = int(max(0.0, total - memory.base_mib) / memory.slope_mib)
+                streams = int(max(0.0, total - memory.base_mib) / memory.slope_mib + 1e-6)
                 found.append(_extrapolated(lookahead_ms, "memory", streams, because))
         return found
 
