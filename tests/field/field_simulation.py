@@ -1,4 +1,4 @@
-"""Synthetic field logs with known truth: unchanged, or with a drift planted in one locale from one week on."""
+"""Synthetic field logs with known truth: unchanged, or with a drift planted in one locale."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MONDAY = pd.Timestamp("2026-01-05", tz="UTC")
 
 @dataclass(frozen=True)
 class Locale:
-    """How calls of one locale are. ``weekly``: mean calls a week; ``spread``: standard deviation of the weeks'
-    own effects (0: nothing but chance; 0.1: rates move by a tenth from week to week)."""
+    """How calls of one locale are. ``weekly``: mean calls a week; ``spread``: standard deviation of the
+    weeks' own effects (0: nothing but chance; 0.1: rates move by a tenth from week to week)."""
 
     tag: str
     weekly: float = 250
@@ -66,7 +66,7 @@ def log(
     changed: dict[str, dict[str, float]] | None = None,
     since: int = 99,
 ) -> pd.DataFrame:
-    """Rows as ``read_log`` gives them. ``changed``: tag → fields of :class:`Locale` from week ``since`` on."""
+    """Rows as ``read_log`` gives them. ``changed``: tag → fields from week ``since`` on."""
     rng = np.random.default_rng(seed)
     parts = []
     for week in range(weeks):

@@ -30,8 +30,8 @@ def test_unchanged_logs_are_quiet_and_planted_drift_is_found() -> None:
     found = {name: planted(change, range(40)) for name, change in PLANTED.items()}
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     evidence = {
-        "what": "Alarms on synthetic logs of four locales, weeks varying by a tenth beyond chance; the chance "
-        "of any false alarm in a week is set to 1 %.",
+        "what": "Alarms on synthetic logs of four locales, weeks varying by a tenth beyond chance; the "
+        "chance of any false alarm in a week is set to 1 %.",
         "commit": commit.stdout.strip(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "baseline_weeks": BASELINE,

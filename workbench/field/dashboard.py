@@ -68,6 +68,7 @@ class FieldReport:
             "release": self.baseline.release,
             "lines": self.log.lines,
             "used": len(self.log),
+            "of_other_releases": self.log.others,
             "damaged": _damage(self.log),
             "baseline_weeks": self.baseline.weeks,
             "dispersion": {name: found[0] for name, found in self.baseline.dispersion.items()},
@@ -121,8 +122,16 @@ class FieldReport:
         return (
             f'<p class="soft">{len(rows):,} calls{release}, {span}; {len(self.log.problems):,} of '
             f"{self.log.lines:,} lines could not be used. Baseline: {len(self.baseline.weeks)} weeks from "
-            f"{self.baseline.weeks[0]}.</p>"
+            f"{self.baseline.weeks[0]}.{self._unwatched()}</p>"
         )
+
+    def _unwatched(self) -> str:
+        """What no chart shows, in words: calls of other releases, and locales that the baseline lacks."""
+        said = f" {self.log.others:,} calls of other releases are left out." if self.log.others else ""
+        known = {locale for levels in self.baseline.levels.values() for locale in levels}
+        calls = self.weekly.groupby("locale", sort=True)["calls"].sum()
+        new = [f"{text(tag)} ({count:,.0f} calls)" for tag, count in calls.items() if tag not in known]
+        return said + (f" Not judged, since the baseline has too few calls: {', '.join(new)}." if new else "")
 
     def _alarm_list(self) -> str:
         if not len(self.alarms):

@@ -32,6 +32,7 @@ def points(table: pd.DataFrame, baseline: Baseline, false_alarms_per_week: float
     """
     import pandas as pd
 
+    table = _with_silence(table, baseline)
     frames = []
     for quantity in QUANTITIES:
         if quantity.name not in baseline.dispersion:
@@ -75,6 +76,39 @@ def shown(quantity: Quantity, value: float) -> str:
     if quantity.kind == "count":
         return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.1%}" if quantity.kind == "share" else f"{value:.3f}"
+
+
+def _with_silence(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
+    """Weeks without a single call, as rows: a locale that falls silent leaves no line, and is news.
+
+    Only for locales whose usual volume the baseline knows, and only between the log's first and last week.
+    """
+    import datetime
+
+    import pandas as pd
+
+    if not len(table):
+        return table
+    known = sorted(baseline.levels.get("volume", {}))
+    last, step = table["week"].max(), datetime.timedelta(days=7)
+    weeks = [table["week"].min()]
+    while weeks[-1] < last:
+        weeks.append(weeks[-1] + step)
+    whole = dict(zip(table["week"], table["whole"], strict=True))
+    had = set(zip(table["locale"], table["week"], strict=True))
+    silent = [
+        {"locale": locale, "week": week, "calls": 0, "whole": whole.get(week, True)}
+        for locale in known
+        for week in weeks
+        if (locale, week) not in had
+    ]
+    if not silent:
+        return table
+    rows = pd.DataFrame(silent, columns=list(table.columns))
+    counts = [q.size for q in QUANTITIES] + [q.hits for q in QUANTITIES if q.hits]
+    rows[counts] = rows[counts].astype("float64").fillna(0.0)
+    rows = rows.astype({name: "float64" for name in rows.columns if name not in ("locale", "week", "whole")})
+    return pd.concat([table, rows.astype({"whole": bool})], ignore_index=True)
 
 
 def _chart(quantity: Quantity, locale: str, part: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:

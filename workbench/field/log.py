@@ -45,11 +45,13 @@ class FieldLog:
             ``marks`` are counted from the text where it is there, else taken from the log; ``text`` only
             where the log kept it. What is not known is null.
         problems: one for every line that could not be used. ``lines``: all lines that were not blank.
+        others: usable lines that were left out because another release, or none, stands in them.
     """
 
     rows: pd.DataFrame
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
+    others: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -73,7 +75,7 @@ class FieldLog:
                 mend=f"It names {', '.join(self.releases) or 'no release'}.",
             )
         rows = self.rows[self.rows["release"] == release].reset_index(drop=True)
-        return FieldLog(rows, self.problems, self.lines)
+        return FieldLog(rows, self.problems, self.lines, self.others + len(self.rows) - len(rows))
 
 
 class _LineFaultError(Exception):
@@ -146,8 +148,7 @@ def _lines(path: Path, problems: list[Problem]) -> Iterator[tuple[int, bytes]]:
     number = 0
     try:
         with path.open("rb") as plain:
-            packed = plain.read(2) == b"\x1f\x8b"
-            plain.seek(0)
+            packed = path.suffix == ".gz"
             stream: IO[bytes] = gzip.GzipFile(fileobj=plain) if packed else plain  # type: ignore[assignment]
             while line := stream.readline(LINE_LIMIT + 1):
                 number += 1
