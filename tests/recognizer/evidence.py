@@ -17,7 +17,8 @@ from workbench.recognizer.checkpoint import Checkpoint
 from workbench.starter import CORPUS
 
 ROOT = Path(__file__).parents[2]
-CHECKPOINT = ROOT / "data" / "checkpoint" / "starter.nemo"
+CHECKPOINT = Path(os.environ.get("WORKBENCH_SOAK_CHECKPOINT", ROOT / "data" / "checkpoint" / "starter.nemo"))
+"""What the soak runs on; the variable names another file of the same kind, such as one still in training."""
 
 
 def starter_rows() -> list[dict[str, Any]]:
