@@ -90,21 +90,12 @@ def make(
     for number in range(first, len(recipe["stages"])):
         before = folder / f"stage-{number - 1}.pt"
         if number and before.is_file():
-            load_weights(learner, before)
+            learner.load(torch.load(before, weights_only=True))
         if not train_stage(learner, material, number, folder, validate, cancel):
             return False
-        weights = {name: module.state_dict() for name, module in learner.modules().items()}
-        torch.save(weights, folder / f"stage-{number}.pt")
+        torch.save(learner.snapshot(), folder / f"stage-{number}.pt")
         write(learner, target)
     return True
-
-
-def load_weights(learner: Any, path: Path) -> None:
-    import torch
-
-    held = torch.load(path, weights_only=True)
-    for name, module in learner.modules().items():
-        module.load_state_dict(held[name])
 
 
 def write(learner: Any, target: Path) -> None:

@@ -12,7 +12,8 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ class Learner:
         """What a saved state holds, by name."""
         return {"model": self.model, "letters": self.letters}
 
+    def snapshot(self) -> dict[str, dict[str, torch.Tensor]]:
+        """A copy of all weights, by module and name."""
+        return {
+            name: {key: value.detach().clone() for key, value in module.state_dict().items()}
+            for name, module in self.modules().items()
+        }
+
+    def load(self, weights: dict[str, dict[str, torch.Tensor]]) -> None:
+        for name, module in self.modules().items():
+            module.load_state_dict(weights[name])
+
     def tokens(self, text: str, locale: str) -> list[int]:
         ids: list[int] = self.model.tokenizer.text_to_ids(f"{text} {tag_piece(locale)}")
         return ids
@@ -85,6 +97,37 @@ class Learner:
         return self.model.forward(  # type: ignore[no-any-return]
             processed_signal=mels, processed_signal_length=lengths, prompt_indices=prompts
         )
+
+
+class Average:
+    """Exponential moving average of a learner's weights (Polyak averaging): what is validated and shipped.
+
+    Its memory grows with the steps taken, up to ``1 / (1 - decay)`` of them, so that the start is forgotten.
+    """
+
+    def __init__(self, learner: Learner, decay: float) -> None:
+        self.learner, self.decay, self.weights = learner, decay, learner.snapshot()
+
+    def update(self, step: int) -> None:
+        keep = min(self.decay, (1 + step) / (10 + step))
+        for name, module in self.learner.modules().items():
+            own = self.weights[name]
+            pairs = [(own[key], value) for key, value in module.state_dict().items()]
+            torch._foreach_lerp_(
+                [a for a, _ in pairs if a.is_floating_point()],
+                [v.detach() for a, v in pairs if a.is_floating_point()],
+                1 - keep,
+            )
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The learner with the averaged weights; its own come back afterwards."""
+        own = self.learner.snapshot()
+        self.learner.load(self.weights)
+        try:
+            yield
+        finally:
+            self.learner.load(own)
 
 
 def rate_at(step: int, stage: dict[str, Any]) -> float:
@@ -204,7 +247,8 @@ def train_stage(
     learner.model.joint.log_softmax = False
     transducer = TransducerLoss(blank=learner.blank, reduction=None)
     state = folder / "state.pt"
-    step, plan = _resume(learner, optimizer, state, number), _plan(learner, material, number)
+    average = Average(learner, recipe["optimizer"]["average"])
+    step, plan = _resume(learner, optimizer, average, state, number), _plan(learner, material, number)
     log.info("stage %s from step %d of %d", stage["name"], step, stage["steps"])
     shown: list[float] = []
     since = saved = time.monotonic()
@@ -225,6 +269,7 @@ def train_stage(
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe["optimizer"]["clip"])
         if torch.isfinite(norm):
             optimizer.step()
+            average.update(step)
         step += 1
         shown.append(float(loss.detach()))
         if step % 50 == 0:
@@ -232,16 +277,18 @@ def train_stage(
             _record(folder, {"stage": stage["name"], "step": step, "loss": mean, "step_s": seconds})
             shown, since = [], time.monotonic()
         if step % recipe["validation"]["every"] == 0 or step == last:
-            figures = validate(learner, material)
+            with average.applied():
+                figures = validate(learner, material)
             _record(folder, {"stage": stage["name"], "step": step, **figures})
             network.set_dropout(learner.model, stage["dropout"])
             since = time.monotonic()
         if time.monotonic() - saved > SAVE_EVERY_S or step == last:
-            _save(learner, optimizer, state, number, step)
+            _save(learner, optimizer, average, state, number, step)
             saved = time.monotonic()
     if step < last:
-        _save(learner, optimizer, state, number, step)
+        _save(learner, optimizer, average, state, number, step)
         return False
+    learner.load(average.weights)
     return True
 
 
@@ -265,23 +312,33 @@ def _plan(learner: Learner, material: Material, number: int) -> Callable[[int], 
     return at
 
 
-def _resume(learner: Learner, optimizer: torch.optim.Optimizer, state: Path, number: int) -> int:
+def _resume(
+    learner: Learner, optimizer: torch.optim.Optimizer, average: Average, state: Path, number: int
+) -> int:
     if not state.is_file():
         return 0
     held = torch.load(state, weights_only=True)
     if held["stage"] != number:
         return 0
-    for name, module in learner.modules().items():
-        module.load_state_dict(held[name])
+    learner.load(held)
+    average.weights = held["average"]
     optimizer.load_state_dict(held["optimizer"])
     return int(held["step"])
 
 
-def _save(learner: Learner, optimizer: torch.optim.Optimizer, state: Path, number: int, step: int) -> None:
+def _save(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    average: Average,
+    state: Path,
+    number: int,
+    step: int,
+) -> None:
     held = {
         "stage": number,
         "step": step,
         **{name: module.state_dict() for name, module in learner.modules().items()},
+        "average": average.weights,
         "optimizer": optimizer.state_dict(),
     }
     partial = state.with_suffix(".partial")
