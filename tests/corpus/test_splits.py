@@ -147,3 +147,33 @@ def test_the_plan_puts_errors_and_gaps_first(make: Make) -> None:
     by_error = collection.plan(corpus, target_hours=4, error_rates={"en-US": 0.9, "el-GR": 0.1}, minutes=60)
     assert by_error["target_lang"].iloc[0] == "en-US"
     assert by_error["minutes"].sum() == pytest.approx(60)
+
+
+def test_one_recording_is_one_whatever_it_is_called(make: Make) -> None:
+    """The same bytes, or two encodings of one source, tie rows that share neither path nor sentence."""
+    rows = [
+        {"id": "a", "text": "One.", "split": "train"},
+        {"id": "b", "text": "Two.", "split": "test"},
+        {"id": "c", "text": "Three.", "split": "train", "source_sha256": "f" * 64},
+        {"id": "d", "text": "Four.", "split": "test", "source_sha256": "f" * 64},
+        {"id": "e", "text": "Five.", "split": "test", "source_sha256": "f" * 64, "offset": 3.0},
+    ]
+    corpus = make(rows)
+    for id_, content in zip("abcd", (b"same", b"same", b"c", b"d"), strict=True):
+        corpus.audio_path(id_).write_bytes(content)
+
+    def tied(**options: bool) -> list[list[str]]:
+        keyed = leakage.keyed_rows(corpus, **options)
+        groups = defaultdict(list)
+        for row in keyed:
+            groups[row["audio_key"]].append(row["id"])
+        return sorted(groups.values())
+
+    assert tied() == [["a"], ["b"], ["c", "d"], ["e"]]
+    assert tied(hash_audio=True) == [["a", "b"], ["c", "d"], ["e"]]
+    assert leakage.find(corpus).set_index("level").loc["audio", "ids"] == ["c", "d"]
+    report = corpus.split(seed=1)
+    chosen = {row["id"]: row["split"] for row in corpus.page(0, 9)}
+    assert chosen["a"] == chosen["b"]
+    assert chosen["c"] == chosen["d"]
+    assert set(report.set_aside) <= set("abcde")

@@ -35,6 +35,8 @@ def write(
         findings=_fired(findings, {row["id"] for row in job.rows}),
         split_policy=_policy(corpus.folder),
     )
+    if job.speaker_names is not None:
+        facts["speaker_names"] = job.speaker_names
     text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
     (job.draft / "data_card.json").write_text(text + "\n", encoding="utf-8")
     (job.draft / "data_card.md").write_text(_markdown(facts), encoding="utf-8")

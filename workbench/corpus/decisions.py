@@ -8,19 +8,16 @@ both stay, and ``conflicts()`` lists them until someone resolves it.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench import locales
 from workbench.corpus import decision_queries as queries
 from workbench.corpus.schema import EDITABLE
+from workbench.database import Connections, transaction, utc_now
 from workbench.errors import WorkbenchError
 from workbench.workspace import current_user
 
@@ -60,19 +57,23 @@ class DecisionStore:
     ``ids`` arguments take one id or many. ``reviewer`` defaults to the current user.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, guard: Callable[[str, str | None], None] | None = None) -> None:
         """Open, creating where missing.
+
+        Args:
+            guard: called with what is to be decided and in whose name, before anything is written; raises
+                where that is not allowed.
 
         Raises:
             WorkbenchError: not a decision file, or of a newer schema.
         """
+        self._guard = guard
         self.path = Path(path)
-        self._local = threading.local()
+        self._connections = Connections(self.path, "journal_mode = WAL", "synchronous = FULL")
         self.counter: Callable[[str], int] | None = None
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._connections.create_private()
         try:
-            connection = self._connection()
+            connection = self._connections.get()
             connection.executescript(queries.SCHEMA)
             version = int(connection.execute("SELECT value FROM meta").fetchone()[0])
         except sqlite3.DatabaseError as error:
@@ -179,22 +180,22 @@ class DecisionStore:
     def history(self, id: str) -> list[Decision]:
         """Every decision that names a clip, oldest first, undone ones included."""
         sql = f"SELECT {queries.COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ? ORDER BY seq"
-        return [_decision(row) for row in self._connection().execute(sql, (id,))]
+        return [_decision(row) for row in self._connections.get().execute(sql, (id,))]
 
     def events(self, after: int = 0, limit: int = 1_000_000) -> list[Decision]:
         """Events in order, undo and redo among them."""
         sql = f"SELECT {queries.COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [_decision(row) for row in self._connection().execute(sql, (after, limit))]
+        return [_decision(row) for row in self._connections.get().execute(sql, (after, limit))]
 
     def clips_of(self, seq: int) -> list[str]:
         """The ids that an event names."""
-        rows = self._connection().execute("SELECT clip FROM targets WHERE seq = ? ORDER BY clip", (seq,))
+        rows = self._connections.get().execute("SELECT clip FROM targets WHERE seq = ? ORDER BY clip", (seq,))
         return [row[0] for row in rows]
 
     def conflicts(self) -> list[Conflict]:
         """Clips on which two reviewers' latest words differ and nobody has resolved it since."""
         views: dict[tuple[str, str], dict[str, tuple[str | None, str | None, int]]] = {}
-        for clip, field, reviewer, value, reason, seq in self._connection().execute(queries.VIEWS):
+        for clip, field, reviewer, value, reason, seq in self._connections.get().execute(queries.VIEWS):
             views.setdefault((clip, field), {})[reviewer] = (value, reason, seq)
         return [
             Conflict(clip, field, by)
@@ -210,7 +211,7 @@ class DecisionStore:
             two reviewers did so and both outcomes occur (Cohen 1960), else None.
         """
         by_clip: dict[str, dict[str, str]] = {}
-        for clip, field, reviewer, value, _, _ in self._connection().execute(queries.ALL_VIEWS):
+        for clip, field, reviewer, value, _, _ in self._connections.get().execute(queries.ALL_VIEWS):
             if field == "status" and value in (ACCEPTED, REJECTED):
                 by_clip.setdefault(clip, {})[reviewer] = value
         shared = [views for views in by_clip.values() if len(views) > 1]
@@ -219,7 +220,7 @@ class DecisionStore:
 
     def version(self) -> int:
         """Grows with every event; equal versions mean equal state."""
-        return int(self._connection().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+        return int(self._connections.get().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def state(self, after: int = 0) -> Iterator[tuple[str, str, str | None, str | None]]:
         """The fold: (clip, field, value, reason), for clips named by an event later than ``after``.
@@ -229,16 +230,16 @@ class DecisionStore:
         sql, arguments = queries.STATE, ()
         if after:
             sql, arguments = queries.STATE_SINCE, (after, after)  # type: ignore[assignment]
-        yield from self._connection().execute(sql, arguments)
+        yield from self._connections.get().execute(sql, arguments)
 
     def erase(self, ids: Iterable[str]) -> int:
         """Remove every trace of clips: their targets, and the values of events that named only them.
 
         For erasure requests; the file's freed bytes are overwritten. Returns the targets removed.
         """
-        connection = self._connection()
+        connection = self._connections.get()
         connection.execute("PRAGMA secure_delete = ON")
-        with _transaction(connection):
+        with transaction(connection):
             found = [(clip,) for clip in dict.fromkeys(ids)]
             touched = {
                 row[0] for clip in found
@@ -250,17 +251,14 @@ class DecisionStore:
                 if not left:
                     sql = "UPDATE events SET value = NULL, reason = NULL, filter = NULL WHERE seq = ?"
                     connection.execute(sql, (seq,))
-            row = (_now(), current_user(), "erase", None, None, None, None, len(found), None)
+            row = (utc_now(), current_user(), "erase", None, None, None, None, len(found), None)
             _insert(connection, row)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(touched)
 
     def close(self) -> None:
         """Close this thread's connection; it opens again when needed."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        self._connections.close()
 
     def _add(
         self,
@@ -275,8 +273,9 @@ class DecisionStore:
         clips = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
         if not clips:
             raise WorkbenchError("no clip is named", mend="The filter may have matched nothing.")
+        self._ask(action, reviewer)
         row = (
-            _now(),
+            utc_now(),
             reviewer or current_user(),
             action,
             field,
@@ -286,16 +285,21 @@ class DecisionStore:
             len(clips),
             None,
         )
-        connection = self._connection()
-        with _transaction(connection):
+        connection = self._connections.get()
+        with transaction(connection):
             seq = _insert(connection, row)
             connection.executemany("INSERT INTO targets VALUES (?, ?)", ((clip, seq) for clip in clips))
         return seq
 
+    def _ask(self, action: str, reviewer: str | None) -> None:
+        if self._guard is not None:
+            self._guard(f"decision.{action}", reviewer)
+
     def _switch(self, action: str, reviewer: str | None) -> Decision | None:
-        connection = self._connection()
+        self._ask(action, reviewer)
+        connection = self._connections.get()
         who = reviewer or current_user()
-        with _transaction(connection):
+        with transaction(connection):
             row = connection.execute(
                 queries.UNDOABLE if action == "undo" else queries.REDOABLE, {"who": who}
             ).fetchone()
@@ -304,20 +308,8 @@ class DecisionStore:
             found = _decision(row)
             stands = int(action == "redo")
             connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, found.seq))
-            _insert(connection, (_now(), who, action, None, None, None, None, found.clips, found.seq))
+            _insert(connection, (utc_now(), who, action, None, None, None, None, found.clips, found.seq))
         return found
-
-    def _connection(self) -> sqlite3.Connection:
-        # One connection per thread, and a new one after a fork: SQLite forbids carrying one across.
-        if getattr(self._local, "pid", None) != os.getpid():
-            self._local.connection = None
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            self._local.connection, self._local.pid = connection, os.getpid()
-        return connection
 
 
 def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
@@ -373,18 +365,3 @@ def _kappa(shared: Sequence[dict[str, str]]) -> float | None:
     p2 = sum(b == ACCEPTED for _, b in pairs) / len(pairs)
     chance = p1 * p2 + (1 - p1) * (1 - p2)
     return None if chance == 1 else (observed - chance) / (1 - chance)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from workbench.corpus.table import Corpus
     from workbench.ledger import Ledger
 
+log = logging.getLogger("workbench.corpus.export")
 SCHEMA_VERSION = 1
 FORMATS = ("nemo", "shar", "tarred", "hf", "csv")
 Only = Literal["accepted", "not_rejected"]
@@ -82,6 +85,7 @@ def export(
     prompt_mode: str = "langID",
     relative_paths: bool = False,
     replace: bool = False,
+    speaker_id: Callable[[str], str] | None = None,
     findings: Any = None,
     ledger: Ledger | None = None,
     progress: Progress | None = None,
@@ -100,6 +104,8 @@ def export(
         prompt_mode: written on each NeMo row: ``langID``, ``auto`` or ``unified``.
         relative_paths: audio relative to the manifest instead of absolute, so that the tree can move.
         replace: an export that lies there already may be replaced.
+        speaker_id: gives the keyed pseudonym that stands for a speaker in the export, its key kept elsewhere.
+            Ids, paths and transcripts stay; rows that still name a speaker there are counted in the card.
         findings: of :func:`workbench.corpus.checks.run_checks`, counted in the data card.
         ledger: where the digests are recorded.
         progress: called with (rows done, rows in all).
@@ -126,7 +132,8 @@ def export(
     draft.mkdir(mode=0o700)
     try:
         settings = {"append_tag": append_tag, "prompt_mode": prompt_mode, "relative_paths": relative_paths}
-        job = Job(corpus, target, draft, _with_tags(rows, append_tag), {**settings, **options}, progress)
+        rows, names = _with_pseudonyms(_with_tags(rows, append_tag), speaker_id)
+        job = Job(corpus, target, draft, rows, {**settings, **options}, progress, names)
         made = _finish(job, left_out, format, only, findings)
         _put(draft, target)
     finally:
@@ -146,6 +153,7 @@ class Job:
     rows: list[dict[str, Any]]
     settings: dict[str, Any]
     progress: Progress | None = None
+    speaker_names: dict[str, Any] | None = None
 
     def by_split(self) -> dict[str, list[dict[str, Any]]]:
         """Rows by split in a fixed order; rows without one under ``unassigned``."""
@@ -218,6 +226,29 @@ def _with_tags(rows: list[dict[str, Any]], append: bool) -> list[dict[str, Any]]
     return rows
 
 
+def _with_pseudonyms(
+    rows: list[dict[str, Any]], speaker_id: Callable[[str], str] | None
+) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Rows with pseudonyms for speakers, and what the card says of it: in how many rows a name still stands,
+    by field. None where speakers keep their names."""
+    if speaker_id is None:
+        return rows, None
+    told: Counter[str] = Counter()
+    for row in rows:
+        if not (name := row.get("speaker")):
+            continue
+        for field_name, value in row.items():
+            # Two letters stand in half of all paths; names that short are not looked for.
+            if field_name != "speaker" and field_name not in _HIDDEN and len(name) > 2 and value is not None:
+                told[field_name] += name.casefold() in str(value).casefold()
+        row["speaker"] = speaker_id(name)
+    left = {name: count for name, count in sorted(told.items()) if count}
+    if left:
+        listed = ", ".join(f"{name} of {count:,} rows" for name, count in left.items())
+        log.warning("speakers are still named in %s", listed)
+    return rows, {"pseudonymised": True, "still_named_in": left}
+
+
 def _finish(job: Job, left_out: list[dict[str, Any]], format: str, only: str, findings: Any) -> Export:
     from workbench.corpus import card, formats
 
@@ -273,7 +304,8 @@ def _put(draft: Path, target: Path) -> None:
 
 
 def _payload(corpus: Corpus, format: str, made: Export) -> dict[str, Any]:
-    counts = {k: v for k, v in made.counts.items() if isinstance(v, int | float)}
+    # A split may be called anything; the ledger keeps no free text.
+    counts = {safe_name(k): v for k, v in made.counts.items() if isinstance(v, int | float)}
     return {
         "format": format,
         "digest": made.digest,

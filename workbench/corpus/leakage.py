@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.text import normalised_keys
@@ -21,20 +22,59 @@ COLUMNS = ("id", "audio_filepath", "offset", "duration", "text", "target_lang", 
 LEVELS = ("audio", "sentence", "speaker")
 
 
-def keyed_rows(corpus: Corpus) -> list[dict[str, Any]]:
-    """Rows with ``audio_key``, ``sentence_key`` and ``speaker_key``; null where nothing can be said."""
+def keyed_rows(corpus: Corpus, *, hash_audio: bool = False) -> list[dict[str, Any]]:
+    """Rows with ``audio_key``, ``sentence_key`` and ``speaker_key``; null where nothing can be said.
+
+    Two rows have one ``audio_key`` where any of these is the same: the path, the hash of the file, or a hash
+    that the source states (of the file, or of what it was made from: two encodings of one recording).
+
+    Args:
+        corpus: the rows.
+        hash_audio: read the files that ``signal.scan`` has not hashed; a file that is missing has no hash.
+    """
     names = [*COLUMNS, *(n for n in ("audio_sha256", "source_sha256") if n in corpus.columns)]
     rows: list[dict[str, Any]] = corpus.table(names).to_pylist()
     keys = normalised_keys([row["text"] or "" for row in rows])
     hashes = audio_hashes(corpus)
+    if hash_audio:
+        hashes |= _hashed(corpus, [row for row in rows if row["id"] not in hashes and not row["offset"]])
     for row, key in zip(rows, keys, strict=True):
         # A sentence is the same in its own language only: "no" is Spanish, Italian and English.
         language = (row["target_lang"] or "").split("-")[0]
         row["sentence_key"] = (language, key) if key else None
         row["speaker_key"] = row["speaker"] or None
-        stated = row.get("audio_sha256") or row.get("source_sha256") or hashes.get(row["id"])
-        row["audio_key"] = stated if stated and not row["offset"] else row["audio_filepath"]
+        row["_path"] = row["audio_filepath"]
+        row["_file"] = hashes.get(row["id"]) if not row["offset"] else None
+        for name in ("audio_sha256", "source_sha256"):
+            row[f"_{name}"] = row.get(name) if not row["offset"] else None
+    ties = ("_path", "_file", "_audio_sha256", "_source_sha256")
+    for group in components(rows, ties):
+        for index in group:
+            row = rows[index]
+            row["audio_key"] = rows[group[0]]["audio_filepath"]
+            for name in ties:
+                del row[name]
     return rows
+
+
+def _hashed(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from workbench.corpus.audio import locate_text
+    from workbench.corpus.measures import hash_file
+    from workbench.errors import WorkbenchError
+
+    roots = [str(root) for root in corpus.facts["audio_roots"]]
+
+    def digest(row: dict[str, Any]) -> str | None:
+        try:
+            return hash_file(Path(locate_text(str(row["audio_filepath"]), roots)))
+        except (WorkbenchError, OSError, ValueError):
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(digest, rows))
+    return {row["id"]: value for row, value in zip(rows, found, strict=True) if value}
 
 
 def audio_hashes(corpus: Corpus) -> dict[str, str]:

@@ -74,7 +74,7 @@ def _row(
     try:
         file = Path(path)
         found = file.stat()
-        row.update(size=found.st_size, mtime_ns=found.st_mtime_ns, audio_sha256=_hash(file))
+        row.update(size=found.st_size, mtime_ns=found.st_mtime_ns, audio_sha256=hash_file(file))
         samples, rate = audio.read(file, offset_s, duration_s)
         if channel is not None and channel < samples.shape[1]:
             samples = samples[:, channel : channel + 1]
@@ -88,7 +88,8 @@ def _row(
     return row
 
 
-def _hash(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

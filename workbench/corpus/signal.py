@@ -1,7 +1,8 @@
 """Measure the sound of every utterance: level, noise, clipping, bandwidth, silence. All cores, resumable.
 
-Results are kept by the hash of the audio file and the stretch of it, in ``signal.parquet`` of the corpus, so
-that a second scan measures only what is new; a killed scan loses at most the last few seconds of work.
+Results are kept in ``signal.parquet`` of the corpus, so that a second scan measures only what is new. A file
+of known name, size and time is not even opened; one that was moved, copied or touched is hashed, and its
+measures are those of the same content and stretch. A killed scan loses at most the last seconds of work.
 """
 
 from __future__ import annotations
@@ -9,19 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.audio import locate_text
-from workbench.corpus.measures import COLUMNS, measure_rows
+from workbench.corpus.measures import COLUMNS, hash_file, measure_rows
+from workbench.corpus.scan_worker import WorkerPool
 from workbench.workspace import replacing
 
 if TYPE_CHECKING:
@@ -64,13 +59,17 @@ def scan(
     """
     ids = corpus.ids()
     known = _known(corpus.folder)
-    tasks = [task for task in _tasks(corpus) if _key(task) not in known]
+    stamped = {_row_key(row) for row in known}
+    tasks = [task for task in _tasks(corpus) if _key(task) not in stamped]
+    # Which channel a kept row was measured from is not kept: with channels named, only stamps count.
+    pending = _same_content(tasks, known) if "channel" not in corpus.columns else []
+    again = {row["id"] for row in pending}
+    tasks = [task for task in tasks if task[0] not in again]
     done = len(ids) - len(tasks)
     if progress is not None:
         progress(done, len(ids))
     parts = corpus.folder / "signal.parts"
     parts.mkdir(exist_ok=True, mode=0o700)
-    pending: list[dict[str, Any]] = []
     for number, rows in enumerate(_measured(tasks, processes or os.cpu_count() or 1, cancel), 1):
         pending += rows
         done += len(rows)
@@ -122,37 +121,59 @@ def _key(task: Task) -> tuple[Any, ...]:
     return (task[0], *stamp, round(task[2], 4), -1.0 if task[3] is None else round(task[3], 4))
 
 
-def _known(folder: Path) -> set[tuple[Any, ...]]:
+def _row_key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("id", "size", "mtime_ns", "offset", "asked_s"))
+
+
+def _known(folder: Path) -> list[dict[str, Any]]:
+    """Rows measured before, without fault, by this version."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    names = ["id", "size", "mtime_ns", "offset", "asked_s"]
-    found: set[tuple[Any, ...]] = set()
+    found: list[dict[str, Any]] = []
     for path in [folder / "signal.parquet", *sorted((folder / "signal.parts").glob("*.parquet"))]:
         if not path.exists():
             continue
         try:
-            table = pq.read_table(path, columns=[*names, "version", "error"])
+            rows = pq.read_table(path).to_pylist()
         except (pa.ArrowException, OSError):
             continue
-        keep = [
-            tuple(row[n] for n in names)
-            for row in table.to_pylist()
-            if row["version"] == VERSION and not row["error"]
-        ]
-        found.update(keep)
+        found += [row for row in rows if row.get("version") == VERSION and not row.get("error")]
     return found
+
+
+def _same_content(tasks: Sequence[Task], known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for the tasks whose file holds what was measured under another name or time."""
+    by_content = {(row["audio_sha256"], row["offset"], row["asked_s"]): row for row in known}
+    sizes = {row["size"] for row in known}
+    # A file of a size never met cannot hold the same bytes: it is not read just to learn that.
+    likely = [(task, key) for task in tasks if (key := _key(task))[0] is not None and key[1] in sizes]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        digests = list(pool.map(lambda pair: _hash(pair[0][1]), likely))
+    found = []
+    for (task, (id_, size, mtime_ns, offset, asked_s)), digest in zip(likely, digests, strict=True):
+        row = by_content.get((digest, offset, asked_s))
+        if row is not None and task[6] is None:
+            found.append({**row, "id": id_, "size": size, "mtime_ns": mtime_ns})
+    return found
+
+
+def _hash(path: str) -> str | None:
+    try:
+        return hash_file(Path(path))
+    except OSError:
+        return None
 
 
 def _measured(
     tasks: Sequence[Task], processes: int, cancel: Callable[[], bool] | None
 ) -> Iterator[list[dict[str, Any]]]:
     batches = [tasks[i : i + _BATCH] for i in range(0, len(tasks), _BATCH)]
-    with _pool(len(tasks), processes) as pool:
+    with _Threads(processes) if len(tasks) < _IN_PROCESS or processes == 1 else WorkerPool(processes) as pool:
         waiting: set[Future[list[dict[str, Any]]]] = set()
         queue = iter(batches)
         for batch in queue:
-            waiting.add(pool.submit(measure_rows, batch))
+            waiting.add(pool.submit(batch))
             if len(waiting) >= 4 * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
@@ -162,13 +183,20 @@ def _measured(
             yield future.result()
 
 
-def _pool(tasks: int, processes: int) -> Executor:
-    if tasks < _IN_PROCESS or processes == 1:
-        return ThreadPoolExecutor(processes)
-    from multiprocessing import get_context
+class _Threads:
+    """The same as :class:`WorkerPool`, in this process."""
 
-    # Fork-server, not fork: the kernel of a notebook runs threads, and forked locks may hang.
-    return ProcessPoolExecutor(processes, mp_context=get_context("forkserver"))
+    def __init__(self, count: int) -> None:
+        self._threads = ThreadPoolExecutor(count)
+
+    def __enter__(self) -> _Threads:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def submit(self, tasks: Sequence[Task]) -> Future[list[dict[str, Any]]]:
+        return self._threads.submit(measure_rows, tasks)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.corpus import manifest, readers
 from workbench.corpus.admission import Admitted, Plan, admit
+from workbench.corpus.erased import Erased, without_erased
 from workbench.corpus.readers import Reader
 from workbench.corpus.schema import SCHEMA_VERSION, guess_mapping
 from workbench.errors import Problem, WorkbenchError
@@ -81,6 +82,7 @@ def import_source(
     defaults: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
     audio_roots: Sequence[str | Path] | None = None,
+    erased: Erased | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
     """Make a corpus of a source.
@@ -96,6 +98,7 @@ def import_source(
         tags: what the source writes → locale tag, e.g. ``{"el": "el-GR"}``; never guessed.
         audio_roots: folders that audio may lie in; the first is what paths become relative to. Default:
             the manifest's folder.
+        erased: says of rows whether they were erased before; those stay out, each named among the problems.
         progress: called with (rows read, 0 while the total is not known).
 
     Raises:
@@ -119,6 +122,8 @@ def import_source(
     utterances = folder / "utterances.parquet"
     with replacing(utterances) as draft:
         admitted = admit(table, plan, draft, problems)
+        if erased is not None and admitted.rows:
+            admitted = without_erased(draft, admitted, erased, folder, problems)
         if not admitted.rows:
             first = str(problems[0]) if problems else "the source is empty"
             raise WorkbenchError(f"no row is fit; first fault: {first}", where=reader.where)

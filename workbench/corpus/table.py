@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from workbench import roles
 from workbench.corpus import audio as sound
 from workbench.corpus.decisions import DecisionStore
 from workbench.corpus.engine import Engine, plain_row
@@ -66,7 +67,7 @@ class Corpus:
             raise WorkbenchError(
                 f"a corpus of schema {facts['schema_version']}", mend="Update the workbench."
             )
-        store = DecisionStore(folder / "decisions.sqlite")
+        store = DecisionStore(folder / "decisions.sqlite", roles.guard(folder, "reviewer"))
         engine = Engine(folder, store, facts["columns"])
         found = folder.parent.parent / "ledger.sqlite"
         if ledger is None and folder.parent.name == "corpora" and found.exists():
@@ -296,9 +297,22 @@ class Corpus:
         return mixing.mix(self, temperature=temperature, weights=weights, **options)
 
     def export(self, path: str | Path, format: str = "nemo", **options: Any) -> Export:
-        """Write the rows of this view out; see :func:`workbench.corpus.export.export`."""
+        """Write the rows of this view out; see :func:`workbench.corpus.export.export`.
+
+        ``pseudonymise=True`` puts keyed pseudonyms in place of speakers; the key stays in the workspace.
+
+        Raises:
+            WorkbenchError: as there; the user is no trainer; or no workspace holds a key for pseudonyms.
+        """
         from workbench.corpus import export
 
+        home = roles.workspace_of(self.folder)
+        if home is not None:
+            roles.require(home, "trainer", "corpus.export")
+        if options.pop("pseudonymise", False):
+            if home is None:
+                raise WorkbenchError("only a workspace keeps a key for pseudonyms", where=self.name)
+            options["speaker_id"] = lambda name: home.pseudonym("speaker", name)
         return export.export(self, path, format, ledger=self._ledger, **options)
 
     def close(self) -> None:

@@ -1,0 +1,123 @@
+"""The scan: what is known is not measured again; processes need nothing of the caller."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+
+from workbench.corpus import measures, scan_worker, signal
+from workbench.corpus.table import Corpus
+from workbench.errors import WorkbenchError
+
+Make = Callable[..., Corpus]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the rows that were really measured, in order."""
+    seen: list[str] = []
+    real = measures.measure_rows
+
+    def watched(tasks: Any) -> Any:
+        seen.extend(task[0] for task in tasks)
+        return real(tasks)
+
+    monkeypatch.setattr(signal, "measure_rows", watched)
+    return seen
+
+
+def tones(corpus: Corpus) -> None:
+    """A recording for each row: tones of rising pitch, 1 s."""
+    import numpy as np
+
+    for number, row in enumerate(corpus.page(0, 100)):
+        wave = 0.5 * np.sin(np.arange(16_000) * 2 * np.pi * (200 + 90 * number) / 16_000)
+        soundfile.write(corpus.audio_root / row["audio_filepath"], wave, 16_000)
+
+
+def test_only_what_is_new_is_measured(make: Make, measured: list[str]) -> None:
+    corpus = make([{"id": name} for name in "abc"])
+    tones(corpus)
+    first = signal.scan(corpus)
+    assert measured == ["a", "b", "c"]
+    signal.scan(corpus)
+    assert len(measured) == 3
+    path = corpus.audio_path("b")
+    soundfile.write(path, soundfile.read(path)[0] * 0.1, 16_000)
+    again = signal.scan(corpus)
+    assert measured[3:] == ["b"]
+    assert again["peak_dbfs"][1] == pytest.approx(first["peak_dbfs"][1] - 20, abs=0.1)
+
+
+def test_a_copy_under_another_name_or_time_keeps_its_measures(make: Make, measured: list[str]) -> None:
+    corpus = make([{"id": name} for name in "ab"])
+    tones(corpus)
+    one, two = corpus.audio_path("a"), corpus.audio_path("b")
+    first = signal.scan(corpus)
+    os.utime(one, (1, 1))
+    two.write_bytes(one.read_bytes())
+    second = signal.scan(corpus)
+    assert measured == ["a", "b"]
+    assert list(second["id"]) == ["a", "b"]
+    assert second["audio_sha256"].nunique() == 1
+    assert second["fingerprint"][1] == first["fingerprint"][0] != first["fingerprint"][1]
+
+
+def test_channels_that_rows_name_are_measured_each(make: Make, measured: list[str]) -> None:
+    import numpy as np
+
+    row = {"audio_filepath": "two.wav"}
+    corpus = make([{**row, "id": "left", "channel": 0}, {**row, "id": "right", "channel": 1, "offset": 0.25}])
+    wave = np.sin(np.arange(32_000) * 2 * np.pi * 300 / 16_000)
+    soundfile.write(corpus.audio_root / "two.wav", np.stack([0.5 * wave, 0.05 * wave], axis=1), 16_000)
+    found = signal.scan(corpus)
+    assert found["peak_dbfs"].tolist() == pytest.approx([-6.0, -26.0], abs=0.1)
+    os.utime(corpus.audio_root / "two.wav", (1, 1))
+    signal.scan(corpus)
+    assert measured == ["left", "right"] * 2
+
+
+SCRIPT = """
+import sys
+from workbench.corpus import signal
+from workbench.corpus.table import Corpus
+signal._IN_PROCESS = 0
+print(signal.scan(Corpus.open(sys.argv[1]), processes=2)["peak_dbfs"].notna().sum())
+"""
+
+
+def test_a_plain_script_without_a_main_guard_scans_in_processes(make: Make, tmp_path: Path) -> None:
+    corpus = make([{} for _ in range(3)])
+    tones(corpus)
+    (tmp_path / "plain.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "plain.py"), str(corpus.folder)]
+    env = {**os.environ, "PYTHONPATH": str(Path(signal.__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path, env=env)
+    assert done.stdout.split() == ["3"], done.stderr
+
+
+def test_processes_measure_what_threads_measure(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpora = [make([{"id": str(i), "text": "é"} for i in range(5)]) for _ in range(2)]
+    for corpus in corpora:
+        tones(corpus)
+        corpus.audio_path("4").unlink()
+    threads = signal.scan(corpora[0], processes=1)
+    monkeypatch.setattr(signal, "_IN_PROCESS", 0)
+    processes = signal.scan(corpora[1], processes=2)
+    assert json.loads(threads.to_json()) == json.loads(processes.to_json())
+    assert processes["error"].isna().tolist() == [True] * 4 + [False]
+    assert "missing" in processes["error"][4]
+
+
+def test_a_worker_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with scan_worker.WorkerPool(1) as pool, pytest.raises(WorkbenchError, match="ended with code 1"):
+        pool.submit([("a", "a.wav", 0.0, None, None, None, None)]).result()
