@@ -16,6 +16,7 @@ from workbench.capacity.cells import Budget
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe
 from workbench.objects import Capacity, Checkpoint, Corpus, Evaluation, FieldReport, Run
+from workbench.roles import require
 from workbench.workspace import WorkspaceFolder, check_name, replacing
 
 if TYPE_CHECKING:
@@ -61,16 +62,22 @@ class Workspace(WorkspaceFolder):
     ) -> Corpus:
         """Import recordings under a name: a manifest, folder, CSV, data set, CutSet (``corpus.sources``).
 
+        Rows of speakers, recordings and sources that were erased stay out; ``problems`` lists them.
+
         Raises:
-            WorkbenchError: the name is taken, or nothing could be read from the source.
+            WorkbenchError: the name is taken, nothing could be read from the source, or the user is neither
+                trainer nor steward.
         """
         from workbench.corpus.sources import import_source
+        from workbench.release.tombstones import erased_before
 
+        require(self, "trainer|steward", "corpus.import")
         folder = self.corpus_folder(name)
         if (folder / "source.json").exists():
             raise WorkbenchError(
                 f"there is a corpus {name!r} already", where=str(folder), mend="Choose another name."
             )
+        options.setdefault("erased", lambda rows: erased_before(self, rows))
         made = import_source(source, folder, name=name, mapping=mapping, **options)
         self.record("import", {"utterances": len(made), "problems": len(made.problems)})
         return self.corpus(name)
@@ -154,10 +161,12 @@ class Workspace(WorkspaceFolder):
         ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
 
         Raises:
-            WorkbenchError: the recipe is not valid (all faults, one line each), or the name is taken.
+            WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
+                user is no trainer.
         """
         from workbench.finetuning.run import start
 
+        require(self, "trainer", "run.start")
         recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
         folder = self.run_folder(name or recipe.name)
         if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
@@ -207,7 +216,7 @@ class Workspace(WorkspaceFolder):
         """
         from workbench.capacity import measure_capacity
 
-        recogniser, path = self.checkpoint(checkpoint), self._capacity_path(name or checkpoint)
+        recogniser, path = self.checkpoint(checkpoint), self.capacity_path(name or checkpoint)
         rate, ids = recogniser.info.sample_rate, corpus.sample(clips).ids()
         if budget_ms is not None:
             options.setdefault("budget", Budget(budget_ms))
@@ -227,9 +236,10 @@ class Workspace(WorkspaceFolder):
         Raises:
             WorkbenchError: there is none of that name.
         """
-        return Capacity.load(self._capacity_path(name))
+        return Capacity.load(self.capacity_path(name))
 
-    def _capacity_path(self, name: str) -> Path:
+    def capacity_path(self, name: str) -> Path:
+        """Where the JSON of a sweep lies."""
         return self.reports / "capacity" / f"{check_name(Path(name).stem)}.json"
 
     def field_log(

@@ -14,21 +14,18 @@ outside ASCII is refused: names, transcripts and paths have no place in a record
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
-import os
 import re
 import secrets
 import sqlite3
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.database import Connections, transaction, utc_now
 from workbench.errors import WorkbenchError
 
 SCHEMA_VERSION = 1
@@ -137,10 +134,9 @@ class Ledger:
             WorkbenchError: not a ledger, or of a newer schema.
         """
         self.path = Path(path)
-        self._local = threading.local()
-        if not self.path.exists():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._connections = Connections(self.path, "secure_delete = ON", "synchronous = FULL")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._connections.create_private()
         try:
             self._create()
         except sqlite3.DatabaseError as error:
@@ -158,8 +154,8 @@ class Ledger:
     def append_many(self, items: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Event]:
         """Add events in one transaction: all of them or none."""
         ready = [(check_kind(kind), _canonical(check_payload(kind, payload))) for kind, payload in items]
-        connection = self._connection()
-        with _transaction(connection):
+        connection = self._connections.get()
+        with transaction(connection):
             return self._insert(connection, ready)
 
     def events(self, kind: str | None = None, after: int = 0, limit: int | None = None) -> Iterator[Event]:
@@ -183,7 +179,7 @@ class Ledger:
     def latest(self, kind: str) -> Event | None:
         """The newest event of a kind."""
         sql = "SELECT seq FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1"
-        row = self._connection().execute(sql, (kind,)).fetchone()
+        row = self._connections.get().execute(sql, (kind,)).fetchone()
         return None if row is None else next(self.events(after=row[0] - 1, limit=1))
 
     def find(self, event_id: str) -> Event:
@@ -192,17 +188,17 @@ class Ledger:
         Raises:
             WorkbenchError: there is none.
         """
-        row = self._connection().execute("SELECT seq FROM events WHERE id = ?", (event_id,)).fetchone()
+        row = self._connections.get().execute("SELECT seq FROM events WHERE id = ?", (event_id,)).fetchone()
         if row is None:
             raise WorkbenchError(f"no event {event_id[:40]!r}", where=str(self.path))
         return next(self.events(after=row[0] - 1, limit=1))
 
     def __len__(self) -> int:
-        return int(self._connection().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+        return int(self._connections.get().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def head(self) -> Head:
         """The end of the chain now."""
-        seq, chain = self._tail(self._connection())
+        seq, chain = self._tail(self._connections.get())
         return Head(seq, chain.hex())
 
     def erase(self, event_id: str) -> Event:
@@ -217,8 +213,8 @@ class Ledger:
         event = self.find(event_id)
         if event.kind == ERASED:
             raise WorkbenchError("the record of an erasure holds nothing to erase", where=event_id)
-        connection = self._connection()
-        with _transaction(connection):
+        connection = self._connections.get()
+        with transaction(connection):
             connection.execute("DELETE FROM payloads WHERE seq = ?", (event.seq,))
             record = _canonical({"event": event.id, "seq": event.seq})
             return self._insert(connection, [(ERASED, record)])[0]
@@ -238,17 +234,14 @@ class Ledger:
 
     def close(self) -> None:
         """Close this thread's connection; it opens again when needed."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        self._connections.close()
 
     def _insert(self, connection: sqlite3.Connection, ready: list[tuple[str, str]]) -> list[Event]:
         seq, previous = self._tail(connection)
         events, rows, payloads = [], [], []
         for kind, text in ready:
             seq += 1
-            at, identity, salt = _now(), secrets.token_hex(8), secrets.token_bytes(16)
+            at, identity, salt = utc_now(), secrets.token_hex(8), secrets.token_bytes(16)
             digest = _digest(salt, text)
             previous = _link(previous, seq, identity, at, kind, digest)
             rows.append((seq, identity, at, kind, digest, previous))
@@ -259,8 +252,8 @@ class Ledger:
         return events
 
     def _create(self) -> None:
-        connection = self._connection()
-        with _transaction(connection):
+        connection = self._connections.get()
+        with transaction(connection):
             # Trigger bodies end in "; END", so this splits between whole statements only.
             for statement in filter(str.strip, _SCHEMA.split(";\n")):
                 connection.execute(statement)
@@ -271,18 +264,6 @@ class Ledger:
             raise WorkbenchError(
                 f"ledger of schema {version}", where=str(self.path), mend="Update the workbench."
             )
-
-    def _connection(self) -> sqlite3.Connection:
-        # One connection per thread, and a new one after a fork: SQLite forbids carrying one across.
-        if getattr(self._local, "pid", None) != os.getpid():
-            self._local.connection = None
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            connection.execute("PRAGMA secure_delete = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            self._local.connection, self._local.pid = connection, os.getpid()
-        return connection
 
     def _tail(self, connection: sqlite3.Connection) -> tuple[int, bytes]:
         row = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
@@ -299,7 +280,7 @@ class Ledger:
             "SELECT e.seq, e.id, e.at, e.kind, p.payload, e.hash FROM events e "
             f"LEFT JOIN payloads p USING (seq) WHERE {where} ORDER BY e.seq LIMIT ?"
         )
-        return self._connection().execute(sql, arguments).fetchall()
+        return self._connections.get().execute(sql, arguments).fetchall()
 
 
 def check_kind(kind: str) -> str:
@@ -333,7 +314,7 @@ def check_payload(kind: str, value: Any, where: str = "") -> Any:
 
 
 def _walk(ledger: Ledger, expected: Head | None) -> Verification:
-    connection = ledger._connection()
+    connection = ledger._connections.get()
     previous, after, erased_without_record = ledger._genesis(connection), 0, set[int]()
     faults: list[str] = []
     erased, met = 0, expected is not None and expected.seq == 0
@@ -382,18 +363,3 @@ def _digest(salt: bytes, text: str) -> bytes:
 
 def _canonical(payload: Any) -> str:
     return json.dumps(payload, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

@@ -19,6 +19,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class WorkspaceFolder:
     def pseudonym(self, kind: str, value: str) -> str:
         """Keyed pseudonym of a speaker, source or user: the same value gives the same id here, and without
         ``keys/pseudonym.key`` nobody can tell whose it is. Whoever holds the key can test a guess."""
-        digest = hmac.new(self._key(), f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
+        digest = hmac.new(self._key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
         return f"{kind}-{digest[:16]}"
 
     def slot(
@@ -146,6 +147,7 @@ class WorkspaceFolder:
         """How many slots are held now, by whatever process."""
         return sum(not _is_free(self.slots / f"{i}.lock") for i in range(self.config.slots))
 
+    @cached_property
     def _key(self) -> bytes:
         path = self.path / "keys" / "pseudonym.key"
         if not path.exists():

@@ -3,108 +3,34 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from erasable import RATE, SENTENCE, SHARED, filled, row, traces_in
 
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.release import marks
 from workbench.release.privacy import (
-    Certificate,
     certificates,
     erase,
-    finish_erasures,
     plan_erasure,
     plan_expired,
-    tombstoned,
     with_terms,
 )
-from workbench.release.roles import adopt
+from workbench.release.tombstones import tombstoned
+from workbench.roles import adopt
 from workbench.workspace import WorkspaceFolder, sha256_file, write_atomic
-
-RATE = 16_000
-SENTENCE = {"Maria": "my account number is nine four seven", "Bob": "please send me the new contract today"}
-SHARED = "thank you very much indeed"
 
 
 @pytest.fixture
 def home(ws: WorkspaceFolder) -> WorkspaceFolder:
-    """A workspace in which two people left traces everywhere the workbench writes."""
-    audio = ws.path / "recordings"
-    audio.mkdir()
-    rows = []
-    tone = np.sin(np.arange(RATE) / 9) * 0.3
-    for who in ("Maria", "Bob"):
-        for i in range(3):
-            name = f"{who.lower()}-{i}.wav"
-            soundfile.write(audio / name, tone, RATE)
-            text = f"{SENTENCE[who]} {i}" if i else SHARED
-            rows.append(row(f"{who[0]}{i}", name, text, who))
-    soundfile.write(audio / "talk.wav", np.tile(tone, 2), RATE)
-    rows += [row("M9", "talk.wav", "yes", "Maria"), row("B9", "talk.wav", "oh", "Bob", offset=1.0)]
-    lines = "".join(json.dumps(r) + "\n" for r in rows)
-    (audio / "manifest.jsonl").write_text(lines)
-    import_source(audio / "manifest.jsonl", ws.corpus_folder("calls"), name="calls")
-    fill(ws, rows)
-    return ws
-
-
-def row(id: str, audio: str, text: str, speaker: str, offset: float = 0.0) -> dict[str, Any]:
-    known = {"target_lang": "en-US", "speaker": speaker, "source": "hotline", "split": "train"}
-    return {"id": id, "audio_filepath": audio, "offset": offset, "duration": 1.0, "text": text, **known}
-
-
-def fill(ws: WorkspaceFolder, rows: list[dict[str, Any]]) -> None:
-    corpus = Corpus.open(ws.corpus_folder("calls"))
-    corpus.accept()
-    corpus.decisions.edit(["M1"], "text", "my account number is nine four eight", reason="Maria said eight")
-    corpus.decisions.tag(["B1"], "clear", filter="speaker = 'Maria' or speaker = 'Bob'")
-    predictions = corpus.folder / "predictions"
-    predictions.mkdir()
-    table = pd.DataFrame({"id": [r["id"] for r in rows], "hypothesis": [r["text"] for r in rows]})
-    table.to_parquet(predictions / "base.parquet")
-    corpus.export(corpus.folder / "exports" / "first", only="not_rejected")
-    corpus.close()
-    for name, drawn in (("greek", ["M1", "B1"]), ("clean", ["B1", "B2"])):
-        run = ws.run_folder(name)
-        (run / "checkpoints").mkdir(parents=True)
-        pd.DataFrame({"id": drawn, "step": [0, 1]}).to_parquet(run / "plan.parquet")
-        (run / "checkpoints" / "best.nemo").write_bytes(f"weights of {name}".encode())
-        samples = [{"id": r["id"], "hypothesis": r["text"]} for r in rows]
-        (run / "samples.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
-        (run / "run.log").write_text(f"start\ncannot read {ws.path}/recordings/maria-1.wav\nend\n")
-    child = ws.run_folder("child")
-    (child / "checkpoints").mkdir(parents=True)
-    pd.DataFrame({"id": ["B2"], "step": [0]}).to_parquet(child / "plan.parquet")
-    (child / "checkpoints" / "best.nemo").write_bytes(b"weights of child")
-    base = sha256_file(ws.run_folder("greek") / "checkpoints" / "best.nemo")
-    (child / "provenance.json").write_text(json.dumps({"base": {"sha256": base}}))
-    (ws.reports / "errors.html").write_text(f"<td>{SENTENCE['Maria']} 1</td>")
-    (ws.reports / "other.html").write_text(f"<td>{SENTENCE['Bob']} 1</td>")
-
-
-def traces_in(folder: Path, *needles: str) -> list[str]:
-    """Files that still hold a string, whatever the format; Parquet is read, not searched."""
-    found = []
-    for path in folder.rglob("*"):
-        if not path.is_file() or path.suffix == ".wav" or "keys" in path.parts:
-            continue
-        parquet = path.suffix == ".parquet"
-        data = pd.read_parquet(path).to_json().encode() if parquet else path.read_bytes()
-        found += [f"{path.name}: {n}" for n in needles if n.encode() in data]
-    return found
+    return filled(ws)
 
 
 def test_the_dry_run_finds_everything_and_touches_nothing(home: WorkspaceFolder) -> None:
@@ -180,18 +106,6 @@ def test_checkpoints_trained_on_it_and_their_children_are_marked(home: Workspace
     }
     assert set(marks.read(home)) == {digests["greek"], digests["child"]}
     assert set(certificate.marked_checkpoints) == {digests["greek"], digests["child"]}
-
-
-def test_tombstones_keep_the_erased_out_and_name_nobody(home: WorkspaceFolder) -> None:
-    rows = [
-        json.loads(line) for line in (home.path / "recordings" / "manifest.jsonl").read_text().splitlines()
-    ]
-    erase(home, plan_erasure(home, speaker="Maria"))
-    again = tombstoned(
-        home, [*rows, row("new", "new.wav", "hello", "Maria"), row("B7", "b7.wav", "hello", "Bob")]
-    )
-    assert {r["id"] for r in again} == {"M0", "M1", "M2", "M9", "new"}
-    assert "Maria" not in (home.path / "erasures" / "tombstones.txt").read_text()
 
 
 def test_a_single_recording_goes_and_the_speaker_stays(home: WorkspaceFolder) -> None:
@@ -285,61 +199,3 @@ def test_only_a_steward_erases(
     with pytest.raises(WorkbenchError, match="eve is no steward"):
         erase(home, plan)
     assert len(Corpus.open(home.corpus_folder("calls")).ids()) == 8
-
-
-_KILLED = """
-import os, signal, sys
-from workbench.release import privacy, removal
-from workbench.workspace import WorkspaceFolder
-calls, at = 0, int(sys.argv[2])
-def deadly(function):
-    def call(*a, **k):
-        global calls
-        calls += 1
-        if calls == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*a, **k)
-    return call
-ws = WorkspaceFolder(sys.argv[1])
-plan = privacy.plan_erasure(ws, speaker="Maria")
-os.replace, os.unlink = deadly(os.replace), deadly(os.unlink)
-ws.ledger.append_many = deadly(ws.ledger.append_many)
-removal.remove = deadly(removal.remove)
-privacy.erase(ws, plan)
-"""
-
-
-def killed_at(home: WorkspaceFolder, copy: Path, step: int) -> int:
-    """Erase in a copy of the workspace, killed at the given system call; then have it finished."""
-    shutil.copytree(home.path, copy)
-    facts_path = copy / "corpora" / "calls" / "source.json"
-    facts_path.write_text(facts_path.read_text().replace(str(home.path), str(copy)))
-    command = [sys.executable, "-c", _KILLED, str(copy), str(step)]
-    code = subprocess.run(command, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
-    found = WorkspaceFolder(copy)
-    begun = bool(list((copy / "erasures").glob("*.pending.json")))
-    made: list[Certificate] = finish_erasures(found)
-    assert len(made) == begun
-    assert found.ledger.verify().ok
-    left = traces_in(copy / "corpora", "Maria", "nine four eight") + traces_in(copy / "runs", "maria-1")
-    done = bool(certificates(found))
-    assert done == (not left)
-    if done:
-        assert certificates(found)[-1].remaining == 0
-        assert len(marks.read(found)) == 2
-        assert finish_erasures(found) == []
-    shutil.rmtree(copy)
-    return code
-
-
-@pytest.mark.parametrize("step", [4, 9, 16])
-def test_kill_9_in_erasure_is_completed_later(home: WorkspaceFolder, tmp_path: Path, step: int) -> None:
-    assert killed_at(home, tmp_path / "copy", step) == -signal.SIGKILL
-
-
-@pytest.mark.soak
-def test_kill_9_at_every_step_of_an_erasure(home: WorkspaceFolder, tmp_path: Path) -> None:
-    step = 1
-    while killed_at(home, tmp_path / "copy", step) != 0:
-        step += 1
-    assert step > 25

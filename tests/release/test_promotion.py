@@ -16,7 +16,6 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.release import marks
 from workbench.release.promotion import GATED, MOVED, pointers, promote, roll_back, stage, stored, verify
-from workbench.release.roles import REFUSED, adopt, require
 from workbench.workspace import WorkspaceFolder
 
 
@@ -250,94 +249,3 @@ def _link_large(source: str, target: str) -> str:
         os.link(source, target)
         return target
     return shutil.copy2(source, target)
-
-
-def roles_file(path: Path, **people: list[str]) -> Path:
-    lines = [f"  {name}: [{', '.join(roles)}]" for name, roles in people.items()]
-    path.write_text("people:\n" + "\n".join(lines) + "\n")
-    return path
-
-
-@pytest.fixture
-def governed(ws: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WorkspaceFolder:
-    monkeypatch.setenv("WORKBENCH_USER", "ben")
-    adopt(
-        ws,
-        roles_file(
-            tmp_path / "r.yaml", ben=["steward"], anna=["releaser"], tom=["trainer"], eve=["reviewer"]
-        ),
-    )
-    return ws
-
-
-def test_only_a_releaser_promotes_and_refusals_are_recorded(
-    governed: WorkspaceFolder, checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORKBENCH_USER", "tom")
-    stage(governed, "tuned", checkpoints["tuned"])
-    gated(governed, checkpoints["tuned"])
-    with pytest.raises(WorkbenchError, match="tom is no releaser"):
-        promote(governed)
-    event = governed.ledger.latest(REFUSED)
-    assert event is not None
-    assert event.payload == {"actor": governed.actor("tom"), "role": "releaser", "action": "release.promote"}
-    monkeypatch.setenv("WORKBENCH_USER", "anna")
-    assert promote(governed).production is not None
-    with pytest.raises(WorkbenchError, match="anna is no trainer"):
-        stage(governed, "base", checkpoints["base"])
-
-
-def test_a_role_granted_to_oneself_in_the_file_is_not_in_force(
-    governed: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORKBENCH_USER", "eve")
-    edited = roles_file(
-        governed.path / "roles.yaml", ben=["steward"], eve=["reviewer", "releaser", "steward"]
-    )
-    with pytest.raises(WorkbenchError, match="not the policy that was adopted"):
-        require(governed, "releaser", "release.promote")
-    with pytest.raises(WorkbenchError, match="only a steward"):
-        adopt(governed, edited)
-    kept = next((governed.path / "roles").glob("*.yaml"))
-    kept.chmod(0o600)
-    shutil.copy(edited, kept)
-    with pytest.raises(WorkbenchError, match="changed on disk"):
-        require(governed, "releaser", "release.promote")
-    kept.unlink()
-    with pytest.raises(WorkbenchError, match="are missing"):
-        require(governed, "releaser", "release.promote")
-
-
-def test_a_steward_gives_roles_to_others_but_not_to_himself(
-    governed: WorkspaceFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(WorkbenchError, match="its own adopter"):
-        adopt(governed, roles_file(tmp_path / "own.yaml", ben=["steward", "releaser"]))
-    adopt(governed, roles_file(tmp_path / "two.yaml", ben=["steward"], zoe=["steward"], eve=["releaser"]))
-    monkeypatch.setenv("WORKBENCH_USER", "eve")
-    require(governed, "releaser", "release.promote")
-    monkeypatch.setenv("WORKBENCH_USER", "zoe")
-    adopt(governed, roles_file(tmp_path / "ben.yaml", ben=["steward", "releaser"], zoe=["steward"]))
-    monkeypatch.setenv("WORKBENCH_USER", "ben")
-    require(governed, "releaser", "release.promote")
-
-
-def test_deleting_the_roles_file_opens_nothing(governed: WorkspaceFolder) -> None:
-    (governed.path / "roles.yaml").unlink()
-    with pytest.raises(WorkbenchError, match="not the policy"):
-        require(governed, "steward", "erase")
-
-
-def test_without_a_policy_everyone_may_act(ws: WorkspaceFolder) -> None:
-    assert require(ws, "releaser", "release.promote") == ws.actor()
-
-
-@pytest.mark.parametrize(
-    "text", ["people: 3", "people: {a: [king]}", "people: {a: releaser}", "[", "x: 1", "people: {a: []}"]
-)
-def test_faulty_roles_are_refused(ws: WorkspaceFolder, tmp_path: Path, text: str) -> None:
-    path = tmp_path / "roles.yaml"
-    path.write_text(text)
-    with pytest.raises(WorkbenchError, match="roles"):
-        adopt(ws, path)
-    assert require(ws, "steward", "erase")

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.release.data_checks import refused
-from workbench.release.privacy import tombstoned, with_terms
+from workbench.release.privacy import with_terms
+from workbench.release.tombstones import tombstoned
 from workbench.workspace import WorkspaceFolder, write_atomic
 
 if TYPE_CHECKING:

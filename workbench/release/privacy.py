@@ -17,17 +17,16 @@ import json
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.release import descent, marks, removal, traces
+from workbench.release import descent, marks, removal, tombstones, traces
 from workbench.release.data_checks import when
-from workbench.release.roles import require
 from workbench.release.traces import Target, Trace
+from workbench.roles import require
 from workbench.workspace import WorkspaceFolder, write_atomic
 
 if TYPE_CHECKING:
@@ -193,16 +192,6 @@ def certificates(ws: WorkspaceFolder) -> list[Certificate]:
     return sorted(found, key=lambda c: c.completed_at)
 
 
-def tombstoned(ws: WorkspaceFolder, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the rows that were erased before: to be left out when a source is imported again.
-
-    A tombstone is a keyed hash; without the workspace's key nobody can tell whose it is.
-    """
-    path = ws.path / "erasures" / "tombstones.txt"
-    known = set(path.read_text().split()) if path.exists() else set()
-    return [row for row in rows if known & {ws.pseudonym("tomb", text) for text in _identities(row)}]
-
-
 def with_terms(ws: WorkspaceFolder, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with license, consent, purpose and keep_days of their source where they do not say themselves."""
     rows = rows.copy()
@@ -230,7 +219,7 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
     target = Target(raw["kind"], raw["value"], raw["ids"], set(raw["names"]), set(raw["texts"]), raw["clips"])
     certificate = pending.parent / f"{request['id']}.json"
     marks.add(ws, request["marked"], request["id"])
-    _set_tombstones(ws, target)
+    tombstones.place(ws, target)
     found = traces.find(ws, target, originals=request["originals"])
     done: Counter[str] = Counter(request.get("done", {}))
     left: Counter[str] = Counter()
@@ -266,23 +255,6 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
     removal.shred(pending)
     log.info("%s: %d utterances", made.id, made.utterances)
     return Certificate(**{**asdict(made), "digest": digest})
-
-
-def _set_tombstones(ws: WorkspaceFolder, target: Target) -> None:
-    path = ws.path / "erasures" / "tombstones.txt"
-    known = set(path.read_text().split()) if path.exists() else set()
-    for clip in target.clips:
-        # Not of the speaker or source: a single recording's erasure says nothing about the rest of them.
-        own = {k: clip.get(k) for k in ("id", "audio_filepath", "offset")}
-        known |= {ws.pseudonym("tomb", text) for text in _identities(own)}
-    if target.kind in ("speaker", "source"):
-        known.add(ws.pseudonym("tomb", f"{target.kind}\0{target.value}"))
-    write_atomic(path, "\n".join(sorted(known)) + "\n")
-
-
-def _identities(row: dict[str, Any]) -> set[str]:
-    found = {f"id\0{row.get('id')}", f"recording\0{row.get('audio_filepath')}\0{row.get('offset') or 0:g}"}
-    return found | {f"{k}\0{row[k]}" for k in ("speaker", "source") if row.get(k)}
 
 
 def _expired(ws: WorkspaceFolder, name: str, now: datetime) -> list[str]:

@@ -26,7 +26,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.release import marks
-from workbench.release.roles import require
+from workbench.roles import require
 from workbench.workspace import WorkspaceFolder, check_name, sha256_file, sync, write_atomic
 
 log = logging.getLogger("workbench.release.promotion")

@@ -100,7 +100,8 @@ def select(ws: WorkspaceFolder, kind: Kind, value: str, ids: Mapping[str, list[s
     """
     target = Target(kind, value)
     if kind == "speaker":
-        target.names.add(value)
+        # Exports may name the speaker by the pseudonym.
+        target.names |= {value, ws.pseudonym("speaker", value)}
     for name in ws.corpus_names():
         roots = _roots(ws.corpora / name)
         for row in rows_of(ws.corpora / name):

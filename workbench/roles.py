@@ -14,7 +14,7 @@ are kept elsewhere. Use separate system accounts, and file permissions, where th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,12 +116,13 @@ def in_force(ws: WorkspaceFolder) -> Roles | None:
     return roles
 
 
-def require(ws: WorkspaceFolder, role: str, action: str) -> str:
+def require(ws: WorkspaceFolder, role: str, action: str, *, named: str | None = None) -> str:
     """Let the current user act in a role; returns his opaque id.
 
     Args:
-        role: one of ``ROLES``.
+        role: one of ``ROLES``, or several with ``|`` of which one is enough: ``trainer|steward``.
         action: what is to be done, a word for the record: ``release.promote``.
+        named: in whose name it is done, where that is said; must hold the role as well.
 
     Raises:
         WorkbenchError: he does not hold the role, or ``roles.yaml`` is not the adopted one. Recorded.
@@ -131,11 +132,35 @@ def require(ws: WorkspaceFolder, role: str, action: str) -> str:
         visible = ws.path / FILE
         if not visible.exists() or hashlib.sha256(visible.read_bytes()).hexdigest() != roles.digest:
             raise _refuse(ws, role, action, f"{FILE} is not the policy that was adopted")
-        if role not in roles.of(user):
-            raise _refuse(ws, role, action, f"{user} is no {role}")
+        for who in (user, named or user):
+            if roles.of(who).isdisjoint(role.split("|")):
+                raise _refuse(ws, role, action, f"{who} is no {role.replace('|', ' or ')}")
     return ws.actor(user)
 
 
+def workspace_of(corpus: Path) -> WorkspaceFolder | None:
+    """The workspace that a corpus folder lies in; None where it lies alone."""
+    home = corpus.parent.parent
+    inside = corpus.parent.name == "corpora" and (home / "ledger.sqlite").exists()
+    return WorkspaceFolder(home) if inside else None
+
+
+def guard(corpus: Path, role: str) -> Callable[[str, str | None], None]:
+    """What a corpus calls before it acts, with the action and in whose name; see :func:`require`.
+
+    The workspace is opened at the first call; a corpus outside of one has no roles.
+    """
+    opened: list[WorkspaceFolder | None] = []
+
+    def ask(action: str, named: str | None = None) -> None:
+        if not opened:
+            opened.append(workspace_of(corpus))
+        if opened[0] is not None:
+            require(opened[0], role, action, named=named)
+
+    return ask
+
+
 def _refuse(ws: WorkspaceFolder, role: str, action: str, why: str) -> WorkbenchError:
-    ws.record(REFUSED, {"role": role, "action": action})
+    ws.record(REFUSED, {"role": role.replace("|", "+"), "action": action})
     return WorkbenchError(f"refused: {why}", where=action, mend="Ask a steward; the refusal is recorded.")
