@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from workbench.recognizer.events import StreamEvent, Word
-from workbench.widgets.explorer import sql_of
+from workbench.widgets.explorer_actions import sql_of
 from workbench.widgets.explorer_data import ALL, Choice, sentence
 from workbench.widgets.figures import (
     COLOURS,
-    conditions_chart,
     counts_by_locale,
     rate_and_latency,
     training_curves,
@@ -145,11 +144,4 @@ def test_figures_draw_what_tables_hold() -> None:
     assert "<b>" not in curve.hovertemplate.replace("<extra>", "").replace("</extra>", "")
     groups = pd.DataFrame({"target_lang": ["el-GR", None], "hours": [1.0, 2.0], "utterances": [3, 4]})
     assert list(counts_by_locale(groups).data[0].y) == ["el-GR", "not stated"]
-    rows = [
-        {"condition": "as recorded", "words": 4, "marks": 2, "capitals": 0},
-        {"condition": "0 dB", "words": 2, "marks": 0, "capitals": 0},
-    ]
-    chart = conditions_chart(rows)
-    assert [trace.name for trace in chart.data] == ["words", "marks"]
-    assert list(chart.data[0].y) == [1.0, 0.5]
     assert len(set(COLOURS)) == len(COLOURS)

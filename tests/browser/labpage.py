@@ -66,10 +66,13 @@ def wait_for(fn: Callable[[], Any], page: Page | None, what: str, timeout_s: flo
 
 
 class Server:
-    """``jupyter lab`` in its own process group, with its own home, settings and token, on a free port."""
+    """``jupyter lab`` in its own process group, with its own home, settings and token, on a free port.
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.token = root, secrets.token_hex(16)
+    ``ip``: the address it is served at; another than loopback is no secure context to a browser.
+    """
+
+    def __init__(self, root: Path, ip: str = "127.0.0.1") -> None:
+        self.root, self.ip, self.token = root, ip, secrets.token_hex(16)
         self.log = root / ".lab.log"
         for name, value in SETTINGS.items():
             file = root / ".settings" / f"{name}.jupyterlab-settings"
@@ -84,14 +87,14 @@ class Server:
             start_new_session=True,
         )
         try:
-            self.url = f"http://127.0.0.1:{wait_for(self._port, None, 'port in the server log', 240)}"
+            self.url = f"http://{ip}:{wait_for(self._port, None, 'port in the server log', 240)}"
         except BaseException:
             self.stop()  # no fixture would tear it down
             raise
 
     def _command(self) -> list[str]:
         return [
-            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ip={self.ip}"),
             *("--port=0", f"--ServerApp.root_dir={self.root}", f"--IdentityProvider.token={self.token}"),
             *("--LabApp.expose_app_in_browser=True", f"--LabApp.user_settings_dir={self.root / '.settings'}"),
             *(f"--LabApp.workspaces_dir={self.root / '.workspaces'}", "--LabApp.news_url=None"),
@@ -247,3 +250,43 @@ class Notebook:
     def restart(self) -> None:
         """Restart the kernel, as a user would after a crash; outputs stay."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+
+
+class Window:
+    """A browser window that Playwright does not hold, so that it can be hidden: its own pages stay visible
+    for ever. ``window.run("js expression")`` gives its JSON value; promises are awaited."""
+
+    def __init__(self, browser: Browser, page: Page, address: str) -> None:
+        self._cdp, self._page, self._calls = browser.new_browser_cdp_session(), page, 0
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._cdp.on("Target.receivedMessageFromTarget", self._take)
+        microphone = {"permission": {"name": "microphone"}, "setting": "granted"}
+        self._cdp.send("Browser.setPermission", microphone)
+        self.target = self._cdp.send("Target.createTarget", {"url": address, "newWindow": True})["targetId"]
+        self._session = self._cdp.send("Target.attachToTarget", {"targetId": self.target})["sessionId"]
+
+    def _take(self, event: dict[str, Any]) -> None:
+        message = json.loads(event["message"])
+        if "id" in message:
+            self._answers[message["id"]] = message
+
+    def run(self, expression: str, timeout_s: float = 60.0) -> Any:
+        self._calls += 1
+        call, params = self._calls, {"expression": expression, "awaitPromise": True, "returnByValue": True}
+        message = json.dumps({"id": call, "method": "Runtime.evaluate", "params": params})
+        self._cdp.send("Target.sendMessageToTarget", {"sessionId": self._session, "message": message})
+        answer = wait_for(lambda: self._answers.pop(call, None), self._page, expression[:80], timeout_s)
+        result = answer["result"]
+        assert "exceptionDetails" not in result, result["exceptionDetails"]
+        return result["result"].get("value")
+
+    def wait(self, expression: str, timeout_s: float = 60.0) -> Any:
+        return wait_for(lambda: self.run(expression), self._page, expression[:120], timeout_s)
+
+    def show(self, state: str) -> None:
+        """``minimized`` or ``normal``."""
+        held = self._cdp.send("Browser.getWindowForTarget", {"targetId": self.target})["windowId"]
+        self._cdp.send("Browser.setWindowBounds", {"windowId": held, "bounds": {"windowState": state}})
+
+    def close(self) -> None:
+        self._cdp.send("Target.closeTarget", {"targetId": self.target})

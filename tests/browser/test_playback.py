@@ -1,17 +1,14 @@
-"""Words land on the media clock, never early; seeking, look-ahead, comparing, conditions, microphone, reload.
+"""Words land on the media clock, never early; seeking, look-ahead, comparing, conditions, reload, restart.
 
 Nothing here depends on how well the checkpoint reads: what is on screen is compared with the recorded events.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
-import soundfile
-import soxr
 from labpage import REPO, Lab, Notebook
 from playwright.sync_api import Locator, expect
 
@@ -26,7 +23,6 @@ from workbench.corpus.sources import import_source
 from workbench.evaluation import evaluate
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.widgets.explorer import Explorer
-from workbench.widgets.microphone import Microphone
 from workbench.widgets.playback import Playback
 
 source = Path({str(STARTER)!r})
@@ -39,7 +35,8 @@ shutil.copy(source / row["audio_filepath"], file)
 Path("clips/manifest.jsonl").write_text(json.dumps(row) + "\\n")
 corpus = import_source(Path("clips/manifest.jsonl"), Path("clips-corpus"), name="clips")
 checkpoint = Checkpoint.open({str(REPO / "data" / "checkpoint" / "starter.nemo")!r})
-player = Playback(checkpoint, row["id"], corpus=corpus, lookahead_ms=320)
+both = {{"base": checkpoint, "tuned": Checkpoint.open(checkpoint.path)}}
+player = Playback(both, row["id"], corpus=corpus, lookahead_ms=320)
 other = Playback(checkpoint, corpus.audio(row["id"]), reference={HOSTILE!r}, locale="auto", lookahead_ms=1120)
 """
 EXPLORER = """
@@ -49,6 +46,20 @@ facts = {"lookahead_ms": 560, "prompt_mode": "langID"}
 heard = pd.DataFrame([{"id": row["id"], "hypothesis": "nada", "words": said, **facts}])
 explorer = Explorer(evaluate(corpus.frame(), {"base": heard}), corpus, checkpoint)
 explorer
+"""
+HEBREW = "שלום, הרכבת יוצאת בשעה 17:45."
+RIGHT_TO_LEFT = f"""
+from workbench.recognizer.events import StreamEvent, Word
+from workbench.widgets.channel import plain
+from workbench.widgets.lanes import lane_data
+said, made, words = {HEBREW!r}.split(), [], []
+for n, word in enumerate(said):
+    words.append(Word(word, n * 0.5, n * 0.5 + 0.4, 0.9))
+    at, tag = n * 0.56, "he-IL" if n > 2 else None
+    made.append(StreamEvent(n, at, at + 0.56, 0.02, at + 0.58, " ".join(said[: n + 1]), "", (), tuple(words),
+                            tag, 0, n == len(said) - 1))
+lane = lane_data(made, "he-IL", "שלום הרכבת יצאה בשעה 17:45")
+other.lanes = [{{**other.lanes[0], **plain(lane)}}]
 """
 MEDIA = """() => {
     if (window.heardMedia) return;
@@ -80,7 +91,7 @@ def expected(events: list[list], index: int) -> str:
 def book(lab: Lab) -> Notebook:
     book = lab.notebook(
         "playback.ipynb",
-        [SETUP, "player", "other", EXPLORER, "mic = Microphone(checkpoint, takes='takes')\nmic"],
+        [SETUP, "player", "other", EXPLORER],
     )
     assert not book.failures(), book.failures()
     book.wait(lambda: ready(book, "player") and ready(book, "other"), "recognition", 180)
@@ -99,6 +110,23 @@ def view(book: Notebook) -> Locator:
     view = book.panel.get_by_test_id("playback").first
     expect(view.locator(".nwb-player")).to_have_attribute("data-ready", "1")
     return view
+
+
+def settings(book: Notebook, lane: int = 1) -> dict:
+    return book.kernel(f"player.lanes[{lane}]['settings']")
+
+
+def press(view: Locator, *keys: str) -> None:
+    """Keys pressed one after the other, at once."""
+    view.evaluate(
+        """(root, keys) => { for (const key of keys) root.dispatchEvent(new KeyboardEvent("keydown", {
+            key: key.replace("Shift+", ""), shiftKey: key.startsWith("Shift+"), bubbles: true })); }""",
+        list(keys),
+    )
+
+
+def to_the_end(view: Locator) -> None:
+    press(view, *["ArrowRight"] * 12)
 
 
 def events(book: Notebook, lane: int = 0) -> list[list]:
@@ -164,11 +192,25 @@ def test_two_lanes_are_compared(book: Notebook, lab: Lab, view: Locator, picture
     lab.theme("dark")
     picture("playback-dark", view)
     lab.theme("light")
+    lane = view.get_by_test_id("lane").last
+    lane.get_by_test_id("checkpoint").select_option("tuned")
+    book.wait(lambda: ready(book, "player") and settings(book)["checkpoint"] == "tuned", "other checkpoint")
+    lane.get_by_test_id("locale").select_option("el-GR")
+    book.wait(lambda: ready(book, "player") and settings(book)["locale"] == "el-GR", "another locale")
+    assert settings(book) == {"checkpoint": "tuned", "locale": "el-GR", "lookahead_ms": 1120}
+    to_the_end(view)
+    for index, side in enumerate(("left", "right")):
+        marks = book.kernel(f"player.differences['{side}']")
+        words = view.get_by_test_id("lane").nth(index).locator("[data-word]")
+        expect(words).to_have_count(len(marks))
+        differ = [n for n, mark in enumerate(marks) if mark not in ("equal", "style")]
+        expect(view.get_by_test_id("lane").nth(index).locator(".nwb-differs")).to_have_count(len(differ))
+    picture("playback-locales", view)
     view.get_by_role("button", name="Close this lane").last.click()
     expect(view.get_by_test_id("lane")).to_have_count(1)
 
 
-def test_a_condition_is_heard_and_recognised(book: Notebook, view: Locator) -> None:
+def test_a_condition_is_heard_and_recognised(book: Notebook, view: Locator, picture) -> None:
     clean = book.kernel("player.load_audio('')[0].tolist()")
     view.get_by_test_id("line").select_option("true")
     view.get_by_test_id("noise").select_option("5")
@@ -181,6 +223,11 @@ def test_a_condition_is_heard_and_recognised(book: Notebook, view: Locator) -> N
     assert spectrum[hz > 4500].sum() < 0.01 * spectrum.sum()
     assert not np.allclose(noisy, clean)
     expect(view.locator(".nwb-player")).to_have_attribute("data-ready", "1")
+    kept = book.kernel("player.lanes[0]['style']")
+    for kind in ("marks", "capitals"):
+        shown = "{} kept {} / {}".format(kind, *kept[kind])
+        expect(view.locator(".nwb-figures")).to_contain_text(shown)
+    picture("playback-condition", view)
     view.get_by_test_id("line").select_option("false")
     view.get_by_test_id("noise").select_option("")
     book.wait(
@@ -204,6 +251,56 @@ def test_two_players_keep_apart_and_hostile_right_to_left_text_stays_text(
     assert "&lt;img" in exported
 
 
+def test_the_last_of_many_seeks_lands(book: Notebook, view: Locator) -> None:
+    """Of seeks that follow each other at once the last one counts, on screen and in the sound."""
+    book.page.evaluate(MEDIA)
+    for _ in range(2):
+        view.get_by_test_id("player-play").click()  # so that the media element is known
+    for _ in range(6):
+        press(view, *["ArrowLeft"] * 9, *["Shift+ArrowRight"] * 7)
+        book.page.wait_for_timeout(400)
+        assert float(view.get_attribute("data-time")) == pytest.approx(0.7, abs=0.03)
+        assert book.page.evaluate("window.heardMedia.at(-1).currentTime") == pytest.approx(0.7, abs=0.03)
+
+
+def test_a_new_recording_opens_where_the_cursor_stood(book: Notebook, view: Locator) -> None:
+    """Another condition loads other audio: the first seek comes right after loading, and used to be lost."""
+    before = float(view.get_attribute("data-time"))
+    assert before > 0.3
+    for gain in ("12", "0", "-12", "0"):
+        view.get_by_test_id("gain").select_option(gain)
+        book.wait(
+            lambda g=gain: book.kernel("player.condition['gain_db']") == float(g) and ready(book, "player"),
+            "level",
+        )
+        expect(view.locator(".nwb-player")).to_have_attribute("data-ready", "1")
+        book.page.wait_for_timeout(400)
+        assert float(view.get_attribute("data-time")) == pytest.approx(before, abs=0.03)
+
+
+def test_right_to_left_words_stand_in_their_order(book: Notebook, lab: Lab, picture) -> None:
+    """A made-up Hebrew reading of a real recording (no checkpoint here reads Hebrew): order, numbers, tag."""
+    second = book.panel.get_by_test_id("playback").nth(1)
+    book.kernel("len(other.lanes[0]['words'])", RIGHT_TO_LEFT)
+    expect(second.get_by_test_id("transcript")).to_have_attribute("dir", "rtl")
+    to_the_end(second)
+    words = second.get_by_test_id("transcript").locator("[data-word]")
+    expect(words).to_have_count(5)
+    assert words.all_text_contents() == HEBREW.split()
+    lefts = [words.nth(i).bounding_box()["x"] for i in range(5)]
+    assert lefts == sorted(lefts, reverse=True), "the first word stands at the right"
+    refs = second.locator(".nwb-pair-ref")
+    boxes = [refs.nth(i).bounding_box() for i in range(refs.count())]
+    row = [box["x"] for box in boxes if abs(box["y"] - boxes[0]["y"]) < 5]
+    assert row == sorted(row, reverse=True)
+    expect(second.get_by_test_id("language")).to_contain_text("he-IL")
+    assert 'dir="rtl"' in book.kernel("other.static_html()")
+    picture("playback-rtl-light", second)
+    lab.theme("dark")
+    picture("playback-rtl-dark", second)
+    lab.theme("light")
+
+
 def test_stream_this_opens_playback_at_the_error(book: Notebook, view: Locator) -> None:
     explorer = book.panel.get_by_test_id("explorer")
     explorer.get_by_test_id("cell").first.click()
@@ -218,50 +315,6 @@ def test_stream_this_opens_playback_at_the_error(book: Notebook, view: Locator) 
     expect(inner).to_have_count(0)
 
 
-def test_a_voice_at_the_microphone_is_transcribed_and_kept_with_consent(
-    book: Notebook, lab_root: Path, picture
-) -> None:
-    spoken, rate = soundfile.read(STARTER / book.kernel("row['audio_filepath']"), dtype="float32")
-    speech = soxr.resample(spoken, rate, 48000)
-    soundfile.write(
-        lab_root / "mic.wav", np.concatenate([speech, np.zeros(24000, np.float32)]), 48000, subtype="PCM_16"
-    )
-    view = book.panel.get_by_test_id("microphone")
-    view.get_by_test_id("mic-lookahead").select_option("560")
-    view.get_by_test_id("record").click()
-    expect(view).to_have_attribute("data-state", "recording", timeout=60_000)
-    book.page.wait_for_timeout(int(1000 * len(spoken) / rate) + 1500)
-    view.get_by_test_id("record").click()
-    expect(view).to_have_attribute("data-state", "idle", timeout=60_000)
-    picture("microphone", view)
-    checks = (
-        "from workbench.recognizer.streaming import play\npcm, rate = mic.take()\n"
-        "alone = play(checkpoint, pcm, rate, 'auto', 560)[-1]"
-    )
-    live, alone = book.kernel("[mic._session.final_transcript, alone.final_transcript]", checks)
-    assert live == alone, "live transcript differs from the same audio recognised at once"
-    on_screen = "".join(view.get_by_test_id("mic-transcript").text_content().split())
-    assert on_screen == "".join(live.split()) or not live
-    heard = np.array(book.kernel("pcm[: rate * 12].tolist()"), dtype=np.float64)
-    said = soxr.resample(spoken, rate, book.kernel("rate")).astype(np.float64)
-    likeness = np.fft.irfft(np.fft.rfft(heard, 2**20) * np.conj(np.fft.rfft(said, 2**20))).max()
-    assert (
-        likeness > 0.7 * np.sqrt((said**2).sum() * min((heard**2).sum(), 4 * (said**2).sum() * 32768**2)) / 2
-    )
-    view.get_by_test_id("keep").click()
-    assert book.kernel("list(mic.saved)") == []  # the box is not ticked
-    view.get_by_test_id("consent").check()
-    view.locator("select[name=locale]").select_option("es-US")
-    view.get_by_test_id("keep").click()
-    book.wait(lambda: book.kernel("len(mic.saved)") == 1, "the take")
-    [line] = [json.loads(text) for text in (lab_root / "takes" / "manifest.jsonl").open()]
-    assert line["consent"]
-    assert line["target_lang"] == "es-US"
-    assert soundfile.info(lab_root / "takes" / line["audio_filepath"]).duration == pytest.approx(
-        line["duration"], abs=0.01
-    )
-
-
 def test_a_reload_loses_nothing(book: Notebook, lab: Lab) -> None:
     before = book.kernel("[player.lanes[0]['final'], player.lanes[0]['settings']]")
     book.reload()
@@ -270,3 +323,66 @@ def test_a_reload_loses_nothing(book: Notebook, lab: Lab) -> None:
     assert view.get_by_test_id("lookahead").input_value() == str(before[1]["lookahead_ms"])
     assert book.kernel("player.lanes[0]['final']") == before[0]
     assert not lab.outside
+
+
+def test_questions_are_answered_while_a_cell_runs(book: Notebook, view: Locator) -> None:
+    """The kernel is busy until the look-ahead chosen meanwhile has been recognised and is on screen."""
+    wait = """
+import time
+begin = time.monotonic()
+while player.lanes[0]["state"] != "ready" or player.lanes[0]["settings"]["lookahead_ms"] != 80:
+    assert time.monotonic() - begin < 60, "nothing was answered while this cell ran"
+    time.sleep(0.05)
+"""
+    book.page.evaluate(
+        """(code) => {
+            const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            window.running = kernel.requestExecute({ code, store_history: false }).done;
+        }""",
+        wait,
+    )
+    view.get_by_test_id("lookahead").select_option("80")
+    assert book.page.evaluate("window.running.then((reply) => reply.content.status)") == "ok"
+    assert ready(book, "player")
+    view.get_by_test_id("lookahead").select_option("320")
+    book.wait(lambda: ready(book, "player") and settings(book, 0)["lookahead_ms"] == 320, "back again")
+
+
+def test_the_static_form_has_a_picture_and_the_transcript_with_its_times(book: Notebook) -> None:
+    final, words = book.kernel("[player.lanes[0]['final'], player.lanes[0]['words']]")
+    read = book.page.evaluate(
+        """(html) => {
+            const page = new DOMParser().parseFromString(html, "text/html");
+            const all = (where) => [...page.querySelectorAll(where)];
+            return { bars: all("svg rect").length, wave: all("svg path").length,
+                said: all("p[dir=auto] bdi").map((word) => word.textContent).join(""),
+                rows: all("tbody tr").map((row) => [...row.cells].map((cell) => cell.textContent)) };
+        }""",
+        book.kernel("player.static_html()"),
+    )
+    assert read["bars"] == 2 * len(events(book)), "each chunk and its computing"
+    assert read["wave"] >= 1
+    assert read["said"] == "".join(final.split())
+    assert [row[0] for row in read["rows"]] == [word[0] for word in words]
+    timed = [(row, word) for row, word in zip(read["rows"], words, strict=True) if word[1] is not None]
+    assert all(row[3] == f"{word[3]:.2f} s" for row, word in timed)
+
+
+def test_the_kernel_restarts_and_what_was_heard_still_plays(book: Notebook, view: Locator) -> None:
+    final = book.kernel("player.lanes[0]['final']")
+    book.restart()
+    expect(view.get_by_text("The kernel was restarted or has stopped.")).to_be_visible()
+    expect(view.get_by_test_id("lookahead")).to_be_disabled()
+    to_the_end(view)
+    expect(view.get_by_test_id("transcript")).to_have_text(" ".join(final.split()) or re.compile(""))
+    press(view, *["ArrowLeft"] * 12)
+    view.get_by_test_id("player-play").click()
+    expect(view.locator(".nwb-player")).to_have_attribute("data-playing", "1")
+    view.get_by_test_id("player-play").click()
+    book.run_all()
+    assert not book.failures(), book.failures()
+    fresh = book.panel.get_by_test_id("playback").first
+    expect(fresh.locator(".nwb-player")).to_have_attribute("data-ready", "1")
+    expect(fresh.get_by_test_id("lookahead")).to_be_enabled()
+    book.wait(lambda: ready(book, "player"), "recognition", 180)
+    assert book.kernel("player.lanes[0]['final']") == final

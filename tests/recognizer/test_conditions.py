@@ -10,11 +10,9 @@ from workbench.recognizer.conditions import (
     gain,
     ladder,
     make_noise,
-    marks_and_capitals,
     room_response,
     speech_level,
     telephone_line,
-    watch,
 )
 
 RATE = 16000
@@ -97,16 +95,7 @@ def test_refusals_name_the_mend():
         ladder(Condition(), snr_db=[1], gain_db=[2])
 
 
-def test_watch_counts_marks_and_capitals():
-    assert marks_and_capitals("¿Dónde está Ana? Bien, gracias.") == {"words": 5, "marks": 4, "capitals": 3}
-    heard = []
-
-    def recognise(pcm, rate):
-        heard.append(float(np.std(pcm)))
-        return "Yes, Anna." if len(heard) == 1 else "yes anna"
-
-    rows = watch(recognise, voice_like(), RATE, ladder(Condition(noise="white"), snr_db=[None, 0]))
-    assert [row["condition"] for row in rows] == ["as recorded", "white 0 dB"]
-    assert [row["marks"] for row in rows] == [2, 0]
-    assert [row["capitals"] for row in rows] == [2, 0]
-    assert heard[1] > heard[0]
+def test_a_ladder_varies_one_field_and_names_its_steps():
+    steps = ladder(Condition(noise="white", seed=4), snr_db=[None, 0])
+    assert [step.label for step in steps] == ["as recorded", "white 0 dB"]
+    assert [step.seed for step in steps] == [4, 4]

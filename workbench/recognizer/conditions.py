@@ -9,7 +9,7 @@ own: lhotse's generator needs torchaudio, which is not among the dependencies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -223,37 +223,3 @@ def ladder(base: Condition, **steps: Iterable[Any]) -> list[Condition]:
         )
     ((field, values),) = steps.items()
     return [replace(base, **{field: value}) for value in values]
-
-
-def marks_and_capitals(text: str, marks: str = ".,?!;:…¿¡。，、？！।؟،") -> dict[str, int]:
-    """How many words, punctuation marks and capitalised words a transcript holds."""
-    words = text.split()
-    return {
-        "words": len(words),
-        "marks": sum(character in marks for character in text),
-        "capitals": sum(word.lstrip("¿¡\"'«“(")[:1].isupper() for word in words),
-    }
-
-
-def watch(
-    recognise: Callable[[Pcm, int], str],
-    pcm: Pcm,
-    sample_rate: int,
-    conditions: Iterable[Condition],
-    voices: Sequence[Pcm] = (),
-) -> list[dict[str, Any]]:
-    """Recognise one recording under each condition: do words, marks and capitals hold as it gets worse?
-
-    Args:
-        recognise: samples and rate in, transcript out.
-
-    Returns:
-        a row per condition: ``condition`` (its label), ``transcript``, ``words``, ``marks``, ``capitals``.
-    """
-    rows = []
-    for condition in conditions:
-        transcript = recognise(condition.apply(pcm, sample_rate, voices), sample_rate)
-        rows.append(
-            {"condition": condition.label, "transcript": transcript, **marks_and_capitals(transcript)}
-        )
-    return rows

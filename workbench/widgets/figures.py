@@ -194,32 +194,43 @@ def counts_by_locale(
     return dress(figure, title, height=max(220, 90 + 30 * len(order)), legend=split_by is not None)
 
 
-def conditions_chart(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> go.Figure:
-    """Words, marks and capitals kept as conditions worsen, as fractions of the first row's counts.
+def conditions_chart(table: pd.DataFrame, *, title: str = "") -> go.Figure:
+    """Error rate, and marks and capitals kept, as conditions worsen from left to right.
 
     Args:
-        rows: from ``recognizer.conditions.watch``, the first being the recording as it is.
+        table: from ``widgets.robustness.robustness``.
+
+    Raises:
+        WorkbenchError: a column is missing.
     """
     import plotly.graph_objects as go
 
-    if not rows:
-        raise WorkbenchError("no conditions to draw", mend="Pass the rows of recognizer.conditions.watch.")
+    _need(table, ["condition", "error_rate", "marks_kept", "capitals_kept"], "conditions_chart")
     figure = go.Figure()
-    labels = [str(row["condition"]) for row in rows]
-    for index, column in enumerate(("words", "marks", "capitals")):
-        base = float(rows[0][column])
-        if base:
-            figure.add_trace(
-                go.Scatter(
-                    x=labels,
-                    y=[row[column] / base for row in rows],
-                    name=column,
-                    mode="lines+markers",
-                    **look(index),
-                )
+    lines = (
+        ("error_rate", "error rate", None),
+        ("marks_kept", "marks kept", "marks"),
+        ("capitals_kept", "capitals kept", "capitals"),
+    )
+    for index, (column, name, of) in enumerate(lines):
+        if table[column].isna().all():
+            continue
+        counts = table[of] if of in table.columns else None
+        figure.add_trace(
+            go.Scatter(
+                x=[plain(str(condition)) for condition in table["condition"]],
+                y=table[column],
+                name=name,
+                mode="lines+markers",
+                customdata=counts,
+                hovertemplate="%{x}: %{y:.0%}"
+                + (" of %{customdata}" if counts is not None else "")
+                + f"<extra>{name}</extra>",
+                **look(index),
             )
-    figure.update_yaxes(title="Of the first, as recorded", tickformat=".0%", rangemode="tozero")
-    return dress(figure, title, height=320, legend=True)
+        )
+    figure.update_yaxes(title="Share", tickformat=".0%", rangemode="tozero")
+    return dress(figure, title, height=340, legend=True)
 
 
 def _by_series(frame: pd.DataFrame, series: str | None) -> list[tuple[str, pd.DataFrame]]:

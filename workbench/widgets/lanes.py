@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as texts
+from workbench.locales import LATIN_MARKS, LOCALES
 
 if TYPE_CHECKING:
     from workbench.recognizer.events import StreamEvent
@@ -62,14 +64,44 @@ def error_counts(pairs: Sequence[Pair]) -> dict[str, int]:
     return {**count, "reference": sum(tag != "insert" for tag, _, _ in pairs)}
 
 
+def style_kept(pairs: Iterable[Pair], locale: str | None) -> dict[str, list[int]]:
+    """``marks`` and ``capitals``, each [kept, of the reference's].
+
+    A mark is kept where the word aligned with its own bears it on the same side; a capital where the same
+    word has one. What goes with a lost word is lost. (Rates over a corpus: ``Evaluation.punctuation``.)
+    """
+    row = LOCALES.get(locale or "")
+    scored = row.marks if row else LATIN_MARKS
+    marks, capitals = [0, 0], [0, 0]
+    for tag, reference, hypothesis in pairs:
+        for said, heard in zip(_sides(reference, scored), _sides(hypothesis, scored), strict=True):
+            marks[1] += len(said)
+            marks[0] += sum((Counter(said) & Counter(heard)).values())
+        if _capital(reference):
+            capitals[1] += 1
+            capitals[0] += tag in ("equal", "style") and _capital(hypothesis)
+    return {"marks": marks, "capitals": capitals}
+
+
+def _sides(word: str, marks: str) -> tuple[str, str]:
+    """The marks before and behind a word."""
+    bare = word.lstrip(marks)
+    return word[: len(word) - len(bare)], bare[len(bare.rstrip(marks)) :]
+
+
+def _capital(word: str) -> bool:
+    letter = next((character for character in word if character.isalpha()), "")
+    return letter.isupper() or letter.istitle()
+
+
 def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None) -> dict[str, Any]:
     """What the browser needs to replay one session and to explain it.
 
     Returns:
         ``events``: [audio_start, audio_end, compute, emission, keep, add, partial, tag] each, where the final
         transcript is its first ``keep`` code points as they were and ``add``; ``words``: [text, start, end,
-        emission, confidence]; and ``final``, ``lang``, ``lang_at``, ``alignment``, ``errors``, ``marks``,
-        ``figures``.
+        emission, confidence]; and ``final``, ``lang``, ``lang_at``, ``alignment``, ``errors``, ``style``,
+        ``marks``, ``figures``.
     """
     rows, previous = [], ""
     for event in events:
@@ -100,6 +132,7 @@ def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None)
         "lang_at": next((_ms(event.emission_s) for event in events if event.detected_lang), None),
         "alignment": [list(pair) for pair in pairs],
         "errors": error_counts(pairs) if pairs else None,
+        "style": style_kept(pairs, tag) if pairs else None,
         "marks": marks_of(pairs),
         "figures": _figures(events, words),
     }

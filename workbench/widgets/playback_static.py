@@ -28,7 +28,7 @@ def playback_html(
     )
     reference = clip["reference"]
     spoken = (
-        f'<p dir="auto"><span style="{MUTED}">Reference: </span>{escape(reference)}</p>' if reference else ""
+        f'<p><span style="{MUTED}">Reference: </span><bdi>{escape(reference)}</bdi></p>' if reference else ""
     )
     return box(head, *(_lane(pcm, clip, lane) for lane in lanes), spoken, label="Playback")
 
@@ -52,7 +52,7 @@ def _lane(pcm: NDArray[np.float32], clip: Mapping[str, Any], lane: Mapping[str, 
     facts = (
         f"first word after {seconds(figures['first_word_s'])}, "
         f"median lateness {seconds(figures['late_p50_s'])}, "
-        f"language {lane['lang'] or 'not reported'}"
+        f"language {lane['lang'] or 'not reported'}{_kept(lane.get('style') or {})}"
     )
     times = table(("word", "spoken from", "to", "on screen", "late by"), rows)
     summary = f'<summary style="{MUTED};cursor:pointer">Times of {len(rows)} words</summary>'
@@ -60,6 +60,11 @@ def _lane(pcm: NDArray[np.float32], clip: Mapping[str, Any], lane: Mapping[str, 
         f'{heading}{picture}<p dir="auto" style="font-size:16px;margin:6px 0">{text}</p>'
         f'<p style="{MUTED};margin:2px 0">{escape(facts)}</p><details>{summary}{times}</details>'
     )
+
+
+def _kept(style: Mapping[str, Sequence[int]]) -> str:
+    parts = (f", {kind} kept {kept} of {of}" for kind, (kept, of) in style.items() if of)
+    return "".join(parts)
 
 
 def _late(end: float | None, at: float | None) -> str:

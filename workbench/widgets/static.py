@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,9 @@ def _cell(value: object) -> str:
 
 def marked(words: Iterable[tuple[str, str]]) -> Markup:
     """A line of (operation, word) with each operation's look, and its name as a title."""
-    spans = []
+    spans, said = [], []
     for operation, word in words:
+        said.append(word)
         look = WORD_STYLES.get(operation, "")
         if not look:
             spans.append(f"<bdi>{escape(word)}</bdi>")
@@ -82,7 +84,15 @@ def marked(words: Iterable[tuple[str, str]]) -> Markup:
             spans.append(
                 f'<bdi style="{look};border-radius:3px;padding:0 2px" title="{name}">{escape(word)}</bdi>'
             )
-    return Markup(" ".join(spans))
+    line = " ".join(spans)
+    # Said in so many words: dir="auto" passes over <bdi>.
+    return Markup(f'<span dir="rtl">{line}</span>' if right_to_left("".join(said)) else line)
+
+
+def right_to_left(text: str) -> bool:
+    """Whether a text's first letter belongs to a right-to-left script."""
+    strong = (unicodedata.bidirectional(letter) for letter in text)
+    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
 
 
 def seconds(value: float | None) -> str:

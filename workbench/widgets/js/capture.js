@@ -39,7 +39,9 @@ export function troubleOf(error) {
 export async function openCapture({ block_s = 0.08, onblock, onlost }) {
   // What the recogniser was trained on is untreated sound; the browser's processing would also hide bad lines.
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
-  const context = new AudioContext({ latencyHint: "interactive" });
+  // At the device's own rate: by default the loudspeaker's would be taken, and the sound resampled once more.
+  const { sampleRate } = stream.getAudioTracks()[0].getSettings();
+  const context = new AudioContext({ latencyHint: "interactive", ...(sampleRate ? { sampleRate } : {}) });
   const url = URL.createObjectURL(new Blob([WORKLET], { type: "text/javascript" }));
   try {
     await context.audioWorklet.addModule(url);

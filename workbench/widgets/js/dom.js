@@ -34,6 +34,13 @@ export function fill(el, ...children) {
   return el;
 }
 
+const RIGHT_TO_LEFT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
+/** "rtl" or "ltr", by a text's first letter. `dir="auto"` passes over <bdi>, so it can't be used around words in <bdi>. */
+export function direction(text) {
+  return RIGHT_TO_LEFT.test(/\p{L}/u.exec(text ?? "")?.[0] ?? "") ? "rtl" : "ltr";
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   play: "M8 5.5v13l11-6.5z",

@@ -2,7 +2,7 @@
 //
 //   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
 //   lane.show(data, { choices, clip, differs });    lane.at(time_s);    lane.element
-import { fill, h, icon, set } from "./dom.js";
+import { direction, fill, h, icon, set } from "./dom.js";
 import { playback as words } from "./strings.js";
 
 const ADD = 5, KEEP = 4, PARTIAL = 6, TAG = 7, EMISSION = 3;
@@ -20,6 +20,7 @@ export function createLane(actions) {
     spoken = -1;
     const state = states[index];
     parts.text.dataset.event = String(index);
+    parts.text.dir = direction(data.final);
     parts.text.dataset.emission = state ? String(state.emission) : "";
     if (!state || (!state.final && !state.partial)) fill(parts.text, h("span", { class: "nwb-muted" }, time_s > 0.05 ? words.listening : words.before));
     else fill(parts.text, ...wordSpans(state, data, actions.go));
@@ -107,7 +108,7 @@ function paintTag(parts, data, state) {
 }
 
 function figures(data) {
-  const { figures: f, errors } = data;
+  const { figures: f, errors, style } = data;
   const item = (name, value, title) => h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
   const s = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2)} s`);
   const out = [
@@ -118,6 +119,10 @@ function figures(data) {
   if (errors?.reference) {
     const wrong = errors.substitute + errors.delete + errors.insert;
     out.push(item(words.errorRate, `${((100 * wrong) / errors.reference).toFixed(0)} %`, words.errorTitle(errors)));
+    for (const kind of ["marks", "capitals"]) {
+      const [kept, of] = style?.[kind] ?? [0, 0];
+      if (of) out.push(item(words.kept[kind], `${kept} / ${of}`, words.keptTitle[kind]));
+    }
   }
   return out;
 }
@@ -134,7 +139,7 @@ function alignment(data, clip, go) {
   });
   return h("details", { class: "nwb-reference", open: true },
     h("summary", {}, words.reference, h("span", { class: "nwb-muted" }, ` ${words.referenceNote}`)),
-    h("div", { class: "nwb-pairs", dir: "auto", role: "group", "aria-label": words.reference }, ...pairs));
+    h("div", { class: "nwb-pairs", dir: direction(clip.reference || data.final), role: "group", "aria-label": words.reference }, ...pairs));
 }
 
 function fillSettings(parts, settings, choices, { choose }) {
@@ -164,7 +169,7 @@ function buildLane({ name, close }) {
     close: h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": words.closeLane, title: words.closeLane, onclick: close }, icon("cross")),
     busy: h("div", { class: "nwb-busy", role: "status" }, h("span", { class: "nwb-busy-bar" }), words.busy),
     note: h("div"),
-    text: h("p", { class: "nwb-transcript", dir: "auto", dataset: { testid: "transcript" } }),
+    text: h("p", { class: "nwb-transcript", dataset: { testid: "transcript" } }),
     figures: h("div", { class: "nwb-figures" }),
     diff: h("div"),
   };

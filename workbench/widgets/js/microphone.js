@@ -5,6 +5,7 @@ import { clock, fill, h, icon, set } from "./dom.js";
 import { common, microphone as words } from "./strings.js";
 
 const MOST_IN_FLIGHT = 4;
+const MOST_TOGETHER = 250; // blocks in a message: 20 s, 2 MB at most
 
 function render({ model, el }) {
   const view = new View(model, el);
@@ -13,10 +14,14 @@ function render({ model, el }) {
 
 class View {
   constructor(model, el) {
-    Object.assign(this, { model, channel: openChannel(model), state: "idle", capture: null, waiting: [], inFlight: 0, latencies: [], sent_s: 0 });
+    Object.assign(this, { model, channel: openChannel(model), state: "idle", capture: null, waiting: [], inFlight: 0, latencies: [], sent_s: 0, hiddenAt: 0 });
     this.build(el);
     this.stopLost = this.channel.onLost((lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostMend}`));
-    this.onHidden = () => document.hidden && this.state === "recording" && this.say(words.trouble.hidden, "warn");
+    this.onHidden = () => {
+      if (!document.hidden) return;
+      this.hiddenAt = performance.now();
+      if (this.state === "recording") this.say(words.trouble.hidden, "warn");
+    };
     document.addEventListener("visibilitychange", this.onHidden);
     const why = unavailable();
     if (why) {
@@ -70,9 +75,16 @@ class View {
     this.show({ final: "", partial: "" });
     this.refresh();
     try {
-      await this.channel.ask("start", this.settings, { timeout_s: 300 });
+      // First the microphone: the browser's question belongs to the click, and a refusal must not wait for a model.
+      // From then on everything said is kept and goes out once the session is there: no first word is lost.
       this.capture = await openCapture({ onblock: (block) => this.block(block), onlost: (kind) => this.lost(kind) });
-      this.state = "recording";
+      this.show({});
+      await this.channel.ask("start", this.settings, { timeout_s: 300 });
+      if (this.state === "preparing") { // else it was lost meanwhile
+        this.state = "recording";
+        for (const block of this.waiting) block.captured_ms = null; // the wait for the model is no latency
+        this.flush();
+      }
     } catch (error) {
       const trouble = troubleOf(error);
       this.stopped(trouble ? words.trouble[trouble] : error.message);
@@ -80,21 +92,22 @@ class View {
     this.refresh();
   }
 
-  /** Blocks go out one by one while the kernel keeps up; when it does not, they wait here and go together. */
+  /** Blocks go out one by one while the kernel keeps up; when it does not, or has no session yet, they wait here. */
   block({ samples, rate, captured_ms, level }) {
-    if (this.state !== "recording") return;
+    if (this.state !== "recording" && this.state !== "preparing") return;
     this.sent_s += samples.length / rate;
     this.ui.time.textContent = clock(this.sent_s);
     set(this.ui.level, { "aria-valuenow": level.toFixed(3) });
     this.ui.level.firstChild.style.width = `${Math.min(100, Math.max(0, 100 + (20 * Math.log10(level + 1e-6)) * 1.7))}%`;
     this.waiting.push({ samples, rate, captured_ms });
+    if (this.state !== "recording") return;
     this.flush();
     if (this.sent_s >= this.model.get("choices").longest_s) this.stop();
   }
 
   flush(all = false) {
     if (!this.waiting.length || (this.inFlight >= MOST_IN_FLIGHT && !all)) return this.last ?? Promise.resolve();
-    const blocks = this.waiting.splice(0);
+    const blocks = this.waiting.splice(0, MOST_TOGETHER);
     const samples = new Int16Array(blocks.reduce((n, block) => n + block.samples.length, 0));
     let at = 0;
     for (const block of blocks) {
@@ -102,7 +115,7 @@ class View {
       at += block.samples.length;
     }
     this.inFlight += 1;
-    const { captured_ms, rate } = blocks.at(-1);
+    const { captured_ms, rate } = blocks[0]; // of blocks that had to wait for each other, the oldest counts
     this.last = this.channel.ask("pcm", { sample_rate: rate }, { buffers: [samples.buffer] }).then((answer) => {
       this.inFlight -= 1;
       this.show(answer, captured_ms);
@@ -111,7 +124,7 @@ class View {
       this.inFlight -= 1;
       if (this.state === "recording") this.stopped(error.message);
     });
-    return this.last;
+    return all ? this.flush(true) : this.last;
   }
 
   show({ final = "", partial = "", lang = null, chunks = 0 }, captured_ms = null) {
@@ -119,14 +132,15 @@ class View {
     this.shown = `${final}|${partial}`;
     if (grew || (!final && !partial)) {
       fill(this.ui.text, final ? h("span", {}, final, " ") : null, partial ? h("span", { class: "nwb-word nwb-tail" }, partial) : null,
-        !final && !partial ? h("span", { class: "nwb-muted" }, this.state === "recording" ? words.listening : words.before) : null);
+        !final && !partial ? h("span", { class: "nwb-muted" }, this.state === "recording" ? words.listening : this.capture ? words.loading : words.before) : null);
     }
     const auto = this.settings.locale === "auto";
     this.ui.tag.className = `nwb-tag ${lang ? "nwb-good" : ""}`;
     this.ui.tag.textContent = lang ? words.detected(lang) : auto ? words.deciding : this.settings.locale;
-    if (grew && captured_ms !== null && chunks) {
+    if (grew && captured_ms !== null && chunks && !document.hidden) { // a hidden page paints nothing: no latency
       // Two frames: the second callback runs after the first frame with the new text was handed to the compositor.
       requestAnimationFrame(() => requestAnimationFrame(() => {
+        if (this.hiddenAt > captured_ms) return; // it was hidden before this could be painted
         this.latencies.push(performance.now() - captured_ms);
         this.figures();
       }));
@@ -159,7 +173,9 @@ class View {
 
   lost(kind) {
     this.say(words.trouble[kind], "warn");
-    if (kind === "lost") this.stop();
+    if (kind !== "lost") return;
+    if (this.state === "recording") this.stop();
+    else this.stopped(words.trouble.lost);
   }
 
   stopped(message) {

@@ -142,19 +142,9 @@ class View {
     const { time_s = 0, playing = false } = this.resume ?? {};
     this.resume = null;
     this.strips.forEach((strip) => strip.range(0, 0));
-    if (time_s) this.settle(time_s, playing);
-    else if (playing) this.player.play();
-    this.at(time_s);
-  }
-
-  /** Go to a moment of a clip that was just loaded; the media element may drop a seek that comes at once. */
-  async settle(time_s, playing) {
-    for (let tries = 0; tries < 20; tries += 1) {
-      await this.player.seek(time_s);
-      await new Promise((resolve) => setTimeout(resolve, 40));
-      if (Math.abs(this.player.time_s - time_s) < 0.05 || this.player.playing) break;
-    }
+    if (time_s) this.player.seek(time_s);
     if (playing) this.player.play();
+    this.at(time_s);
   }
 
   go(time_s, play) {

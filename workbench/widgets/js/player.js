@@ -56,6 +56,7 @@ class Player {
   #samples = null;
   #marks = [];
   #spectrogramOn = false;
+  #goal = null; // {at_s, asked_ms}: a seek that the media element has not carried out yet
   #ui;
 
   constructor(host, { height = 84, label = words.group, controls = true } = {}) {
@@ -79,7 +80,7 @@ class Player {
     return () => this.#listeners.get(event).delete(fn);
   }
 
-  get time_s() { return this.#offset_s + (this.ready ? this.surfer.getCurrentTime() : 0); }
+  get time_s() { return this.#offset_s + (this.ready ? this.#goal?.at_s ?? this.surfer.getCurrentTime() : 0); }
   get duration_s() { return this.#clip?.duration_s ?? 0; }
   get playing() { return this.ready && this.surfer.isPlaying(); }
   get loop() { return this.#loop; }
@@ -99,6 +100,7 @@ class Player {
   unload(note = words.empty, { bad = false } = {}) {
     this.#load += 1;
     this.ready = false;
+    this.#goal = null;
     this.surfer.pause();
     this.surfer.empty();
     this.clearLoop();
@@ -206,6 +208,7 @@ class Player {
     const turn = (this.#load += 1);
     const clip = this.#clip;
     this.ready = false;
+    this.#goal = null;
     this.#show({ note: words.loading });
     try {
       const bytes = clip.window ? await clip.window(start_s, Math.min(start_s + clip.window_s, clip.duration_s)) : clip.bytes;
@@ -219,7 +222,7 @@ class Player {
       this.#samples = this.surfer.getDecodedData();
       this.surfer.setPlaybackRate(this.#speed, true);
       if (this.#zoom) this.surfer.zoom(ZOOMS[this.#zoom]);
-      this.surfer.setTime(0); // else the cursor of the recording before stays drawn
+      this.#jump(this.#offset_s); // else the cursor of the recording before stays drawn
       this.setMarks(this.#marks);
       this.#drawSpectrogram();
       this.#show({});
@@ -237,7 +240,11 @@ class Player {
     surfer.on("timeupdate", () => this.#tick());
     surfer.on("seeking", () => this.#tick());
     surfer.on("finish", () => this.#finished());
-    surfer.on("interaction", () => this.#leaveLoop());
+    surfer.on("interaction", (at_s) => {
+      this.#goal = { at_s, asked_ms: performance.now() };
+      this.#leaveLoop();
+    });
+    for (const event of ["seeked", "canplay"]) surfer.getMediaElement().addEventListener(event, () => this.#settle());
     regions.enableDragSelection({ id: "loop", color: LOOP_COLOUR }, 6);
     regions.on("region-created", (region) => queueMicrotask(() => {
       if (region.mark || region.isRemoved) return;
@@ -286,11 +293,29 @@ class Player {
     this.#emit("finish", {});
   }
 
-  #jump(time_s) { this.surfer.setTime(Math.max(0, time_s - this.#offset_s)); }
+  #jump(time_s) {
+    const at_s = Math.max(0, time_s - this.#offset_s);
+    this.#goal = { at_s, asked_ms: performance.now() };
+    this.surfer.setTime(at_s);
+  }
+
+  /** A seek asked for while another is under way can be dropped (wavesurfer forgets its pending time when the
+   *  earlier one reports in): once the media element is at rest it must stand at the last one asked for. */
+  #settle() {
+    const media = this.surfer.getMediaElement();
+    if (!this.#goal || !this.ready || media.seeking || media.readyState < 3) return;
+    const { at_s, asked_ms } = this.#goal;
+    const playedOn_s = this.playing ? ((performance.now() - asked_ms) / 1000) * this.#speed : 0;
+    const past_s = media.currentTime - Math.min(at_s, media.duration);
+    if (past_s > -0.02 && past_s < playedOn_s + 0.02) this.#goal = null;
+    else this.surfer.setTime(at_s);
+    this.#tick();
+  }
 
   #fail(error) {
     const message = `${words.failed}: ${error?.message ?? error}`;
     this.ready = false;
+    this.#goal = null;
     this.#show({ note: message, bad: true });
     this.#emit("error", { message });
   }

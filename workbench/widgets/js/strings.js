@@ -71,6 +71,11 @@ export const playback = {
   loadTitle: "Compute time as a share of the audio: over 100 % falls behind",
   errorRate: "errors",
   errorTitle: (e) => `${e.substitute} wrong, ${e.delete} lost, ${e.insert} added of ${e.reference} words; case and marks aside (${e.style} differ)`,
+  kept: { marks: "marks kept", capitals: "capitals kept" },
+  keptTitle: {
+    marks: "Of the reference's punctuation marks, those at the same place here; change the noise or the line and watch them go",
+    capitals: "Of the reference's capitalised words, those that are here with their capital",
+  },
   wordTitle: ([word, start, end, at, confidence]) => `${word}: spoken ${fixed(start)}–${fixed(end)} s, on screen at ${fixed(at)} s${confidence === null ? "" : `, confidence ${Math.round(100 * confidence)} %`}`,
   reference: "Against the reference",
   referenceNote: "reference above, recognised below",
@@ -286,6 +291,7 @@ export const microphone = {
   lookahead: "Look-ahead",
   ms: (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`),
   before: "Press record and speak. The first time, the model is loaded.",
+  loading: "Listening. The model is being loaded; what is said now is not lost.",
   listening: "Listening…",
   detected: (tag) => `${tag} detected`,
   deciding: "language: deciding…",
@@ -309,6 +315,6 @@ export const microphone = {
     taken: "The microphone is in use by another program, or the system blocks it.",
     lost: "The microphone was unplugged or taken away; what was heard so far is kept.",
     muted: "The system muted the microphone: silence is being recorded.",
-    hidden: "This tab is in the background: recording goes on, painting waits.",
+    hidden: "While this tab was in the background, recording went on and painting waited.",
   },
 };

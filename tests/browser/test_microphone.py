@@ -1,0 +1,281 @@
+"""The microphone of the person at the browser: a real recording through Chromium's fake device; refusals.
+
+The fake device plays ``mic.wav``, over and over, at 44.1 kHz. What the widget takes is bit for bit the file
+from its first sample on, and so its transcript is the file's. Refusals come from Chromium itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Notebook, Server, Window
+from playwright.sync_api import Browser, expect
+
+pytestmark = pytest.mark.model
+STARTER = REPO / "data" / "starter"
+RATE = 44100
+TAIL_S = 4.0
+FAKE_UI, FAKE_DEVICE = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
+
+WIDGET = f"""
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.widgets.microphone import Microphone
+checkpoint = Checkpoint.open({str(REPO / "data" / "checkpoint" / "starter.nemo")!r})
+mic = Microphone(checkpoint, takes="takes", lookahead_ms=560)
+mic
+"""
+WARM = "checkpoint.engine(); None"
+# A recording that reads the same at 16 kHz and by way of the device's 44.1 kHz: where the checkpoint is torn
+# between two letters, resampling alone can decide for the other.
+CHOOSE = f"""
+import json, numpy as np, soundfile, soxr
+from pathlib import Path
+from workbench.recognizer.streaming import play
+
+def read(pcm, rate, samples):
+    silence = np.zeros(max(0, samples - len(pcm)), pcm.dtype)
+    return play(checkpoint, np.concatenate([pcm, silence])[:samples], rate, "auto", 560)[-1].final_transcript
+
+def alike(row):
+    pcm = soundfile.read(folder / row["audio_filepath"], dtype="float32")[0]
+    device = np.round(soxr.resample(pcm, 16000, {RATE}) * 32767).astype(np.int16)
+    seconds = len(pcm) / 16000 + 1.5
+    said = read(pcm, 16000, int(seconds * 16000))
+    return len(said.split()) > 1 and said == read(device, {RATE}, int(seconds * {RATE}))
+
+folder = Path({str(STARTER)!r})
+rows = map(json.loads, (folder / "manifest.jsonl").open(encoding="utf-8"))
+fitting = (row for row in rows if row["target_lang"] == "es-US" and row["split"] == "test"
+           and 2.5 < row["duration"] < 4)
+chosen = folder / next(row for row in fitting if alike(row))["audio_filepath"]
+"""
+CLICK = "document.querySelector('[data-testid=record]').click()"
+STATE = "document.querySelector('[data-testid=microphone]')?.dataset.state"
+NOTE = "document.querySelector('[data-testid=mic-note]')?.textContent"
+
+
+@pytest.fixture(scope="module")
+def book(lab: Lab) -> Notebook:
+    book = lab.notebook("microphone.ipynb", [WIDGET, WARM])
+    assert not book.failures(), book.failures()
+    return book
+
+
+@pytest.fixture(scope="module")
+def spoken(book: Notebook, lab_root: Path) -> np.ndarray:
+    """``mic.wav``: a test recording and silence; int16 at 44.1 kHz, as it lies on disk."""
+    file = book.kernel("str(chosen)", CHOOSE)
+    pcm = soundfile.read(file, dtype="float32")[0]
+    sound = np.concatenate([soxr.resample(pcm, 16000, RATE), np.zeros(int(TAIL_S * RATE), np.float32)])
+    soundfile.write(lab_root / "mic.wav", sound, RATE, subtype="PCM_16")
+    return soundfile.read(lab_root / "mic.wav", dtype="int16")[0]
+
+
+@pytest.fixture
+def view(book: Notebook):
+    book.show()
+    view = book.panel.get_by_test_id("microphone")
+    expect(view).to_have_attribute("data-state", "idle")
+    return view
+
+
+def record(book: Notebook, view, seconds: float, at_once: str = "") -> np.ndarray:
+    """Samples of a take of at least that length, (n,) int16. ``at_once``: what is said before it begins."""
+    view.get_by_test_id("record").click()
+    if at_once:
+        expect(view.get_by_test_id("mic-transcript")).to_contain_text(at_once)
+    expect(view).to_have_attribute("data-state", "recording")
+    book.wait(lambda: book.kernel("sum(map(len, mic._blocks))") > seconds * RATE, "the take", 120)
+    view.get_by_test_id("record").click()
+    expect(view).to_have_attribute("data-state", "idle")
+    samples, rate = book.kernel("[mic.take()[0].tolist(), mic.take()[1]]")
+    assert rate == RATE
+    return np.array(samples, dtype=np.int16)
+
+
+def start_in(file: np.ndarray, take: np.ndarray) -> int | None:
+    """Where in the file, played over and over, the take begins; None where they are not bit for bit equal."""
+    size = len(file)
+    folded = np.zeros(size)
+    np.add.at(folded, np.arange(len(take)) % size, take.astype(np.float64))
+    match = np.fft.irfft(np.conj(np.fft.rfft(folded)) * np.fft.rfft(file.astype(np.float64)), size)
+    start = int(match.argmax())
+    heard = file[(start + np.arange(len(take))) % size]
+    return start if np.array_equal(heard, take) else None
+
+
+def test_a_recording_spoken_at_the_microphone_reads_as_its_file(
+    book: Notebook, view, spoken: np.ndarray, picture
+) -> None:
+    for _ in range(3):  # a machine that is starved of time drops blocks of 10 ms between device and page
+        take = record(book, view, len(spoken) / RATE - TAIL_S + 1.5)
+        live = book.kernel("mic._session.final_transcript")
+        start = start_in(spoken, take)
+        if start == 0:
+            break
+    assert start == 0, "what was captured is not the file from its first sample on"
+    picture("microphone", view)
+    # The file as it lies in the corpus, at 16 kHz, and the silence that the take ends with.
+    samples = round(len(take) * 16000 / RATE)
+    file_itself = f"read(soundfile.read(chosen, dtype='float32')[0], 16000, {samples})"
+    assert live == book.kernel(file_itself)
+    assert live
+    assert "".join(view.get_by_test_id("mic-transcript").text_content().split()) == "".join(live.split())
+    figures = view.get_by_test_id("latency")
+    expect(figures).to_contain_text(re.compile(r"median \d+ ms.*95th percentile \d+ ms"))
+    assert int(view.get_attribute("data-latencies")) > 0
+
+
+def test_what_is_said_while_the_model_loads_is_not_lost(book: Notebook, view, spoken: np.ndarray) -> None:
+    """The session comes two seconds late; what was heard before it goes to it first."""
+    slow = """
+import time
+quick = type(mic).__dict__["_start"]
+def slow(self, body, buffers):
+    time.sleep(2)
+    return quick(self, body, buffers)
+type(mic)._start = slow
+"""
+    book.kernel("None", slow)
+    try:
+        take = record(book, view, 3.0, at_once="Listening. The model is being loaded")
+    finally:
+        book.kernel("None", "type(mic)._start = quick")
+    assert len(take) > 3.0 * RATE
+    assert start_in(spoken, take) == 0, "the take begins when the microphone opened"
+
+
+def test_a_take_is_kept_only_with_consent(book: Notebook, view, lab_root: Path) -> None:
+    record(book, view, 1.0)
+    view.get_by_test_id("keep").click()
+    assert book.kernel("list(mic.saved)") == []  # the box is not ticked
+    view.get_by_test_id("consent").check()
+    view.locator("select[name=locale]").select_option("es-US")
+    view.get_by_test_id("keep").click()
+    book.wait(lambda: book.kernel("len(mic.saved)") == 1, "the take")
+    [line] = [json.loads(text) for text in (lab_root / "takes" / "manifest.jsonl").open()]
+    assert line["consent"]
+    assert line["target_lang"] == "es-US"
+    kept = soundfile.info(lab_root / "takes" / line["audio_filepath"])
+    assert kept.duration == pytest.approx(line["duration"], abs=0.01)
+
+
+def test_a_microphone_taken_away_ends_the_take_and_keeps_it(book: Notebook, view) -> None:
+    """The permission is withdrawn while it records: Chromium ends the track, as when a plug is pulled."""
+    view.get_by_test_id("record").click()
+    expect(view).to_have_attribute("data-state", "recording")
+    book.wait(lambda: book.kernel("sum(map(len, mic._blocks))") > RATE, "a second of sound", 60)
+    context = book.page.context
+    context.clear_permissions()
+    expect(view).to_have_attribute("data-state", "idle")
+    expect(view.get_by_test_id("mic-note")).to_contain_text("unplugged or taken away")
+    expect(view.get_by_test_id("keep")).to_be_visible()
+    assert book.kernel("mic._session.finished")
+    context.grant_permissions(["microphone"])
+    assert len(record(book, view, 0.5)) > 0.5 * RATE
+
+
+def test_a_hidden_tab_goes_on_recording_and_says_so(book: Notebook, lab: Lab, browser: Browser) -> None:
+    """A second window on the same kernel is minimised while it records."""
+    lab.command("docmanager:save")
+    address = f"{lab.server.url}/lab/tree/microphone.ipynb?token={lab.server.token}&reset"
+    window = Window(browser, book.page, address)
+    try:
+        window.wait(f"{STATE} === 'idle'", 120)
+        window.run(CLICK)
+        window.wait(f"{STATE} === 'recording'")
+        assert not window.run("document.hidden")
+        window.show("minimized")
+        window.wait("document.hidden")
+        assert "in the background" in window.wait(NOTE)
+        heard = book.kernel("sum(map(len, mic._blocks))")
+        book.wait(lambda: book.kernel("sum(map(len, mic._blocks))") > heard + RATE, "more sound", 60)
+        window.show("normal")
+        window.wait("!document.hidden")
+        assert window.run(STATE) == "recording"
+        assert "in the background" in window.run(NOTE)
+        window.run(CLICK)
+        window.wait(f"{STATE} === 'idle'")
+    finally:
+        window.close()
+
+
+def own_address() -> str | None:
+    """This machine's address in its network, without sending anything; None where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address
+
+
+@pytest.fixture
+def elsewhere(browser: Browser, server: Server) -> Iterator[Callable[..., Lab]]:
+    """``elsewhere(without, …)`` opens JupyterLab in another Chromium without some of the usual switches."""
+    opened: list[tuple[Lab, Browser]] = []
+
+    def launch(*without: str, at: Server = server) -> Lab:
+        args = [arg for arg in CHROMIUM_ARGS if arg not in without]
+        args = [f"{arg}, EXCLUDE {at.ip}" if arg.startswith("--host-resolver") else arg for arg in args]
+        other = browser.browser_type.launch(executable_path=CHROMIUM, headless=True, args=args)
+        lab = Lab(other, at)
+        opened.append((lab, other))
+        return lab
+
+    yield launch
+    for lab, other in opened:
+        lab.page.context.close()
+        other.close()
+
+
+def refusal(lab: Lab, name: str) -> tuple[Notebook, str]:
+    """What the widget says after record is pressed, and its notebook."""
+    book = lab.notebook(name, [WIDGET])
+    view = book.panel.get_by_test_id("microphone")
+    view.get_by_test_id("record").click()
+    note = view.get_by_test_id("mic-note")
+    expect(note).to_be_visible()
+    expect(view).to_have_attribute("data-state", "idle")
+    assert book.kernel("mic._session is None"), "nothing may be loaded for a microphone that is not there"
+    return book, note.text_content()
+
+
+def test_a_refused_permission_is_said(elsewhere: Callable[..., Lab]) -> None:
+    lab = elsewhere(FAKE_UI)
+    lab.page.context.clear_permissions()
+    book, note = refusal(lab, "refused.ipynb")
+    assert "refused the microphone" in note
+    assert book.panel.get_by_test_id("record").is_enabled()
+
+
+def test_no_device_is_said(elsewhere: Callable[..., Lab]) -> None:
+    _, note = refusal(elsewhere(FAKE_UI, FAKE_DEVICE), "no-device.ipynb")
+    assert "No microphone was found" in note
+
+
+def test_off_loopback_without_https_it_says_why(
+    elsewhere: Callable[..., Lab], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    address = own_address()
+    if address is None:
+        pytest.skip("this machine has only its loopback address")
+    served = Server(tmp_path_factory.mktemp("elsewhere"), ip=address)
+    try:
+        lab = elsewhere(at=served)
+        assert lab.page.evaluate("[isSecureContext, String(navigator.mediaDevices)]") == [False, "undefined"]
+        book = lab.notebook("insecure.ipynb", [WIDGET])
+        view = book.panel.get_by_test_id("microphone")
+        expect(view.get_by_test_id("mic-note")).to_contain_text("only on https or on this machine")
+        expect(view.get_by_test_id("record")).to_be_disabled()
+    finally:
+        served.stop()

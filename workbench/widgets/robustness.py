@@ -1,0 +1,45 @@
+"""What is left of words, marks and capitals as conditions worsen.
+
+The predictions of an evaluation are the same clips under one condition each, in order: see
+``recognizer.conditions.ladder`` for the conditions and ``field.in_conditions`` for the predictions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.evaluation import Evaluation
+
+
+def robustness(evaluation: Evaluation) -> pd.DataFrame:
+    """How much is left under each condition.
+
+    Returns:
+        a row per prediction: ``condition`` (its name), ``error_rate`` with ``low`` and ``high``; ``marks``,
+        how many the references hold, and ``marks_kept``, the share recognised at its place; ``capitals``,
+        words both sides have that can differ in case, and ``capitals_kept``, the share in the reference's
+        case. Fractions; NaN where there is nothing to keep.
+    """
+    import pandas as pd
+
+    rows = []
+    for name in evaluation.scored.predictions:
+        rate = evaluation.overall(name)
+        marks = evaluation.punctuation(name).set_index("mark").loc["all"]
+        case = evaluation.case(name).iloc[0]
+        rows.append(
+            {
+                "condition": name,
+                "error_rate": float(rate["rate"]),
+                "low": float(rate["low"]),
+                "high": float(rate["high"]),
+                "marks": int(marks["reference"]),
+                "marks_kept": float(marks["recall"]),
+                "capitals": int(case["words"]),
+                "capitals_kept": 1 - float(case["rate"]),
+            }
+        )
+    return pd.DataFrame(rows)
