@@ -102,8 +102,8 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
         (
             "\n## Checkpoint\n",
             f"`checkpoint/starter.nemo`: class `EncDecRNNTBPEModelWithPrompt`, {figures['parameters'] / 1e6:.1f}M parameters, "
-            f"{figures['checkpoint_bytes'] / 1e6:.1f} MB, trained from nothing on two CPU cores by "
-            f"`python -m workbench.starter checkpoint`. Figures on {figures['test_clips']} test clips, sentences it never heard; case and punctuation off "
+            f"{figures['checkpoint_bytes'] / 1e6:.1f} MB, trained from nothing by `python -m workbench.starter checkpoint` in "
+            f"{sum(figures['minutes'].values()):.0f} minutes of one CPU core ({_stages(figures['minutes'])}). Figures on {figures['test_clips']} test clips, sentences it never heard; case and punctuation off "
             "(`basic`); 95 % intervals by bootstrap over utterances, so for *these voices only*.\n",
             _verdict(overall, figures["joined"]["cer"][-1]),
             _table(header, cells),
@@ -118,6 +118,10 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
             "",
         )
     )
+
+
+def _stages(minutes: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {spent:.0f}" for name, spent in minutes.items())
 
 
 def _verdict(overall: Mapping[str, Any], joined: Mapping[str, Any]) -> str:

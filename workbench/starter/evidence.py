@@ -139,14 +139,42 @@ def _joined(model: Checkpoint, rows: list[dict[str, Any]], folder: Path, ms: int
 
 
 def write(figures: Mapping[str, Any], metrics: Path, evidence: Path) -> None:
-    """Write the figures with the curve of each stage; ``metrics`` is the training's metrics.jsonl."""
-    curves: dict[str, list[dict[str, Any]]] = {}
+    """Write the figures with the curve and the time of each stage; ``metrics`` is the training's
+    metrics.jsonl. Without it the curves of the last measurement stay."""
     if metrics.is_file():
-        for line in metrics.read_text("utf-8").splitlines():
-            point = json.loads(line)
-            if "cer" in point:
-                kept = {key: point[key] for key in CURVE if key in point}
-                curves.setdefault(point["stage"], []).append(kept)
+        training = {"curves": curves(metrics), "minutes": minutes(metrics)}
+    else:
+        held = json.loads(evidence.read_text("utf-8"))
+        training = {name: held[name] for name in ("curves", "minutes") if name in held}
     evidence.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**figures, "curves": curves}, ensure_ascii=False, indent=1)
+    text = json.dumps({**figures, **training}, ensure_ascii=False, indent=1)
     evidence.write_text(text + "\n", encoding="utf-8")
+
+
+def _points(metrics: Path) -> list[dict[str, Any]]:
+    """Lines of a training in order; a step that was done again after a kill counts once, as done last."""
+    points = [json.loads(line) for line in metrics.read_text("utf-8").splitlines()]
+    last = {(point["stage"], point["step"], "cer" in point): point for point in points}
+    return list(last.values())
+
+
+def curves(metrics: Path) -> dict[str, list[dict[str, Any]]]:
+    """Error rates on validation clips by stage and step."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for point in _points(metrics):
+        if "cer" in point:
+            kept = {key: point[key] for key in CURVE if key in point}
+            found.setdefault(point["stage"], []).append(kept)
+    return found
+
+
+def minutes(metrics: Path) -> dict[str, float]:
+    """Minutes of training by stage, validation left out."""
+    found: dict[str, float] = {}
+    before: dict[str, int] = {}
+    for point in _points(metrics):
+        if "step_s" in point:
+            stage, step = point["stage"], point["step"]
+            found[stage] = found.get(stage, 0.0) + point["step_s"] * (step - before.get(stage, 0)) / 60
+            before[stage] = step
+    return {stage: round(spent, 1) for stage, spent in found.items()}
