@@ -5,6 +5,7 @@ Rooms do not know Jupyter; here they meet it. Nothing heavy is imported until a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,11 +69,19 @@ class Corpus(CorpusTable):
 class Checkpoint(Recognizer):
     """A checkpoint; see :class:`workbench.recognizer.checkpoint.Checkpoint`."""
 
-    def play(self, corpus: CorpusTable, id: str, **options: Any) -> Playback:
-        """Hear an utterance of a corpus with the transcript appearing as it would live."""
+    def play(
+        self, corpus: CorpusTable, id: str, *, others: Mapping[str, Recognizer] | None = None, **options: Any
+    ) -> Playback:
+        """Hear an utterance of a corpus with the transcript appearing as it would live.
+
+        Args:
+            others: further checkpoints to choose from, by the name shown for them; ``options`` are those of
+                :class:`workbench.widgets.playback.Playback`, such as ``beside={"checkpoint": "tuned"}``.
+        """
         from workbench.widgets.playback import Playback
 
-        return Playback(self, corpus.row(id), corpus=corpus, **options)
+        choice = {self.path.stem: self, **others} if others else self
+        return Playback(choice, corpus.row(id), corpus=corpus, **options)
 
 
 class Run(TrainingRun):
