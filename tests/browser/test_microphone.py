@@ -166,20 +166,38 @@ def test_a_take_is_kept_only_with_consent(book: Notebook, view, lab_root: Path) 
     assert line["target_lang"] == "es-US"
     kept = soundfile.info(lab_root / "takes" / line["audio_filepath"])
     assert kept.duration == pytest.approx(line["duration"], abs=0.01)
+    code = """
+from pathlib import Path
+from workbench.corpus.sources import import_source
+takes = import_source(Path("takes/manifest.jsonl"), Path("takes-corpus"), name="takes")
+[row] = takes.page(0, 10)
+"""
+    row = book.kernel("[row['id'], row['consent'], row['source'], len(takes.audio(row['id']))]", code)
+    assert row[:3] == [line["id"], line["consent"], "microphone"]
+    assert row[3] == pytest.approx(16000 * line["duration"], rel=0.01)
 
 
-def test_a_microphone_taken_away_ends_the_take_and_keeps_it(book: Notebook, view) -> None:
+def allow(browser: Browser, book: Notebook, setting: str) -> None:
+    """Let the page have the microphone (``granted``), or take it away (``denied``)."""
+    page = book.page.context.new_cdp_session(book.page)
+    context = page.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]
+    asked = {"permission": {"name": "microphone"}, "setting": setting, "browserContextId": context}
+    browser.new_browser_cdp_session().send("Browser.setPermission", asked)
+
+
+def test_a_microphone_taken_away_ends_the_take_and_keeps_it(book: Notebook, view, browser: Browser) -> None:
     """The permission is withdrawn while it records: Chromium ends the track, as when a plug is pulled."""
     view.get_by_test_id("record").click()
     expect(view).to_have_attribute("data-state", "recording")
     book.wait(lambda: book.kernel("sum(map(len, mic._blocks))") > RATE, "a second of sound", 60)
-    context = book.page.context
-    context.clear_permissions()
-    expect(view).to_have_attribute("data-state", "idle")
-    expect(view.get_by_test_id("mic-note")).to_contain_text("unplugged or taken away")
-    expect(view.get_by_test_id("keep")).to_be_visible()
-    assert book.kernel("mic._session.finished")
-    context.grant_permissions(["microphone"])
+    allow(browser, book, "denied")
+    try:
+        expect(view).to_have_attribute("data-state", "idle")
+        expect(view.get_by_test_id("mic-note")).to_contain_text("unplugged or taken away")
+        expect(view.get_by_test_id("keep")).to_be_visible()
+        assert book.kernel("mic._session.finished")
+    finally:
+        allow(browser, book, "granted")
     assert len(record(book, view, 0.5)) > 0.5 * RATE
 
 
