@@ -6,7 +6,9 @@ like speech: the blank's bias is set so that about a fifth of the frames emit. P
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,25 @@ NETWORK = {
     "look_aheads": [13, 6, 3, 1, 0],
 }
 LOCALES = ("en-US", "el-GR", "fr-CA", "it-IT")
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Kernels this small gain nothing from a second thread, and beside other work wait long for it."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    with one_thread() if request.node.get_closest_marker("model") else contextlib.nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +75,8 @@ def clips(rows: list[dict[str, Any]]) -> list[np.ndarray]:
 def tiny(tmp_path_factory: pytest.TempPathFactory, clips: list[np.ndarray]) -> Checkpoint:
     folder = tmp_path_factory.mktemp("tiny")
     path = folder / "tiny.nemo"
-    build(folder / "tokenizer", path, clips[::4])
+    with one_thread():
+        build(folder / "tokenizer", path, clips[::4])
     return Checkpoint.open(path)
 
 

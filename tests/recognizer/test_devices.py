@@ -74,6 +74,32 @@ def test_a_pool_takes_a_precision(tiny, clips):
     assert ids == streamed(tiny.session("en-US", 560, precision="bf16"), [clips[3]])[0]
 
 
+@pytest.mark.parametrize(
+    ("there", "bf16", "asked", "given"),
+    [
+        (False, False, ("auto", "auto"), ("cpu", "fp32")),
+        (True, True, ("auto", "auto"), ("cuda", "bf16")),
+        (True, False, ("auto", "auto"), ("cuda", "fp32")),
+        (True, True, ("cpu", "auto"), ("cpu", "fp32")),
+        (True, True, ("cuda:1", "fp32"), ("cuda:1", "fp32")),
+        (False, False, ("cpu", "bf16"), ("cpu", "bf16")),
+    ],
+)
+def test_device_and_precision_are_chosen_by_what_is_there(monkeypatch, there, bf16, asked, given):
+    import torch
+
+    from workbench.recognizer.loading import choose
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2 if there else 0)
+    assert choose(*asked) == given
+    if there:
+        for faulty in ("cuda:2", "cuda:", "cuda:x"):
+            with pytest.raises(WorkbenchError, match=r"no CUDA device '.?' among 2"):
+                choose(faulty, "auto")
+
+
 def test_what_is_not_there_is_said(tiny):
     import torch
 
@@ -82,7 +108,7 @@ def test_what_is_not_there_is_said(tiny):
     with pytest.raises(WorkbenchError, match="unknown device 'tpu'"):
         tiny.session("auto", 560, device="tpu")
     if not torch.cuda.is_available():
-        with pytest.raises(WorkbenchError, match="no CUDA device here"):
+        with pytest.raises(WorkbenchError, match=r"no CUDA device here"):
             tiny.session("auto", 560, device="cuda")
 
 

@@ -49,7 +49,7 @@ def choose(device: str, precision: str) -> tuple[str, str]:
     """('cpu' or 'cuda…', 'fp32' or 'bf16') for what was asked.
 
     Raises:
-        WorkbenchError: CUDA asked for and not there, or an unknown precision.
+        WorkbenchError: CUDA asked for and not there, no such number of it, or an unknown precision.
     """
     import torch
 
@@ -59,12 +59,23 @@ def choose(device: str, precision: str) -> tuple[str, str]:
         raise WorkbenchError(f"unknown device {device!r}", mend="Use auto, cpu or cuda.")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise WorkbenchError("no CUDA device here", mend="Use device='cpu' or 'auto'.")
+    _, colon, index = device.partition(":")
+    if colon and device.startswith("cuda") and not _is_there(index):
+        raise WorkbenchError(
+            f"no CUDA device {index!r} among {torch.cuda.device_count()}", mend="Use cuda or cuda:NUMBER."
+        )
     if precision == "auto":
         on_gpu = device.startswith("cuda") and torch.cuda.is_bf16_supported()
         precision = "bf16" if on_gpu else "fp32"
     if precision not in PRECISIONS:
         raise WorkbenchError(f"unknown precision {precision!r}", mend="Use auto, fp32 or bf16.")
     return device, precision
+
+
+def _is_there(index: str) -> bool:
+    import torch
+
+    return index.isdecimal() and int(index) < torch.cuda.device_count()
 
 
 @contextlib.contextmanager
