@@ -81,6 +81,8 @@ class Recipe:
         base: a ``.nemo`` checkpoint.
         trains: ``full``; ``encoder_frozen`` (prompt projection, decoder and joint train); ``decoder_joint``;
             ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else).
+        train_subsampling: False leaves the encoder's first convolutions as they are, which saves time;
+            ``dropout``: of the encoder, 0 for none, None for the checkpoint's own.
         steps: optimiser steps; ``batch_s``: seconds of audio per batch, padding included; ``accumulate``:
             batches per step and device.
         learning_rate: peak rate; ``encoder_rate_factor`` scales it for the encoder.
@@ -98,6 +100,8 @@ class Recipe:
     validation: tuple[ValidationSet, ...] = ()
     trains: Trains = "full"
     adapter_dim: int = 32
+    train_subsampling: bool = True
+    dropout: float | None = None
     steps: int = 500
     batch_s: float = 40.0
     accumulate: int = 1

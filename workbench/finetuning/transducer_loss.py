@@ -40,7 +40,7 @@ def _log_add(a: float, b: float) -> float:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _backward_scores(blank: NDArray[Any], label: NDArray[Any], frames: int, labels: int) -> NDArray[Any]:
+def backward_scores(blank: NDArray[Any], label: NDArray[Any], frames: int, labels: int) -> NDArray[Any]:
     """Log-probability of finishing from each node, ``(frames, labels + 1)``."""
     beta = np.empty((frames, labels + 1), np.float64)
     for t in range(frames - 1, -1, -1):
@@ -56,7 +56,7 @@ def _backward_scores(blank: NDArray[Any], label: NDArray[Any], frames: int, labe
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _occupancies(
+def occupancies(
     blank: NDArray[Any],
     label: NDArray[Any],
     beta: NDArray[Any],
@@ -102,10 +102,10 @@ def _lattice(
     Works on every ``stride``-th utterance from ``first`` on.
     """
     for b in range(first, blank.shape[0], stride):
-        beta = _backward_scores(blank[b], label[b], frames[b], labels[b])
+        beta = backward_scores(blank[b], label[b], frames[b], labels[b])
         losses[b] = -beta[0, 0]
         if wants_gradient:
-            _occupancies(blank[b], label[b], beta, blank_occupancy[b], label_occupancy[b])
+            occupancies(blank[b], label[b], beta, blank_occupancy[b], label_occupancy[b])
 
 
 def _walk(arrays: list[Any], wants_gradient: bool) -> None:
@@ -210,21 +210,27 @@ class TransducerLoss(torch.nn.Module):  # type: ignore[misc]
             raise ValueError(
                 f"batch sizes differ: logits {batch}, labels {len(labels)}, lengths {len(act_lens)}"
             )
-        if batch == 0:
-            raise ValueError("the batch is empty")
-        if int(act_lens.min()) < 1 or int(act_lens.max()) > frames:
-            raise ValueError(f"act_lens must lie in 1..{frames}, found {act_lens.tolist()}")
-        longest = int(label_lens.max())
-        if int(label_lens.min()) < 0 or longest > nodes - 1 or longest > labels.shape[1]:
-            raise ValueError(f"label_lens must lie in 0..{nodes - 1}, found {label_lens.tolist()}")
         if not 0 <= self.blank < tokens:
             raise ValueError(f"blank is {self.blank}, the logits have {tokens} tokens")
-        real = torch.arange(labels.shape[1])[None, :] < label_lens[:, None].cpu()
-        used = labels[real]
-        if used.numel() and (
-            int(used.min()) < 0 or int(used.max()) >= tokens or bool((used == self.blank).any())
-        ):
-            raise ValueError(f"a label is the blank or lies outside 0..{tokens - 1}")
+        check_lengths(labels, act_lens, label_lens, (frames, nodes, tokens), self.blank)
+
+
+def check_lengths(
+    labels: Tensor, act_lens: Tensor, label_lens: Tensor, shape: tuple[int, int, int], blank: int
+) -> None:
+    """Raises ValueError where lengths or labels do not fit logits of ``shape`` (T, U + 1, V)."""
+    frames, nodes, tokens = shape
+    if len(act_lens) == 0:
+        raise ValueError("the batch is empty")
+    if int(act_lens.min()) < 1 or int(act_lens.max()) > frames:
+        raise ValueError(f"act_lens must lie in 1..{frames}, found {act_lens.tolist()}")
+    longest = int(label_lens.max())
+    if int(label_lens.min()) < 0 or longest > nodes - 1 or longest > labels.shape[1]:
+        raise ValueError(f"label_lens must lie in 0..{nodes - 1}, found {label_lens.tolist()}")
+    real = torch.arange(labels.shape[1])[None, :] < label_lens[:, None].cpu()
+    used = labels[real]
+    if used.numel() and (int(used.min()) < 0 or int(used.max()) >= tokens or bool((used == blank).any())):
+        raise ValueError(f"a label is the blank or lies outside 0..{tokens - 1}")
 
 
 def install(model: Any) -> bool:
