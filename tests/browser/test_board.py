@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from labpage import Lab, Notebook
+from looks import CONTRAST, NAMELESS
 from playwright.sync_api import Locator, expect
 
 HTML = "<img src=x onerror=\"document.title='owned'\"><b>bold</b> & <script>1</script>"
@@ -245,44 +246,13 @@ def test_another_reviewers_word_appears(book: Notebook, board: Locator) -> None:
 
 
 def test_every_control_has_a_name_and_focus_shows(book: Notebook, board: Locator) -> None:
-    nameless = board.evaluate(
-        """(root) => [...root.querySelectorAll("button, input, select, textarea, [tabindex]")]
-            .filter((el) => !(el.getAttribute("aria-label") || el.textContent.trim() || el.labels?.length))
-            .map((el) => el.outerHTML)"""
-    )
-    assert nameless == []
+    assert board.evaluate(NAMELESS) == []
     press(book, "Tab")
     width = book.page.evaluate(
         "() => { const s = getComputedStyle(document.activeElement);"
         " return parseFloat(s.outlineWidth) * (s.outlineStyle !== 'none'); }"
     )
     assert width >= 2
-
-
-CONTRAST = """(root) => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
-    const pen = canvas.getContext("2d", { willReadFrequently: true });
-    const over = (colour, ground) => {
-        pen.fillStyle = `rgb(${ground})`; pen.fillRect(0, 0, 1, 1);
-        pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-        return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
-    };
-    const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    const light = (rgb) => rgb.map((v) => linear(v / 255))
-        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-    const ground = (el) => !el ? [255, 255, 255]
-        : over(getComputedStyle(el).backgroundColor, ground(el.parentElement));
-    const bad = [];
-    for (const el of root.querySelectorAll("*")) {
-        const own = [...el.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!own || el.closest(":disabled, .nwb-sr") || !el.checkVisibility()) continue;
-        const back = ground(el);
-        const [a, b] = [light(over(getComputedStyle(el).color, back)), light(back)].sort((x, y) => y - x);
-        const ratio = (a + 0.05) / (b + 0.05);
-        if (ratio < 4.5) bad.push([el.className, el.textContent.slice(0, 30), ratio.toFixed(2)]);
-    }
-    return bad;
-}"""
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

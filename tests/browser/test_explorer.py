@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 from labpage import REPO, Lab, Notebook
+from looks import CONTRAST, NAMELESS
 from playwright.sync_api import Locator, expect
 
+ARABIC = "السلام عليكم ورحمة الله"
 HOSTILE = '<img src=x onerror="window.hacked=1"> </script> עברית'
 
 # Rows and recordings are the starter's own. The predictions are written by rule, so every count is known:
 # 'base' loses the first word of each utterance and says "wrong" for the last, 'tuned' only loses the first.
+# 'base-80' is 'base' with a shorter look-ahead, which loses the last word too.
 SETUP = f"""
 import json, shutil
 import pandas as pd
 from pathlib import Path
 from workbench.corpus.sources import import_source
+from workbench.corpus.table import Corpus
 from workbench.evaluation import evaluate
 from workbench.widgets.board import Board
 from workbench.widgets.explorer import Explorer
@@ -32,34 +35,40 @@ def plain(row):
 picked = [r for tag in ("es-US", "el-GR", "fr-CA") for r in
           [r for r in rows if r["target_lang"] == tag and plain(r)][:12]]
 picked[0] = picked[0] | {{"text": {HOSTILE!r} + " fin", "speaker": "<b>voz</b>"}}
+picked[1] = picked[1] | {{"text": {ARABIC!r}}}
 for row in picked:
     Path("explored", row["audio_filepath"]).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source / row["audio_filepath"], Path("explored", row["audio_filepath"]))
 manifest = Path("explored/manifest.jsonl")
 manifest.write_text("".join(json.dumps(row) + "\\n" for row in picked))
-corpus = import_source(manifest, Path("explorer-corpus"), name="explored")
-frame = corpus.frame()
+kept = Path("explorer-corpus")
+corpus = Corpus.open(kept) if kept.exists() else import_source(manifest, kept, name="explored")
+frame = corpus.frame().assign(snr_db=[4.0 + row for row in range(36)])
 
-def predict(heard):
+def predict(heard, checkpoint, lookahead_ms=560):
     made = []
     for row in frame.to_dict("records"):
         words, step = row["text"].split(), row["duration"] / len(row["text"].split())
         kept = [(w, i * step, (i + 1) * step) for i, w in enumerate(words)][1:]
         said = [{{"word": heard(w, i == len(words) - 2), "start": a, "end": b, "confidence": 0.9}}
                 for i, (w, a, b) in enumerate(kept)]
+        said = [word for word in said if word["word"]]
         made.append({{"id": row["id"], "hypothesis": " ".join(s["word"] for s in said), "words": said,
-                     "detected_lang": row["target_lang"], "lookahead_ms": 560, "prompt_mode": "langID"}})
+                     "detected_lang": "es-ES" if row["target_lang"] == "es-US" else row["target_lang"],
+                     "checkpoint_sha256": checkpoint, "lookahead_ms": lookahead_ms, "prompt_mode": "langID"}})
     return pd.DataFrame(made)
 
-base = predict(lambda word, last: "wrong" if last else word)
-tuned = predict(lambda word, last: word)
-explorer = Explorer(evaluate(frame, {{"base": base, "tuned": tuned}}), corpus, name="base")
+base = predict(lambda word, last: "wrong" if last else word, "a")
+short = predict(lambda word, last: "" if last else word, "a", 80)
+tuned = predict(lambda word, last: word, "b")
+evaluation = evaluate(frame, {{"base": base, "base-80": short, "tuned": tuned}})
+explorer = Explorer(evaluation, corpus, name="base")
 """
 
 
 @pytest.fixture(scope="module")
 def book(lab: Lab) -> Notebook:
-    book = lab.notebook("explorer.ipynb", [SETUP, "explorer", "Board(corpus)"])
+    book = lab.notebook("explorer.ipynb", [SETUP, "explorer", "Board(corpus, reviewer='ana')"])
     assert not book.failures(), book.failures()
     return book
 
@@ -156,6 +165,77 @@ def test_two_predictions_show_the_difference(book: Notebook, view: Locator) -> N
     expect(cell(view, "el-GR")).not_to_contain_text("▲")
 
 
+def test_a_lookahead_shows_its_own_predictions(book: Notebook, view: Locator) -> None:
+    open_cell(view, "el-GR")
+    ahead = view.get_by_test_id("choose-lookahead")
+    assert ahead.locator("option").all_text_contents() == ["80 ms", "560 ms"]
+    ahead.select_option("80")
+    first = view.get_by_test_id("utterance").first.locator("button.nwb-pair").last
+    expect(first).to_have_attribute("data-operation", "delete")  # the cell stays open
+    assert book.kernel("explorer.map['choice']['name']") == "base-80"
+    expect(view.get_by_test_id("choose-name")).to_have_value("base-80")
+    ahead.select_option("560")
+    expect(first).to_have_attribute("data-operation", "substitute")
+
+
+def test_snr_and_language_filter_the_utterances(book: Notebook, view: Locator) -> None:
+    open_cell(view, "es-US")
+    view.get_by_test_id("heard-as").get_by_role("button", name="es-US taken for es-ES").click()
+    expect(view.get_by_test_id("total")).to_contain_text("12 utterances with es-US taken for es-ES")
+    bars = view.get_by_test_id("snr").get_by_role("button")
+    said = bars.first.get_attribute("aria-label")
+    bars.first.click()
+    wanted = re.search(r"in (\d+ utterances?)", said)[1]
+    expect(view.get_by_test_id("total")).to_contain_text(f"{wanted} with an SNR of")
+    expect(bars.first).to_be_focused()  # what was clicked keeps the focus when the bars are drawn anew
+    view.get_by_test_id("clear-filter").click()
+
+
+def test_words_go_to_the_keyword_list(book: Notebook, view: Locator) -> None:
+    open_cell(view, "el-GR")
+    view.get_by_test_id("lost").get_by_role("button", name=re.compile("^Add “")).first.click()
+    expect(view.get_by_text("keywords.csv of the corpus holds 1 keyword.")).to_be_visible()
+    item = view.get_by_test_id("utterance").first
+    item.get_by_test_id("keyword").click()
+    words = item.get_by_test_id("keyword-words").input_value().split(", ")
+    assert len(words) == 2  # the first and the last
+    item.get_by_test_id("keyword-words").press("Enter")
+    expect(item.get_by_test_id("keyword-words")).to_be_hidden()
+    expect(item.get_by_test_id("keyword")).to_be_focused()
+    listed = book.kernel(
+        "[[k.text, k.target_lang] for k in read_keywords(explorer.keyword_file)]",
+        setup="from workbench.evaluation.keywords import read_keywords",
+    )
+    assert {word.lower() for word, _ in listed} >= {word.lower() for word in words}
+    assert {tag for _, tag in listed} == {"el-GR"}
+    found = book.kernel("int(evaluation.keywords('base', explorer.keyword_file)['reference'].iloc[0])")
+    assert found >= 1
+
+
+def test_everything_is_reached_with_keys(book: Notebook, view: Locator) -> None:
+    keys = view.page.keyboard
+    cell(view, "el-GR").focus()
+    keys.press("Enter")
+    expect(view.get_by_test_id("utterance")).to_have_count(12)
+    view.get_by_test_id("utterance").first.locator("button.nwb-pair").first.focus()
+    keys.press("ArrowRight")
+    keys.press("ArrowRight")
+    place = "[...document.activeElement.parentElement.children].indexOf(document.activeElement)"
+    assert view.page.evaluate(place) == 2
+    keys.press("ArrowDown")
+    expect(view.get_by_test_id("utterance").nth(1).locator("button.nwb-pair").first).to_be_focused()
+    keys.press("End")
+    keys.press("Enter")
+    playing = view.locator(".nwb-dock .nwb-player")
+    book.wait(lambda: playing.get_attribute("data-playing") == "1", "sound")
+    stops = "(list) => list.querySelectorAll('.nwb-pair[tabindex=\"0\"]').length"
+    assert view.locator("ol.nwb-utterances").evaluate(stops) == 12  # one stop of Tab a line
+    keys.press("Escape")
+    expect(view.get_by_test_id("cell-panel")).to_be_hidden()
+    expect(cell(view, "el-GR")).to_be_focused()
+    assert view.evaluate(NAMELESS) == []
+
+
 def test_sent_to_curation_the_board_shows_it(book: Notebook, view: Locator) -> None:
     open_cell(view, "el-GR")
     item = view.get_by_test_id("utterance").nth(1)
@@ -168,6 +248,16 @@ def test_sent_to_curation_the_board_shows_it(book: Notebook, view: Locator) -> N
     assert book.kernel("corpus.where(\"list_contains(tags, 'check: last word is clipped')\").ids()") == [id]
     history = book.kernel(f"[d.action for d in corpus.decisions.history({id!r})]")
     assert history == ["tag"]
+    board = book.panel.get_by_test_id("board")
+    board.locator("[data-facet=tag]").click()  # it looks for others' decisions every few seconds
+    expect(board.get_by_test_id("board-total")).to_contain_text("1 clip")
+    row = board.locator("[role=row][aria-rowindex='2']")
+    expect(row).to_contain_text(book.kernel(f"corpus.row({id!r})['text']"))
+    expect(row.get_by_test_id("board-row-tag")).to_have_text("check: last word is clipped")
+    expect(board.get_by_test_id("board-tag")).to_contain_text("check: last word is clipped")
+    board.get_by_test_id("board-tag").get_by_role("button").click()  # dealt with
+    expect(board.get_by_test_id("board-tag")).to_have_count(0)
+    assert book.kernel(f"list(corpus.row({id!r})['tags'])") == []
 
 
 def test_hostile_text_stays_text(book: Notebook, view: Locator) -> None:
@@ -182,6 +272,41 @@ def test_hostile_text_stays_text(book: Notebook, view: Locator) -> None:
     assert mine.locator("bdi").evaluate_all("all => all.some((e) => e.textContent.includes('onerror='))")
     assert "<img" not in book.kernel("explorer.static_html()")
     view.get_by_test_id("choose-normaliser").select_option("basic")
+
+
+def test_a_right_to_left_script_runs_from_the_right(book: Notebook, view: Locator, picture) -> None:
+    open_cell(view, "es-US")
+    mine = view.get_by_test_id("utterance").filter(has_text=ARABIC.split()[1])
+    places = mine.locator("button.nwb-pair").evaluate_all(
+        "all => all.map((e) => e.getBoundingClientRect().x)"
+    )
+    assert len(places) == 4
+    assert places == sorted(places, reverse=True)
+    mine.locator("button.nwb-pair").first.focus()
+    view.page.keyboard.press("ArrowLeft")
+    expect(mine.locator("button.nwb-pair").nth(1)).to_be_focused()
+    picture("explorer-rtl", mine)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_has_contrast_in_both_themes(lab: Lab, view: Locator, theme: str, picture) -> None:
+    lab.theme(theme)
+    try:
+        open_cell(view, "fr-CA")
+        expect(view.get_by_test_id("marks")).to_be_visible()
+        item = view.get_by_test_id("utterance").first
+        item.get_by_test_id("keyword").click()
+        assert view.evaluate(CONTRAST) == []
+        picture(f"explorer-{theme}-keywords", view)
+        item.get_by_test_id("keyword").click()
+        view.get_by_test_id("choose-against").select_option("tuned")
+        expect(cell(view, "fr-CA")).to_contain_text("▲")
+        assert view.evaluate(CONTRAST) == []
+        picture(f"explorer-{theme}-compared", view)
+        view.get_by_test_id("choose-against").select_option("")
+        expect(cell(view, "fr-CA")).not_to_contain_text("▲")
+    finally:
+        lab.theme("light")
 
 
 def test_a_reload_keeps_map_and_cell_in_light_and_dark(
@@ -210,4 +335,42 @@ def test_exports_name_what_they_hold(book: Notebook, view: Locator, tmp_path: Pa
         view.get_by_test_id("export-csv").click()
     lines = csv.value.path().read_text("utf-8").splitlines()
     assert lines[0].startswith("id,")
-    assert len(json.dumps(lines)) > 500
+    assert len(lines) == 13
+    with view.page.expect_download() as png:
+        view.get_by_test_id("export-png").click()
+    picture = png.value.path().read_bytes()
+    width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [width, height] == book.kernel(
+        "[2 * side for side in svg_size(explorer.map)]",
+        setup="from workbench.widgets.explorer_static import svg_size",
+    )
+    drawn = view.page.evaluate(
+        """async (bytes) => {
+            const image = await createImageBitmap(new Blob([new Uint8Array(bytes)], { type: "image/png" }));
+            const canvas = new OffscreenCanvas(image.width, image.height);
+            canvas.getContext("2d").drawImage(image, 0, 0);
+            const seen = new Uint32Array(
+                canvas.getContext("2d").getImageData(0, 0, image.width, image.height).data.buffer);
+            return new Set(seen).size;
+        }""",
+        list(picture),
+    )
+    assert drawn > 20  # cells and letters, not one colour
+
+
+def test_says_that_the_kernel_is_gone_and_comes_back_to_the_cell(book: Notebook, view: Locator) -> None:
+    open_cell(view, "fr-CA")
+    view.get_by_test_id("choose-lookahead").select_option("80")
+    expect(view.get_by_test_id("choose-name")).to_have_value("base-80")
+    expect(cell(view, "fr-CA")).to_have_attribute("aria-pressed", "true")
+    book.restart()
+    expect(view.get_by_text("The kernel was restarted or has stopped.")).to_be_visible()
+    expect(cell(view, "fr-CA")).to_be_disabled()
+    book.run_all()
+    again = book.panel.get_by_test_id("explorer")
+    expect(again.get_by_text("Back where you were.")).to_be_visible()
+    expect(again.get_by_test_id("choose-name")).to_have_value("base-80")
+    expect(cell(again, "fr-CA")).to_have_attribute("aria-pressed", "true")
+    expect(again.get_by_test_id("utterance").first).to_be_visible()
+    assert book.failures() == []

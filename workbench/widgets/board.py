@@ -1,9 +1,8 @@
 """The board: work through a corpus in the notebook with the keyboard; a decision is saved as it is made.
 
 The table is our own small grid: a page of rows at a time from the kernel, each with live decisions, a text
-direction of its own and a place in the accessibility tree. Of the maintained grids, quak reads but does not
-edit, itables sends the whole table to the browser, and ipydatagrid paints on a canvas, without text
-direction per cell and without names for a screen reader.
+direction of its own and a place in the accessibility tree. quak, itables and ipydatagrid were measured and
+judged for it: ``docs/architecture.md``.
 """
 
 from __future__ import annotations

@@ -34,13 +34,14 @@ class Query:
     """What the reviewer asked to see.
 
     ``facets``: column → chosen values, None for unknown; ``rule``: id of a check, ``*`` for any finding;
-    ``status``: a status, ``decided`` or ``all``.
+    ``tag``: one that reviewers or the error explorer gave; ``status``: a status, ``decided`` or ``all``.
     """
 
     sql: str = ""
     facets: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     status: str = "all"
     rule: str = ""
+    tag: str = ""
     order_by: str = ""
     descending: bool = False
 
@@ -53,6 +54,7 @@ class Query:
             facets={name: [known(v) for v in facets[name]] for name in FACETS if facets.get(name)},
             status=str(body.get("status") or "all"),
             rule=str(body.get("rule") or ""),
+            tag=str(body.get("tag") or ""),
             order_by=str(body.get("order_by") or ""),
             descending=bool(body.get("descending")),
         )
@@ -110,7 +112,7 @@ class BoardView:
         Raises:
             WorkbenchError: the SQL or the column cannot be used; the view stays as it was.
         """
-        mask = self._mask(query) & self._rule_mask(query.rule)
+        mask = self._mask(query) & self._rule_mask(query.rule) & self.table.tag_mask(query.tag)
         for name in FACETS:
             mask = mask & self.table.facet_mask(name, query.facets.get(name, ()))
         order = self._order(query)
@@ -148,26 +150,29 @@ class BoardView:
         return next((p for p in places if not pending or codes[p] == 0), None)
 
     def facets(self) -> dict[str, list[dict[str, Any]]]:
-        """Bars per value of each facet and per rule, each under all *other* parts of the query."""
+        """Bars per value of each facet, per rule and per tag, each under all *other* parts of the query."""
         query = self.query
         base = self._mask(query)
         chosen = {name: self.table.facet_mask(name, query.facets.get(name, ())) for name in FACETS}
-        ruled = self._rule_mask(query.rule)
-        found: dict[str, list[dict[str, Any]]] = {}
-        for name in FACETS:
-            mask = base & ruled
-            for other in FACETS:
-                mask = mask if other == name else mask & chosen[other]
-            found[name] = self.table.bars(name, mask, query.facets.get(name, ()))
-        for name in FACETS:
-            base = base & chosen[name]
-        return found | {"rule": self._rules(base)}
+        chosen |= {"rule": self._rule_mask(query.rule), "tag": self.table.tag_mask(query.tag)}
+
+        def under_others(name: str) -> NDArray[np.bool_]:
+            mask = base
+            for other in chosen.keys() - {name}:
+                mask = mask & chosen[other]
+            return mask
+
+        bars = {
+            name: self.table.bars(name, under_others(name), query.facets.get(name, ())) for name in FACETS
+        }
+        tags = self.table.tag_bars(under_others("tag"), query.tag)
+        return bars | {"rule": self._rules(under_others("rule")), "tag": tags}
 
     def note(self, clips: Iterable[str]) -> None:
         """Read back what decisions have changed on these clips."""
         numbers = [self.table.number[clip] for clip in clips if clip in self.table.number]
         for start in range(0, len(numbers), LARGEST_PAGE):
-            found = self._read(numbers[start : start + LARGEST_PAGE], ("status", *FACETS))
+            found = self._read(numbers[start : start + LARGEST_PAGE], ("status", "tags", *FACETS))
             with self._lock:
                 for n, row in found.items():
                     self.table.take(n, row)

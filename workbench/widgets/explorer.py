@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
-import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,12 @@ import traitlets
 
 from workbench.errors import WorkbenchError
 from workbench.widgets import assets
-from workbench.widgets.audio import AudioAnswers
-from workbench.widgets.channel import LiveWidget, answers, plain
-from workbench.widgets.explorer_cell import beside, utterances
-from workbench.widgets.explorer_data import first_choice, heat_map, prediction_label, where_of
-from workbench.widgets.explorer_static import explorer_html, heat_svg
+from workbench.widgets.channel import answers, plain
+from workbench.widgets.explorer_actions import ExplorerActions
+from workbench.widgets.explorer_beside import beside, marks
+from workbench.widgets.explorer_cell import utterances
+from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, heat_map, lookahead_of, lookaheads
+from workbench.widgets.explorer_static import explorer_html
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workbench.widgets.explorer")
 SAMPLE_RATE = 16_000
-MOST_SENT = 5_000
 
 
-class Explorer(AudioAnswers, LiveWidget):
+class Explorer(ExplorerActions):
     """Heat map → cell → utterance → word, with what they share beside them.
 
     Args:
@@ -65,14 +64,26 @@ class Explorer(AudioAnswers, LiveWidget):
         self.evaluation, self.corpus = evaluation, corpus
         self._checkpoints = checkpoint
         self._choice = first_choice(evaluation, name, against)
-        self._keeping = threading.Lock()
         super().__init__(
             map=plain(heat_map(evaluation, self._choice)),
-            can={"listen": corpus is not None, "stream": corpus is not None and checkpoint is not None},
+            can={
+                "listen": corpus is not None,
+                "stream": corpus is not None and checkpoint is not None,
+                "memory_key": self._memory_key(),
+            },
         )
+        # Aligning marks takes seconds the first time; it is done before anyone asks, behind what they ask.
+        self.run_in_lane("marks", self._warm)
 
     def load_audio(self, key: str) -> tuple[NDArray[np.float32], int]:
         return self._corpus().audio(key, sample_rate=SAMPLE_RATE), SAMPLE_RATE
+
+    def _memory_key(self) -> str:
+        """Under which a browser tab keeps what it showed, for after a kernel restart: this data, first shown
+        this way."""
+        folder = "" if self.corpus is None else str(self.corpus.folder)
+        parts = [folder, *self.evaluation.names, self._choice.name, self._choice.against]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def static_html(self) -> str:
         return explorer_html(self.evaluation, self._choice, dict(self.map))
@@ -81,6 +92,7 @@ class Explorer(AudioAnswers, LiveWidget):
 
     @answers("choose")
     def _choose(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """Change what the map shows."""
         choice = self._choice.changed(self.evaluation, body)
         made = plain(heat_map(self.evaluation, choice))
         self._choice = choice
@@ -90,7 +102,7 @@ class Explorer(AudioAnswers, LiveWidget):
 
     @answers("cell")
     def _cell(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """A page of utterances of a cell, and on its first page, unfiltered, what lies beside them."""
+        """A page of utterances of a cell; what lies beside them is asked for apart."""
         row, column = body.get("row"), body.get("column")
         chosen, offset = dict(body.get("filter") or {}), int(body.get("offset") or 0)
         page = utterances(self.evaluation, self._choice, row, column, chosen, offset)
@@ -102,6 +114,13 @@ class Explorer(AudioAnswers, LiveWidget):
     def _beside(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         return beside(self.evaluation, self._choice, body.get("row"), body.get("column"))
 
+    @answers("marks", lane="marks")
+    def _marks(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        return marks(self.evaluation, self._choice, body.get("row"), body.get("column"))
+
+    def _warm(self) -> None:
+        marks(self.evaluation, self._choice, ALL, ALL)
+
     @answers("stream", lane="stream")
     def _stream(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Open playback of an utterance shortly before a moment; words and chunks are its own."""
@@ -112,12 +131,11 @@ class Explorer(AudioAnswers, LiveWidget):
         facts = self.evaluation.facts(self._choice.name)
         given = self._checkpoints
         if isinstance(given, Mapping):
-            given = (
-                {self._choice.name: given[self._choice.name], **given}
-                if self._choice.name in given
-                else given
-            )
-        ahead = facts.get("lookahead_ms")
+            name = self._choice.name
+            alike = (name, *lookaheads(self.evaluation, name).values())
+            first = next((other for other in alike if other in given), None)
+            given = given if first is None else {first: given[first], **given}
+        ahead = lookahead_of(self.evaluation, self._choice.name)
         locale = "auto" if facts.get("prompt_mode") == "auto" else None
         start_s = max(0.0, float(body.get("at_s") or 0.0) - 0.5)
         old, self.playback = (
@@ -127,7 +145,7 @@ class Explorer(AudioAnswers, LiveWidget):
                 str(body["id"]),
                 corpus=self._corpus(),
                 locale=locale,
-                lookahead_ms=int(ahead) if ahead is not None and ahead == ahead else None,
+                lookahead_ms=None if ahead == OFFLINE else int(ahead),
                 start_s=start_s,
             ),
         )
@@ -142,103 +160,7 @@ class Explorer(AudioAnswers, LiveWidget):
             old.close()
         return {}
 
-    # -- acting ----------------------------------------------------------------------------------------------
-
-    @answers("send", lane="decide")
-    def _send_to_curation(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Tag utterances for the reviewers, with the reason; the board filters by that tag."""
-        ids = [str(item) for item in body.get("ids") or []][:MOST_SENT]
-        reason = " ".join(str(body.get("reason") or "").split())
-        if not reason:
-            raise WorkbenchError(
-                "no reason is given", mend="Say in a few words what a reviewer should check."
-            )
-        tag = f"check: {reason}"[:100]
-        self._corpus().decisions.tag(ids, tag)
-        return {"tag": tag, "sent": len(ids)}
-
-    @answers("plan", lane="decide")
-    def _plan(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Add minutes of a locale and accent to the collection plan, a JSON file beside the corpus."""
-        minutes = float(body.get("minutes") or 0)
-        if not 0 < minutes <= 100_000:
-            raise WorkbenchError(f"{minutes:g} minutes cannot be planned", mend="Give a number above 0.")
-        wish = {"target_lang": body.get("locale"), "accent": body.get("accent"), "minutes": minutes}
-        kept = self._keep("collection_plan.json", [*self._kept("collection_plan.json"), wish])
-        return {"planned": len(kept), "minutes": sum(float(item["minutes"]) for item in kept)}
-
-    @answers("keyword", lane="decide")
-    def _keyword(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Add a word to the keyword list of the corpus, which scoring and boosting take."""
-        word = str(body.get("word") or "").strip()
-        kept = [item for item in self._kept("keywords.json") if item != word]
-        return {"keywords": len(self._keep("keywords.json", [*kept, word]))}
-
-    @answers("export")
-    def _export(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """The map as SVG, or the cell's utterances as CSV with formulas defused, or the cell as SQL."""
-        row, column = body.get("row"), body.get("column")
-        if body.get("format") == "svg":
-            return {"text": heat_svg(dict(self.map))}
-        if body.get("format") == "sql":
-            return {"text": sql_of(where_of(self._choice, row, column))}
-        from workbench.corpus.formats import defused
-
-        options: dict[str, Any] = {"metric": self._choice.metric, "normaliser": self._choice.normaliser}
-        frame = self.evaluation.utterances(self._choice.name, where_of(self._choice, row, column), **options)
-        return {"text": frame.map(defused).to_csv(index=False)}
-
-    @property
-    def keywords(self) -> list[str]:
-        """Words that were added to the keyword list."""
-        return [str(item) for item in self._kept("keywords.json")]
-
-    @property
-    def collection_plan(self) -> list[dict[str, Any]]:
-        """What is to be collected: ``target_lang``, ``accent``, ``minutes`` each."""
-        return list(self._kept("collection_plan.json"))
-
-    def _kept(self, name: str) -> list[Any]:
-        file = self._corpus().folder / name
-        return list(json.loads(file.read_text("utf-8"))) if file.exists() else []
-
-    def _keep(self, name: str, values: list[Any]) -> list[Any]:
-        from workbench.workspace import write_atomic
-
-        with self._keeping:
-            write_atomic(
-                self._corpus().folder / name, json.dumps(values, ensure_ascii=False, indent=1) + "\n"
-            )
-        return values
-
     def _corpus(self) -> Corpus:
         if self.corpus is None:
             raise WorkbenchError("this explorer has no corpus", mend="Pass corpus=… to hear and to decide.")
         return self.corpus
-
-    def label(self) -> str:
-        return prediction_label(self.evaluation, self._choice.name)
-
-
-def sql_of(where: Mapping[str, Any] | None) -> str:
-    """A cell as an expression for ``corpus.where``; bands become conditions on the number behind them."""
-    from workbench.evaluation.slices import BANDS
-
-    parts = []
-    for name, value in (where or {}).items():
-        if value is None:
-            parts.append(f"{BANDS[name][0] if name in BANDS else name} IS NULL")
-        elif name in BANDS:
-            parts.append(_band_sql(BANDS[name][0], str(value).rsplit(" ", 1)[0]))
-        else:
-            parts.append(f"{name} = '{str(value).replace(chr(39), 2 * chr(39))}'")
-    return " AND ".join(parts) or "true"
-
-
-def _band_sql(column: str, band: str) -> str:
-    if band.startswith("<"):
-        return f"{column} < {band[1:].strip()}"
-    if band.startswith("≥"):
-        return f"{column} >= {band[1:].strip()}"
-    low, high = band.split("–")
-    return f"{column} >= {low} AND {column} < {high}"

@@ -43,6 +43,8 @@ class Choice:
         """
         known: dict[str, Any] = {key: str(body[key] or "") for key in asdict(self) if key in body}
         made = replace(self, **known)
+        if "lookahead" in body:
+            made = made.at_lookahead(evaluation, str(body["lookahead"]))
         allowed: dict[str, Sequence[str]] = {
             "name": evaluation.names,
             "against": ["", *evaluation.names],
@@ -57,6 +59,47 @@ class Choice:
                     f"no {key} '{getattr(made, key)[:60]}'", mend=f"Choose from {', '.join(values)}."
                 )
         return replace(made, against="") if made.against == made.name else made
+
+    def at_lookahead(self, evaluation: Evaluation, lookahead: str) -> Choice:
+        """The prediction that differs in the look-ahead only; a base at the same look-ahead goes with it.
+
+        Raises:
+            WorkbenchError: nothing was predicted with that look-ahead.
+        """
+        known = lookaheads(evaluation, self.name)
+        if lookahead not in known:
+            raise WorkbenchError(
+                f"no prediction like {self.name} with look-ahead {lookahead[:20]}",
+                mend=f"There is {', '.join(known)}; transcribe with lookahead_ms={lookahead[:20]} first.",
+            )
+        against, now = self.against, lookahead_of(evaluation, self.name)
+        if against and lookahead_of(evaluation, against) == now:
+            against = lookaheads(evaluation, against).get(lookahead, against)
+        return replace(self, name=known[lookahead], against=against)
+
+
+OFFLINE = "offline"
+
+
+def lookaheads(evaluation: Evaluation, name: str) -> dict[str, str]:
+    """Look-ahead (ms, or ``offline``) → the prediction of the same checkpoint and prompt mode that has it,
+    shortest first. ``name`` stands for its own; where a checkpoint is not known, it stands alone."""
+
+    def family(other: str) -> tuple[Any, ...]:
+        facts = evaluation.facts(other)
+        checkpoint = facts.get("checkpoint_sha256")
+        return (checkpoint or other, facts.get("prompt_mode"))
+
+    alike = [other for other in evaluation.names if family(other) == family(name)]
+    found = {lookahead_of(evaluation, other): other for other in (*reversed(alike), name)}
+    order = sorted(found, key=lambda key: float("inf") if key == OFFLINE else float(key))
+    return {key: found[key] for key in order}
+
+
+def lookahead_of(evaluation: Evaluation, name: str) -> str:
+    """Of a prediction, in ms as text; ``offline`` where it has none, or none that holds for all its rows."""
+    ahead = evaluation.facts(name).get("lookahead_ms")
+    return OFFLINE if not isinstance(ahead, int | float) or ahead != ahead else str(int(ahead))
 
 
 def spans(evaluation: Evaluation) -> list[str]:
@@ -116,19 +159,17 @@ def heat_map(evaluation: Evaluation, choice: Choice) -> dict[str, Any]:
             "metrics": list(METRICS.items()),
             "normalisers": list(NORMALISERS),
             "spans": spans(evaluation),
+            "lookaheads": list(lookaheads(evaluation, choice.name)),
         },
+        "lookahead": lookahead_of(evaluation, choice.name),
+        "has_snr": "snr_db" in evaluation.rows.columns and bool(evaluation.rows["snr_db"].notna().any()),
     }
 
 
 def prediction_label(evaluation: Evaluation, name: str) -> str:
     """``base · 560 ms · langID``: the facts that two predictions may differ in."""
-    facts = evaluation.facts(name)
-    ahead = facts.get("lookahead_ms")
-    parts = [
-        name,
-        f"{int(ahead)} ms" if ahead is not None and ahead == ahead else "",
-        facts.get("prompt_mode") or "",
-    ]
+    facts, ahead = evaluation.facts(name), lookahead_of(evaluation, name)
+    parts = [name, "" if ahead == OFFLINE else f"{ahead} ms", facts.get("prompt_mode") or ""]
     return " · ".join(str(part) for part in parts if part)
 
 

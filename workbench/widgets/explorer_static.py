@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.widgets.explorer_cell import aligned
 from workbench.widgets.explorer_data import ALL, METRICS, Choice
-from workbench.widgets.static import MUTED, Markup, box, escape, marked, svg, table
+from workbench.widgets.static import MUTED, Markup, box, escape, marked, table
 
 if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
 
 WORST = 12
+HATCHED = "repeating-linear-gradient(-45deg,#7d859066 0 1.5px,transparent 1.5px 7px)"
+WIDE, TALL, LEFT, TOP, FOOT = 118, 44, 110, 34, 24
+"""Of the picture, in pixels: a cell, what stands left of and above the cells, and a line below."""
 
 
 def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, Any]) -> str:
@@ -91,47 +94,71 @@ def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
     depth, kind = strength(cell, compared)
     colour = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}[kind]
     ground = "#7d859022" if cell["enough"] == "no" else f"rgba({colour},{0.08 + 0.5 * depth:.2f})"
+    hatch = f";background-image:{HATCHED}" if cell["confounded"] else ""
     small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
-    title = escape(cell["sentence"])
+    title = escape("\n".join([cell["sentence"], *cell["confounded"]]))
     text = escape(cell_text(cell, compared)) + small
-    return f'<td style="{edge};background:{ground}" title="{title}">{text}</td>'
+    return f'<td style="{edge};background-color:{ground}{hatch}" title="{title}">{text}</td>'
 
 
 def _name(value: Any) -> str:
     return "all" if value == ALL else "not stated" if value is None else str(value)
 
 
+def svg_size(shown: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height of :func:`heat_svg`, in pixels."""
+    return LEFT + WIDE * len(shown["columns"]), TOP + TALL * len(shown["rows"]) + FOOT
+
+
 def heat_svg(shown: Mapping[str, Any]) -> str:
-    """The heat map as a picture to paste into a document."""
-    compared = bool(shown["choice"]["against"])
-    wide, tall, left, top = 118, 44, 110, 34
-    width, height = left + wide * len(shown["columns"]), top + tall * len(shown["rows"])
+    """The heat map as a picture for a document; a line below says what was measured of which prediction."""
+    choice = shown["choice"]
+    compared = bool(choice["against"])
+    width, height = svg_size(shown)
     font = 'font-family="system-ui, sans-serif" fill="#1a2230"'
-    parts = [f'<rect width="{width}" height="{height}" fill="#ffffff"/>']
+    parts = [
+        f'<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><path d="M0 0V7" stroke="#1a2230" stroke-opacity=".28" '
+        f'stroke-width="2"/></pattern></defs><rect width="{width}" height="{height}" fill="#ffffff"/>'
+    ]
     for place, column in enumerate(shown["columns"]):
+        x = LEFT + WIDE * place + 8
         parts.append(
-            f'<text x="{left + wide * place + 8}" y="22" font-size="12" {font}>{escape(_name(column))}</text>'
+            f'<text x="{x}" y="22" font-size="12" {font}>{escape(_fitting(_name(column), 17))}</text>'
         )
     for down, row in enumerate(shown["rows"]):
-        y = top + tall * down
-        parts.append(f'<text x="6" y="{y + 26}" font-size="12" {font}>{escape(_name(row))}</text>')
+        y = TOP + TALL * down
+        parts.append(
+            f'<text x="6" y="{y + 26}" font-size="12" {font}>{escape(_fitting(_name(row), 16))}</text>'
+        )
         for place, column in enumerate(shown["columns"]):
             cell = shown["cells"].get(f"{row or ''}\n{column or ''}")
             if cell is not None:
-                parts.append(_svg_cell(cell, compared, left + wide * place, y, wide, tall, font))
-    return svg(parts, width, height, "Error rates by slice")
+                parts.append(_svg_cell(cell, compared, LEFT + WIDE * place, y, font))
+    what = f"{choice['name']} against {choice['against']}" if compared else choice["name"]
+    foot = f"{METRICS[choice['metric']]} of {what}, normaliser {choice['normaliser']}, ± half of the interval"
+    foot = _fitting(foot, width // 6)
+    parts.append(f'<text x="6" y="{height - 8}" font-size="11" {font}>{escape(foot)}</text>')
+    # Width and height stand in so many words: without them some browsers cannot draw it on a canvas.
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img" aria-label="Error rates by slice">{"".join(parts)}</svg>'
+    )
 
 
-def _svg_cell(
-    cell: Mapping[str, Any], compared: bool, x: int, y: int, wide: int, tall: int, font: str
-) -> str:
+def _fitting(text: str, letters: int) -> str:
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
+def _svg_cell(cell: Mapping[str, Any], compared: bool, x: int, y: int, font: str) -> str:
     depth, kind = strength(cell, compared)
     colour = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}[kind]
     fill, opacity = ("#8a93a3", 0.18) if cell["enough"] == "no" else (colour, 0.08 + 0.5 * depth)
-    place = f'x="{x}" y="{y}" width="{wide - 2}" height="{tall - 2}"'
+    place = f'x="{x}" y="{y}" width="{WIDE - 2}" height="{TALL - 2}"'
     shape = f'<rect {place} fill="{fill}" fill-opacity="{opacity:.2f}"/>'
+    hatch = f'<rect {place} fill="url(#hatch)"/>' if cell["confounded"] else ""
     text = f'<text x="{x + 8}" y="{y + 19}" font-size="13" {font}>{escape(cell_text(cell, compared))}</text>'
     small = (
         f'<text x="{x + 8}" y="{y + 34}" font-size="10" {font}>{cell["utterances"] or 0} utterances</text>'
     )
-    return shape + text + small
+    return shape + hatch + text + small

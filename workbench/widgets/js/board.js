@@ -11,11 +11,11 @@ const SYNC_MS = 8000;
 
 async function render({ model, el }) {
   const channel = openChannel(model);
-  const state = { query: { sql: "", facets: {}, status: "all", rule: "", order_by: "", descending: false }, summary: { total: 0, minutes: 0, pending: 0 }, name: "", reviewer: "", selected: null, key: null, checks: null, sheet: null, opening: false };
+  const state = { query: { sql: "", facets: {}, status: "all", rule: "", tag: "", order_by: "", descending: false }, summary: { total: 0, minutes: 0, pending: 0 }, name: "", reviewer: "", selected: null, key: null, checks: null, sheet: null, opening: false };
 
   const head = createHead({ onHelp: help });
   const filter = createFilter({ onQuery: ask, onBulk: bulk, onLeave: () => table.focus() });
-  const side = createSide({ onFacet: (name, values) => ask({ facets: { ...state.query.facets, [name]: values } }), onRule: (rule) => ask({ rule }) });
+  const side = createSide({ onFacet: (name, values) => ask({ facets: { ...state.query.facets, [name]: values } }), onRule: (rule) => ask({ rule }), onTag: (tag) => ask({ tag }) });
   const table = createTable({
     fetchRows: async (offset, limit) => (await channel.ask("rows", { offset, limit })).rows,
     onSelect: (place) => { choose(place, { play: false }); table.focus(); },

@@ -56,7 +56,7 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
     ...Object.entries(words.statuses).map(([value, label]) => h("button", { type: "button", class: "nwb-btn", dataset: { status: value }, onclick: () => onQuery({ status: value }) }, label)));
   const priority = h("button", { type: "button", class: "nwb-btn", title: words.priorityHint, "aria-pressed": "false", dataset: { testid: "board-priority" }, onclick: () => onQuery({ order_by: priority.getAttribute("aria-pressed") === "true" ? "" : "priority", descending: false }) }, icon("flag", 14), words.priority);
   const total = h("span", { class: "nwb-num nwb-total", role: "status", dataset: { testid: "board-total" } });
-  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: () => onQuery({ sql: "", facets: {}, rule: "", status: "all" }) }, icon("clear", 13), words.clear);
+  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: () => onQuery({ sql: "", facets: {}, rule: "", tag: "", status: "all" }) }, icon("clear", 13), words.clear);
   const bulk = h("button", { type: "button", class: "nwb-btn nwb-plain", dataset: { testid: "board-bulk" }, onclick: onBulk }, words.bulk);
   const element = h("div", { class: "nwb-filter" }, h("div", { class: "nwb-filter-row" }, input, apply, statuses, priority), problem,
     h("div", { class: "nwb-filter-row nwb-filter-under" }, total, clear, h("span", { class: "nwb-spring" }), bulk));
@@ -66,7 +66,7 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
     for (const b of statuses.children) set(b, { "aria-pressed": String(b.dataset.status === query.status) });
     set(priority, { "aria-pressed": String(query.order_by === "priority") });
     total.textContent = `${words.clips(count(summary.total))} · ${words.minutes(summary.minutes)}`;
-    clear.hidden = !(query.sql || query.rule || query.status !== "all" || Object.values(query.facets ?? {}).some((v) => v.length));
+    clear.hidden = !(query.sql || query.rule || query.tag || query.status !== "all" || Object.values(query.facets ?? {}).some((v) => v.length));
     bulk.disabled = !summary.pending;
     set(bulk, { title: words.bulkTitle(count(summary.pending)) });
     error("");

@@ -117,10 +117,14 @@ export function createClip({ channel, act, go }) {
 
   function drawFindings() {
     const found = row.findings ?? [];
-    fill(findings, h("h4", {}, words.findings), ...(found.length ? found.map((f) => h("div", { class: `nwb-finding nwb-${{ error: "bad", warning: "warn" }[f.severity] ?? "calm"}` },
+    fill(findings, h("h4", {}, words.findings), ...(row.tags ?? []).map(tagged), ...(found.length ? found.map((f) => h("div", { class: `nwb-finding nwb-${{ error: "bad", warning: "warn" }[f.severity] ?? "calm"}` },
       icon(f.severity === "error" ? "warn" : "info", 14), h("div", {}, h("strong", {}, ruleName(f.rule)), h("div", { dir: "auto" }, f.reason ?? ""), f.mend ? h("div", { class: "nwb-muted" }, f.mend) : null)))
-      : [h("div", { class: "nwb-muted" }, words.noFindings)]));
+      : row.tags?.length ? [] : [h("div", { class: "nwb-muted" }, words.noFindings)]));
   }
+
+  /** Why the clip was sent here, to be taken off once it is dealt with. */
+  const tagged = (tag) => h("div", { class: "nwb-finding nwb-tagged", dataset: { testid: "board-tag" } }, icon("flag", 14), h("div", { dir: "auto" }, tag),
+    h("button", { type: "button", class: "nwb-btn nwb-plain nwb-icon-only", "aria-label": words.untag(tag), title: words.untag(tag), onclick: () => decide("untag", { value: tag }, words.done.untagged) }, icon("check", 13)));
 
   function drawMarks() {
     const others = row.others ?? [];

@@ -1,10 +1,10 @@
-// Bars by locale, accent and finding; a click filters. The dark part of a bar is what has been decided.
-//   const side = createSide({ onFacet(name, values), onRule(rule) }); side.draw(facets, query, known)
-import { count, fill, h } from "./dom.js";
+// Bars by locale, accent, finding and tag; a click filters. The dark part of a bar is what has been decided.
+//   const side = createSide({ onFacet(name, values), onRule(rule), onTag(tag) }); side.draw(facets, query, known)
+import { count, fill, h, icon } from "./dom.js";
 import { ruleName } from "./board_table.js";
 import { board as words } from "./strings.js";
 
-export function createSide({ onFacet, onRule }) {
+export function createSide({ onFacet, onRule, onTag }) {
   const inside = h("div", { class: "nwb-side-in" });
   const element = h("aside", { class: "nwb-side", dataset: { testid: "board-side" } }, inside);
 
@@ -14,7 +14,8 @@ export function createSide({ onFacet, onRule }) {
     fill(inside,
       bars("target_lang", words.locale, facets.target_lang ?? [], query.facets?.target_lang ?? [], onFacet),
       bars("accent", words.accent, facets.accent ?? [], query.facets?.accent ?? [], onFacet),
-      rules(facets.rule ?? [], query.rule, known, onRule, notRun));
+      rules(facets.rule ?? [], query.rule, known, onRule, notRun),
+      tags(facets.tag ?? [], query.tag, onTag));
     inside.scrollTop = scrolled;
     if (facet) [...inside.querySelectorAll("button")].find((b) => b.dataset.facet === facet && b.dataset.value === value)?.focus({ preventScroll: true });
   }
@@ -52,6 +53,15 @@ function rules(list, chosen, known, onRule, notRun = {}) {
     type: "button", class: "nwb-bar nwb-rule", "aria-pressed": String(chosen === value), onclick: () => onRule(chosen === value ? "" : value), dataset: { facet: "rule", value },
   }, h("span", { class: `nwb-dot nwb-${{ error: "bad", warning: "warn" }[severity] ?? "calm"}`, title: severity }), h("span", { class: "nwb-bar-label" }, value === "*" ? words.anyFinding : ruleName(value)), h("span", { class: "nwb-bar-figure nwb-num" }, clips === null ? "" : count(clips))));
   return section(words.rule, h("ul", {}, row({ value: "*", severity: "info", clips: null }), ...list.map(row)), note);
+}
+
+/** Why clips were sent here: tags of reviewers and of the error explorer. */
+function tags(list, chosen, onTag) {
+  if (!list.length) return null;
+  const row = ({ value, clips }) => h("li", {}, h("button", {
+    type: "button", class: "nwb-bar nwb-rule", "aria-pressed": String(chosen === value), title: value, onclick: () => onTag(chosen === value ? "" : value), dataset: { facet: "tag", value },
+  }, icon("flag", 11), h("span", { class: "nwb-bar-label" }, h("bdi", {}, value)), h("span", { class: "nwb-bar-figure nwb-num" }, count(clips))));
+  return section(words.tags, h("ul", {}, ...list.map(row)));
 }
 
 const section = (title, ...content) => h("section", { class: "nwb-side-part", "aria-label": title }, h("h4", {}, title), ...content.filter(Boolean));

@@ -194,7 +194,7 @@ function cells(place, row) {
   ];
 }
 
-/** Worst finding with the number of others, and what other reviewers said. */
+/** Tags, the worst finding with the number of others, and what other reviewers said. */
 function marks(row) {
   const [worst, ...more] = row.findings ?? [];
   const tone = { error: "nwb-bad", warning: "nwb-warn" }[worst?.severity] ?? "";
@@ -202,7 +202,8 @@ function marks(row) {
     icon(worst.severity === "error" ? "warn" : "info", 12), h("span", { class: "nwb-tag-text" }, ruleName(worst.rule)), more.length ? `+${more.length}` : null);
   const others = (row.others ?? []).map((o) => h("span", { class: `nwb-tag ${o.differs ? "nwb-warn" : ""}`, title: `${words.othersSay(o.reviewer, saying(o))}${o.differs ? ` (${words.differs})` : ""}` },
     icon(o.differs ? "warn" : "person", 12), h("span", { class: "nwb-tag-text" }, h("bdi", {}, o.reviewer))));
-  return [found || null, ...others];
+  const tags = (row.tags ?? []).map((tag) => h("span", { class: "nwb-tag nwb-accent", title: tag, dataset: { testid: "board-row-tag" } }, icon("flag", 12), h("span", { class: "nwb-tag-text" }, h("bdi", {}, tag))));
+  return [...tags, found || null, ...others];
 }
 
 export const ruleName = (rule) => String(rule ?? "").replaceAll("_", " ").replaceAll("-", " ").replaceAll(".", " · ");

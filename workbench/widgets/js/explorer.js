@@ -1,7 +1,8 @@
 // The error explorer: heat map → cell → utterance → word. Kernel side: explorer.py.
-import { barList, columnChart } from "./bars.js";
 import { openChannel } from "./channel.js";
 import { count, fill, h, icon, set } from "./dom.js";
+import { saveAs } from "./explorer_files.js";
+import { drawSide, keepFocus } from "./explorer_side.js";
 import { ALL, cellOf, createHeatMap, nameOf } from "./heatmap.js";
 import { createPlayer, fetchClip } from "./player.js";
 import { common, explorer as words } from "./strings.js";
@@ -22,25 +23,58 @@ class View {
     };
     for (const [name, fn] of Object.entries(this.listeners)) model.on(name, fn);
     this.stopLost = this.channel.onLost((lost) => this.showLost(lost));
+    this.key = `nemotron-workbench.explorer.${model.get("can").memory_key}`;
+    const kept = this.recall();
     this.showMap();
     this.showPlayback();
     const { row, column, filter } = model.get("opened");
     if (row !== undefined) this.open(row, column, filter);
+    else if (kept) this.reattach(kept);
+  }
+
+  /** After a kernel restart: the choice and the cell that this browser tab showed last. */
+  async reattach(kept) {
+    const now = this.model.get("map").choice;
+    const changed = Object.entries(kept.choice).some(([name, value]) => now[name] !== value);
+    try {
+      if (changed) await this.channel.ask("choose", kept.choice);
+    } catch {
+      return; // what was shown is no longer there
+    }
+    const { row, column } = kept.opened;
+    const there = row !== undefined && cellOf(this.model.get("map"), row, column);
+    if (there) await this.open(row, column);
+    if (there || changed) this.say(words.reattached);
+  }
+
+  recall() {
+    try {
+      return JSON.parse(sessionStorage.getItem(this.key));
+    } catch {
+      return null; // a browser may refuse storage; the explorer works without
+    }
+  }
+
+  remember() {
+    const { row, column } = this.model.get("opened");
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify({ choice: this.model.get("map").choice, opened: { row, column } }));
+    } catch { /* as above */ }
   }
 
   build(el) {
-    const field = (name) => h("label", { class: "nwb-field" }, h("span", {}, words.field[name]), h("select", { class: "nwb-input", dataset: { testid: `choose-${name}` }, onchange: (e) => this.ask("choose", { [name]: e.target.value }) }));
-    this.fields = Object.fromEntries(["name", "against", "metric", "normaliser", "row", "column"].map((name) => [name, field(name)]));
+    const field = (name) => h("label", { class: "nwb-field" }, h("span", {}, words.field[name]), h("select", { class: "nwb-input", dataset: { testid: `choose-${name}` }, onchange: (e) => this.change(name, e.target.value) }));
+    this.fields = Object.fromEntries(["name", "lookahead", "against", "metric", "normaliser", "row", "column"].map((name) => [name, field(name)]));
     this.ui = { note: h("div", { "aria-live": "polite" }), cell: h("section", { class: "nwb-cell-panel", hidden: true, dataset: { testid: "cell-panel" } }), stream: h("section", { class: "nwb-stream", hidden: true, dataset: { testid: "stream-panel" } }) };
-    this.root = h("div", { class: "nwb nwb-explorer", role: "region", "aria-label": words.region, dataset: { testid: "explorer" }, "data-lm-suppress-shortcuts": "true" },
+    this.root = h("div", { class: "nwb nwb-explorer", role: "region", "aria-label": words.region, dataset: { testid: "explorer" }, onkeydown: (event) => this.onKey(event), "data-lm-suppress-shortcuts": "true" },
       h("header", { class: "nwb-head" }, ...Object.values(this.fields), h("span", { class: "nwb-spring" }),
-        h("button", { type: "button", class: "nwb-btn", onclick: () => this.download("svg"), dataset: { testid: "export-svg" } }, icon("save"), words.exportSvg)),
+        ...["svg", "png"].map((format) => h("button", { type: "button", class: "nwb-btn", title: words.exportTitle[format], onclick: () => this.download(format), dataset: { testid: `export-${format}` } }, icon("save"), words.export[format]))),
       this.map.element, this.ui.note, this.ui.stream, this.ui.cell);
     el.append(this.root);
   }
 
   say(text, kind = "good") {
-    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: kind === "bad" ? "alert" : "status" }, icon(kind === "bad" ? "warn" : "check"), h("span", {}, text)) : null);
+    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: kind === "bad" ? "alert" : "status" }, icon(kind === "good" ? "check" : "warn"), h("span", {}, text)) : null);
   }
 
   async ask(question, body = {}) {
@@ -52,25 +86,49 @@ class View {
     }
   }
 
+  /** Change what is shown; a cell that is open stays open under the new choice. */
+  async change(name, value) {
+    const at = this.ui.cell.hidden ? null : this.at;
+    const done = await this.ask("choose", { [name]: value });
+    if (!done) this.showMap(); // the lists go back to what holds
+    else if (at && name !== "row" && name !== "column") await this.open(at.row, at.column);
+  }
+
+  onKey(event) {
+    if (event.key !== "Escape" || this.ui.cell.hidden || !this.ui.cell.contains(event.target)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.closeCell();
+  }
+
+  closeCell() {
+    this.ui.cell.hidden = true;
+    this.player?.pause();
+    this.map.focus();
+  }
+
   showMap() {
     const data = this.model.get("map");
-    const { names, metrics, normalisers, spans } = data.choices;
+    const { names, lookaheads, metrics, normalisers, spans } = data.choices;
     const lists = {
-      name: names, against: [["", words.noBase], ...names.filter(([name]) => name !== data.choice.name)], metric: metrics,
+      name: names, lookahead: lookaheads.map((ms) => [ms, words.lookahead(ms)]), against: [["", words.noBase], ...names.filter(([name]) => name !== data.choice.name)], metric: metrics,
       normaliser: normalisers.map((name) => [name, name]), row: spans.map((name) => [name, words.span[name] ?? name]), column: spans.map((name) => [name, words.span[name] ?? name]),
     };
     for (const [name, list] of Object.entries(lists)) {
       const select = this.fields[name].querySelector("select");
       fill(select, ...list.map(([value, text]) => h("option", { value }, text)));
-      select.value = data.choice[name];
+      select.value = name === "lookahead" ? data.lookahead : data.choice[name];
     }
+    set(this.fields.lookahead, { hidden: lookaheads.length < 2 });
     set(this.fields.against, { hidden: names.length < 2 });
     this.map.show(data, this.model.get("opened"));
+    this.remember();
   }
 
   showOpened() {
     const { row, column } = this.model.get("opened");
     this.map.show(this.model.get("map"), this.model.get("opened"));
+    this.remember();
     // What was open belongs to an earlier choice; a cell clicked meanwhile is announced by a later change.
     if (row === undefined) this.ui.cell.hidden = true;
     else if (this.at?.row === row && this.at.column === column) this.ui.cell.hidden = false;
@@ -79,7 +137,7 @@ class View {
   async open(row, column, filter = {}) {
     const turn = (this.turn += 1);
     const same = this.at && this.at.row === row && this.at.column === column && !this.ui.cell.hidden;
-    Object.assign(this, { at: { row, column }, filter, items: [], total: 0 });
+    Object.assign(this, { at: { row, column }, filter, items: [], total: null });
     this.ui.cell.hidden = false;
     if (!same) this.buildCell();
     set(this.parts.list, { "aria-busy": "true" });
@@ -87,9 +145,20 @@ class View {
     const [page, side] = await Promise.all([this.ask("cell", { row, column, filter }), same && this.side ? this.side : this.ask("beside", { row, column })]);
     if (turn !== this.turn || !page) return;
     this.side = side;
+    if (!this.parts.marksAsked) this.askMarks();
     this.total = page.total;
     this.items = page.utterances;
     this.showUtterances();
+    this.showSide();
+  }
+
+  /** Punctuation takes the kernel seconds the first time; the cell is on screen before. */
+  async askMarks() {
+    const { parts } = this;
+    parts.marksAsked = true;
+    const found = await this.ask("marks", this.at);
+    if (!found || this.parts !== parts) return;
+    this.marks = found;
     this.showSide();
   }
 
@@ -108,7 +177,7 @@ class View {
 
   buildCell() {
     this.player?.destroy();
-    this.side = null;
+    this.side = this.marks = null;
     const { row, column } = this.at;
     const cell = cellOf(this.model.get("map"), row, column) ?? { sentence: "", confounded: [] };
     const button = (name, text, onclick, testid) => h("button", { type: "button", class: "nwb-btn", onclick, dataset: { testid } }, icon(name), text);
@@ -118,7 +187,7 @@ class View {
       h("header", { class: "nwb-head" }, h("h3", { class: "nwb-title" }, cellName(row, column)), h("span", { class: "nwb-spring" }),
         can.listen ? button("record", words.plan, () => this.plan(), "plan") : null,
         button("search", words.sql, () => this.sql(), "sql"), button("save", words.csv, () => this.download("csv"), "export-csv"),
-        h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": common.close, title: common.close, onclick: () => { this.ui.cell.hidden = true; } }, icon("cross"))),
+        h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": common.close, title: words.closeCell, onclick: () => this.closeCell(), dataset: { testid: "close-cell" } }, icon("cross"))),
       h("p", { class: "nwb-cell-sentence" }, cell.sentence, "."),
       ...cell.confounded.map((text) => h("p", { class: "nwb-note nwb-warn" }, icon("warn"), h("span", {}, text, "."))),
       h("div", { class: "nwb-cell-grid" }, h("div", { class: "nwb-cell-main" }, this.parts.chips, this.parts.player, this.parts.list, this.parts.more), this.parts.side));
@@ -128,16 +197,16 @@ class View {
   showChips() {
     const text = Object.keys(this.filter).length ? words.filter[this.filter.kind](this.filter) : "";
     const changes = this.side?.changes;
-    fill(this.parts.chips,
-      h("b", { dataset: { testid: "total" } }, words.total(count(this.total), text)),
+    keepFocus(this.parts.chips, () => fill(this.parts.chips,
+      h("b", { role: "status", dataset: { testid: "total", key: "total" } }, this.total === null ? common.loading : words.total(count(this.total), text)),
       text ? h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: () => this.open(this.at.row, this.at.column), dataset: { testid: "clear-filter" } }, icon("clear"), words.clear) : null,
-      ...(changes ? ["better", "worse"].map((verdict) => h("button", { type: "button", class: "nwb-btn", "aria-pressed": String(this.filter.verdict === verdict), onclick: () => this.choose({ kind: "changed", verdict }) }, words.changes(verdict, changes[verdict]))) : []),
-      this.model.get("can").listen && this.items.length ? h("button", { type: "button", class: "nwb-btn", dataset: { testid: "send-shown" }, onclick: () => this.sendShown() }, icon("flag"), words.sendShown(this.items.length)) : null);
+      ...(changes ? ["better", "worse"].map((verdict) => h("button", { type: "button", class: "nwb-btn", "aria-pressed": String(this.filter.verdict === verdict), dataset: { key: verdict }, onclick: () => this.choose({ kind: "changed", verdict }) }, words.changes(verdict, changes[verdict]))) : []),
+      this.model.get("can").listen && this.items.length ? h("button", { type: "button", class: "nwb-btn", dataset: { testid: "send-shown", key: "send" }, onclick: () => this.sendShown() }, icon("flag"), words.sendShown(this.items.length)) : null), this.parts.list);
   }
 
   showUtterances() {
     const { choice } = this.model.get("map");
-    const actions = { listen: (id, at) => this.listen(id, at), stream: (id, at) => this.stream(id, at), send: (ids, reason) => this.send(ids, reason) };
+    const actions = { listen: (id, at) => this.listen(id, at), stream: (id, at) => this.stream(id, at), send: (ids, reason) => this.send(ids, reason), keyword: (list, id) => this.keyword(list, id) };
     const context = { choice, can: this.model.get("can"), actions };
     fill(this.parts.list, ...this.items.map((item) => utteranceElement(item, context)));
     set(this.parts.list, { "aria-busy": "false" });
@@ -147,33 +216,11 @@ class View {
   }
 
   showSide() {
-    const side = this.side;
-    if (!side) return;
-    const is = (kind, extra) => this.filter.kind === kind && Object.entries(extra).every(([key, value]) => this.filter[key] === value);
-    const most = (rows, key) => Math.max(1, ...rows.map((row) => row[key]));
-    const { confusions, lost, position, frequency, duration, marks = [], heard_as = [], case: kase = [] } = side;
-    fill(this.parts.side,
-      barList(words.confusions, confusions.map(({ reference, hypothesis, count: n }) => ({
-        label: `${reference} → ${hypothesis}`, value: n / most(confusions, "count"), text: `${n}×`, title: words.confusionTitle(reference, hypothesis, n),
-        chosen: is("confusion", { reference, hypothesis }), choose: () => this.choose({ kind: "confusion", reference, hypothesis }),
-      })), { testid: "confusions" }),
-      barList(words.lost, lost.map(({ word, lost: n, occurrences }) => ({
-        label: word, value: n / most(lost, "lost"), text: `${n} / ${occurrences}`, title: words.lostTitle(word, n, occurrences),
-        chosen: is("word", { word }), choose: () => this.choose({ kind: "word", word }),
-      })), { note: words.lostNote, testid: "lost" }),
-      heard_as.length ? barList(words.heardAs, heard_as.map(({ said, heard, count: n }) => ({
-        label: `${said} → ${heard}`, value: n / most(heard_as, "count"), text: `${n}×`, title: words.heardAsTitle(said, heard, n),
-      })), { testid: "heard-as" }) : null,
-      marks.length ? barList(words.marks, marks.map((row) => ({ label: row.mark, value: row.f1 ?? 0, text: `${Math.round(100 * (row.f1 ?? 0))} %`, title: words.markTitle(row) })),
-        { note: words.caseNote(kase[0]), testid: "marks" }) : null,
-      columnChart(words.position, position.map((row, part) => ({
-        label: part === 0 ? words.start : part === position.length - 1 ? words.end : "", value: row.rate, title: words.positionTitle(row),
-        chosen: is("position", { part }), choose: () => this.choose({ kind: "position", part, bins: position.length }),
-      })), { testid: "position" }),
-      duration ? columnChart(words.duration, duration.filter((row) => row.duration_band).map((row) => ({
-        label: row.duration_band, value: row.rate, title: words.durationTitle(row), chosen: is("duration", { band: row.duration_band }), choose: () => this.choose({ kind: "duration", band: row.duration_band }),
-      })), { testid: "duration" }) : null,
-      columnChart(words.frequency, frequency.map((row) => ({ label: row.occurs, value: row.accuracy, title: words.frequencyTitle(row) })), { note: words.frequencyNote }));
+    if (!this.side) return;
+    const is = (filter) => Object.entries(filter).every(([key, value]) => this.filter[key] === value);
+    drawSide(this.parts.side, { ...this.side, ...this.marks }, {
+      is, choose: (filter) => this.choose(filter), keyword: this.model.get("can").listen ? (list) => this.keyword(list) : null,
+    });
     this.showChips();
   }
 
@@ -227,6 +274,12 @@ class View {
     return Boolean(done);
   }
 
+  async keyword(list, id = null) {
+    const done = await this.ask("keyword", { words: list, id, ...this.at });
+    if (done) this.say(words.keywordAdded(done));
+    return Boolean(done);
+  }
+
   sendShown() {
     const { row, column } = this.at;
     this.send(this.items.map((item) => item.id), Object.keys(this.filter).length ? words.filter[this.filter.kind](this.filter) : `errors in ${cellName(row, column)}`);
@@ -246,11 +299,8 @@ class View {
   }
 
   async download(format) {
-    const done = await this.ask("export", { format, ...this.at });
-    if (!done) return;
-    const url = URL.createObjectURL(new Blob([done.text], { type: format === "svg" ? "image/svg+xml" : "text/csv" }));
-    h("a", { href: url, download: `errors.${format}` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    const done = await this.ask("export", { format: format === "png" ? "svg" : format, ...this.at });
+    if (done) await saveAs(format, done).catch((error) => this.say(words.notDrawn(String(error.message ?? error)), "bad"));
   }
 
   showLost(lost) {

@@ -37,19 +37,23 @@ export function createHeatMap({ open }) {
 
   return {
     element,
+    /** Put the focus on the cell that is open, or on the first. */
+    focus: () => table.querySelector("button[tabindex='0']")?.focus(),
     show(data, opened) {
       const compared = Boolean(data.choice.against);
       const top = scale(data, compared);
-      const hadFocus = table.contains(document.activeElement);
+      const focused = table.contains(document.activeElement) ? { ...document.activeElement.dataset } : null;
       fill(table,
         h("thead", {}, h("tr", {}, h("td", { class: "nwb-map-corner" }, words.span[data.choice.row] ?? data.choice.row),
           ...data.columns.map((column) => h("th", { scope: "col", dir: "auto" }, nameOf(column))))),
         h("tbody", {}, ...data.rows.map((row) => h("tr", {},
           h("th", { scope: "row", title: data.names[row] ?? "" }, h("bdi", {}, nameOf(row)), data.names[row] ? h("span", { class: "nwb-map-name" }, data.names[row]) : null),
           ...data.columns.map((column) => cellElement(data, row, column, { compared, top, opened, open }))))));
-      const first = table.querySelector("button[aria-pressed=true]") ?? table.querySelector("button");
+      const buttons = [...table.querySelectorAll("button")];
+      const same = focused && buttons.find(({ dataset }) => dataset.row === focused.row && dataset.column === focused.column);
+      const first = same || table.querySelector("button[aria-pressed=true]") || buttons[0];
       if (first) first.tabIndex = 0;
-      if (hadFocus) first?.focus();
+      if (focused) first?.focus({ preventScroll: true });
       fill(legend, ...legendItems(compared, top, data));
     },
   };
