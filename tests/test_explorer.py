@@ -18,7 +18,7 @@ from workbench.widgets.explorer import Explorer
 from workbench.widgets.explorer_actions import add_keywords, as_written
 from workbench.widgets.explorer_beside import beside, ids_of, marks
 from workbench.widgets.explorer_data import ALL, Choice, heat_map
-from workbench.widgets.explorer_static import heat_svg, svg_size
+from workbench.widgets.explorer_static import HATCHED, heat_svg, svg_size
 
 SAID = ["Ask Athina, please.", "The bank is closed.", "Athina is here today.", "Go home now, Nikos."]
 HEARD = ["ask a thin a please", "The bank is closed", "athina is hear today.", "go home"]
@@ -159,6 +159,8 @@ def test_the_picture_hatches_what_is_confounded_and_fits_its_size(evaluation: Ev
     assert drawn.count("url(#hatch)") == len(confounded)
     width, height = svg_size(shown)
     assert f'width="{width}" height="{height}"' in drawn
+    page = Explorer(evaluation, name="base-560").static_html()
+    assert page.count(HATCHED) == len(confounded)
     shown["cells"]["\n"] = confounded[0] | {"row": "<script>", "column": None}
     shown["rows"].append("<script>")
     assert "<script>" not in heat_svg(shown)

@@ -212,6 +212,20 @@ def test_words_go_to_the_keyword_list(book: Notebook, view: Locator) -> None:
     assert found >= 1
 
 
+def test_minutes_go_to_the_collection_plan(book: Notebook, view: Locator) -> None:
+    open_cell(view, "fr-CA")
+    view.get_by_test_id("plan-minutes").fill("45")
+    view.get_by_test_id("plan").click()
+    expect(
+        view.get_by_text("45 minutes of fr-CA added: the collection plan now holds 1 wish")
+    ).to_be_visible()
+    plan = book.kernel("explorer.collection_plan")
+    assert plan == [{"target_lang": "fr-CA", "accent": None, "minutes": 45}]
+    open_cell(view, "∑")
+    view.get_by_test_id("plan").click()
+    expect(view.get_by_text("names no locale and no accent")).to_be_visible()
+
+
 def test_everything_is_reached_with_keys(book: Notebook, view: Locator) -> None:
     keys = view.page.keyboard
     cell(view, "el-GR").focus()

@@ -80,6 +80,11 @@ class ExplorerActions(AudioAnswers, LiveWidget):
         if not 0 < minutes <= 100_000:
             raise WorkbenchError(f"{minutes:g} minutes cannot be planned", mend="Give a number above 0.")
         wish = {"target_lang": body.get("locale"), "accent": body.get("accent"), "minutes": minutes}
+        if not wish["target_lang"] and not wish["accent"]:
+            raise WorkbenchError(
+                "this cell names no locale and no accent to collect",
+                mend="Let locale or accent span the map, and open a cell of one.",
+            )
         with self._keeping:
             kept = [*self.collection_plan, wish]
             text = json.dumps(kept, ensure_ascii=False, indent=1) + "\n"

@@ -162,7 +162,6 @@ def heat_map(evaluation: Evaluation, choice: Choice) -> dict[str, Any]:
             "lookaheads": list(lookaheads(evaluation, choice.name)),
         },
         "lookahead": lookahead_of(evaluation, choice.name),
-        "has_snr": "snr_db" in evaluation.rows.columns and bool(evaluation.rows["snr_db"].notna().any()),
     }
 
 

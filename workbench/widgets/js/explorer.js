@@ -180,12 +180,13 @@ class View {
     this.side = this.marks = null;
     const { row, column } = this.at;
     const cell = cellOf(this.model.get("map"), row, column) ?? { sentence: "", confounded: [] };
-    const button = (name, text, onclick, testid) => h("button", { type: "button", class: "nwb-btn", onclick, dataset: { testid } }, icon(name), text);
+    const button = (name, text, onclick, testid, title = null) => h("button", { type: "button", class: "nwb-btn", title, onclick, dataset: { testid } }, icon(name), text);
     const can = this.model.get("can");
-    this.parts = { chips: h("div", { class: "nwb-chips" }), player: h("div", { class: "nwb-dock", hidden: true }), list: h("ol", { class: "nwb-utterances" }), side: h("aside", { class: "nwb-beside" }), more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }) };
+    const minutes = h("input", { type: "number", class: "nwb-input nwb-num", min: 1, max: 100_000, step: 1, value: 30, "aria-label": words.minutes, dataset: { testid: "plan-minutes" } });
+    this.parts = { minutes, chips: h("div", { class: "nwb-chips" }), player: h("div", { class: "nwb-dock", hidden: true }), list: h("ol", { class: "nwb-utterances" }), side: h("aside", { class: "nwb-beside" }), more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }) };
     fill(this.ui.cell,
       h("header", { class: "nwb-head" }, h("h3", { class: "nwb-title" }, cellName(row, column)), h("span", { class: "nwb-spring" }),
-        can.listen ? button("record", words.plan, () => this.plan(), "plan") : null,
+        can.listen ? h("span", { class: "nwb-plan" }, this.parts.minutes, h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit), button("record", words.plan, () => this.plan(), "plan", words.planTitle)) : null,
         button("search", words.sql, () => this.sql(), "sql"), button("save", words.csv, () => this.download("csv"), "export-csv"),
         h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": common.close, title: words.closeCell, onclick: () => this.closeCell(), dataset: { testid: "close-cell" } }, icon("cross"))),
       h("p", { class: "nwb-cell-sentence" }, cell.sentence, "."),
@@ -289,8 +290,9 @@ class View {
     const { row: rowName, column: columnName } = this.model.get("map").choice;
     const at = { [rowName]: this.at.row, [columnName]: this.at.column };
     const known = (name) => (at[name] === ALL || at[name] === undefined ? null : at[name]);
-    const done = await this.ask("plan", { locale: known("target_lang"), accent: known("accent"), minutes: 30 });
-    if (done) this.say(words.planned(cellName(this.at.row, this.at.column), done));
+    const minutes = Number(this.parts.minutes.value);
+    const done = await this.ask("plan", { locale: known("target_lang"), accent: known("accent"), minutes });
+    if (done) this.say(words.planned(cellName(this.at.row, this.at.column), minutes, done));
   }
 
   async sql() {

@@ -30,7 +30,7 @@ export function drawSide(host, side, { is, choose, keyword }) {
       label: part === 0 ? words.start : part === position.length - 1 ? words.end : "", value: row.rate, title: words.positionTitle(row), ...linked({ kind: "position", part, bins: position.length }),
     })), { testid: "position" }),
     duration ? columnChart(words.duration, bands(duration, "duration_band", "duration", linked), { testid: "duration", note: words.bandUnit.duration }) : null,
-    snr ? columnChart(words.snr, bands(snr, "snr_band", "snr", linked), { testid: "snr", note: words.bandUnit.snr }) : null,
+    snr ? columnChart(words.snr, bands(snr, "snr_band", "snr", linked), { testid: "snr", note: words.bandUnit.snr }) : barList(words.snr, [], { testid: "snr", none: words.noSnr }),
     columnChart(words.frequency, frequency.map((row) => ({
       label: row.occurs, value: row.accuracy, title: words.frequencyTitle(row), ...linked({ kind: "frequency", at_least: row.at_least, occurs: row.occurs }),
     })), { note: words.frequencyNote, testid: "frequency" })));
