@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from erasable import RATE, SENTENCE, SHARED, filled, row, traces_in
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.release import marks
+from workbench.release import marks, privacy
 from workbench.release.privacy import (
     certificates,
     erase,
@@ -199,3 +202,39 @@ def test_only_a_steward_erases(
     with pytest.raises(WorkbenchError, match="eve is no steward"):
         erase(home, plan)
     assert len(Corpus.open(home.corpus_folder("calls")).ids()) == 8
+
+
+def test_drafts_of_writes_that_were_cut_off_go_too(home: WorkspaceFolder) -> None:
+    folder = home.corpus_folder("calls")
+    packed, plain, young, old = (
+        folder / f".{n}.part" for n in ("a.parquet.x", "b.json.x", "c.json.x", "d.x")
+    )
+    shutil.copy(folder / "utterances.parquet", packed)
+    plain.write_text("a remark of Maria")
+    young.write_text("someone else's, being written")
+    old.write_text("someone else's, of a job long dead")
+    os.utime(old, (1, 1))
+    (home.path / "erasures").mkdir(mode=0o700)
+    request = home.path / "erasures" / ".erasure-0.pending.json.x.part"
+    request.write_text('{"value": "Maria"')
+    assert erase(home, plan_erasure(home, speaker="Maria")).remaining == 0
+    assert [p.exists() for p in (packed, plain, young, old, request)] == [False, False, True, False, False]
+
+
+def test_erasures_cut_off_are_completed_once_by_two_sessions_at_once(home: WorkspaceFolder) -> None:
+    plan = plan_erasure(home, speaker="Maria")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(privacy, "_carry_out", lambda *_: None)
+        privacy.erase(home, plan)
+    made: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(len(privacy.finish_erasures(WorkspaceFolder(home.path)))))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [0, 0, 1]
+    assert len(certificates(home)) == 1
+    assert home.ledger.verify().ok

@@ -12,7 +12,7 @@ from workbench.workspace import WorkspaceFolder, sha256_file
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.release.traces import Target
+    from workbench.release.target import Target
 
 
 def trained_on(ws: WorkspaceFolder, target: Target) -> list[str]:

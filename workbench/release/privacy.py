@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import secrets
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -25,9 +26,9 @@ from typing import TYPE_CHECKING
 from workbench.errors import WorkbenchError
 from workbench.release import descent, marks, removal, tombstones, traces
 from workbench.release.data_checks import when
-from workbench.release.traces import Target, Trace
+from workbench.release.target import Target, Trace
 from workbench.roles import require
-from workbench.workspace import WorkspaceFolder, write_atomic
+from workbench.workspace import WorkspaceFolder, hold_slot, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,14 +158,21 @@ def erase(ws: WorkspaceFolder, plan: ErasurePlan) -> Certificate:
         },
         "marked": descent.trained_on(ws, target),
     }  # fmt: skip
-    write_atomic(folder / f"{plan.id}.pending.json", json.dumps(request))
-    ws.record(BEGUN, {"certificate": plan.id, "utterances": plan.utterances})
-    return _carry_out(ws, folder / f"{plan.id}.pending.json")
+    with hold_slot(folder / "lock", 1):
+        write_atomic(folder / f"{plan.id}.pending.json", json.dumps(request))
+        ws.record(BEGUN, {"certificate": plan.id, "utterances": plan.utterances})
+        return _carry_out(ws, folder / f"{plan.id}.pending.json")
 
 
 def finish_erasures(ws: WorkspaceFolder) -> list[Certificate]:
     """Complete erasures that were cut off."""
-    return [_carry_out(ws, path) for path in sorted((ws.path / "erasures").glob("*.pending.json"))]
+    folder = ws.path / "erasures"
+    if not any((*folder.glob("*.pending.json"), *folder.glob(".*.part"))):
+        return []
+    with hold_slot(folder / "lock", 1):  # whoever else began to complete them is let finish
+        made = [_carry_out(ws, path) for path in sorted(folder.glob("*.pending.json"))]
+        _shred_drafts(folder)
+        return made
 
 
 def certificates(ws: WorkspaceFolder) -> list[Certificate]:
@@ -252,9 +260,17 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
         "marked": len(made.marked_checkpoints),
     }
     ws.record(ERASED, {"certificate": made.id, "digest": digest, **counts})
-    removal.shred(pending)
+    # Renamed first: a request half overwritten could not be read again.
+    os.replace(pending, pending.with_name(f".{pending.name}.part"))
+    _shred_drafts(pending.parent)
     log.info("%s: %d utterances", made.id, made.utterances)
     return Certificate(**{**asdict(made), "digest": digest})
+
+
+def _shred_drafts(folder: Path) -> None:
+    """Drafts that a kill left behind name the person as the request does. Under the lock none is written."""
+    for path in folder.glob(".*.part"):
+        removal.shred(path)
 
 
 def _expired(ws: WorkspaceFolder, name: str, now: datetime) -> list[str]:

@@ -9,8 +9,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from workbench.release import traces
-from workbench.release.traces import Target, Trace
+from workbench.release.looking import corpus_of, line_matches, parquet_keep
+from workbench.release.target import SHORTEST_NAME, Target, Trace
 from workbench.workspace import replacing, sha256_file, sync, write_atomic
 
 
@@ -53,7 +53,7 @@ def _delete(path: Path) -> None:
 def _drop_rows(path: Path, target: Target) -> None:
     import pyarrow.parquet as pq
 
-    kept = traces.parquet_keep(path, target)
+    kept = parquet_keep(path, target)
     with replacing(path) as draft:
         pq.write_table(kept, draft)
     facts_path = path.parent / "source.json"
@@ -64,10 +64,10 @@ def _drop_rows(path: Path, target: Target) -> None:
 
 
 def _drop_lines(path: Path, target: Target) -> None:
-    corpus = traces.corpus_of(path)
+    corpus = corpus_of(path)
     with replacing(path) as draft, draft.open("wb") as out:
         for line in path.open("rb"):
-            if not traces.line_matches(line, target, corpus):
+            if not line_matches(line, target, corpus):
                 out.write(line)
         out.flush()
 
@@ -77,12 +77,12 @@ def _erase_decisions(path: Path, target: Target) -> None:
     from workbench.corpus.decisions import DecisionStore
 
     store = DecisionStore(path)
-    store.erase(target.ids_of(traces.corpus_of(path)))
+    store.erase(target.ids_of(corpus_of(path)))
     store.close()
     connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
         connection.execute("PRAGMA secure_delete = ON")
-        named = {n for n in target.names if len(n) >= traces.SHORTEST_NAME} | target.long_texts
+        named = {n for n in target.names if len(n) >= SHORTEST_NAME} | target.long_texts
         for column in ("value", "reason", "filter"):
             for text in named:
                 sql = f"UPDATE events SET {column} = NULL WHERE instr({column}, ?) > 0"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.release.traces import SHORTEST_ID, Target
+from workbench.release.target import SHORTEST_ID, Target
 from workbench.workspace import WorkspaceFolder, write_atomic
 
 
