@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.capacity.cells import Budget
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe
-from workbench.objects import Capacity, Checkpoint, Corpus, Evaluation, FieldReport, Run
+from workbench.objects import Capacity, Checkpoint, Corpus, Evaluation, FieldReport, Release, Run
 from workbench.roles import require
 from workbench.workspace import WorkspaceFolder, check_name, replacing
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from workbench.capacity import Choice
     from workbench.field import Baseline
-    from workbench.release import Release
+    from workbench.release.pipeline import Outcome
     from workbench.widgets.overview import Overview
 
 __all__ = [
-    "Capacity", "Checkpoint", "Corpus", "Evaluation", "FieldReport", "Run", "Workspace", "choose_lookahead",
-    "evaluate", "starter",
+    "Capacity", "Checkpoint", "Corpus", "Evaluation", "FieldReport", "Release", "Run", "Workspace",
+    "choose_lookahead", "evaluate", "starter",
 ]  # fmt: skip
 
 Progress = Callable[[int, int], None]
@@ -132,11 +132,16 @@ class Workspace(WorkspaceFolder):
         lookahead_ms: int | None = None,
         prompt_mode: str = "langID",
         streaming: bool = False,
+        engine: str = "local",
+        address: str | None = None,
         progress: Progress | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> pd.DataFrame:
         """Transcribe the corpus (or view) and keep the result as prediction ``name``; finished rows are kept
-        when interrupted. Without ``progress`` a bar is shown. Returns the prediction."""
+        when interrupted. Without ``progress`` a bar is shown. Returns the prediction.
+
+        ``engine='ray'`` decodes on a cluster at ``address`` (docs/scaling.md), with the same results.
+        """
         from workbench.recognizer.transcribe import transcribe
 
         target = corpus.predictions_folder / f"{check_name(name)}.parquet"
@@ -150,20 +155,46 @@ class Workspace(WorkspaceFolder):
                 lookahead_ms=lookahead_ms,
                 prompt_mode=prompt_mode,
                 streaming=streaming,
+                engine=engine,
+                address=address,
                 progress=shown,
                 cancel=cancel,
             )
         return corpus.prediction(name)
 
-    def finetune(self, recipe: Recipe | str | Path, name: str | None = None, *, replace: bool = False) -> Run:
+    def evaluate_lookaheads(
+        self, corpus: Corpus, checkpoint: str, lookaheads_ms: Iterable[int] | None = None, **options: Any
+    ) -> Evaluation:
+        """Stream the corpus (or view) at several look-aheads and score each, as ``CHECKPOINT-MS``.
+
+        All of the checkpoint's where ``lookaheads_ms`` is None; ``options`` of :meth:`transcribe`, such as
+        ``engine``; scoring is quick and stays here.
+        """
+        wanted = list(lookaheads_ms or self.checkpoint(checkpoint).info.lookaheads_ms)
+        names = [f"{check_name(checkpoint)}-{ms}" for ms in wanted]
+        for name, ms in zip(names, wanted, strict=True):
+            self.transcribe(corpus, checkpoint, name, lookahead_ms=ms, streaming=True, **options)
+        return evaluate(corpus, *names)
+
+    def finetune(
+        self,
+        recipe: Recipe | str | Path,
+        name: str | None = None,
+        *,
+        replace: bool = False,
+        launch: Mapping[str, Any] | None = None,
+    ) -> Run:
         """Start a run in a process of its own and return at once; the run waits for a free slot.
 
         ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
+        ``launch`` starts nothing: the folder gets scripts for Slurm and ``torchrun``, made with these options
+        (``slurm``, ``setup``, ``python``) of :func:`workbench.finetuning.launch.prepare_launch`.
 
         Raises:
             WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
                 user is no trainer.
         """
+        from workbench.finetuning.launch import prepare_launch
         from workbench.finetuning.run import start
 
         require(self, "trainer", "run.start")
@@ -175,7 +206,10 @@ class Workspace(WorkspaceFolder):
             raise WorkbenchError(
                 f"there is a run {folder.name!r} already", where=str(folder), mend="Name the new one: name=…"
             )
-        start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
+        if launch is None:
+            start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
+        else:
+            prepare_launch(recipe, folder, **launch)
         self.record("run", {"run": self.pseudonym("run", folder.name)})
         return self.run(folder.name)
 
@@ -271,10 +305,22 @@ class Workspace(WorkspaceFolder):
         made.workspace = self
         return made
 
+    def pipeline(self, recipe: Recipe | str | Path, policy: Any, **options: Any) -> Outcome:
+        """Export, fine-tune, evaluate and gate, unattended; asked for again after a break, it goes on.
+
+        Args:
+            recipe, policy, options: of :class:`workbench.release.pipeline.Pipeline`: ``name``, ``corpus``,
+                ``where``, ``base``.
+
+        Raises:
+            WorkbenchError: as there.
+        """
+        from workbench.release.pipeline import Pipeline
+
+        return Pipeline(self, recipe, policy, **options).run()
+
     def release(self, candidate: str, base: str = "starter") -> Release:
         """A candidate checkpoint on its way out, against the one it replaces."""
-        from workbench.release import Release
-
         return Release(self, candidate=candidate, base=base)
 
 

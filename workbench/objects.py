@@ -16,6 +16,7 @@ from workbench.evaluation import Evaluation as Scored
 from workbench.field.dashboard import FieldReport as Watched
 from workbench.finetuning.run import Run as TrainingRun
 from workbench.recognizer.checkpoint import Checkpoint as Recognizer
+from workbench.release.release import Release as Candidate
 from workbench.workspace import WorkspaceFolder, check_name
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from workbench.field import Proposal
     from workbench.widgets.board import Board
     from workbench.widgets.explorer import Explorer
+    from workbench.widgets.lineage import Lineage
     from workbench.widgets.monitor import Monitor
     from workbench.widgets.playback import Playback
 
@@ -99,11 +101,26 @@ class Evaluation(Scored):
 
     corpus: CorpusTable | None = None
 
-    def explorer(self, checkpoint: Recognizer | None = None, **options: Any) -> Explorer:
-        """The error explorer: heat map, utterances, aligned words, audio."""
+    def explorer(
+        self, checkpoint: Recognizer | Mapping[str, Recognizer] | None = None, **options: Any
+    ) -> Explorer:
+        """The error explorer: heat map, utterances, aligned words, audio.
+
+        ``checkpoint``: to stream an utterance again; one, or those of the predictions by name.
+        """
         from workbench.widgets.explorer import Explorer
 
         return Explorer(self, self.corpus, checkpoint=checkpoint, **options)
+
+
+class Release(Candidate):
+    """A candidate on its way out; see :class:`workbench.release.Release`."""
+
+    def lineage(self) -> Lineage:
+        """From recordings to this release, to click through; :meth:`graph` gives it as data."""
+        from workbench.widgets.lineage import Lineage
+
+        return Lineage(self.graph())
 
 
 class Capacity(MeasuredCapacity):

@@ -6,19 +6,15 @@ names of another.
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.release import descent, marks, promotion
+from workbench.release import descent, lineage_drawing, marks, promotion
 from workbench.release.promotion import GATED
 from workbench.workspace import WorkspaceFolder, sha256_file
-
-KINDS = ("source", "corpus", "export", "run", "checkpoint", "prediction", "gate", "release")
-_WIDTH, _HEIGHT, _ROW, _COLUMN, _MARGIN = 168, 40, 56, 216, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +57,18 @@ class Graph:
                     waiting.append(edge.start)
         return list(found.values())
 
+    def descendants(self, id: str) -> list[Node]:
+        """Everything that was made from a node, nearest first."""
+        turned = Graph(self.nodes, [Edge(edge.to, edge.start) for edge in self.edges])
+        return turned.ancestors(id)
+
     def svg(self) -> str:
-        """The static form: a column for each kind, every box with its facts as its title."""
-        columns = {k: [n for n in self.nodes.values() if n.kind == k] for k in KINDS}
-        shown = {k: nodes for k, nodes in columns.items() if nodes}
-        places = {
-            node.id: (_MARGIN + x * _COLUMN, 2 * _MARGIN + 12 + y * _ROW)
-            for x, nodes in enumerate(shown.values())
-            for y, node in enumerate(nodes)
-        }
-        width = _MARGIN + len(shown) * _COLUMN
-        height = 3 * _MARGIN + 12 + max((len(n) for n in shown.values()), default=0) * _ROW
-        heads = (
-            f'<text x="{_MARGIN + x * _COLUMN}" y="{_MARGIN + 6}" font-weight="600">{kind}</text>'
-            for x, kind in enumerate(shown)
-        )
-        lines = (_line(places[e.start], places[e.to]) for e in self.edges)
-        boxes = (_box(self.nodes[id], place) for id, place in places.items())
-        label = f"Lineage: {len(self.nodes)} things, {len(self.edges)} steps"
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
-            f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            'font-family="system-ui,sans-serif" font-size="12" '
-            f'fill="currentColor">{"".join(heads)}{"".join(lines)}{"".join(boxes)}</svg>'
-        )
+        """The drawing alone, every box with its facts as its title."""
+        return lineage_drawing.svg(self)
 
     def _repr_html_(self) -> str:
-        return f'<div style="overflow-x:auto">{self.svg()}</div>'
+        """The static form: the drawing, whose boxes lead to a list of everything with its facts."""
+        return lineage_drawing.page(self)
 
     def _add(self, node: Node) -> str:
         self.nodes.setdefault(node.id, node)
@@ -200,23 +181,3 @@ def _releases(made: Graph, ws: WorkspaceFolder) -> None:
         node = made._add(Node(f"release {role}", "release", f"{role}: {pointer.name}", facts))
         gates = [n for n in made.nodes.values() if n.kind == "gate" and n.facts.get("report") == pointer.gate]
         made._join(gates[-1].id if gates and pointer.gate else f"checkpoint {pointer.sha256}", node)
-
-
-def _line(start: tuple[int, int], to: tuple[int, int]) -> str:
-    x1, y1, x2, y2 = start[0] + _WIDTH, start[1] + _HEIGHT // 2, to[0], to[1] + _HEIGHT // 2
-    bend = max(24, abs(x2 - x1) // 2)
-    path = f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-    return f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity=".5"/>'
-
-
-def _box(node: Node, place: tuple[int, int]) -> str:
-    x, y = place
-    facts = "\n".join(f"{k}: {v}" for k, v in node.facts.items() if v is not None)
-    label = node.label if len(node.label) <= 22 else f"{node.label[:21]}…"
-    title = html.escape(f"{node.kind} {node.label}\n{facts}")
-    return (
-        f'<g tabindex="0" data-node="{html.escape(node.id)}"><title>{title}</title>'
-        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" '
-        f'fill="none" stroke="currentColor"/><text x="{x + 10}" y="{y + _HEIGHT // 2 + 4}" '
-        f'style="unicode-bidi:isolate">{html.escape(label)}</text></g>'
-    )

@@ -268,8 +268,8 @@ class Release:
         self.workspace.record("release.bundle", {"candidate": self.candidate_sha256, "bundle": made.digest})
         return made
 
-    def lineage(self) -> lineage.Graph:
-        """From recordings to this release."""
+    def graph(self) -> lineage.Graph:
+        """From recordings to this release, as nodes and edges."""
         return lineage.graph(self.workspace)
 
     def _record(

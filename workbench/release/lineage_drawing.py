@@ -1,0 +1,124 @@
+"""The lineage drawn: a column for each kind of thing, and the static form that works without a kernel."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.release.lineage import Graph, Node
+
+KINDS = ("source", "corpus", "export", "run", "checkpoint", "prediction", "gate", "release")
+WIDTH, HEIGHT = 168, 40
+_ROW, _COLUMN, _MARGIN, _LONGEST = 56, 216, 16, 22
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands, in pixels: boxes by their upper left corner, heads by their baseline."""
+
+    places: dict[str, tuple[int, int]]
+    heads: dict[str, tuple[int, int]]
+    width: int
+    height: int
+
+
+def layout(graph: Graph) -> Layout:
+    """A place for every node. Within a column, boxes stand near what they were made from, so that lines are
+    short: in the order of the mean height of their parents."""
+    columns = {kind: [n for n in graph.nodes.values() if n.kind == kind] for kind in KINDS}
+    parents: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        parents.setdefault(edge.to, []).append(edge.start)
+    places: dict[str, tuple[int, int]] = {}
+    shown = [kind for kind in KINDS if columns[kind]]
+    for x, kind in enumerate(shown):
+
+        def height(node: Node) -> float:
+            above = [places[p][1] for p in parents.get(node.id, ()) if p in places]
+            return sum(above) / len(above) if above else float("inf")
+
+        for y, node in enumerate(sorted(columns[kind], key=height)):
+            places[node.id] = (_MARGIN + x * _COLUMN, 2 * _MARGIN + 12 + y * _ROW)
+    tallest = max((len(columns[kind]) for kind in shown), default=0)
+    heads = {kind: (_MARGIN + x * _COLUMN, _MARGIN + 6) for x, kind in enumerate(shown)}
+    return Layout(places, heads, _MARGIN + len(shown) * _COLUMN, 3 * _MARGIN + 12 + tallest * _ROW)
+
+
+def label(node: Node) -> str:
+    """A node's name as it fits its box."""
+    return node.label if len(node.label) <= _LONGEST else f"{node.label[: _LONGEST - 1]}…"
+
+
+def facts(node: Node) -> list[tuple[str, str]]:
+    """What is known of a node, as text."""
+    return [(name, str(value)) for name, value in node.facts.items() if value is not None]
+
+
+def curve(start: tuple[int, int], to: tuple[int, int]) -> str:
+    """An SVG path from a box's right side to another one's left side."""
+    x1, y1, x2, y2 = start[0] + WIDTH, start[1] + HEIGHT // 2, to[0], to[1] + HEIGHT // 2
+    bend = max(24, abs(x2 - x1) // 2)
+    return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
+
+
+def svg(graph: Graph, anchors: dict[str, str] | None = None) -> str:
+    """The drawing; ``anchors``: node → fragment that its box leads to."""
+    made = layout(graph)
+    heads = (f'<text x="{x}" y="{y}" font-weight="600">{kind}</text>' for kind, (x, y) in made.heads.items())
+    lines = (
+        f'<path d="{curve(made.places[e.start], made.places[e.to])}" fill="none" stroke="currentColor" '
+        'stroke-opacity=".5"/>'
+        for e in graph.edges
+    )
+    boxes = (_box(graph.nodes[id], place, (anchors or {}).get(id)) for id, place in made.places.items())
+    name = f"Lineage: {len(graph.nodes)} things, {len(graph.edges)} steps"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="{"group" if anchors else "img"}" aria-label="{name}" '
+        f'viewBox="0 0 {made.width} {made.height}" width="{made.width}" height="{made.height}" '
+        'font-family="system-ui,sans-serif" font-size="12" '
+        f'fill="currentColor">{"".join(heads)}{"".join(lines)}{"".join(boxes)}</svg>'
+    )
+
+
+def page(graph: Graph) -> str:
+    """Drawing and list; boxes lead to the list, and the list from one thing to what it came from."""
+    known = hashlib.sha256("\0".join(graph.nodes).encode()).hexdigest()[:8]
+    anchors = {id: f"lineage-{known}-{number}" for number, id in enumerate(graph.nodes)}
+    items = "".join(_item(graph, node, anchors) for node in graph.nodes.values())
+    summary = f"Everything, one by one ({len(graph.nodes)})"
+    return (
+        f'<section aria-label="Lineage"><div style="overflow-x:auto">{svg(graph, anchors)}</div>'
+        f'<details open=""><summary>{summary}</summary><ul>{items}</ul></details></section>'
+    )
+
+
+def _box(node: Node, place: tuple[int, int], anchor: str | None) -> str:
+    x, y = place
+    told = "\n".join(f"{name}: {value}" for name, value in facts(node))
+    inside = (
+        f"<title>{html.escape(f'{node.kind} {node.label}')}\n{html.escape(told)}</title>"
+        f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
+        f'fill="none" pointer-events="all" stroke="currentColor"/>'
+        f'<text x="{x + 10}" y="{y + HEIGHT // 2 + 4}" '
+        f'style="unicode-bidi:isolate">{html.escape(label(node))}</text>'
+    )
+    group = f'<g data-node="{html.escape(node.id)}">{inside}</g>'
+    return group if anchor is None else f'<a href="#{anchor}">{group}</a>'
+
+
+def _item(graph: Graph, node: Node, anchors: dict[str, str]) -> str:
+    def links(nodes: list[Any]) -> str:
+        names = ((anchors[n.id], html.escape(n.kind), html.escape(n.label)) for n in nodes)
+        return ", ".join(f'<a href="#{a}">{kind} <bdi>{name}</bdi></a>' for a, kind, name in names)
+
+    near = [graph.nodes[e.start] for e in graph.edges if e.to == node.id]
+    after = [graph.nodes[e.to] for e in graph.edges if e.start == node.id]
+    rows = [f"{html.escape(name)}: <bdi>{html.escape(value)}</bdi>" for name, value in facts(node)]
+    rows += [f"made from {links(near)}"] if near else []
+    rows += [f"went into {links(after)}"] if after else []
+    told = "".join(f"<li>{row}</li>" for row in rows)
+    name = f"<b>{html.escape(node.kind)} <bdi>{html.escape(node.label)}</bdi></b>"
+    return f'<li id="{anchors[node.id]}">{name}<ul>{told}</ul></li>'

@@ -1,0 +1,254 @@
+"""Export, fine-tune, evaluate and gate again, unattended: the same recipe on what was accepted since.
+
+Sources of the recipe that lie in an export of this workspace are exported anew, with the same filters and
+settings and today's decisions; other manifests are taken as they are. A pass that was cut off, by whatever,
+goes on where it stopped when it is asked for again: exports and predictions that are whole are kept, a run
+that lives is waited for, one that died is resumed.
+
+    <workspace>/pipelines/NAME/     state.json, exports/, gate.json, gate.html
+    <workspace>/runs/NAME/          the run
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import logging
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.run import absolute
+from workbench.release.gates import GateReport, Policy
+from workbench.workspace import check_name, hold_slot, write_atomic
+
+if TYPE_CHECKING:
+    from workbench.api import Workspace
+    from workbench.objects import Corpus
+    from workbench.release.release import Release
+
+log = logging.getLogger("workbench.release.pipeline")
+SCHEMA_VERSION = 1
+LONGEST_SUFFIX = "auto"
+TEST = "split = 'test'"
+_PICKED = re.compile(r"[\d,]+ picked ids")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: its name, which is the run's and the candidate's too; the gate's report; what changed
+    since the release in production; where the report lies."""
+
+    name: str
+    report: GateReport
+    changes: tuple[str, ...]
+    folder: Path
+
+
+class Pipeline:
+    """One pass of a recipe; :meth:`run` may be repeated until it returns."""
+
+    def __init__(
+        self,
+        ws: Workspace,
+        recipe: Recipe | str | Path,
+        policy: Policy | str | Path,
+        *,
+        name: str | None = None,
+        corpus: str | None = None,
+        where: str = TEST,
+        base: str | None = None,
+    ) -> None:
+        """Find the pass that this continues, or begin one.
+
+        Args:
+            policy: what the gate asks for; read anew each time.
+            name: of the pass. Default: the recipe's name and the time; an unfinished pass of the same recipe
+                and test goes on. A finished one of that name is only gated again.
+            corpus: where the test utterances are; default: the corpus that the recipe's exports came from.
+            where: which of its utterances are tested on.
+            base: what the candidate is held against; default: the recipe's base.
+
+        Raises:
+            WorkbenchError: a faulty recipe or policy, or the name belongs to another recipe.
+        """
+        self.ws = ws
+        self.recipe = absolute(recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe))
+        self.policy = policy if isinstance(policy, Policy) else Policy.from_yaml(policy)
+        self.corpus, self.where, self.base = corpus, where, base or self.recipe.base
+        asked = [self.recipe.to_yaml(), corpus or "", where, self.base]
+        self.digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        self.name = name or self._unfinished() or f"{self.recipe.name[:40]}.{_now():%Y%m%dT%H%M%S}"
+        check_name(f"{self.name}-{LONGEST_SUFFIX}")
+        self.folder = ws.path / "pipelines" / self.name
+
+    def run(self) -> Outcome:
+        """Do what is left to do, and gate.
+
+        Raises:
+            WorkbenchError: a step failed, or the same pass is going elsewhere. Repeat to go on.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.parent.chmod(0o700)
+        with hold_slot(self.folder / "lock", 1, timeout_s=0):
+            self._begin()
+            recipe = self._with_fresh_exports()
+            self._train(recipe)
+            release = self.ws.release(self.name, base=self.base)
+            view = self._test()
+            report = self._gate(release, view)
+            write_atomic(self.folder / "gate.json", report.to_json())
+            write_atomic(self.folder / "gate.html", _page(report))
+            self._note(ended_at=_now().isoformat(timespec="seconds"), verdict=report.verdict)
+            return Outcome(self.name, report, tuple(release.changes()), self.folder)
+
+    def _begin(self) -> None:
+        state = _state(self.folder)
+        if state and state["asked"] != self.digest:
+            mend = "Give the new pass another name, or none."
+            raise WorkbenchError("it was begun with another recipe or test", where=self.name, mend=mend)
+        if not state:
+            self._note(name=self.name, asked=self.digest, began_at=_now().isoformat(timespec="seconds"))
+            log.info("pipeline %s begins", self.name)
+        else:
+            log.info("pipeline %s goes on", self.name)
+
+    def _note(self, **facts: Any) -> None:
+        state = {"schema_version": SCHEMA_VERSION, **_state(self.folder), **facts}
+        write_atomic(self.folder / "state.json", json.dumps(state, indent=1) + "\n")
+
+    def _unfinished(self) -> str | None:
+        states = [_state(path.parent) for path in (self.ws.path / "pipelines").glob("*/state.json")]
+        mine = [s for s in states if s["asked"] == self.digest and "ended_at" not in s]
+        return max(mine, key=lambda s: str(s["began_at"]))["name"] if mine else None
+
+    def _with_fresh_exports(self) -> Recipe:
+        changed = [
+            tuple(replace(s, manifest=str(self._fresh(Path(s.manifest)))) for s in some)
+            for some in (self.recipe.sources, self.recipe.validation)
+        ]
+        return self.recipe.changed(name=self.name, sources=changed[0], validation=changed[1])
+
+    def _fresh(self, manifest: Path) -> Path:
+        """The manifest, exported anew where it came from a corpus of this workspace."""
+        made = _export_of(manifest)
+        if made is None or made["corpus"] not in self.ws.corpus_names():
+            return manifest
+        folder: Path = made["folder"]
+        known = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+        target = self.folder / "exports" / f"{made['corpus']}-{known}"
+        if not (target / "export.json").exists():
+            _repeat(self._view(made), made, target)
+        fresh = target / manifest.relative_to(folder)
+        if not fresh.is_file():
+            raise WorkbenchError("this split is empty by now", where=str(fresh), mend="Accept rows of it.")
+        return fresh
+
+    def _view(self, made: Mapping[str, Any]) -> Corpus:
+        view = self.ws.corpus(made["corpus"])
+        for sql in made["filters"]:
+            if _PICKED.fullmatch(sql):
+                mend = "Export what a filter finds, such as a tag."
+                raise WorkbenchError("an export of ids picked by hand", where=str(made["folder"]), mend=mend)
+            view = view.where(sql)
+        return view
+
+    def _train(self, recipe: Recipe) -> None:
+        folder = self.ws.run_folder(self.name)
+        if folder.exists() and not (folder / "state.json").exists():
+            shutil.rmtree(folder)  # killed before it was a run
+        if not folder.exists():
+            log.info("fine-tuning begins")
+            self.ws.finetune(recipe, self.name)
+        run = self.ws.run(self.name)
+        if not run.alive and run.state["status"] != "finished":
+            log.info("fine-tuning goes on from step %s", run.state.get("step", 0))
+            run.resume()
+        state = run.wait()
+        if state["status"] != "finished":
+            what = f"the run ended as {state['status']}: {state.get('message') or 'no message'}"
+            raise WorkbenchError(what, where=self.name, mend=state.get("mend") or "Repeat to go on.")
+
+    def _test(self) -> Corpus:
+        """The utterances that are tested on."""
+        exports = [_export_of(Path(source.manifest)) for source in self.recipe.sources]
+        found = [made["corpus"] for made in exports if made and made["corpus"] in self.ws.corpus_names()]
+        if self.corpus is None and not found:
+            raise WorkbenchError("no source of the recipe is an export", mend="Name the corpus to test on.")
+        view = self.ws.corpus(self.corpus or found[0]).where(self.where)
+        if not len(view):
+            raise WorkbenchError("there is nothing to test on", where=view.name, mend=f"Where: {self.where}.")
+        return view
+
+    def _gate(self, release: Release, view: Corpus) -> GateReport:
+        """Transcribe with both as the policy needs it, measure where it asks, and judge."""
+        from workbench.evaluation.evaluation import evaluate
+
+        base = f"base-{release.base_sha256[:12]}-{_rows_digest(view)}"
+        tables = {}
+        for suffix, options in self._readings():
+            for checkpoint, name in ((self.base, base), (self.name, self.name)):
+                tables[name + suffix] = self.ws.transcribe(view, checkpoint, name + suffix, **options)
+        kinds = {check.kind: check for check in self.policy.checks}
+        for kind in {"latency", "memory"} & set(kinds):
+            at = kinds[kind].options.get("lookahead_ms")
+            if release.measurement is None:
+                release.measure(view, lookahead_ms=at)
+        evaluation = evaluate(view.frame(), tables, normaliser=self.ws.config.normaliser)
+        return release.gate(self.policy, evaluation, base=base, candidate=self.name)
+
+    def _readings(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Suffix of the prediction and how it is made: with the tag; automatic; streamed."""
+        yield "", {}
+        kinds = {check.kind for check in self.policy.checks}
+        if "language" in kinds:
+            yield "-auto", {"prompt_mode": "auto"}
+        for check in self.policy.checks:
+            if check.kind == "streaming":
+                at = check.options.get("lookahead_ms") or self.ws.config.lookahead_ms
+                yield f"-{at}", {"streaming": True, "lookahead_ms": at}
+
+
+def _repeat(view: Corpus, made: Mapping[str, Any], target: Path) -> None:
+    if made["format"] != "nemo":
+        mend = "Export it as nemo; recipes name manifests."
+        raise WorkbenchError(f"an export as {made['format']}", where=str(made["folder"]), mend=mend)
+    pseudonymise = bool(made.get("speaker_names"))
+    found = view.export(target, only=made["only"], pseudonymise=pseudonymise, **made["settings"])
+    log.info("exported %s utterances of %s", f"{found.counts['utterances']:,}", view.name)
+
+
+def _export_of(manifest: Path) -> dict[str, Any] | None:
+    """What the export that a manifest lies in says of itself; None where it lies in none."""
+    for folder in manifest.parents:
+        card = folder / "data_card.json"
+        if (folder / "export.json").exists() and card.exists():
+            return {**json.loads(card.read_text(encoding="utf-8")), "folder": folder}
+    return None
+
+
+def _rows_digest(view: Corpus) -> str:
+    """Names the base's prediction: of other rows it is another one, of the same rows it is made once."""
+    return hashlib.sha256("\n".join(view.ids()).encode()).hexdigest()[:8]
+
+
+def _state(folder: Path) -> dict[str, Any]:
+    path = folder / "state.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def _page(report: GateReport) -> str:
+    title = html.escape(f"{report.candidate}: {report.verdict}")
+    return f'<!doctype html><meta charset="utf-8"><title>{title}</title>{report._repr_html_()}\n'
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
