@@ -31,7 +31,7 @@ screenshots: install ## take the README's pictures of the notebooks in headless 
 	@$(RUN) -m pytest -q -m screenshots tests/browser
 
 bench: install ## measure every budget beside its peer and print one table
-	@for b in benchmarks/*.py; do $(RUN) $$b || exit 1; done
+	@$(RUN) benchmarks/budgets.py
 
 soak: install ## hours-long proofs; results in docs/evidence/
 	@$(RUN) -m pytest -q -m soak

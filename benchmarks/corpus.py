@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import budgets
+
 STARTER = Path(__file__).resolve().parents[1] / "data" / "starter" / "manifest.jsonl"
 FIELDS = ("audio_filepath", "duration", "text", "target_lang", "lang", "speaker", "accent", "split")
 
@@ -71,9 +73,13 @@ def opening(folder: Path, lines: int, rounds: int) -> None:
     print(f"\n{lines:,} lines, {path.stat().st_size / 1e6:.0f} MB: open and filter")
     show("Python json loop", times["json"])
     show("first time: read, check, ids, Parquet, filter", times["first"])
-    show("  ratio", [a / b for a, b in zip(times["first"], times["json"], strict=True)], "x")
+    ratios = [a / b for a, b in zip(times["first"], times["json"], strict=True)]
+    show("  ratio", ratios, "x")
+    budgets.record("manifest_open", ratios, lines=lines)
     show("every later time: open, filter", times["again"])
-    show("  ratio", [a / b for a, b in zip(times["again"], times["json"], strict=True)], "x")
+    ratios = [a / b for a, b in zip(times["again"], times["json"], strict=True)]
+    show("  ratio", ratios, "x")
+    budgets.record("manifest_reopen", ratios, lines=lines)
     corpus = Corpus.open(folder / "c")
     pages = [
         clock(lambda at=at: corpus.page(at, 100, order_by="duration")) for at in (0, lines // 2, lines - 200)
@@ -118,6 +124,7 @@ def memory(folder: Path, lines: int) -> None:
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         peak, after = map(float, out)
         print(f"{step:58s} peak {peak:6.0f} MB = {peak / size:.2f}x the file; after {after:.0f} MB")
+        budgets.record({"import": "import_memory", "use": "table_memory"}[step], [peak / size], lines=lines)
 
 
 def decisions(folder: Path, rounds: int, each: int = 40) -> None:

@@ -26,6 +26,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import budgets
+
 LOCALES = ("en-US", "es-US", "fr-FR", "de-DE", "it-IT", "ru-RU", "el-GR", "bg-BG")
 PEER = r"""
 import ast, collections, datetime, difflib, json, logging, os, sys, time
@@ -180,6 +182,8 @@ def main() -> None:
                 if ratios:
                     median, low, high = statistics.median(ratios), min(ratios), max(ratios)
                     print(f"peer / {kind} {unit}: {median:.1f} ({low:.1f} to {high:.1f})")
+                    if unit == "wall_s":
+                        budgets.record(f"scoring_{kind}", ratios, utterances=options.utterances)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import budgets
 import numpy as np
 from playwright.sync_api import Locator, sync_playwright
 
@@ -132,6 +133,7 @@ def report(found: list[dict[str, Any]]) -> bool:
         print(
             f"{name[0]:>10} {name[1]:>6} {len(rows):>6} " + " ".join(f"{1000 * v:>5.0f} ms" for v in figures)
         )
+    budgets.record("playback_late", [1000 * float(late.max())], words=len(rows))
     kept = early >= 0 and float(late.max()) <= BUDGET_S
     print(f"budget {1000 * BUDGET_S:.0f} ms, never early: {'kept' if kept else 'MISSED'}")
     return kept

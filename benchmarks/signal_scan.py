@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import budgets
+
 STARTER = Path(__file__).resolve().parents[1] / "data" / "starter"
 
 
@@ -96,6 +98,8 @@ def main() -> None:
                 f"{label:28s} {statistics.median(values):7.2f} s [{min(values):.2f}-{max(values):.2f}]  "
                 f"{statistics.median(values) / arguments.clips * 1e3:6.2f} ms a clip  {ratio:5.2f}x"
             )
+        best = [a / b for a, b in zip(base, values, strict=True)]
+        budgets.record("signal_scan", best, clips=arguments.clips, kind=kind, how=label)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import budgets
 import numpy as np
 import soundfile
 import torch
@@ -247,6 +248,10 @@ def main() -> None:
             print(json.dumps(result), flush=True)
             if options.out:
                 options.out.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+    for what in ("session", "pool"):
+        ratios = [r["ratio"] for r in results if r["what"] == what]
+        if ratios:  # a value for each look-ahead and number of streams, each a median of pairs
+            budgets.record(what, ratios, checkpoint_sha256=facts["checkpoint_sha256"])
 
 
 if __name__ == "__main__":

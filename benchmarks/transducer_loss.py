@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 
+import budgets
 import torch
 
 from workbench.finetuning.transducer_loss import TransducerLoss
@@ -59,6 +60,7 @@ def main() -> None:
         print(f"pair {pair}: ours {own_s:.4f} s, NeMo {nemo_s:.3f} s, ratio {ratios[-1]:.0f}")
     low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
     print(f"ratio median {middle:.0f} (min {low:.0f}, max {high:.0f}); budget 30")
+    budgets.record("transducer_loss", ratios)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+import budgets
 from evaluation import write_manifest  # the sentences of the other benchmark
 
 ALL = "\u2211"
@@ -176,6 +177,9 @@ def main() -> None:
             explorer(corpus, {"base": base, "tuned": tuned}, figures)
     print(f"{arguments.rows:,} utterances, {arguments.rounds} rounds")
     show(figures)
+    first = figures["board: first page"]
+    budgets.record("widget_bytes", [size / 1e3 for _, _, size in first], rows=arguments.rows)
+    budgets.record("widget_kernel", [wall for wall, _, _ in first], rows=arguments.rows)
 
 
 if __name__ == "__main__":
