@@ -68,7 +68,8 @@ def test_every_dependency_is_pinned_within_its_range():
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
     pins = {canonicalize_name(name): version for name, version in pins.items()}
-    wanted = project()["project"]["dependencies"] + project()["project"]["optional-dependencies"]["dev"]
+    extras = project()["project"]["optional-dependencies"]
+    wanted = project()["project"]["dependencies"] + extras["dev"] + extras["cluster"]
     for requirement in map(Requirement, wanted):
         version = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement} against the pin {version}"

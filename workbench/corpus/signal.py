@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cluster import check_engine, over_ray
 from workbench.corpus.audio import locate_text
 from workbench.corpus.measures import COLUMNS, hash_file, measure_rows
 from workbench.corpus.scan_worker import WorkerPool
@@ -42,21 +43,29 @@ def scan(
     corpus: Corpus,
     *,
     processes: int | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> pd.DataFrame:
-    """Measure the rows of a view.
+    """Measure the rows of a view. The file that is kept is the same whoever measured, and in what order.
 
     Args:
         corpus: the rows.
         processes: default one per core.
+        engine: 'local', or 'ray': measured on a cluster, at ``address`` (see
+            :func:`workbench.cluster.over_ray`).
         progress: called with (rows measured, rows in all), rows known from before included.
         cancel: asked between batches; True stops and returns what there is.
 
     Returns:
         DataFrame with a row per utterance: ``id``, the measures of :mod:`workbench.corpus.measures`,
         ``audio_sha256`` and ``error`` (null where the audio was read).
+
+    Raises:
+        WorkbenchError: the engine's.
     """
+    check_engine(engine, address)
     ids = corpus.ids()
     known = _known(corpus.folder)
     stamped = {_row_key(row) for row in known}
@@ -70,7 +79,12 @@ def scan(
         progress(done, len(ids))
     parts = corpus.folder / "signal.parts"
     parts.mkdir(exist_ok=True, mode=0o700)
-    for number, rows in enumerate(_measured(tasks, processes or os.cpu_count() or 1, cancel), 1):
+    if engine == "ray":
+        shards = ((batch,) for batch in _batches(tasks))
+        measured = (rows for _, rows in over_ray(measure_rows, shards, address=address, cancel=cancel))
+    else:
+        measured = _measured(tasks, processes or os.cpu_count() or 1, cancel)
+    for number, rows in enumerate(measured, 1):
         pending += rows
         done += len(rows)
         if number % _FLUSH_EVERY == 0:
@@ -165,10 +179,14 @@ def _hash(path: str) -> str | None:
         return None
 
 
+def _batches(tasks: Sequence[Task]) -> list[Sequence[Task]]:
+    return [tasks[i : i + _BATCH] for i in range(0, len(tasks), _BATCH)]
+
+
 def _measured(
     tasks: Sequence[Task], processes: int, cancel: Callable[[], bool] | None
 ) -> Iterator[list[dict[str, Any]]]:
-    batches = [tasks[i : i + _BATCH] for i in range(0, len(tasks), _BATCH)]
+    batches = _batches(tasks)
     with _Threads(processes) if len(tasks) < _IN_PROCESS or processes == 1 else WorkerPool(processes) as pool:
         waiting: set[Future[list[dict[str, Any]]]] = set()
         queue = iter(batches)
@@ -220,7 +238,8 @@ def _write(path: Path, table: pa.Table) -> None:
 
 
 def _merge(folder: Path, parts: Path, ids: Sequence[str]) -> pd.DataFrame:
-    """Parts and what was known become one file, newest result per id."""
+    """Parts and what was known become one file, newest result per id, in the order of ids: batches may end
+    in any order."""
     import pyarrow as pa
 
     path = folder / "signal.parquet"
@@ -229,7 +248,7 @@ def _merge(folder: Path, parts: Path, ids: Sequence[str]) -> pd.DataFrame:
     table = pa.concat_tables([*old, *new]) if old or new else _schema().empty_table()
     if new or not old:
         last = {id_: index for index, id_ in enumerate(table["id"].to_pylist())}
-        table = table.take(pa.array(sorted(last.values()), pa.int64()))
+        table = table.take(pa.array([last[id_] for id_ in sorted(last)], pa.int64()))
         _write(path, table)
     shutil.rmtree(parts, ignore_errors=True)
     return _of(table, ids)

@@ -9,27 +9,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cluster import Needs, check_engine, over_ray
 from workbench.errors import Problem, WorkbenchError
+from workbench.recognizer.batches import (
+    BatchResult,
+    Decoding,
+    Prepared,
+    SegmentReader,
+    cut,
+    decode,
+    decode_shard,
+)
 from workbench.recognizer.predictions import RunFacts, Shards, job_digest, write_problems
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from workbench.recognizer.batches import Loader
     from workbench.recognizer.checkpoint import Checkpoint
-    from workbench.recognizer.clips import Reading
-
-    Pcm = NDArray[np.float32]
-    Loader = Callable[[Mapping[str, Any]], Pcm]
 
 log = logging.getLogger("workbench.recognizer.transcribe")
 PROMPT_MODES = ("langID", "auto")
 SHARD_S = 20.0
-MAX_BATCH = 64
+_WORKER_BYTES = 3 << 29
+"""What a worker holds beside the weights: torch, NeMo and a batch."""
 
 
 def transcribe(
@@ -45,6 +49,8 @@ def transcribe(
     device: str = "auto",
     precision: str = "auto",
     load: Loader | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Path:
@@ -60,14 +66,18 @@ def transcribe(
         batch_s: seconds of audio in one batch, padding included.
         device, precision: as ``Checkpoint.model``.
         load: gives a row's samples, (n,) float32 mono at the checkpoint's rate; None reads the file.
+        engine: 'local', or 'ray': batches are decoded on a cluster, at ``address`` (see
+            :func:`workbench.cluster.over_ray`); what is written is the same but for ``compute_s``, which is
+            a measurement. ``load`` must pickle then.
         progress: called with (done, total) rows. ``cancel``: asked before each batch.
 
     Returns:
         ``out``. Rows that could not be read are in ``NAME.problems.jsonl`` beside it.
 
     Raises:
-        WorkbenchError: unknown look-ahead or prompt mode, ids that repeat, or cancelled.
+        WorkbenchError: unknown look-ahead or prompt mode, ids that repeat, cancelled, or the engine's.
     """
+    check_engine(engine, address)
     if prompt_mode not in PROMPT_MODES:
         raise WorkbenchError(f"unknown prompt mode {prompt_mode!r}", mend=f"Use {' or '.join(PROMPT_MODES)}.")
     right = checkpoint.right_context(lookahead_ms)
@@ -84,32 +94,60 @@ def transcribe(
         report(len(rows), len(rows))
         return out
     done = shards.resume()
-    todo, problems = _with_slots(checkpoint, [r for r in rows if str(r["id"]) not in done], prompt_mode)
+    prepared, problems = _with_slots(checkpoint, rows, prompt_mode)
+    # Cut before what is done is left out: a job that goes on decodes the batches of one that never stopped.
+    batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
+    batches = [batch for batch in batches if batch]
     count = len(done) + len(problems)
     report(count, len(rows))
-    loader = load or _Reader(Path(audio_root), checkpoint.info.sample_rate)
+    loader = load or SegmentReader(Path(audio_root), checkpoint.info.sample_rate)
+    how, stop = Decoding(right, streaming, device, precision), cancel or (lambda: False)
+    if engine == "ray":
+        results = _on_ray(checkpoint, batches, how, loader, address, stop)
+    else:
+        results = decode(checkpoint, batches, how, loader)
     saved_at = time.monotonic()
-    for batch, faults in _loaded(_batches(todo, batch_s), loader):
-        if cancel is not None and cancel():
-            shards.flush()
-            raise WorkbenchError(
-                f"cancelled after {count} of {len(rows)} rows", mend="Repeat the call to go on."
-            )
-        problems += faults
-        for row, reading in _read(checkpoint, batch, right, streaming, (device, precision)):
-            shards.add(_prediction(row, reading))
-        count += len(batch) + len(faults)
+    while not stop() and (result := next(results, None)) is not None:
+        problems += result.problems
+        for prediction in result.predictions:
+            shards.add(prediction)
+        count += len(result)
         if time.monotonic() - saved_at > SHARD_S:
             shards.flush()
             saved_at = time.monotonic()
         report(count, len(rows))
+    if count < len(rows):
+        shards.flush()
+        raise WorkbenchError(f"cancelled after {count} of {len(rows)} rows", mend="Repeat the call to go on.")
+    problems.sort(key=lambda problem: (problem.file, problem.field))
     write_problems(out.with_suffix(".problems.jsonl"), [problem.to_dict() for problem in problems])
     if problems:
         log.warning("%d of %d rows could not be transcribed: see the problems file", len(problems), len(rows))
     return shards.finish(order)
 
 
-Prepared = tuple[Mapping[str, Any], int | None]
+def _on_ray(
+    checkpoint: Checkpoint,
+    batches: Sequence[list[Prepared]],
+    how: Decoding,
+    load: Loader,
+    address: str | None,
+    stop: Callable[[], bool],
+) -> Iterator[BatchResult]:
+    """Batches decoded by the workers of a cluster, in the order in which they end."""
+    import torch
+
+    threads = torch.get_num_threads()
+    # Few batches go one by one, so that every worker has some; many go eight at a time.
+    size = min(8, max(1, len(batches) // 100))
+    shards = (
+        (str(checkpoint.path), list(batches[i : i + size]), how, load, threads)
+        for i in range(0, len(batches), size)
+    )
+    gpus = {"cpu": 0.0, "auto": None}.get(how.device, 1.0)
+    needs = Needs(1.0, 2 * checkpoint.info.memory_bytes + _WORKER_BYTES, gpus)
+    for _, results in over_ray(decode_shard, shards, address=address, needs=needs, cancel=stop):
+        yield from results
 
 
 def _with_slots(
@@ -134,106 +172,3 @@ def _with_slots(
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _duration_s(row: Mapping[str, Any]) -> float:
-    value = row.get("duration")
-    return float(value) if isinstance(value, int | float) and value == value else 10.0
-
-
-def _batches(rows: Sequence[Prepared], batch_s: float) -> Iterator[list[Prepared]]:
-    """Rows of like length together, longest first: the first batch shows whether memory suffices."""
-    batch: list[Prepared] = []
-    for row in sorted(rows, key=lambda prepared: -_duration_s(prepared[0])):
-        longest = _duration_s(batch[0][0]) if batch else 0.0
-        if batch and (longest * (len(batch) + 1) > batch_s or len(batch) >= MAX_BATCH):
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-Loaded = list[tuple[Mapping[str, Any], "int | None", "Pcm"]]
-
-
-def _loaded(batches: Iterator[list[Prepared]], load: Loader) -> Iterator[tuple[Loaded, list[Problem]]]:
-    """Batches with their audio, the next one read while the last is decoded."""
-
-    def read(batch: list[Prepared]) -> tuple[Loaded, list[Problem]]:
-        good: Loaded = []
-        faults: list[Problem] = []
-        for row, slot in batch:
-            try:
-                good.append((row, slot, load(row)))
-            except (WorkbenchError, OSError, RuntimeError) as error:
-                mend = error.mend if isinstance(error, WorkbenchError) else "Check the file."
-                what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
-                faults.append(Problem(str(row.get("audio_filepath")), what, mend, field=f"id {row['id']}"))
-        return good, faults
-
-    with ThreadPoolExecutor(1, thread_name_prefix="audio") as pool:
-        ahead = None
-        for batch in batches:
-            following = pool.submit(read, batch)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
-        if ahead is not None:
-            yield ahead.result()
-
-
-def _read(
-    checkpoint: Checkpoint, batch: Loaded, right: int, streaming: bool, place: tuple[str, str]
-) -> Iterator[tuple[Mapping[str, Any], Reading]]:
-    from workbench.recognizer.clips import Clip, read
-
-    if batch:
-        clips = [Clip(pcm, slot) for _, slot, pcm in batch]
-        readings = read(checkpoint.engine(*place), clips, checkpoint.tokenizer(), right, streaming)
-        yield from zip([row for row, _, _ in batch], readings, strict=True)
-
-
-def _prediction(row: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
-    return {
-        "id": str(row["id"]),
-        "hypothesis": reading.text,
-        "detected_lang": reading.detected_lang,
-        "confidence": reading.confidence,
-        "words": [word.to_dict() for word in reading.words],
-        "compute_s": reading.compute_s,
-    }
-
-
-class _Reader:
-    """Reads a row's segment from its file: soundfile, first and only what lies under the root."""
-
-    def __init__(self, root: Path, sample_rate: int) -> None:
-        self.root, self.sample_rate = root.resolve(), sample_rate
-
-    def __call__(self, row: Mapping[str, Any]) -> Pcm:
-        import soundfile
-        import soxr
-
-        from workbench.recognizer.audio import to_mono
-
-        path = (self.root / str(row["audio_filepath"])).resolve()
-        if not path.is_relative_to(self.root):
-            raise WorkbenchError(
-                "path leaves the audio folder", mend="Import the manifest with its own root."
-            )
-        with soundfile.SoundFile(path) as file:
-            rate, start = (
-                file.samplerate,
-                min(round((row.get("offset") or 0.0) * file.samplerate), file.frames),
-            )
-            file.seek(start)
-            count = file.frames - start
-            duration_s = row.get("duration")
-            # A manifest rounds durations: a row that reaches the end within 10 ms is read to the end.
-            if duration_s is not None and duration_s * rate < count - 0.01 * rate:
-                count = round(duration_s * rate)
-            pcm = to_mono(file.read(count, dtype="float32"))
-        if rate == self.sample_rate:
-            return pcm
-        return soxr.resample(pcm, rate, self.sample_rate)  # type: ignore[no-any-return]

@@ -1,0 +1,180 @@
+"""Rows cut into batches, read from their files and decoded: the part of a transcription that runs anywhere.
+
+Batches depend on the rows alone, not on what was done before or on who decodes them: padding changes the last
+digits of a network's sums, so the same batches are what makes results the same on one machine and on many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Problem, WorkbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.recognizer.clips import Reading
+
+    Pcm = NDArray[np.float32]
+    Loader = Callable[[Mapping[str, Any]], Pcm]
+
+MAX_BATCH = 64
+Prepared = tuple[Mapping[str, Any], int | None]
+"""A row and its prompt slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How batches are decoded. ``right``: look-ahead in encoder frames."""
+
+    right: int
+    streaming: bool
+    device: str = "auto"
+    precision: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """Predictions of a batch, and its rows that could not be read."""
+
+    predictions: list[dict[str, Any]]
+    problems: list[Problem]
+
+    def __len__(self) -> int:
+        return len(self.predictions) + len(self.problems)
+
+
+def cut(rows: Sequence[Prepared], batch_s: float) -> Iterator[list[Prepared]]:
+    """Rows of like length together, longest first: the first batch shows whether memory suffices."""
+    batch: list[Prepared] = []
+    for row in sorted(rows, key=lambda prepared: -_duration_s(prepared[0])):
+        longest = _duration_s(batch[0][0]) if batch else 0.0
+        if batch and (longest * (len(batch) + 1) > batch_s or len(batch) >= MAX_BATCH):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def decode(
+    checkpoint: Checkpoint, batches: Iterable[list[Prepared]], how: Decoding, load: Loader
+) -> Iterator[BatchResult]:
+    """Decode batches one after the other, the next one's audio read meanwhile."""
+    for batch, faults in _loaded(batches, load):
+        readings = _read(checkpoint, batch, how)
+        found = [_prediction(row, reading) for (row, _, _), reading in zip(batch, readings, strict=True)]
+        yield BatchResult(found, faults)
+
+
+def decode_shard(
+    path: str, batches: list[list[Prepared]], how: Decoding, load: Loader, threads: int
+) -> list[BatchResult]:
+    """:func:`decode` in a worker's process, which keeps the checkpoint loaded for the next shard.
+
+    Args:
+        path: of the ``.nemo`` file.
+        threads: of torch, as many as the caller has: sums may differ in their last digits with them.
+    """
+    import torch
+
+    from workbench.recognizer.checkpoint import Checkpoint
+
+    torch.set_num_threads(threads)
+    return list(decode(Checkpoint.open(path), batches, how, load))
+
+
+def _duration_s(row: Mapping[str, Any]) -> float:
+    value = row.get("duration")
+    return float(value) if isinstance(value, int | float) and value == value else 10.0
+
+
+Loaded = list[tuple[Mapping[str, Any], "int | None", "Pcm"]]
+
+
+def _loaded(batches: Iterable[list[Prepared]], load: Loader) -> Iterator[tuple[Loaded, list[Problem]]]:
+    def read(batch: list[Prepared]) -> tuple[Loaded, list[Problem]]:
+        good: Loaded = []
+        faults: list[Problem] = []
+        for row, slot in batch:
+            try:
+                good.append((row, slot, load(row)))
+            except (WorkbenchError, OSError, RuntimeError) as error:
+                mend = error.mend if isinstance(error, WorkbenchError) else "Check the file."
+                what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
+                faults.append(Problem(str(row.get("audio_filepath")), what, mend, field=f"id {row['id']}"))
+        return good, faults
+
+    with ThreadPoolExecutor(1, thread_name_prefix="audio") as pool:
+        ahead = None
+        for batch in batches:
+            following = pool.submit(read, batch)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
+
+
+def _read(checkpoint: Checkpoint, batch: Loaded, how: Decoding) -> list[Reading]:
+    from workbench.recognizer.clips import Clip, read
+
+    if not batch:
+        return []
+    clips = [Clip(pcm, slot) for _, slot, pcm in batch]
+    engine = checkpoint.engine(how.device, how.precision)
+    return read(engine, clips, checkpoint.tokenizer(), how.right, how.streaming)
+
+
+def _prediction(row: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "hypothesis": reading.text,
+        "detected_lang": reading.detected_lang,
+        "confidence": reading.confidence,
+        "words": [word.to_dict() for word in reading.words],
+        "compute_s": reading.compute_s,
+    }
+
+
+class SegmentReader:
+    """Reads a row's segment from its file: soundfile, first and only what lies under the root.
+
+    Called with a row, gives (n,) float32 mono samples at ``sample_rate``; pickles, so that workers read too.
+    """
+
+    def __init__(self, root: Path, sample_rate: int) -> None:
+        self.root, self.sample_rate = root.resolve(), sample_rate
+
+    def __call__(self, row: Mapping[str, Any]) -> Pcm:
+        import soundfile
+        import soxr
+
+        from workbench.recognizer.audio import to_mono
+
+        path = (self.root / str(row["audio_filepath"])).resolve()
+        if not path.is_relative_to(self.root):
+            raise WorkbenchError(
+                "path leaves the audio folder", mend="Import the manifest with its own root."
+            )
+        with soundfile.SoundFile(path) as file:
+            rate, start = (
+                file.samplerate,
+                min(round((row.get("offset") or 0.0) * file.samplerate), file.frames),
+            )
+            file.seek(start)
+            count = file.frames - start
+            duration_s = row.get("duration")
+            # A manifest rounds durations: a row that reaches the end within 10 ms is read to the end.
+            if duration_s is not None and duration_s * rate < count - 0.01 * rate:
+                count = round(duration_s * rate)
+            pcm = to_mono(file.read(count, dtype="float32"))
+        if rate == self.sample_rate:
+            return pcm
+        return soxr.resample(pcm, rate, self.sample_rate)  # type: ignore[no-any-return]
