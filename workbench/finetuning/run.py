@@ -187,6 +187,24 @@ def start(
     Raises:
         WorkbenchError: the recipe is faulty, or the folder holds a run.
     """
+    run = prepare(recipe, folder, check=check)
+    try:
+        job = {"slots_folder": str(Path(slots).absolute()), "slots": slot_count} if slots else {}
+        files.write_json(run.folder.job, job)
+        run._launch()
+    except BaseException:
+        if not run.alive:
+            shutil.rmtree(run.folder.path, ignore_errors=True)
+        raise
+    return run
+
+
+def prepare(recipe: Recipe, folder: str | Path, *, check: bool = True) -> Run:
+    """Check the recipe and make the run's folder with its batch plan; nothing is started.
+
+    Raises:
+        WorkbenchError: the recipe is faulty, or the folder holds a run.
+    """
     run = Run(folder)
     if run.folder.state_path.exists():
         raise WorkbenchError(
@@ -199,12 +217,8 @@ def start(
         raise WorkbenchError(faults[0] + more)
     try:
         _prepare(run.folder, recipe)
-        job = {"slots_folder": str(Path(slots).absolute()), "slots": slot_count} if slots else {}
-        files.write_json(run.folder.job, job)
-        run._launch()
     except BaseException:
-        if not run.alive:
-            shutil.rmtree(run.folder.path, ignore_errors=True)
+        shutil.rmtree(run.folder.path, ignore_errors=True)
         raise
     return run
 
