@@ -138,11 +138,12 @@ class FieldReport(Watched):
 
     workspace: WorkspaceFolder | None = None
 
-    def chart(self, quantity: str = "empty", **options: Any) -> go.Figure:
-        """Control charts of one quantity, a panel per locale."""
+    def chart(self, quantity: str | None = None, **options: Any) -> go.Figure:
+        """Control charts of one quantity, a panel per locale; None: that of the clearest alarm."""
         from workbench.widgets.field_figures import field_chart
 
-        return field_chart(self, quantity, **options)
+        clearest = self.alarms.sort_values("p_value")["quantity"].tolist()
+        return field_chart(self, quantity or (clearest or ["empty"])[0], **options)
 
     def propose(self, purpose: str | None = None, **options: Any) -> Proposal:
         """Calls that the drift points at, as far as consent and erasures allow."""

@@ -2,7 +2,8 @@
 
 Transcripts, detected languages, confidences and delays are those of clips that a checkpoint really read; only
 the times of the calls are made up, and every line says ``"source": "rehearsal"``. A change is rehearsed by
-giving other predictions of the same clips, such as of the clips in street noise, from one week on.
+giving other predictions of the same clips, such as of the clips in street noise, from one week on. Delays
+stay those of the usual ones: both were computed on this machine, and how busy it was then is no change.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ def rehearse(
             key = draw.choice(ids)
             at = _BEGIN + timedelta(seconds=week * week_s + second)
             number = f"{week:03d}-{len(lines):06d}"
-            lines.append((at, _line(number, at, held[key], read[key], release)))
+            taken = {**read[key], "compute_s": before[key].get("compute_s")}
+            lines.append((at, _line(number, at, held[key], taken, release)))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_atomic(path, "".join(line for _, line in sorted(lines)))
