@@ -13,11 +13,12 @@ from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.evaluation.keywords import read_keywords
+from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import BoardView, Query
 from workbench.widgets.explorer import Explorer
 from workbench.widgets.explorer_actions import add_keywords, as_written
 from workbench.widgets.explorer_beside import beside, ids_of, marks
-from workbench.widgets.explorer_data import ALL, Choice, heat_map
+from workbench.widgets.explorer_data import ALL, Choice, fitting_first, heat_map
 from workbench.widgets.explorer_static import HATCHED, heat_svg, svg_size
 
 SAID = ["Ask Athina, please.", "The bank is closed.", "Athina is here today.", "Go home now, Nikos."]
@@ -81,6 +82,13 @@ def test_a_lookahead_chooses_the_prediction_that_differs_in_nothing_else(evaluat
     assert heat_map(evaluation, choice(name="auto-560"))["choices"]["lookaheads"] == ["560"]
     with pytest.raises(WorkbenchError, match="look-ahead 1120"):
         choice().changed(evaluation, {"lookahead": "1120"})
+
+
+def test_an_utterance_is_streamed_by_the_checkpoint_that_made_its_prediction(evaluation: Evaluation) -> None:
+    given = {"base-560": "A", "tuned-560": "B"}
+    assert list(fitting_first(evaluation, "tuned-80", given)) == ["tuned-560", "base-560"]
+    assert list(fitting_first(evaluation, "base-560", given)) == ["base-560", "tuned-560"]
+    assert fitting_first(evaluation, "auto-560", given) == given
 
 
 def test_every_bar_leads_to_the_utterances_it_counts(evaluation: Evaluation) -> None:
@@ -178,6 +186,7 @@ def test_what_is_sent_to_curation_shows_on_the_board(evaluation: Evaluation, cor
     assert view.facets()["tag"] == [{"value": sent["tag"], "clips": 2}]
     assert view.ask(Query(tag=sent["tag"], facets={"target_lang": ["en-US"]})) == 1
     assert view.ids() == ["u1"]
+    assert "check: clipped end" in board_html("calls", view)
     assert BoardView(corpus, "ben").facets()["tag"] == [{"value": sent["tag"], "clips": 2}]
     corpus.decisions.untag("u1", sent["tag"], reviewer="ana")
     view.catch_up()

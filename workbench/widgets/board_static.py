@@ -36,7 +36,7 @@ def board_html(name: str, view: BoardView) -> str:
             row["target_lang"] or "",
             row["accent"] or "",
             f"{row['duration'] or 0:.2f}",
-            ", ".join(str(finding["rule"]) for finding in row["findings"]),
+            ", ".join([*(row["tags"] or []), *(str(finding["rule"]) for finding in row["findings"])]),
         )
         for row in view.rows(0, ROWS)
     ]

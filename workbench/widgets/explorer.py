@@ -16,7 +16,7 @@ from workbench.widgets.channel import answers, plain
 from workbench.widgets.explorer_actions import ExplorerActions
 from workbench.widgets.explorer_beside import beside, marks
 from workbench.widgets.explorer_cell import utterances
-from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, heat_map, lookahead_of, lookaheads
+from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, fitting_first, heat_map, lookahead_of
 from workbench.widgets.explorer_static import explorer_html
 
 if TYPE_CHECKING:
@@ -131,10 +131,7 @@ class Explorer(ExplorerActions):
         facts = self.evaluation.facts(self._choice.name)
         given = self._checkpoints
         if isinstance(given, Mapping):
-            name = self._choice.name
-            alike = (name, *lookaheads(self.evaluation, name).values())
-            first = next((other for other in alike if other in given), None)
-            given = given if first is None else {first: given[first], **given}
+            given = fitting_first(self.evaluation, self._choice.name, given)
         ahead = lookahead_of(self.evaluation, self._choice.name)
         locale = "auto" if facts.get("prompt_mode") == "auto" else None
         start_s = max(0.0, float(body.get("at_s") or 0.0) - 0.5)

@@ -96,6 +96,13 @@ def lookaheads(evaluation: Evaluation, name: str) -> dict[str, str]:
     return {key: found[key] for key in order}
 
 
+def fitting_first(evaluation: Evaluation, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Checkpoints by prediction name, that of ``name`` first; one of another look-ahead will do."""
+    alike = (name, *lookaheads(evaluation, name).values())
+    first = [other for other in alike if other in given][:1]
+    return {other: given[other] for other in (*first, *given)}
+
+
 def lookahead_of(evaluation: Evaluation, name: str) -> str:
     """Of a prediction, in ms as text; ``offline`` where it has none, or none that holds for all its rows."""
     ahead = evaluation.facts(name).get("lookahead_ms")

@@ -12,7 +12,7 @@ export function drawSide(host, side, { is, choose, keyword }) {
   const { confusions, lost, position, frequency, duration, snr, heard_as, marks = [], case: kase = [] } = side;
   keepFocus(host, () => fill(host,
     barList(words.confusions, confusions.map((row) => ({
-      label: `${row.reference} → ${row.hypothesis}`, value: share(confusions, row, "count"), text: `${row.count}×`, title: words.confusionTitle(row.reference, row.hypothesis, row.count),
+      pair: [row.reference, row.hypothesis], value: share(confusions, row, "count"), text: `${row.count}×`, title: words.confusionTitle(row.reference, row.hypothesis, row.count),
       ...linked({ kind: "confusion", reference: row.reference, hypothesis: row.hypothesis }), ...plus(row.reference),
     })), { testid: "confusions", none: words.noConfusions }),
     barList(words.lost, lost.map((row) => ({
@@ -20,7 +20,7 @@ export function drawSide(host, side, { is, choose, keyword }) {
       ...linked({ kind: "word", word: row.word }), ...plus(row.word),
     })), { note: words.lostNote, testid: "lost", none: words.noLost }),
     heard_as.length ? barList(words.heardAs, heard_as.map((row) => ({
-      label: `${row.said} → ${row.heard}`, value: share(heard_as, row, "count"), text: `${row.count}×`, title: words.heardAsTitle(row.said, row.heard, row.count),
+      pair: [row.said, row.heard], value: share(heard_as, row, "count"), text: `${row.count}×`, title: words.heardAsTitle(row.said, row.heard, row.count),
       ...linked({ kind: "language", said: row.said, heard: row.heard }),
     })), { testid: "heard-as" }) : null,
     marks.length ? barList(words.marks, marks.map((row) => ({

@@ -176,6 +176,8 @@ export const board = {
 };
 
 const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`);
+/** A right-to-left word in a sentence from left to right, held apart so that it does not draw its neighbours along. */
+const apart = (word) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(word) ? `\u2068${word}\u2069` : word);
 const plural = (n, one, many) => `${Number(n).toLocaleString()} ${n === 1 ? one : many}`;
 
 export const explorer = {
@@ -216,8 +218,8 @@ export const explorer = {
   keyword: "Keywords",
   keywordGo: "Add",
   keywordLabel: "Words for the keyword list, with commas between them",
-  keywordAdd: (word) => `Add “${word}” to the keyword list`,
-  keywordAdded: ({ added, keywords, file }) => `${added.length ? `Added ${added.map((word) => `“${word}”`).join(", ")}` : "Already listed"}: ${file} of the corpus holds ${plural(keywords, "keyword", "keywords")}.`,
+  keywordAdd: (word) => `Add “${apart(word)}” to the keyword list`,
+  keywordAdded: ({ added, keywords, file }) => `${added.length ? `Added ${added.map((word) => `“${apart(word)}”`).join(", ")}` : "Already listed"}: ${file} of the corpus holds ${plural(keywords, "keyword", "keywords")}.`,
   sendShown: (n) => `Send ${plural(n, "shown one", "shown")} to curation`,
   reason: "What should a reviewer check?",
   reasonOf: (item) => `${item.errors} of ${item.units} ${item.metric === "cer" ? "characters" : "words"} wrong`,
@@ -228,8 +230,8 @@ export const explorer = {
   more: (n) => `Show ${n} more`,
   changes: (verdict, n) => `${n} got ${verdict}`,
   filter: {
-    confusion: (f) => `“${f.reference}” heard as “${f.hypothesis}”`,
-    word: (f) => `“${f.word}” lost`,
+    confusion: (f) => `“${apart(f.reference)}” heard as “${apart(f.hypothesis)}”`,
+    word: (f) => `“${apart(f.word)}” lost`,
     position: (f) => `an error in part ${f.part + 1} of ${f.bins}`,
     duration: (f) => `a duration of ${f.band}`,
     snr: (f) => `an SNR of ${f.band}`,
@@ -241,10 +243,10 @@ export const explorer = {
   confusions: "Confusions",
   noConfusions: "No word was taken for another.",
   noLost: "No word was lost.",
-  confusionTitle: (said, heard, n) => `“${said}” heard as “${heard}”, ${n} times. Show these utterances.`,
+  confusionTitle: (said, heard, n) => `“${apart(said)}” heard as “${apart(heard)}”, ${n} times. Show these utterances.`,
   lost: "Words most often lost",
   lostNote: "lost / said",
-  lostTitle: (word, n, of) => `“${word}” lost or wrong in ${n} of ${of}. Show these utterances.`,
+  lostTitle: (word, n, of) => `“${apart(word)}” lost or wrong in ${n} of ${of}. Show these utterances.`,
   heardAs: "Language heard as another",
   heardAsTitle: (said, heard, n) => `${said} taken for ${heard} in ${plural(n, "utterance", "utterances")}. Show these.`,
   marks: "Punctuation",
