@@ -105,20 +105,43 @@ def test_a_path_that_leaves_the_root_becomes_a_problem(recipe, corpus, tmp_path)
     assert [problem.field for problem in problems] == ["audio_filepath"]
 
 
+REFUSED = {
+    "unknown field 'lerning_rate'": lambda r, empty: {"lerning_rate": 1e-4},
+    "no such checkpoint": lambda r, empty: {"base": "missing.nemo"},
+    "no such manifest": lambda r, empty: {"sources": [{**r["sources"][0], "manifest": "missing.jsonl"}]},
+    "no peak learning rate": lambda r, empty: {"learning_rate": 5.0},
+    "no usable row": lambda r, empty: {
+        "sources": [{**r["sources"][0], "manifest": str(empty), "locales": []}]
+    },
+    "no prompt for 'xx-XX'": lambda r, empty: {"sources": [{**r["sources"][0], "locales": ["xx-XX"]}]},
+    "also trained on": lambda r, empty: {"validation": [{**r["validation"][0], "split": "train"}]},
+}
+
+
 def test_refusals_need_no_nemo(recipe, tmp_path):
-    recipe.changed(learning_rate=5.0).to_yaml(tmp_path / "recipe.yaml")
+    """Unknown field, missing file, absurd rate, empty manifest, unknown locale, shared sentences."""
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+    paths = []
+    for number, change in enumerate(REFUSED.values()):
+        paths.append(tmp_path / f"{number}.yaml")
+        values = recipe.to_dict()
+        paths[-1].write_text(json.dumps({**values, **change(values, empty)}))  # JSON is YAML
     code = (
         "import sys; from workbench.finetuning import Recipe, start\n"
-        "try: start(Recipe.from_yaml(sys.argv[1]), sys.argv[2])\n"
-        "except ValueError as error: print(error)\n"
+        "for path in sys.argv[2:]:\n"
+        "    try: start(Recipe.from_yaml(path), sys.argv[1])\n"
+        "    except ValueError as error: print(error)\n"
         "print('nemo' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "recipe.yaml", tmp_path / "run"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "no peak learning rate" in done.stdout
-    assert done.stdout.splitlines()[-1] == "False False"
+        [sys.executable, "-c", code, tmp_path / "run", *paths], capture_output=True, text=True, check=True
+    )
+    *said, loaded = done.stdout.splitlines()
+    assert loaded == "False False"
+    assert len(said) == len(REFUSED)
+    for message, line in zip(REFUSED, said, strict=True):
+        assert message in line, (message, line)
     assert not (tmp_path / "run").exists()
 
 

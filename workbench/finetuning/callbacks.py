@@ -68,8 +68,16 @@ def seed_step(model: Any, *numbers: int) -> None:
 class RunCallback(pl.Callback):  # type: ignore[misc]
     """Keeps the run's folder up to date and stops the run when asked to."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, plan: pd.DataFrame, validator: Validator) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        plan: pd.DataFrame,
+        validator: Validator,
+        clock: files.Clock | None = None,
+    ) -> None:
         self.recipe, self.folder, self.validator = recipe, folder, validator
+        self.clock = clock or files.Clock({})
         self.outcome = "finished"
         self.baseline: list[dict[str, Any]] = []
         self._hours = _cumulative_hours(plan)
@@ -91,8 +99,9 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         self._began = time.monotonic()
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        part = batch_idx % self.recipe.accumulate
-        seed_step(pl_module, self.recipe.seed, trainer.global_step, part, trainer.global_rank)
+        # The batch's number within the step, so that two ranks draw what one does that accumulates two.
+        part = batch_idx % self.recipe.accumulate * self.recipe.ranks + trainer.global_rank
+        seed_step(pl_module, self.recipe.seed, trainer.global_step, part)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         self._rate = max(float(group["lr"]) for group in optimizer.param_groups)
@@ -102,7 +111,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss = float(outputs["loss"])
+        loss = float(outputs["loss"]) * self.recipe.accumulate  # Lightning's is divided by it
         if not math.isfinite(loss):
             raise WorkbenchError(
                 f"the loss is {loss} at step {trainer.global_step}",
@@ -140,21 +149,26 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             checkpoint.pop(name, None)
 
     def _stop_reason(self, trainer: Any) -> str:
+        """The first rank's answer, for all must stop at the same step."""
+        reason = "interrupted" if trainer.received_sigterm else ""
         if self.folder.cancel.exists():
-            return "cancelled"
-        return "interrupted" if trainer.received_sigterm else ""
+            reason = "cancelled"
+        return str(trainer.strategy.broadcast(reason)) if self.recipe.ranks > 1 else reason
 
     def _record(self, trainer: Any, step: int) -> None:
         seconds = time.monotonic() - self._began
         self._times.append(seconds)
         self._peak_mb = max(self._peak_mb, memory_mb())
         audio_s = float(self._audio_s.get(step - 1, 0.0))
+        loss, self._loss = sum(self._loss) / len(self._loss), []
+        if self.recipe.ranks > 1:
+            loss = float(trainer.strategy.reduce(torch.tensor(loss, device=trainer.strategy.root_device)))
         if not trainer.is_global_zero:
             return
         record = {
             "kind": "train",
             "step": step,
-            "loss": sum(self._loss) / len(self._loss),
+            "loss": loss,
             "learning_rate": self._rate,
             "gradient_norm": self._norm,
             "step_s": round(seconds, 4),
@@ -164,7 +178,6 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             "time_left_s": round(self._time_left_s(step), 1),
             "time": files.now(),
         }
-        self._loss = []
         files.append(self.folder.metrics, [record])
         if time.monotonic() - self._written > STATE_EVERY_S or step == self.recipe.steps:
             self._written = time.monotonic()
@@ -175,6 +188,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
                 time_left_s=record["time_left_s"],
                 peak_memory_mb=round(self._peak_mb, 1),
                 consumed_hours=self._hours(step),
+                **self.clock.read(),
             )
 
     def _time_left_s(self, step: int) -> float:
@@ -185,18 +199,25 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         return left * typical + checks * each
 
     def _validate(self, trainer: Any, pl_module: Any, step: int) -> None:
-        if trainer.is_global_zero:
-            self.folder.update_state(status="validating", step=step)
-            began = time.monotonic()
+        try:
+            if trainer.is_global_zero:
+                self._validate_here(pl_module, step)
+        finally:
+            trainer.strategy.barrier()  # the other ranks wait here, whatever happened
+
+    def _validate_here(self, pl_module: Any, step: int) -> None:
+        self.folder.update_state(status="validating", step=step)
+        began = time.monotonic()
+        try:
             found, samples = self.validator.run(pl_module)
-            self._validation_s.append(time.monotonic() - began)
+        finally:
             apply_training_mode(pl_module, self.recipe)
-            head = {"kind": "validation", "step": step}
-            files.append(self.folder.metrics, [{**head, **record} for record in found])
-            files.append(self.folder.samples, [{"step": step, **sample} for sample in samples])
-            self._rank(pl_module, step, found)
-            log.info("validated at step %d in %.1f s", step, self._validation_s[-1])
-        trainer.strategy.barrier()
+        self._validation_s.append(time.monotonic() - began)
+        head = {"kind": "validation", "step": step}
+        files.append(self.folder.metrics, [{**head, **record} for record in found])
+        files.append(self.folder.samples, [{"step": step, **sample} for sample in samples])
+        self._rank(pl_module, step, found)
+        log.info("validated at step %d in %.1f s", step, self._validation_s[-1])
 
     def _rank(self, pl_module: Any, step: int, found: list[dict[str, Any]]) -> None:
         if step == 0:

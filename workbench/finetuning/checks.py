@@ -42,7 +42,7 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at("sources", "nothing to train on", "Add at least one source.")
     if recipe.sources and not any(source.role == "target" for source in recipe.sources):
         yield at("sources", "no source has the role target")
-    for name in ("steps", "accumulate", "devices", "validate_every", "save_every", "adapter_dim"):
+    for name in ("steps", "accumulate", "devices", "nodes", "validate_every", "save_every", "adapter_dim"):
         if getattr(recipe, name) < 1:
             yield at(name, f"is {getattr(recipe, name)}", "Use 1 or more.")
     for name in ("warmup_steps", "loader_workers", "average_best", "weight_decay", "min_learning_rate"):
@@ -65,12 +65,15 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at("encoder_rate_factor", f"is {recipe.encoder_rate_factor}", "Use 0 to 1.")
     if recipe.dropout is not None and not 0 <= recipe.dropout < 1:
         yield at("dropout", f"is {recipe.dropout}", "Use 0 to below 1, or leave it out.")
-    if recipe.device == "cpu" and recipe.devices > 1:
-        yield at("devices", "several devices need a GPU")
     yield from (
         at(f"sources {i + 1} [weight]", "must be more than 0")
         for i, s in enumerate(recipe.sources)
         if not s.weight > 0
+    )
+    yield from (
+        at(f"sources {i + 1} [share]", f"is {s.share}", "Use more than 0, at most 1.")
+        for i, s in enumerate(recipe.sources)
+        if not 0 < s.share <= 1
     )
     yield from _rate(recipe)
     yield from _augmentation(recipe)

@@ -120,10 +120,10 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         self.sources, self.recipe, self.tokenize, self.prompts = sources, recipe, tokenize, prompts
         self.on_problem = on_problem
         self._cache = AudioCache(CACHE_MB / max(1, recipe.loader_workers))
-        kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.devices == rank)]
+        kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.ranks == rank)]
         self._uses = kept[["step", "part", "source", "row"]].to_numpy(dtype=np.int64)
         self._slots = kept["prompt"].map(prompts).to_numpy(dtype=np.int64)
-        keys = self._uses[:, 0] * (recipe.accumulate * recipe.devices) + self._uses[:, 1]
+        keys = self._uses[:, 0] * (recipe.accumulate * recipe.ranks) + self._uses[:, 1]
         edges = np.flatnonzero(np.diff(keys)) + 1
         self._edges = [0, *edges.tolist(), len(kept)] if len(kept) else [0]
 

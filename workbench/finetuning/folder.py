@@ -35,6 +35,7 @@ class RunFolder:
         self.last = self.checkpoints / "last.ckpt"
         self.best_nemo, self.last_nemo = self.checkpoints / "best.nemo", self.checkpoints / "last.nemo"
         self.ranking = self.checkpoints / "ranking.json"
+        self.writes_state = is_first_rank()
 
     def state(self) -> dict[str, Any]:
         """The last state that was written. Raises WorkbenchError if the folder holds no run."""
@@ -47,16 +48,42 @@ class RunFolder:
         return found
 
     def update_state(self, **values: Any) -> dict[str, Any]:
-        """Merge values into the state and write it atomically."""
+        """Merge values into the state and write it atomically; of several ranks only the first one does."""
         state: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
         if self.state_path.exists():
             state = self.state()
+        if not self.writes_state:
+            return state
         state.update(values, updated_at=now())
         write_json(self.state_path, state)
         return state
 
     def note_problem(self, problem: Problem) -> None:
         append(self.problems, [problem.to_dict()])
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the only one of its run, or the first of several on all nodes.
+
+    By the variables that Lightning's launcher, torchrun and Slurm set for each process.
+    """
+    names = ("RANK", "SLURM_PROCID") if "RANK" in os.environ else ("LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
+
+
+class Clock:
+    """Seconds that a run's processes have worked, all attempts together: by the wall, of the processors."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self._before = float(state.get("busy_s", 0)), float(state.get("processor_s", 0))
+        self._began = time.monotonic()
+
+    def read(self) -> dict[str, float]:
+        busy, processor = self._before
+        return {
+            "busy_s": round(busy + time.monotonic() - self._began, 1),
+            "processor_s": round(processor + time.process_time(), 1),
+        }
 
 
 def now() -> str:

@@ -34,7 +34,21 @@ def read_training(recipe: Recipe, problems: list[Problem]) -> list[list[Utteranc
 
     locales = read_base(recipe.base).locales
     limits = (recipe.min_duration_s, recipe.max_duration_s)
-    return [read_source(source, locales, problems, limits) for source in recipe.sources]
+    read = [read_source(source, locales, problems, limits) for source in recipe.sources]
+    return [
+        _share(rows, source.share, [recipe.seed, 4, number])
+        for number, (source, rows) in enumerate(zip(recipe.sources, read, strict=True))
+    ]
+
+
+def _share(rows: list[Utterance], share: float, seed: list[int]) -> list[Utterance]:
+    """The first ``share`` of the rows in a drawn order, back in their own; at least one."""
+    import numpy as np
+
+    if share >= 1 or not rows:
+        return rows
+    drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
+    return [rows[at] for at in sorted(drawn)]
 
 
 def shares(recipe: Recipe, sources: Sequence[Sequence[Utterance]]) -> dict[tuple[int, str], float]:
@@ -65,7 +79,7 @@ def draw(
 
     Returns:
         One row per utterance and use, in order: ``step`` (from 0), ``part`` (batch within the step:
-        accumulation × devices), ``source``, ``row`` (number within the source's usable rows), ``id``,
+        accumulation × devices × nodes), ``source``, ``row`` (number within the source's usable rows), ``id``,
         ``target_lang``, ``prompt`` (tag or ``auto``), ``duration_s``.
 
     Raises:
@@ -75,7 +89,7 @@ def draw(
     import pandas as pd
 
     stream = _stream(recipe, sources)
-    parts = recipe.accumulate * recipe.devices
+    parts = recipe.accumulate * recipe.ranks
     needed = recipe.steps * parts
     rng = np.random.default_rng([recipe.seed, 1])
     batches: list[list[tuple[int, int]]] = []

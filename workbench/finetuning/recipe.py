@@ -33,6 +33,7 @@ class Source:
         weight: share of the consumed hours, relative to the other sources.
         audio_root: folder that audio paths must lie in; default: the manifest's own folder.
         locales, except_locales, split: which rows; empty or None takes all.
+        share: part of those utterances, drawn from the recipe's seed; a smaller one lies within a larger one.
         prompt_mode: ``langID`` gives the tag as prompt, ``auto`` the automatic slot, ``unified`` tosses a
             coin for each utterance when the plan is drawn.
     """
@@ -44,6 +45,7 @@ class Source:
     locales: tuple[str, ...] = ()
     except_locales: tuple[str, ...] = ()
     split: str | None = None
+    share: float = 1.0
     prompt_mode: PromptMode = "unified"
 
 
@@ -119,6 +121,7 @@ class Recipe:
     precision: Precision = "32"
     device: Device = "auto"
     devices: int = 1
+    nodes: int = 1
     loader_workers: int = 0
     seed: int = 0
     validate_every: int = 100
@@ -172,6 +175,11 @@ class Recipe:
         if path is not None:
             write_atomic(Path(path), text)
         return text
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train together, each on batches of its own."""
+        return self.devices * self.nodes
 
     def changed(self, **changes: Any) -> Recipe:
         """A copy with other values. Raises WorkbenchError for a field that does not exist."""

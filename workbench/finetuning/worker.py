@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
     logging.Formatter.default_msec_format = None
     folder = RunFolder(arguments[0])
+    if not files.is_first_rank():  # started by the first one, or beside it on another node
+        return 0 if _run(folder) in ("finished", "cancelled") else 1
     try:
         held = _adopt_lock() or files.take_lock(folder.lock)
     except WorkbenchError as error:
@@ -116,6 +118,7 @@ def _run(folder: RunFolder) -> str:
     """Prepare, train, finish."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     recipe = Recipe.from_yaml(folder.recipe)
+    clock = files.Clock(folder.state())
     folder.update_state(status="preparing", steps=recipe.steps, message="", mend="")
     from workbench.finetuning.base import read_base
     from workbench.finetuning.provenance import refuse_changes
@@ -128,14 +131,14 @@ def _run(folder: RunFolder) -> str:
     model = models.load(recipe, base, device)
     folder.update_state(weights=models.counts(model), device=device)
     sources, validation = _utterances(folder, recipe, base)
-    callback = _fit(folder, recipe, base, model, sources, validation, device)
+    callback = _fit(folder, recipe, base, model, sources, validation, device, clock)
     if callback.outcome == "finished":
         from workbench.finetuning.finish import finish
 
         folder.update_state(status="finishing")
         finish(folder, recipe, model, callback)
     message = {"cancelled": "cancelled", "interrupted": "stopped by the system"}.get(callback.outcome, "")
-    folder.update_state(status=callback.outcome, message=message, time_left_s=None)
+    folder.update_state(status=callback.outcome, message=message, time_left_s=None, **clock.read())
     return str(callback.outcome)
 
 
@@ -165,6 +168,7 @@ def _fit(
     sources: list[list[Utterance]],
     validation: list[Utterance],
     device: str,
+    clock: files.Clock,
 ) -> Any:
     import torch
 
@@ -177,12 +181,13 @@ def _fit(
     if resumed:
         first_step = int(torch.load(resumed, map_location="cpu", weights_only=True)["global_step"])
         log.info("resuming after step %d", first_step)
-    for path in (folder.metrics, folder.samples):
-        files.cut_after(path, first_step if resumed else -1)
-    ranking.cut_after(folder, first_step)
+    if files.is_first_rank():
+        for path in (folder.metrics, folder.samples):
+            files.cut_after(path, first_step if resumed else -1)
+        ranking.cut_after(folder, first_step)
     table = plan.read(folder.plan)
     validator = Validator(recipe, validation, base.prompts, folder.note_problem, folder.cancel.exists)
-    callback = RunCallback(recipe, folder, table, validator)
+    callback = RunCallback(recipe, folder, table, validator, clock)
     trainer = _trainer(recipe, device, callback)
     batches = data.PlanBatches(
         table, sources, recipe, model.tokenizer.text_to_ids, base.prompts,
@@ -202,6 +207,8 @@ def _trainer(recipe: Recipe, device: str, callback: Any) -> Any:
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=recipe.devices,
+        num_nodes=recipe.nodes,
+        strategy="ddp" if recipe.ranks > 1 else "auto",
         precision="32-true" if recipe.precision == "32" else recipe.precision,
         max_steps=recipe.steps,
         max_epochs=-1,
