@@ -40,7 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
     card.add_argument("--every", type=int, default=1, help="measure each n-th test clip only")
     adapt = steps.add_parser("adaptation", help="adapt to Greek and Bulgarian eight times; write evidence")
     adapt.add_argument("--folder", type=Path, default=Path("build/adaptation"), help="runs, predictions")
+    adapt.add_argument(
+        "--only", nargs="+", default=(), help="locales or names such as el-GR-adapter-replay; default: all"
+    )
     adapt.add_argument("--steps", type=int, help="instead of the preset's")
+    adapt.add_argument("--out", type=Path, help="evidence file; default docs/evidence/adaptation.json")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
@@ -98,11 +102,12 @@ def _card(given: argparse.Namespace) -> None:
 
 def _adaptation(given: argparse.Namespace) -> None:
     from workbench.starter import DATA
-    from workbench.starter.adaptation import demonstrate, table
+    from workbench.starter.adaptation import demonstrate, matrix, table, variants
 
     changes = {} if given.steps is None else {"steps": given.steps}
-    target = DATA.parent / "docs" / "evidence" / "adaptation.json"
-    sys.stdout.write(table(demonstrate(given.folder, target, changes=changes)) + "\n")
+    target = given.out or DATA.parent / "docs" / "evidence" / "adaptation.json"
+    runs = demonstrate(given.folder, target, variants(given.only), changes)
+    sys.stdout.write(f"{table(runs)}\n\n{matrix(runs)}\n")
 
 
 if __name__ == "__main__":
