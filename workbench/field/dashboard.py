@@ -36,6 +36,9 @@ _SOURCES = (
     "1(3), 1959), λ = 0.25."
 )
 
+_LEGEND = "Shaded: limits of a single week; dashed: the baseline; hollow: not judged; diamond: drift."
+_GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:0 24px"
+
 
 @dataclass
 class FieldReport:
@@ -162,11 +165,15 @@ class FieldReport:
         drawn = []
         for quantity in QUANTITIES:
             part = self.points[self.points["quantity"] == quantity.name]
-            drawn += [
+            charts = [
                 control_chart(quantity, str(locale), rows.to_dict("records"))
                 for locale, rows in part.groupby("locale", sort=True)
             ]
-        return f"<h2>Control charts</h2>{''.join(drawn)}" if drawn else ""
+            if any(charts):
+                drawn.append(f'<div style="{_GRID}">{"".join(charts)}</div>')
+        if not drawn:
+            return ""
+        return f'<h2>Control charts</h2><p class="soft">{text(_LEGEND)}</p>{"".join(drawn)}'
 
     def _damaged(self) -> str:
         # By field only: a damaged value may be anything, a name or a transcript in the wrong place.

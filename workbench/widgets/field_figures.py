@@ -34,7 +34,7 @@ def field_chart(report: FieldReport, quantity: str = "empty", *, title: str = ""
         rows=len(locales),
         cols=1,
         shared_xaxes=True,
-        vertical_spacing=0.04,
+        vertical_spacing=min(0.14, 0.5 / len(locales)),
         subplot_titles=[plain(tag) for tag in locales],
     )
     for row, locale in enumerate(locales, start=1):
