@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from workbench.capacity import Choice
     from workbench.field import Baseline
+    from workbench.release.cadence import Standing
     from workbench.release.pipeline import Outcome
     from workbench.widgets.overview import Overview
 
@@ -49,13 +50,14 @@ class Workspace(WorkspaceFolder):
             locales = corpus.groups("target_lang")
             figures = (len(corpus), float(locales["hours"].sum()), len(locales))
             rows.append((name, *figures, int(status.get("accepted", 0)), int(status.get("rejected", 0))))
-        return Overview(self, rows, self.retraining_due())
+        return Overview(self, rows, self.standing())
 
-    def retraining_due(self) -> list[str] | None:
-        """Reasons why retraining is due by the workspace's cadence; None where nothing was released yet."""
+    def standing(self, **options: Any) -> Standing | None:
+        """Where the workspace stands since its last release, and why retraining is due, if it is; None where
+        nothing was released yet. ``options``: of :func:`workbench.release.cadence.standing`."""
         from workbench.release import cadence
 
-        return cadence.due(self)
+        return cadence.standing(self, **options)
 
     def import_corpus(
         self, name: str, source: Any, mapping: Mapping[str, str] | None = None, **options: Any

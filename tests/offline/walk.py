@@ -39,13 +39,14 @@ def main(root: Path) -> int:
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=CHROMIUM_ARGS)
             lab = Lab(browser, server)
+            lab.page.set_default_timeout(300_000)
             for path in sorted((root / "notebooks").glob("*.ipynb")):
                 began = time.monotonic()
                 book = Notebook(lab, f"notebooks/{path.name}")
                 book.show()
                 lab.page.set_default_timeout(LONGEST_MS)
                 book.run_all()
-                lab.page.set_default_timeout(60_000)
+                lab.page.set_default_timeout(300_000)
                 failures = [f for f in book.failures() if f["output_type"] == "error"]
                 fault = [f"{f['ename']}: {f['evalue']}"[:300] for f in failures]
                 told.append({"notebook": path.stem, "s": round(time.monotonic() - began), "fault": fault})

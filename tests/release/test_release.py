@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from workbench.api import Workspace
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
@@ -26,7 +27,7 @@ from workbench.release.card import Purpose, data_card, model_card
 from workbench.release.document import Document, Table
 from workbench.release.gates import FAIL, PASS
 from workbench.release.promotion import GATED, pointers, verify
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.workspace import Cadence, WorkspaceFolder, sha256_file
 
 STARTER = Path(__file__).parents[2] / "data" / "starter" / "manifest.jsonl"
 POLICY = "name: pilot\nchecks:\n- {kind: improves, locales: [it-IT]}\n- {kind: not_worse, margin: 0.02}\n"
@@ -296,6 +297,24 @@ def test_retraining_falls_due_by_days_and_accepted_hours(home: WorkspaceFolder) 
     total = corpus.frame()["duration"].sum() / 3600
     assert cadence.accepted_hours(home, before) == pytest.approx(total)
     assert cadence.accepted_hours(home, datetime.now(UTC) + timedelta(hours=1)) == 0
+
+
+def test_the_overview_shows_the_cadence_and_what_the_last_release_changed(home: WorkspaceFolder) -> None:
+    ws = Workspace(home.path)
+    assert "Nothing released yet" in ws.overview()._repr_html_()
+    for name in ("base", "tuned"):
+        release = Release(home, candidate=name, base="base" if name == "tuned" else "tuned")
+        release.gate(POLICY)
+        release.promote(override="test")
+    shown = ws.overview()._repr_html_()
+    assert "every 90 days" in shown
+    assert "No retraining is due" in shown
+    assert "What tuned changed" in shown
+    assert re.search(r"Figure it-IT: [\d.]+ to [\d.]+ %", shown)
+    ws.configure(cadence=Cadence(days=0.0))
+    shown = ws.overview()._repr_html_()
+    assert "Retraining is due" in shown
+    assert "days since tuned went out (every 0)" in shown
 
 
 def test_a_slice_that_slipped_is_named(home: WorkspaceFolder) -> None:

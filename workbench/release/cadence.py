@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from workbench.release import changes
 from workbench.release.data_checks import when
 from workbench.release.promotion import pointers
 from workbench.workspace import WorkspaceFolder
@@ -13,36 +15,64 @@ if TYPE_CHECKING:
     from workbench.evaluation.evaluation import Evaluation
 
 
-def due(
+@dataclass(frozen=True)
+class Standing:
+    """Where a workspace stands between two releases.
+
+    Attributes:
+        name, since: of the release in production.
+        days, hours: since it went out; accepted since.
+        due: reasons why retraining is due, one sentence each.
+        changes: what it changed from the release before: data, recipe, figures, one sentence each.
+    """
+
+    name: str
+    since: str
+    days: float
+    hours: float
+    due: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+def standing(
     ws: WorkspaceFolder,
     *,
     now: datetime | None = None,
     evaluation: Evaluation | None = None,
     released: str | None = None,
     today: str | None = None,
-) -> list[str] | None:
-    """Reasons why retraining is due, one sentence each; None where nothing was released yet.
+) -> Standing | None:
+    """Where the workspace stands; None where nothing was released yet.
 
     Args:
         now: default: the clock.
         evaluation, released, today: a test of whether a slice slipped: the prediction made at the release and
             one of the same checkpoint on the same kind of calls made since, both in the evaluation's rows.
     """
-    production = pointers(ws).production
-    if production is None:
+    at = pointers(ws)
+    if at.production is None:
         return None
     cadence, reasons = ws.config.cadence, []
-    since = when(production.since)
+    since = when(at.production.since)
     assert since is not None
     days = ((now or datetime.now(UTC)) - since).total_seconds() / 86_400
     if days >= cadence.days:
-        reasons.append(f"{days:.0f} days since {production.name} went out (every {cadence.days:.0f})")
+        reasons.append(f"{days:.0f} days since {at.production.name} went out (every {cadence.days:.0f})")
     hours = accepted_hours(ws, since)
     if hours >= cadence.accepted_hours:
         reasons.append(f"{hours:.1f} hours accepted since (every {cadence.accepted_hours:g})")
     if evaluation is not None and released is not None and today is not None:
         reasons += slipped(evaluation, released, today, cadence.slipped)
-    return reasons
+    before = changes.read(ws, at.previous.sha256) if at.previous else {}
+    changed = changes.between(before, changes.read(ws, at.production.sha256))
+    return Standing(at.production.name, at.production.since, days, hours, tuple(reasons), tuple(changed))
+
+
+def due(ws: WorkspaceFolder, **options: Any) -> list[str] | None:
+    """Reasons why retraining is due, one sentence each; None where nothing was released yet. See
+    :func:`standing`."""
+    found = standing(ws, **options)
+    return None if found is None else list(found.due)
 
 
 def accepted_hours(ws: WorkspaceFolder, since: datetime) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workbench import machine
 from workbench.widgets import static
 
 if TYPE_CHECKING:
+    from workbench.release.cadence import Standing
     from workbench.workspace import WorkspaceFolder
 
 
@@ -17,13 +19,13 @@ class Overview:
     Args:
         workspace: the folder that is described.
         corpora: rows (name, utterances, hours, locales, accepted, rejected).
-        due: one line per reason why retraining is due; None where nothing was released yet.
+        standing: what there is since the last release; None where nothing was released yet.
     """
 
     def __init__(
-        self, workspace: WorkspaceFolder, corpora: list[tuple[Any, ...]], due: list[str] | None
+        self, workspace: WorkspaceFolder, corpora: list[tuple[Any, ...]], standing: Standing | None
     ) -> None:
-        self.workspace, self.corpora, self.due = workspace, corpora, due
+        self.workspace, self.corpora, self.standing = workspace, corpora, standing
         self.machine = machine.read(workspace.path)
 
     def _repr_html_(self) -> str:
@@ -82,9 +84,27 @@ class Overview:
         return "<h4 style='margin:10px 0 0'>Pilot plan</h4>" + static.table(header, cells)
 
     def _due(self) -> str:
-        if self.due is None:
-            return f'<div style="{static.MUTED}">Nothing released yet, so no retraining is due.</div>'
-        if not self.due:
-            return "<div>✓ No retraining is due.</div>"
-        items = "".join(f"<li>{static.escape(reason)}</li>" for reason in self.due)
-        return f"<h4 style='margin:10px 0 0'>Retraining is due</h4><ul>{items}</ul>"
+        cadence, found = self.workspace.config.cadence, self.standing
+        rule = (
+            f"Retraining is due every {cadence.days:g} days, every {cadence.accepted_hours:g} newly accepted "
+            f"hours, or when a locale slips by {100 * cadence.slipped:g} points."
+        )
+        title = f"<h4 style='margin:10px 0 0'>Cadence</h4><div>{static.escape(rule)}</div>"
+        if found is None:
+            return f'{title}<div style="{static.MUTED}">Nothing released yet, so none is due.</div>'
+        so_far = (
+            f"{found.name} went out {found.since}: {found.days:.1f} days, "
+            f"{found.hours:.2f} hours accepted since."
+        )
+        parts = [title, f"<div>{static.escape(so_far)}</div>"]
+        if found.due:
+            parts.append(f"<div><b>⚠ Retraining is due:</b></div>{_items(found.due)}")
+        else:
+            parts.append("<div>✓ No retraining is due.</div>")
+        if found.changes:
+            parts.append(f"<div>What {static.escape(found.name)} changed:</div>{_items(found.changes)}")
+        return "".join(parts)
+
+
+def _items(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{static.escape(text)}</li>' for text in sentences)}</ul>"
