@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import manifest
+from workbench.corpus import manifest, sources
 from workbench.corpus.sources import import_source
 from workbench.errors import Problem, WorkbenchError
 
@@ -177,3 +178,106 @@ def test_ids_are_kept_if_unique_else_made_without_the_text(tmp_path: Path) -> No
     assert ids[0][2] == "y"
     assert len(set(ids[0])) == 4
     assert "x" not in ids[0]
+
+
+def both_ways(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Rows, problems and facts of an import through DuckDB's parser where it will, and without it."""
+    made = []
+    for name in ("straight", "tables"):
+        with monkeypatch.context() as patch:
+            if name == "tables":
+                patch.setattr(sources.plain, "look", _declines)
+            try:
+                corpus = import_source(path, folder / name / "c", name="c")
+            except WorkbenchError as error:
+                made.append(str(error))
+                continue
+        rows = [{k: v for k, v in row.items() if v is not None} for row in corpus.page(0, 10_000)]
+        facts = {k: corpus.facts[k] for k in ("rows", "left_out", "problems", "mapping", "source_sha256")}
+        made.append((rows, [p.to_dict() for p in corpus.problems], facts))
+        corpus.close()
+    return made
+
+
+def _declines(path: Path) -> None:
+    raise manifest.NotPlainError
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(ROW, min_size=1, max_size=8), ascii_only=st.booleans(), number=st.integers(0, 10**9))
+def test_the_straight_way_gives_the_same_corpus(
+    tmp_path: Path, rows: list[dict[str, Any]], ascii_only: bool, number: int
+) -> None:
+    folder = tmp_path / str(number)
+    folder.mkdir(exist_ok=True)
+    path = folder / "m.jsonl"
+    path.write_text("".join(json.dumps(r, ensure_ascii=ascii_only) + "\n" for r in rows), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        straight, tables = both_ways(path, folder, monkeypatch)
+    shutil.rmtree(folder)
+    assert straight == tables
+
+
+LATER = {
+    "a key that comes late": ('"note": "x"', {}),
+    "a fraction among whole numbers": ('"take": 1.5', {"take": 1}),
+    "a number among texts": ('"take": 15', {"take": "a"}),
+    "a text among numbers": ('"take": "007"', {"take": 7}),
+    "a list among texts": ('"take": ["a", null]', {"take": "a"}),
+    "a date": ('"take": "2020-02-01"', {"take": "2020-01-01"}),
+    "a date among texts": ('"take": "2020-02-01"', {"take": "someday"}),
+    "a key twice": ('"take": 1, "take": 2', {"take": 1}),
+    "a comma too many": ('"take": 1, ', {"take": 1}),
+    "NaN among texts": ('"text": NaN', {"text": "Hi."}),
+    "NaN among unknown speakers": ('"speaker": NaN', {"speaker": "a"}),
+    "NUL": ('"take": "a\\u0000b"', {"take": "a"}),
+    "another case": ('"Take": "b"', {"take": "a"}),
+    "a huge number": ('"take": 123456789012345678901', {"take": 1.5}),
+    "infinity": ('"take": 1e999', {"take": 1.5}),
+    "nothing but null": ('"take": null', {"take": None}),
+    "null at first": ('"take": "a"', {"take": None}),
+    "an unknown speaker": ('"speaker": "unknown"', {"speaker": "a"}),
+    "a short tag": ('"target_lang": "el"', {"target_lang": "el-GR"}),
+    "a split of another name": ('"split": "dev"', {"split": "train"}),
+    "an id again": ('"id": "u1"', None),
+    "the same row": (None, {}),
+    "a path from the root": ('"audio_filepath": "/etc/passwd"', {}),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_comes_late_is_read_as_by_the_careful_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The odd line lies beyond what DuckDB looks at first."""
+    odd, usual = LATER[name]
+    monkeypatch.setattr(sources.plain, "_SAMPLE", 2)
+    plain_rows = [
+        {"audio_filepath": f"{i}.wav", "duration": 1.5, **(usual if usual is not None else {"id": f"u{i}"})}
+        for i in range(4)
+    ]
+    lines = [json.dumps(row) for row in plain_rows]
+    path_field = "" if odd and "audio_filepath" in odd else '"audio_filepath": "odd.wav", '
+    lines.append(lines[1] if odd is None else f'{{{path_field}"duration": 1.25, {odd}}}')
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    straight, tables = both_ways(path, tmp_path, monkeypatch)
+    assert straight == tables
+
+
+def test_a_plain_manifest_is_never_held_in_memory(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The straight way is really taken, and rows keep their places after one is erased."""
+    monkeypatch.setattr(sources, "_by_tables", None)
+    corpus = import_source(clips, tmp_path / "c", name="c")
+    rows = [json.loads(line) for line in clips.open(encoding="utf-8")]
+    assert [row["text"] for row in corpus.page(0, 1_000)] == [row["text"] for row in rows]
+    assert [row["source_line"] for row in corpus.page(0, 1_000)] == list(range(1, len(rows) + 1))
+    speaker = rows[3]["speaker"]
+    left = import_source(
+        clips, tmp_path / "d", name="d", erased=lambda asked: [row["speaker"] == speaker for row in asked]
+    )
+    kept = [number for number, row in enumerate(rows, 1) if row["speaker"] != speaker]
+    assert [row["source_line"] for row in left.page(0, 1_000)] == kept
+    assert [row["row_index"] for row in left.page(0, 1_000)] == list(range(len(kept)))

@@ -142,7 +142,15 @@ class Engine:
 
     def _create_views(self, cursor: duckdb.DuckDBPyConnection, measured: bool) -> None:
         utterances = literal(str(self.folder / "utterances.parquet"))
-        cursor.execute(f"CREATE OR REPLACE VIEW utterances AS FROM read_parquet({utterances})")
+        source = f"FROM read_parquet({utterances})"
+        if "row_index" not in [r[0] for r in cursor.execute(f"DESCRIBE SELECT * {source}").fetchall()]:
+            # A plain import: the file's order is the source's, line by line.
+            source = (
+                "SELECT * EXCLUDE (file_row_number), file_row_number AS row_index, "
+                "file_row_number + 1 AS source_line, NULL::VARCHAR AS source_file "
+                f"FROM read_parquet({utterances}, file_row_number = true)"
+            )
+        cursor.execute(f"CREATE OR REPLACE VIEW utterances AS {source}")
         present = [row[0] for row in cursor.execute("DESCRIBE utterances").fetchall()]
         columns = [_folded(name) for name in FIELDS]
         extras = [

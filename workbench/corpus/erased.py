@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.corpus.admission import REPORTED, Admitted
+from workbench.corpus.admission import REPORTED, Admitted, numbered
 from workbench.corpus.manifest import FILE, LINE
 from workbench.errors import Problem
 
@@ -31,7 +31,7 @@ def without_erased(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(utterances)
+    table = numbered(pq.read_table(utterances))
     gone = list(erased(table.select(list(_ASKED)).to_pylist()))
     if not any(gone):
         return admitted

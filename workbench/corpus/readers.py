@@ -39,6 +39,8 @@ class Reader:
         defaults: field → value that the kind of source states for all rows.
         files: what its digest is taken over.
         roots: further folders that its audio lies in.
+        lines: the one file of JSON lines that it is; None for all else.
+        sha256: of its files, where reading them has told.
     """
 
     kind: str
@@ -49,6 +51,8 @@ class Reader:
     defaults: dict[str, Any] = field(default_factory=dict)
     files: Sequence[Path] = ()
     roots: Sequence[Path] = ()
+    lines: Path | None = None
+    sha256: str | None = None
     _skipped: int = 0
 
     def tables(self, problems: list[Problem]) -> Iterator[pa.Table]:
@@ -64,6 +68,8 @@ class Reader:
         """SHA-256 over the source's files in order; None where there are none."""
         from workbench.workspace import sha256_file
 
+        if self.sha256 is not None:
+            return self.sha256
         sums = [sha256_file(path) for path in self.files]
         if len(sums) < 2:
             return sums[0] if sums else None
@@ -113,7 +119,8 @@ def _manifest(path: Path) -> Reader:
                 names = pa.array([file.name]).take(pa.array([0] * table.num_rows, pa.int32()))
                 yield table.append_column(FILE, names) if len(files) > 1 else table
 
-    return Reader("NeMo manifest", str(path), path.parent, read, files=files)
+    lines = files[0] if len(files) == 1 else None
+    return Reader("NeMo manifest", str(path), path.parent, read, files=files, lines=lines)
 
 
 def _delimited(path: Path, delimiter: str) -> Reader:

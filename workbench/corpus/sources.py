@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.corpus import manifest, readers
-from workbench.corpus.admission import Admitted, Plan, admit
+from workbench.corpus import manifest, plain, readers
+from workbench.corpus.admission import Admitted, Plan, admit, admit_plain
 from workbench.corpus.erased import Erased, without_erased
 from workbench.corpus.readers import Reader
 from workbench.corpus.schema import SCHEMA_VERSION, guess_mapping
@@ -113,15 +113,15 @@ def import_source(
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     problems: list[Problem] = []
     reader = readers.open_reader(source, folder)
-    tables = list(_counted(reader.tables(problems), progress))
-    table = _joined(tables)
-    plan = _plan(reader, table, folder, name, mapping, defaults, tags, audio_roots)
-    table = readers.with_durations(table, plan, problems) if "duration" not in plan.mapping else table
-    if "duration" in table.column_names and "duration" not in plan.mapping:
-        plan = Plan(**{**plan.__dict__, "mapping": {**plan.mapping, "duration": "duration"}})
     utterances = folder / "utterances.parquet"
+
+    def plan_of(columns: Sequence[str]) -> Plan:
+        return _plan(reader, columns, folder, name, mapping, defaults, tags, audio_roots)
+
     with replacing(utterances) as draft:
-        admitted = admit(table, plan, draft, problems)
+        plan, admitted = _straight(reader, plan_of, draft, problems, progress) or _by_tables(
+            reader, plan_of, draft, problems, progress
+        )
         if erased is not None and admitted.rows:
             admitted = without_erased(draft, admitted, erased, folder, problems)
         if not admitted.rows:
@@ -131,9 +131,55 @@ def import_source(
     return Corpus.open(folder)
 
 
+def _straight(
+    reader: Reader,
+    plan_of: Callable[[Sequence[str]], Plan],
+    draft: Path,
+    problems: list[Problem],
+    progress: Progress | None,
+) -> tuple[Plan, Admitted] | None:
+    """A plain manifest from the file to Parquet; None where the source is anything else."""
+    if reader.lines is None:
+        return None
+    try:
+        lines = plain.look(reader.lines)
+        while True:
+            plan = plan_of(list(lines.kinds))
+            if "duration" not in plan.mapping:
+                return None
+            try:
+                admitted = admit_plain(lines, plan, draft, problems)
+                break
+            except manifest.NotPlainError:
+                lines = plain.read_whole(lines)
+    except manifest.NotPlainError:
+        return None
+    reader.sha256 = lines.sha256
+    if progress is not None:
+        progress(admitted.rows + admitted.left_out, 0)
+    return plan, admitted
+
+
+def _by_tables(
+    reader: Reader,
+    plan_of: Callable[[Sequence[str]], Plan],
+    draft: Path,
+    problems: list[Problem],
+    progress: Progress | None,
+) -> tuple[Plan, Admitted]:
+    """Any source, by way of Arrow tables in memory."""
+    table = _joined(list(_counted(reader.tables(problems), progress)))
+    plan = plan_of(_source_columns(table))
+    if "duration" not in plan.mapping:
+        table = readers.with_durations(table, plan, problems)
+        if "duration" in table.column_names:
+            plan = replace(plan, mapping={**plan.mapping, "duration": "duration"})
+    return plan, admit(table, plan, draft, problems)
+
+
 def _plan(
     reader: Reader,
-    table: pa.Table,
+    columns: Sequence[str],
     folder: Path,
     name: str,
     mapping: Mapping[str, str] | None,
@@ -141,7 +187,7 @@ def _plan(
     tags: Mapping[str, str] | None,
     audio_roots: Sequence[str | Path] | None,
 ) -> Plan:
-    chosen = guess_mapping(_source_columns(table), {**reader.mapping, **(mapping or {})})
+    chosen = guess_mapping(columns, {**reader.mapping, **(mapping or {})})
     given = [Path(os.path.realpath(Path(root).expanduser())) for root in audio_roots or ()]
     base = Path(os.path.realpath(reader.base))
     # Audio that had no file of its own was put into the corpus folder.
