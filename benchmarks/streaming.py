@@ -81,8 +81,10 @@ def nemo_loop(model: Any, clips: list[np.ndarray], right: int) -> None:
                 )
 
 
-def our_pool(checkpoint: Checkpoint, clips: list[np.ndarray], lookahead_ms: int, streams: int) -> None:
-    """Clips one behind the other on ``streams`` lines; each line gives a chunk of audio before each step."""
+def our_pool(checkpoint: Checkpoint, clips: list[np.ndarray], lookahead_ms: int, streams: int) -> int:
+    """Clips one behind the other on ``streams`` lines; each line gives a chunk of audio before each step.
+
+    Returns the chunks computed. One more than NeMo's where a clip's tail makes a frame that NeMo drops."""
     pool, waiting, live = Pool(checkpoint, max_batch=streams, max_backlog_s=60), list(clips), []
     packet = lookahead_ms * 16
     while waiting or live:
@@ -98,6 +100,8 @@ def our_pool(checkpoint: Checkpoint, clips: list[np.ndarray], lookahead_ms: int,
         for member, _, _ in live:
             member.events()
         live = [line for line in live if not line[0].done]
+    load = pool.load()
+    return round(load.steps * load.mean_batch)
 
 
 def pipeline(path: Path, right: int, streams: int) -> Any:
@@ -143,13 +147,15 @@ def pipeline(path: Path, right: int, streams: int) -> Any:
     return PipelineBuilder.build_pipeline(OmegaConf.create(config))
 
 
-def nemo_pipeline(engine: Any, clips: list[np.ndarray], streams: int) -> None:
-    """Clips one behind the other on ``streams`` lines, a frame of each per step, as NeMo's streamer does."""
+def nemo_pipeline(engine: Any, clips: list[np.ndarray], streams: int) -> int:
+    """Clips one behind the other on ``streams`` lines, a frame of each per step, as NeMo's streamer does.
+
+    Returns the chunks computed."""
     from nemo.collections.asr.inference.streaming.framing.request import Frame
     from nemo.collections.asr.inference.streaming.framing.request_options import ASRRequestOptions
 
     size = int(engine.chunk_size_in_secs * 16000)
-    waiting, live, number = list(clips), [], 0
+    waiting, live, number, chunks = list(clips), [], 0, 0
     engine.open_session()
     while waiting or live:
         while waiting and len(live) < streams:
@@ -166,16 +172,19 @@ def nemo_pipeline(engine: Any, clips: list[np.ndarray], streams: int) -> None:
                 Frame(piece, stream, is_first=sent == 0, is_last=last, length=valid, options=options)
             )
             line[2] += size
+            chunks += 1
         with torch.inference_mode():
             engine.transcribe_step(frames)
         live = [line for line in live if line[2] < len(line[1])]
     engine.close_session()
+    return chunks
 
 
-def interleaved(ours: Callable[[], None], theirs: Callable[[], None], pairs: int) -> dict[str, Any]:
+def interleaved(
+    ours: Callable[[], int | None], theirs: Callable[[], int | None], pairs: int
+) -> dict[str, Any]:
     """Median seconds of both and the median, least and greatest of ours / theirs over the pairs."""
-    ours()
-    theirs()
+    chunks = ours(), theirs()
     times: list[tuple[float, float]] = []
     for pair in range(pairs):
         both = []
@@ -193,6 +202,7 @@ def interleaved(ours: Callable[[], None], theirs: Callable[[], None], pairs: int
         "ratio_max": round(max(ratios), 3),
         "ratio_of_least": round(min(own for own, _ in times) / min(peer for _, peer in times), 3),
         "pairs": pairs,
+        **({"chunks": chunks} if None not in chunks else {}),
     }
 
 
@@ -202,7 +212,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     clips = load_clips(options.clips, *options.seconds)
     # A second copy: NeMo's loop changes the encoder's streaming settings under our engine.
     peer = restore(options.checkpoint, "cpu", "fp32")
-    for lookahead_ms in options.lookaheads:
+    for lookahead_ms in options.lookaheads if "session" in options.what else ():
         right = checkpoint.right_context(lookahead_ms)
         found = interleaved(
             lambda ms=lookahead_ms: our_session(checkpoint, clips, ms),
@@ -210,7 +220,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             options.pairs,
         )
         yield {"what": "session", "lookahead_ms": lookahead_ms, "streams": 1, **found}
-    for lookahead_ms in options.lookaheads:
+    for lookahead_ms in options.lookaheads if "pool" in options.what else ():
         for streams in options.streams:
             engine = pipeline(options.checkpoint, checkpoint.right_context(lookahead_ms), streams)
             many = [clips[i % len(clips)] for i in range(max(streams, len(clips)))]
@@ -225,6 +235,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=DATA / "checkpoint" / "starter.nemo")
+    parser.add_argument("--what", nargs="+", default=["session", "pool"], choices=("session", "pool"))
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--seconds", type=float, nargs=2, default=[2.0, 5.0], help="least and most of a clip")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 
 import numpy as np
 import pytest
 from offline import cut, streamed
 
 from workbench.errors import WorkbenchError
-from workbench.recognizer.latency import measure
+from workbench.recognizer.latency import IdleCore, measure
 from workbench.recognizer.pool import Pool
 
 pytestmark = pytest.mark.model
@@ -140,3 +141,17 @@ def test_paced_latency_lies_between_its_bounds(tiny, clips, lookahead_ms):
     assert found.cache_bytes > tiny.info.cache_bytes
     assert found.real_time_factor > 0
     assert clock.now_s > sum(len(c) for c in clips[8:14]) / 16000 / 3
+
+
+def test_an_idle_core_counts_computing_and_skips_waiting(tiny, clips):
+    """Time is what was slept and what this process computed: nothing that others did."""
+    idle, spoken = IdleCore(), clips[8:12]
+    begin_s = time.process_time()
+    found = measure(tiny, spoken, lookahead_ms=560, clock=idle.clock, sleep=idle.sleep)
+    computed_s = time.process_time() - begin_s
+    audio_s = sum(map(len, spoken)) / 16000
+    assert found.audio_s == pytest.approx(audio_s)
+    assert idle.slept_s <= found.wall_s <= idle.slept_s + computed_s
+    assert found.wall_s >= audio_s
+    assert 0 < found.real_time_factor <= computed_s / audio_s
+    assert found.last_token_ms["max"] <= 1000 * computed_s

@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,7 @@ class Pool:
         max_batch: streams in one step at most.
         max_backlog_s: audio that one member may have waiting, beyond its chunk.
         device, precision: as ``Checkpoint.model``.
+        clock: seconds, by which the computing of a step is timed.
 
     Use ``step()`` from the caller's own loop, or ``with Pool(...) as pool`` for a thread that steps.
     """
@@ -120,7 +122,9 @@ class Pool:
         max_backlog_s: float = 30.0,
         device: str = "auto",
         precision: str = "auto",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._clock = clock
         self.checkpoint, self.max_batch, self.max_backlog_s = checkpoint, max_batch, max_backlog_s
         self.changed = threading.Condition(threading.RLock())
         self.engine = checkpoint.engine(device, precision)
@@ -150,10 +154,10 @@ class Pool:
             batch = self._next_batch()
             due = [member._listener.due_samples() for member in batch]
             decoding = [m for m in batch if m._listener.stream.ready or m._listener.stream.rest > 0]
-        begin = time.perf_counter()
+        begin = self._clock()
         streams = [member._listener.stream for member in decoding]
         decoded = iter(self.engine.step(streams) if streams else ())
-        spent_s = time.perf_counter() - begin
+        spent_s = self._clock() - begin
         with self.changed:
             for member, samples in zip(batch, due, strict=True):
                 self._deliver(member, next(decoded) if member in decoding else None, samples, spent_s)
