@@ -29,6 +29,8 @@ UNSPACED_LANGUAGES = frozenset({"ja", "zh", "th", "yue", "lo", "km", "my"})
 CHARACTER_LANGUAGES = UNSPACED_LANGUAGES | {"ko"}
 """Scored by characters without spaces."""
 
+_DOTTED = frozenset({"tr", "az"})
+_POINTED = frozenset({"ar", "he", "fa", "ur", "yi"})
 _TAG = re.compile(r"\s*<([a-z]{2,3}-[A-Z]{2}|auto)>")
 _LOOSE_APOSTROPHE = re.compile(r"'(?:(?!\w)|(?<!\w'))")
 _SPACES = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
@@ -85,6 +87,18 @@ def characters(text: str, locale: str | None) -> str:
     Without spaces in ja, ko, zh and th, where spacing is a matter of style.
     """
     return "".join(text.split()) if _language(locale) in CHARACTER_LANGUAGES else text
+
+
+def rules_of(language: str) -> tuple[bool, ...]:
+    """What the normalisers and splitters here ask of a language code; equal for languages treated alike."""
+    groups = ({"en"}, _DOTTED, _POINTED, UNSPACED_LANGUAGES, CHARACTER_LANGUAGES)
+    return tuple(language in group for group in groups)
+
+
+def is_raw(block: str) -> bool:
+    """Whether ``raw`` would change nothing in texts put end to end but runs of spaces (a few passes in C)."""
+    spaces = any(space in block for space in _SPACES + "\n")
+    return not spaces and unicodedata.is_normalized("NFC", block)
 
 
 def normalised_key(text: str) -> str:
@@ -180,10 +194,10 @@ def _without_marks(texts: Sequence[str], language: str, lower: bool) -> list[str
     for variant in _APOSTROPHES:  # before NFKC, under which spacing accents such as U+00B4 fall apart
         block = block.replace(variant, "'")
     block = unicodedata.normalize("NFKC", block)
-    if lower and language in ("tr", "az"):
+    if lower and language in _DOTTED:
         block = block.replace("I", "ı").replace("İ", "i")
     block = (block.lower() if lower else block).replace("ё", "е").replace("Ё", "Е")
-    if language in ("ar", "he", "fa", "ur", "yi"):
+    if language in _POINTED:
         block = _POINTS.sub("", block)
     block = _replace(block, _word_part)
     # Lower case can undo NFKC (a capital with a dot below falls apart), so compose at the end.
@@ -219,3 +233,6 @@ NORMALISERS: dict[str, Callable[[Sequence[str], str], list[str]]] = {
     "whisper": _whisper,
 }
 """Name → rule over a list of texts and a language code."""
+
+PIECEWISE = frozenset({"raw", "basic", "cased"})
+"""Normalisers that change each piece between spaces for itself; OpenAI's rules join numbers across them."""

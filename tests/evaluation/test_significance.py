@@ -46,6 +46,28 @@ def test_resampling_has_the_moments_of_a_bootstrap(clusters: int) -> None:
         assert ours == pytest.approx(clusters * np.cov(values.T, ddof=0)[0, 1], abs=0.05 * spread.prod())
 
 
+@pytest.mark.parametrize("clusters", [7, 400, 5000])
+def test_shared_draws_are_a_bootstrap_too(clusters: int) -> None:
+    """A seed instead of random numbers: the same draws for all slices of as many clusters."""
+    values = np.random.default_rng(6).integers(0, 10_000, (clusters, 2))
+    totals = sig.resampled_sums(values, 4000 if clusters < 1000 else 1000, 11)
+    spread = np.sqrt(clusters) * values.std(axis=0)
+    assert np.allclose(
+        totals.mean(axis=0), values.sum(axis=0), atol=5 * spread.max() / math.sqrt(len(totals))
+    )
+    assert np.allclose(totals.std(axis=0), spread, rtol=0.1)
+    assert np.array_equal(totals, sig.resampled_sums(values, len(totals), 11))
+    assert not np.array_equal(totals, sig.resampled_sums(values, len(totals), 12))
+    assert np.array_equal(sig.resampled_sums(2 * values, len(totals), 11), 2 * totals)
+
+
+def test_draws_kept_are_whole_samples_and_few() -> None:
+    for clusters in range(1000, 4000, 100):
+        draws = sig.shared_draws(3, clusters, 1000)
+        assert (draws.sum(axis=1) == clusters).all()
+    assert sum(kept.nbytes for kept in sig._kept.values()) <= sig._KEPT_BYTES
+
+
 def test_intervals_over_utterances_agree_with_kaldialign() -> None:
     rng = np.random.default_rng(9)
     references = [[f"w{n}" for n in rng.integers(0, 50, rng.integers(3, 15))] for _ in range(400)]

@@ -1,14 +1,14 @@
 """Which reference word became which hypothesis word, and the counts every rate is a sum of.
 
-Minimum edit distance with unit costs, from rapidfuzz: ``editops`` took 0.03 s for 20,000 pairs where
-kaldialign took 0.18 s and jiwer, which calls the same routine, 0.5 s. Where several alignments are equally
-short, the one rapidfuzz gives is taken, so substitutions, insertions and deletions agree with jiwer.
+Minimum edit distance with unit costs. Where several alignments are equally short, the one rapidfuzz gives is
+taken, so substitutions, insertions and deletions agree with jiwer. Many pairs go through one call of
+:mod:`kernels` (measurements there); pairs too long for its tables go to rapidfuzz itself.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 Operation = Literal["hit", "substitution", "insertion", "deletion"]
 SUBSTITUTION, INSERTION, DELETION = 0, 1, 2
-_STEP = 20_000
+_CHUNK = 20_000  # pairs a call: small enough for threads to share and for tables to stay small
+_CELLS = 4_000_000  # of one pair; rapidfuzz halves the problem from here on, and may pick another alignment
+_LONGEST = 4096
+_THREADS = 4
 _CODE = {"replace": SUBSTITUTION, "insert": INSERTION, "delete": DELETION}
 OPERATIONS: tuple[Operation, ...] = ("substitution", "insertion", "deletion")
 
@@ -131,53 +134,131 @@ class Edits:
 
         pairs = len(self.reference_units)
         owner = np.repeat(np.arange(pairs), np.diff(self.offsets))
-        substitutions, insertions, deletions = (
-            np.bincount(owner[self.operation == code], minlength=pairs).astype(np.int32)
-            for code in (SUBSTITUTION, INSERTION, DELETION)
-        )
-        hits = (self.reference_units - substitutions - deletions).astype(np.int32)
-        if (hits < 0).any() or not np.array_equal(hits + substitutions + insertions, self.hypothesis_units):
-            raise WorkbenchError("an alignment does not account for every word", mend="Report this as a bug.")
-        return {
-            "hits": hits,
-            "substitutions": substitutions,
-            "insertions": insertions,
-            "deletions": deletions,
-        }
+        kinds = [np.bincount(owner[self.operation == code], minlength=pairs) for code in range(3)]
+        return checked_counts(kinds, self.reference_units, self.hypothesis_units)
 
 
-def align(
-    references: Sequence[Sequence[Any]],
-    hypotheses: Sequence[Sequence[Any]],
-    progress: Callable[[int, int], None] | None = None,
-) -> Edits:
-    """Align pairs of sequences: strings (one character a unit) or lists of hashable units.
+def checked_counts(
+    kinds: Sequence[IntArray], reference_units: IntArray, hypothesis_units: IntArray
+) -> dict[str, IntArray]:
+    """``hits, substitutions, insertions, deletions`` of each pair from the last three.
 
-    Equal pairs cost nothing; the rest one call of rapidfuzz each.
+    Raises:
+        WorkbenchError: they do not account for every unit of both sides.
     """
+    import numpy as np
+
+    substitutions, insertions, deletions = (kind.astype(np.int32) for kind in kinds)
+    hits = (reference_units - substitutions - deletions).astype(np.int32)
+    if (hits < 0).any() or not np.array_equal(hits + substitutions + insertions, hypothesis_units):
+        raise WorkbenchError("an alignment does not account for every word", mend="Report this as a bug.")
+    return {"hits": hits, "substitutions": substitutions, "insertions": insertions, "deletions": deletions}
+
+
+@dataclass(frozen=True)
+class Side:
+    """Sequences of numbers one after the other: sequence ``i`` is ``symbols[starts[i]:stops[i]]``."""
+
+    symbols: IntArray
+    starts: IntArray
+    stops: IntArray
+
+    @property
+    def lengths(self) -> IntArray:
+        import numpy as np
+
+        return (self.stops - self.starts).astype(np.int32)
+
+
+def align_sides(references: Side, hypotheses: Side, alphabet: int) -> Edits:
+    """Align many pairs of sequences of numbers below ``alphabet``."""
+    import numpy as np
+
+    parts = _in_chunks(references, hypotheses, alphabet, keep=True)
+    counts = np.concatenate([np.zeros((0, 3), np.int32), *(part[0] for part in parts)])
+    offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1, dtype=np.int64))])
+    operation, source, destination = (
+        np.concatenate([np.zeros(0, kind), *(part[place] for part in parts)])
+        for place, kind in ((1, np.uint8), (2, np.int32), (3, np.int32))
+    )
+    return Edits(offsets, operation, source, destination, references.lengths, hypotheses.lengths)
+
+
+def count_sides(references: Side, hypotheses: Side, alphabet: int) -> dict[str, IntArray]:
+    """The counts of :meth:`Edits.per_pair` without the edits."""
+    import numpy as np
+
+    parts = _in_chunks(references, hypotheses, alphabet, keep=False)
+    counts = np.concatenate([np.zeros((0, 3), np.int32), *(part[0] for part in parts)])
+    return checked_counts(list(counts.T), references.lengths, hypotheses.lengths)
+
+
+def _in_chunks(references: Side, hypotheses: Side, alphabet: int, keep: bool) -> list[tuple[IntArray, ...]]:
+    """Counts (pairs, 3), operations, sources and destinations of consecutive runs of pairs."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+
+    spans = np.column_stack([references.starts, references.stops, hypotheses.starts, hypotheses.stops])
+    spans = spans.astype(np.int64).reshape(-1, 4)
+    n, m = spans[:, 1] - spans[:, 0], spans[:, 3] - spans[:, 2]
+    alone = np.flatnonzero((n > _LONGEST) | (m > _LONGEST) | (n * m > _CELLS))
+    edges = np.unique(np.concatenate([np.arange(0, len(spans), _CHUNK), [len(spans)], alone, alone + 1]))
+    large = set(alone.tolist())
+
+    def run(low: int, high: int) -> tuple[IntArray, ...]:
+        part = spans[low:high]
+        if low in large:
+            return _by_rapidfuzz(references.symbols, hypotheses.symbols, part[0])
+        return _by_kernel(references.symbols, hypotheses.symbols, part, alphabet, keep)
+
+    pieces = list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+    if len(pieces) < 2:
+        return [run(*piece) for piece in pieces]
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda piece: run(*piece), pieces))
+
+
+def _by_kernel(
+    left: IntArray, right: IntArray, spans: IntArray, alphabet: int, keep: bool
+) -> tuple[IntArray, ...]:
+    import numpy as np
+
+    from workbench.evaluation import kernels
+
+    most = int(np.maximum(spans[:, 1] - spans[:, 0], spans[:, 3] - spans[:, 2]).sum()) if keep else 0
+    counts = np.zeros((len(spans), 3), np.int32)
+    edits = np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32)
+    filled = kernels.align_pairs(left, right, spans, max(alphabet, 1), counts, keep, *edits)
+    # Copies, so that the room left over goes back.
+    return counts, *(column[: filled if keep else 0].copy() for column in edits)
+
+
+def _by_rapidfuzz(left: IntArray, right: IntArray, span: IntArray) -> tuple[IntArray, ...]:
     import numpy as np
     from rapidfuzz.distance.Levenshtein import editops
 
-    # Numbers are appended one by one: a million step tuples kept alive would cost more in garbage collection.
-    offsets, operations, sources, destinations = [0], bytearray(), array("i"), array("i")
-    for done, (reference, hypothesis) in enumerate(zip(references, hypotheses, strict=True)):
-        if reference != hypothesis:
-            found: Any = editops(reference, hypothesis).as_list()
-            for tag, source, destination in found:
-                operations.append(_CODE[tag])
-                sources.append(source)
-                destinations.append(destination)
-        offsets.append(len(operations))
-        if progress and done % _STEP == 0:
-            progress(done, len(references))
-    return Edits(
-        np.array(offsets, np.int64),
-        np.frombuffer(bytes(operations), np.uint8),
-        np.array(sources, np.int32),
-        np.array(destinations, np.int32),
-        np.fromiter(map(len, references), np.int32, len(references)),
-        np.fromiter(map(len, hypotheses), np.int32, len(hypotheses)),
-    )
+    pair = left[span[0] : span[1]].tolist(), right[span[2] : span[3]].tolist()
+    found: Any = editops(*pair).as_list()
+    operation = np.array([_CODE[tag] for tag, _, _ in found], np.uint8)
+    places = (np.array([edit[side] for edit in found], np.int32) for side in (1, 2))
+    return np.bincount(operation, minlength=3).astype(np.int32)[None, :], operation, *places
+
+
+def align(references: Sequence[Sequence[Any]], hypotheses: Sequence[Sequence[Any]]) -> Edits:
+    """Align pairs of sequences of any hashable units (a string: its characters)."""
+    import numpy as np
+
+    numbers: dict[Any, int] = {}
+    sides = []
+    for texts in (references, hypotheses):
+        flat = [numbers.setdefault(unit, len(numbers)) for text in texts for unit in text]
+        stops = np.cumsum([len(text) for text in texts], dtype=np.int64)
+        starts = stops - np.array([len(text) for text in texts], np.int64)
+        sides.append(Side(np.array(flat, np.int32), starts, stops))
+    if len(sides[0].starts) != len(sides[1].starts):
+        raise WorkbenchError("references and hypotheses differ in number", mend="Give one of each a pair.")
+    return align_sides(sides[0], sides[1], len(numbers))
 
 
 def count(reference: Sequence[Any], hypothesis: Sequence[Any]) -> Counts:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from workbench.evaluation.rates import BY_SPEAKERS, THESE_VOICES, Thresholds
+from workbench.evaluation.clusters import BY_SPEAKERS, THESE_VOICES
+from workbench.evaluation.rates import Thresholds
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,10 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 ALL = "all locales"
 COLUMNS = ("target_lang", "accent", "speaker", "source", "domain")
@@ -21,40 +24,54 @@ def confounded(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) ->
         Kinds: 'coincide' (each value of one goes with one value of the other and back), 'nested' (each source
         or domain holds one value of the other), 'few voices' (a group has fewer than ``min_speakers``).
     """
+    import numpy as np
     import pandas as pd
 
     present = [c for c in columns if c in rows.columns and rows[c].notna().any()]
-    findings = _pairs(rows, present, ALL)
+    numbers = {c: pd.factorize(rows[c])[0].astype(np.int64) for c in present}
+    findings = _pairs(numbers, present, ALL)
     known = {finding["columns"] for finding in findings}
-    if "target_lang" in rows.columns:
+    if "target_lang" in present:
         inner = [c for c in present if c != "target_lang"]
-        for tag, part in rows[inner].groupby(rows["target_lang"], observed=True):
-            findings += [f for f in _pairs(part, inner, str(tag)) if f["columns"] not in known]
+        locale = numbers["target_lang"]
+        tags = rows["target_lang"].iloc[np.unique(locale, return_index=True)[1]]
+        for place, tag in sorted(zip(np.unique(locale).tolist(), tags, strict=True), key=lambda i: str(i[1])):
+            if place >= 0:
+                at = np.flatnonzero(locale == place)
+                part = {c: numbers[c][at] for c in inner}
+                findings += [f for f in _pairs(part, inner, str(tag)) if f["columns"] not in known]
     findings += _few_voices(rows, present, min_speakers)
     return pd.DataFrame(findings, columns=["columns", "where", "kind", "sentence"])
 
 
-def named(findings: pd.DataFrame, by: Sequence[str], locale: object) -> str | None:
+def named(findings: Sequence[dict[str, Any]], by: Sequence[str], locale: object) -> str | None:
     """The columns a slice by ``by`` is confounded with, as one text; None where there are none."""
     names: list[str] = []
-    for finding in findings.to_dict("records"):
+    for finding in findings:
         pair, where = finding["columns"], finding["where"]
         if finding["kind"] != "few voices" and where in (ALL, locale) and set(pair) & set(by):
             names += [c for c in pair if c not in names]
     return ", ".join(names) or None
 
 
-def _pairs(rows: pd.DataFrame, columns: Sequence[str], where: str) -> list[dict[str, Any]]:
+def _pairs(numbers: dict[str, Array], columns: Sequence[str], where: str) -> list[dict[str, Any]]:
+    """``numbers``: of each row's value in each column, -1 where unknown."""
+    import numpy as np
+
     found = []
     for first, second in combinations(columns, 2):
-        pairs = rows[[first, second]].dropna().drop_duplicates()
-        if pairs[first].nunique() < 2 and pairs[second].nunique() < 2:
+        a, b = numbers[first], numbers[second]
+        known = (a >= 0) & (b >= 0)
+        width = int(b.max(initial=0)) + 1
+        pairs = np.unique(a[known] * width + b[known])
+        firsts, seconds = len(np.unique(pairs // width)), len(np.unique(pairs % width))
+        if firsts < 2 and seconds < 2:
             continue
-        forth, back = not pairs[first].duplicated().any(), not pairs[second].duplicated().any()
+        forth, back = firsts == len(pairs), seconds == len(pairs)
         if forth and back:
             kind = "coincide"
             sentence = f"{first} and {second} change together: a difference between them belongs to both"
-        elif back and second in ("source", "domain") and pairs[first].nunique() > 1:
+        elif back and second in ("source", "domain") and firsts > 1:
             kind = "nested"
             sentence = f"each {second} holds one {first}: what looks like {first} may be {second}"
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
 from workbench.evaluation.alignment import DELETION, INSERTION, SUBSTITUTION, AlignedWord, align_words
-from workbench.evaluation.events import error_events, hit_words
+from workbench.evaluation.events import error_events
 from workbench.evaluation.scored import Metric, ScoredCorpus
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def confusions(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, li
     events = error_events(scored, name, normaliser, rows)
     chosen = events.operation == SUBSTITUTION
     size = max(len(events.vocabulary), 1)
-    pairs, counts = np.unique(events.said[chosen] * size + events.heard[chosen], return_counts=True)
+    pairs, counts = np.unique(
+        events.said[chosen].astype(np.int64) * size + events.heard[chosen], return_counts=True
+    )
     order = np.lexsort((pairs, -counts))[:limit]
     said, heard = pairs[order] // size, pairs[order] % size
     folded = scored.store.words(normaliser).folded
@@ -76,12 +78,13 @@ def word_table(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) ->
     import numpy as np
     import pandas as pd
 
-    numbers, hit, _ = hit_words(scored, name, normaliser, rows)
     events = error_events(scored, name, normaliser, rows)
     size = len(events.vocabulary)
-    occurrences, hits = np.bincount(numbers, minlength=size), np.bincount(numbers[hit], minlength=size)
+    occurrences = scored.store.words(normaliser).occurrences(scored.reference_codes[rows])
     deleted = np.bincount(events.said[events.operation == DELETION], minlength=size)
     inserted = np.bincount(events.heard[events.operation == INSERTION], minlength=size)
+    substituted = np.bincount(events.said[events.operation == SUBSTITUTION], minlength=size)
+    hits = occurrences - substituted - deleted
     used = np.flatnonzero(occurrences + inserted)
     order = used[np.lexsort((used, -occurrences[used], -(occurrences - hits)[used]))]
     with np.errstate(invalid="ignore"):
@@ -91,7 +94,7 @@ def word_table(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) ->
             "word": [events.vocabulary[n] for n in order],
             "occurrences": occurrences[order],
             "hits": hits[order],
-            "substituted": (occurrences - hits - deleted)[order],
+            "substituted": substituted[order],
             "deleted": deleted[order],
             "inserted": inserted[order],
             "accuracy": accuracy[order],

@@ -179,9 +179,10 @@ class Evaluation(QualityViews):
 
     def _with_confounding(self, table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         if len(table) and by:
-            findings = self.confounded()
+            findings = self.confounded().to_dict("records")
             locales = table["target_lang"] if "target_lang" in table.columns else [None] * len(table)
-            table["confounded"] = [confounding.named(findings, by, locale) for locale in locales]
+            names = {locale: confounding.named(findings, by, locale) for locale in set(locales)}
+            table["confounded"] = [names[locale] for locale in locales]
         return table
 
     def report(self, path: str | Path, *, title: str = "Error report", **options: Any) -> Path:

@@ -46,7 +46,7 @@ def error_events(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) 
     row, at = places(scored, name, normaliser, rows)
     edits, table = scored.word_edits(name, normaliser).edits, scored.store.words(normaliser)
     operation, position = edits.operation[at], edits.reference_position[at]
-    said, heard = np.full(len(at), -1, np.int64), np.full(len(at), -1, np.int64)
+    said, heard = np.full(len(at), -1, np.int32), np.full(len(at), -1, np.int32)
     has = operation != INSERTION
     said[has] = table.numbers[table.offsets[scored.reference_codes[row[has]]] + position[has]]
     has = operation != DELETION

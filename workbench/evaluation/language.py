@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.alignment import DELETION
+from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.delay import delay_percentiles
 from workbench.evaluation.events import places
-from workbench.evaluation.rates import Settings, clusters_of, rate
+from workbench.evaluation.rates import Settings, rate
 from workbench.evaluation.scored import ScoredCorpus
-from workbench.evaluation.significance import generator, ratio_interval
+from workbench.evaluation.significance import ratio_interval
 from workbench.evaluation.slices import group
 
 if TYPE_CHECKING:
@@ -38,14 +39,12 @@ def share_table(
     counted: tuple[Array, Array],
     rows: Array,
     by: str | Sequence[str],
-    label: str,
     names: tuple[str, str],
 ) -> pd.DataFrame:
     """A ratio of two per-row counts for each slice, with the interval and the slice's size.
 
     Args:
         counted: numerator and denominator of each row of the corpus.
-        label: what is measured; part of the seed.
         names: columns for the two sums.
     """
     import numpy as np
@@ -54,15 +53,11 @@ def share_table(
     chosen = np.zeros(len(scored), bool)
     chosen[rows] = True
     groups = group(scored.rows, by)
+    keys, rows_of = groups.filled(chosen)
+    slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
     records = []
-    for key, part in zip(groups.keys, groups.rows_of(chosen), strict=True):
-        if not len(part):
-            continue
-        clusters = clusters_of(scored.speakers[part], settings.thresholds.min_speakers)
-        sums = np.column_stack(
-            [np.bincount(clusters.numbers, weights=v[part], minlength=clusters.count) for v in counted]
-        )
-        top, bottom = (int(v) for v in sums.sum(axis=0))
+    for place, (key, sums) in enumerate(zip(keys, slicing.cluster_sums(*counted), strict=True)):
+        top, bottom = (round(float(v)) for v in sums.sum(axis=0))
         record: dict[str, Any] = dict(zip(groups.by, key, strict=True))
         record |= {
             "rate": top / bottom if bottom else float("nan"),
@@ -70,13 +65,12 @@ def share_table(
             "high": float("nan"),
         }
         if bottom and settings.resamples:
-            rng = generator(settings.seed, (label, key))
             found = ratio_interval(
-                sums, resamples=settings.resamples, rng=rng, confidence=settings.confidence
+                sums, resamples=settings.resamples, rng=settings.seed, confidence=settings.confidence
             )
             record |= {"low": found.low, "high": found.high}
-        record |= {names[0]: top, names[1]: bottom, "utterances": len(part), "speakers": clusters.speakers}
-        records.append(record | {"interval_kind": clusters.kind})
+        record |= {names[0]: top, names[1]: bottom, "utterances": len(rows_of[place])}
+        records.append(record | {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]})
     return pd.DataFrame(records)
 
 
@@ -97,8 +91,8 @@ def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Ar
     ones = np.ones(len(scored), np.int64)
     tables = []
     for by in (("target_lang",), ()):
-        table = share_table(scored, settings, (right, ones), rows, by, f"lid {name}", ("correct", "total"))
-        loose = share_table(scored, settings, (same_language, ones), rows, by, f"lid2 {name}", ("c", "t"))
+        table = share_table(scored, settings, (right, ones), rows, by, ("correct", "total"))
+        loose = share_table(scored, settings, (same_language, ones), rows, by, ("c", "t"))
         if len(table):
             table["language_accuracy"] = loose["rate"]
             table = table if by else table.assign(target_lang="all")

@@ -42,7 +42,8 @@ def put_together(
     for done, (name, source) in enumerate(predictions.items()):
         frame, positions = _matched(name, _frame(name, source), index, problems)
         texts = _texts(frame["hypothesis"])
-        columns.append(texts.take(_nullable(positions)))
+        in_order = len(texts) == len(positions) and (positions == np.arange(len(positions))).all()
+        columns.append(texts if in_order else texts.take(_nullable(positions)))
         found.append((name, frame, positions))
         if progress:
             progress(done + 1, len(predictions))
@@ -137,18 +138,17 @@ def _problem(file: str, what: str, ids: Any, mend: str) -> Problem:
 
 
 def _texts(column: pd.Series[Any]) -> Any:
-    """A text column as one pyarrow array, language tags off."""
+    """A text column as a chunked pyarrow array, language tags off."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     array = pa.array(column, pa.large_string(), from_pandas=True)
-    array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    tagged = pc.match_substring_regex(array, r"<([a-z]{2,3}-[A-Z]{2}|auto)>").fill_null(False)
+    chunked = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array], pa.large_string())
+    tagged = pc.match_substring_regex(chunked, r"<([a-z]{2,3}-[A-Z]{2}|auto)>").fill_null(False)
     if pc.any(tagged).as_py():
-        return pa.array(
-            [None if t is None else txt.strip_tag(t)[0] for t in array.to_pylist()], pa.large_string()
-        )
-    return array
+        texts = [None if t is None else txt.strip_tag(t)[0] for t in chunked.to_pylist()]
+        return pa.chunked_array([pa.array(texts, pa.large_string())])
+    return chunked
 
 
 def _nullable(positions: Array) -> Any:
@@ -162,14 +162,16 @@ def _languages(rows: pd.DataFrame) -> Any:
     import numpy as np
     import pandas as pd
 
-    tags = pd.Series([None] * len(rows), dtype=object, index=rows.index)
+    codes = np.full(len(rows), -1, np.int64)
+    known: list[str] = []
     for column in ("target_lang", "lang"):
         if column in rows.columns:
-            known = rows[column].astype(object).where(rows[column].notna() & (rows[column] != "auto"), None)
-            tags = tags.where(tags.notna(), known)
-    numbers, names = pd.factorize(tags)
-    short = np.array([*(str(tag).split("-")[0].lower() for tag in names), ""], dtype=object)
-    return short[numbers]
+            numbers, names = pd.factorize(rows[column])
+            place = np.array([-1 if tag == "auto" else len(known) + n for n, tag in enumerate(names)] + [-1])
+            codes = np.where(codes < 0, place[numbers], codes)
+            known += [str(tag) for tag in names]
+    short = np.array([*(tag.split("-")[0].lower() for tag in known), ""], dtype=object)
+    return short[codes]
 
 
 def _facts(frame: pd.DataFrame) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
-from workbench.evaluation.alignment import DELETION, INSERTION, Edits, align
+from workbench.evaluation.alignment import DELETION, INSERTION, Edits, Side, align_sides
 from workbench.evaluation.scored import ScoredCorpus
-from workbench.evaluation.units import Vocabulary, WordTable
-from workbench.locales import LATIN_MARKS, LOCALES
+from workbench.evaluation.units import WordTable, flattened, marks_of
+from workbench.locales import LOCALES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,15 +47,6 @@ class MarkEvents:
 
 
 @cache
-def marks_of(language: str) -> str:
-    """The marks scored in a language, under NFKC; empty where it writes none (Thai)."""
-    for row in LOCALES.values():
-        if row.language == language:
-            return "".join(dict.fromkeys(unicodedata.normalize("NFKC", row.marks)))
-    return LATIN_MARKS
-
-
-@cache
 def _pattern(language: str) -> re.Pattern[str]:
     marks = f"|[{re.escape(marks_of(language))}]" if marks_of(language) else ""
     word = rf"\w[{_SIGNS}]*" if language in txt.UNSPACED_LANGUAGES else rf"[\w'{_SIGNS}]+"
@@ -72,39 +63,32 @@ def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
     """Align words and marks of a prediction and tell what became of each mark."""
     import numpy as np
 
-    table, marks = _token_table(scored)
-    masked = WordTable(
-        np.where(table.numbers < len(marks), 0, table.numbers), table.offsets, table.vocabulary
-    )
+    languages = scored.store.languages
+    marks = list(dict.fromkeys("".join(marks_of(language) for language in languages)))
+    # Marks come first in the vocabulary. The table is the largest of all, and is not kept.
+    table = scored.store.derived("raw", _split_tokens, marks)
     codes = scored.prediction(name).codes
     present = np.flatnonzero(codes >= 0)
     parts = []
     for start in range(0, len(present), _CHUNK):
         rows = present[start : start + _CHUNK]
         sides = scored.reference_codes[rows], codes[rows]
-        edits = align(masked.sequences(sides[0]), masked.sequences(sides[1]))
+        said, heard = (_masked(table, side, len(marks)) for side in sides)
+        edits = align_sides(said, heard, len(table.vocabulary))
         parts.append(_chunk_events(table, len(marks), rows, sides, edits))
-    row, kind, said, heard = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return MarkEvents(row, kind, said, heard, marks)
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return MarkEvents(*columns, marks)
 
 
-def _token_table(scored: ScoredCorpus) -> tuple[WordTable, list[str]]:
-    """Words and marks of every distinct text; marks have the lowest numbers."""
-    import numpy as np
+def _masked(table: WordTable, codes: Array, marks: int) -> Side:
+    """Some texts with every mark as the same token."""
+    numbers, offsets = table.flat(codes)
+    numbers[numbers < marks] = 0
+    return Side(numbers, offsets[:-1], offsets[1:])
 
-    store = scored.store
-    if store.tokens is None:
-        marks = list(dict.fromkeys("".join(marks_of(language) for language, _, _ in store.blocks)))
-        vocabulary = Vocabulary({mark: place for place, mark in enumerate(marks)})
-        lengths, numbers = [], []
-        for language, start, stop in store.chunks():
-            cut = [tokens(text, language) for text in store.texts[start:stop].to_pylist()]
-            lengths.append(np.fromiter(map(len, cut), np.int32, len(cut)))
-            units = [token for line in cut for token in line]
-            numbers.append(np.fromiter(map(vocabulary.__getitem__, units), np.int32, len(units)))
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths), dtype=np.int64)])
-        store.tokens = WordTable(np.concatenate(numbers), offsets, list(vocabulary)), marks
-    return store.tokens
+
+def _split_tokens(pieces: list[str], language: str) -> tuple[list[str], list[int]]:
+    return flattened(tokens(piece, language) for piece in pieces)
 
 
 def kept_pairs(edits: Edits, lengths: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -204,7 +188,7 @@ def case_counts(scored: ScoredCorpus, name: str) -> tuple[Array, Array]:
 
     basic, cased = scored.store.words("basic"), scored.store.words("cased")
     paired = scored.word_edits(name, "basic")
-    codes = scored.pair_codes(name, "basic")
+    codes = scored.pair_codes(name)
     # A text whose words part differently once in lower case cannot be compared word by word.
     alike = basic.lengths == cased.lengths
     usable = alike[codes[0]] & alike[codes[1]]
@@ -222,5 +206,6 @@ def case_counts(scored: ScoredCorpus, name: str) -> tuple[Array, Array]:
         pair = np.repeat(pairs, lengths[0])[said]
         there += np.bincount(pair[hit], minlength=len(usable)).astype(np.int32)
         wrong += np.bincount(pair[hit & (said_form != heard_form)], minlength=len(usable)).astype(np.int32)
+    scored.store.forget("cased")
     caseless = np.isin(scored.languages, sorted({row.language for row in LOCALES.values() if not row.cased}))
     return np.where(caseless, 0, paired.spread(wrong)), np.where(caseless, 0, paired.spread(there))

@@ -32,13 +32,13 @@ class QualityViews(ErrorViews):
     def punctuation_rates(self, name: str, by: str | Sequence[str] = (), where: Where = None) -> pd.DataFrame:
         """Punctuation error rate of slices with its interval: ``rate, low, high, wrong_marks, marks, …``."""
         counted = self._kept(("marks", name), lambda: marks.mark_counts(self._events(name), len(self.scored)))
-        return self._shares(name, counted, by, where, "punctuation", ("wrong_marks", "marks"))
+        return self._shares(name, counted, by, where, ("wrong_marks", "marks"))
 
     def case(self, name: str, by: str | Sequence[str] = (), where: Where = None) -> pd.DataFrame:
         """Case error on words both sides have: ``rate, low, high, wrong_case, words``. NaN, not zero, where
         the language has no case."""
         counted = self._kept(("case", name), lambda: marks.case_counts(self.scored, name))
-        return self._shares(name, counted, by, where, "case", ("wrong_case", "words"))
+        return self._shares(name, counted, by, where, ("wrong_case", "words"))
 
     def stability(self, names: Sequence[str] | None = None, where: Where = None) -> pd.DataFrame:
         """How marks and capitals move between predictions whose words agree, against the first name.
@@ -48,7 +48,6 @@ class QualityViews(ErrorViews):
             ``same_words``.
         """
         import pandas as pd
-        import pyarrow.compute as pc
 
         chosen = list(names or self.scored.predictions)
         records = []
@@ -56,17 +55,16 @@ class QualityViews(ErrorViews):
             rows = self._rows(chosen[0], other, where=where)
             sides = [self.scored.prediction(n).codes[rows] for n in (chosen[0], other)]
 
-            def differ(kind: str, lower: bool = False, sides: list[Array] = sides) -> Array:
-                texts = self.scored.store.normalised(kind)
-                a, b = (pc.utf8_lower(texts.take(s)) if lower else texts.take(s) for s in sides)
-                unequal: Array = pc.not_equal(a, b).to_numpy(zero_copy_only=False)
-                return unequal
-
-            same = ~differ("basic")
+            store = self.scored.store
+            a, b = sides
+            same = ~store.words("basic").differ(a, b)
+            marked = store.words("raw").differ(a, b, str.lower)
+            cased = store.words("cased").differ(a, b)
+            store.forget("cased")
             record: dict[str, Any] = {"a": chosen[0], "b": other, "utterances": len(rows)}
             record["same_words"] = int(same.sum())
-            record["marks_changed"] = int((same & differ("raw", lower=True)).sum())
-            record["case_changed"] = int((same & differ("cased")).sum())
+            record["marks_changed"] = int((same & marked).sum())
+            record["case_changed"] = int((same & cased).sum())
             for kind in ("marks_changed", "case_changed"):
                 share = record[kind] / record["same_words"] if record["same_words"] else float("nan")
                 record[f"{kind}_share"] = share
@@ -182,11 +180,10 @@ class QualityViews(ErrorViews):
         counted: tuple[Array, Array],
         by: str | Sequence[str],
         where: Where,
-        label: str,
         names: tuple[str, str],
     ) -> pd.DataFrame:
         rows = self._rows(name, where=where)
-        return lid.share_table(self.scored, self.settings, counted, rows, by, f"{label} {name}", names)
+        return lid.share_table(self.scored, self.settings, counted, rows, by, names)
 
     def _needs_column(self, column: str) -> None:
         if column not in self.scored.rows.columns:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.clusters import (
+    Slicing,
+)
 from workbench.evaluation.events import coordinates
 from workbench.evaluation.scored import COUNTED, Metric, ScoredCorpus
 from workbench.evaluation.significance import (
     RESAMPLES,
-    generator,
     holm,
     matched_pairs,
     paired_difference,
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 Headline = Literal["wer", "cer", "headline"]
 Enough = Literal["no", "provisional", "yes"]
-BY_SPEAKERS = "speakers"
-THESE_VOICES = "these voices only"
-SPEAKERS_UNKNOWN = "speakers unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +58,6 @@ class Settings:
     seed: int = 20260604
 
 
-@dataclass(frozen=True, slots=True)
-class Clusters:
-    """The independent units of a slice: number of each row's cluster, how many, and what they are."""
-
-    numbers: Array
-    count: int
-    kind: str
-    speakers: int
-
-
-def clusters_of(speakers: Array, min_speakers: int) -> Clusters:
-    """Speakers where there are enough, else utterances; ``speakers``: -1 where unknown.
-
-    Rows without a speaker count as one more speaker while they are under a tenth; beyond that nothing is
-    known about voices and the interval says so.
-    """
-    import numpy as np
-
-    known = np.unique(speakers[speakers >= 0])
-    unknown = int((speakers < 0).sum())
-    if len(speakers) and unknown > len(speakers) / 10:
-        return Clusters(np.arange(len(speakers)), len(speakers), SPEAKERS_UNKNOWN, len(known))
-    if len(known) < min_speakers:
-        return Clusters(np.arange(len(speakers)), len(speakers), THESE_VOICES, len(known))
-    numbers = np.searchsorted(known, speakers)
-    numbers[speakers < 0] = len(known)
-    return Clusters(numbers, len(known) + (unknown > 0), BY_SPEAKERS, len(known))
-
-
-def cluster_sums(clusters: Clusters, *values: Array) -> Array:
-    """(clusters, values) totals; clusters without rows do not occur."""
-    import numpy as np
-
-    return np.column_stack(
-        [np.bincount(clusters.numbers, weights=v, minlength=clusters.count) for v in values]
-    )
-
-
 def rate_table(
     scored: ScoredCorpus,
     name: str,
@@ -110,20 +71,21 @@ def rate_table(
     """One row a slice; see :meth:`Evaluation.rates` for the columns."""
     import pandas as pd
 
-    present = scored.prediction(name).present & mask(scored.rows, where)
     groups = group(scored.rows, by)
-    words = scored.counts(name, "wer", normaliser)
-    reference_words = words["hits"] + words["substitutions"] + words["deletions"]
+    keys, rows_of = groups.filled(scored.prediction(name).present & mask(scored.rows, where))
+    slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
+    words = slicing.totals(scored.totals(name, "wer", normaliser)[1])
+    units = [unit_of(scored, rows, metric) for rows in rows_of]
+    measured = {unit: _measured(scored, name, unit, normaliser, slicing) for unit in sorted(set(units))}
     records = []
-    for key, rows in zip(groups.keys, groups.rows_of(present), strict=True):
-        if len(rows):
-            unit = unit_of(scored, rows, metric)
-            record = dict(zip(groups.by, key, strict=True))
-            record |= _slice_rate(scored, name, unit, normaliser, rows, key, settings)
-            total = int(reference_words[rows].sum())
-            record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
-            record |= {"metric": unit, "normaliser": normaliser}
-            records.append(record)
+    for place, (key, unit) in enumerate(zip(keys, units, strict=True)):
+        sums, counts = measured[unit]
+        record = dict(zip(groups.by, key, strict=True)) | _interval(sums[place], settings)
+        record |= {kind: int(totals[place]) for kind, totals in counts.items()}
+        record |= {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]}
+        total = int(words[place])
+        record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
+        records.append(record | {"metric": unit, "normaliser": normaliser})
     columns = None if records else [*groups.by, "rate", "low", "high", "errors", "reference_units"]
     return pd.DataFrame(records, columns=columns)
 
@@ -137,32 +99,30 @@ def unit_of(scored: ScoredCorpus, rows: Array, metric: Headline) -> Metric:
     return metric
 
 
-def _slice_rate(
-    scored: ScoredCorpus,
-    name: str,
-    unit: Metric,
-    normaliser: str,
-    rows: Array,
-    key: object,
-    settings: Settings,
-) -> dict[str, Any]:
+def _measured(
+    scored: ScoredCorpus, name: str, unit: Metric, normaliser: str, slicing: Slicing
+) -> tuple[list[Array], dict[str, Array]]:
+    """Errors and units of each cluster of each slice, and totals of each slice."""
+    import numpy as np
+
     errors, units = scored.totals(name, unit, normaliser)
-    clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
-    sums = cluster_sums(clusters, errors[rows], units[rows])
-    total_errors, total_units = (int(v) for v in sums.sum(axis=0))
-    record: dict[str, Any] = {"rate": rate(total_errors, total_units)}
-    if settings.resamples and total_units:
-        rng = generator(settings.seed, (name, unit, normaliser, key))
-        interval = ratio_interval(sums, resamples=settings.resamples, rng=rng, confidence=settings.confidence)
-        record |= {"low": interval.low, "high": interval.high}
-    else:
-        record |= {"low": float("nan"), "high": float("nan")}
     counts = scored.counts(name, unit, normaliser)
-    record |= {"errors": total_errors, "reference_units": total_units}
-    record |= {kind: int(counts[kind][rows].sum()) for kind in COUNTED}
-    empty = (units[rows] > 0) & (counts["deletions"][rows] == units[rows]) & (counts["insertions"][rows] == 0)
-    record |= {"utterances": len(rows), "empty_hypotheses": int(empty.sum()), "speakers": clusters.speakers}
-    return record | {"interval_kind": clusters.kind}
+    empty = (units > 0) & (counts["deletions"] == units) & (counts["insertions"] == 0)
+    totals = {"errors": slicing.totals(errors), "reference_units": slicing.totals(units)}
+    totals |= {kind: slicing.totals(counts[kind]) for kind in COUNTED}
+    totals["utterances"] = np.array([len(rows) for rows in slicing.rows_of], np.int64)
+    return slicing.cluster_sums(errors, units), totals | {"empty_hypotheses": slicing.totals(empty)}
+
+
+def _interval(sums: Array, settings: Settings) -> dict[str, float]:
+    """``rate, low, high`` from (clusters, 2) errors and units."""
+    errors, units = (round(float(v)) for v in sums.sum(axis=0))
+    if not settings.resamples or not units:
+        return {"rate": rate(errors, units), "low": float("nan"), "high": float("nan")}
+    found = ratio_interval(
+        sums, resamples=settings.resamples, rng=settings.seed, confidence=settings.confidence
+    )
+    return {"rate": rate(errors, units), "low": found.low, "high": found.high}
 
 
 def rate(errors: int, units: int) -> float:
@@ -185,23 +145,27 @@ def comparison_table(
     where: Where = None,
 ) -> pd.DataFrame:
     """One row a slice; see :meth:`Evaluation.compare` for the columns."""
-    import numpy as np
     import pandas as pd
 
     present = scored.prediction(first).present & scored.prediction(second).present & mask(scored.rows, where)
     groups = group(scored.rows, by)
-    table, owner = segment_errors(scored, first, second, normaliser)
+    keys, rows_of = groups.filled(present)
+    slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
+    segments_of = _segment_differences(scored, first, second, normaliser, slicing)
+    words = slicing.totals(scored.totals(first, "wer", normaliser)[1])
+    units = [unit_of(scored, rows, metric) for rows in rows_of]
+    measured = {unit: _compared(scored, (first, second), unit, normaliser, slicing) for unit in set(units)}
+    changed = slicing.totals(scored.prediction(first).codes != scored.prediction(second).codes)
     records = []
-    for key, rows in zip(groups.keys, groups.rows_of(present), strict=True):
-        if not len(rows):
-            continue
-        unit = unit_of(scored, rows, metric)
-        record = dict(zip(groups.by, key, strict=True))
-        record |= _slice_difference(scored, first, second, unit, normaliser, rows, key, settings)
-        inside = np.zeros(len(scored), bool)
-        inside[rows] = True
-        chosen = table[inside[owner]]
-        p_value, count = matched_pairs(chosen[:, 0] - chosen[:, 1])
+    for place, (key, unit) in enumerate(zip(keys, units, strict=True)):
+        sums, moved = measured[unit]
+        record = dict(zip(groups.by, key, strict=True)) | _difference(sums[place], settings)
+        record |= {kind: int(totals[place]) for kind, totals in moved.items()}
+        record |= {"changed": int(changed[place]), "utterances": len(rows_of[place])}
+        record |= {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]}
+        total = int(words[place])
+        record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
+        p_value, count = matched_pairs(segments_of[place])
         record |= {"p_matched_pairs": p_value, "segments": count, "metric": unit, "normaliser": normaliser}
         records.append(record)
     frame = pd.DataFrame(records)
@@ -212,43 +176,34 @@ def comparison_table(
     return frame
 
 
-def _slice_difference(
-    scored: ScoredCorpus,
-    first: str,
-    second: str,
-    unit: Metric,
-    normaliser: str,
-    rows: Array,
-    key: object,
-    settings: Settings,
-) -> dict[str, Any]:
-    errors_a, units = scored.totals(first, unit, normaliser)
-    errors_b, _ = scored.totals(second, unit, normaliser)
-    a, b = errors_a[rows], errors_b[rows]
-    clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
-    sums = cluster_sums(clusters, a, b, units[rows])
-    rng = generator(settings.seed, (first, second, unit, normaliser, key))
-    found = paired_difference(sums, resamples=max(settings.resamples, 1), rng=rng)
-    words = int(scored.totals(first, "wer", normaliser)[1][rows].sum())
-    total = int(sums[:, 2].sum())
-    return {
-        "rate_a": rate(int(a.sum()), total),
-        "rate_b": rate(int(b.sum()), total),
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "lower_bound": found.lower_bound,
-        "upper_bound": found.upper_bound,
-        "p_value": found.p_value,
-        "better": int((b < a).sum()),
-        "worse": int((b > a).sum()),
-        "changed": int((scored.prediction(first).codes[rows] != scored.prediction(second).codes[rows]).sum()),
-        "utterances": len(rows),
-        "speakers": clusters.speakers,
-        "interval_kind": clusters.kind,
-        "reference_words": words,
-        "enough": settings.thresholds.enough(words),
-    }
+def _compared(
+    scored: ScoredCorpus, names: tuple[str, str], unit: Metric, normaliser: str, slicing: Slicing
+) -> tuple[list[Array], dict[str, Array]]:
+    """Errors of both and units of each cluster of each slice, and how many utterances went which way."""
+    (a, units), (b, _) = (scored.totals(name, unit, normaliser) for name in names)
+    moved = {"better": slicing.totals(b < a), "worse": slicing.totals(b > a)}
+    return slicing.cluster_sums(a, b, units), moved
+
+
+def _difference(sums: Array, settings: Settings) -> dict[str, float]:
+    a, b, total = (round(float(v)) for v in sums.sum(axis=0))
+    found = paired_difference(sums, resamples=max(settings.resamples, 1), rng=settings.seed)
+    return {"rate_a": rate(a, total), "rate_b": rate(b, total)} | asdict(found)
+
+
+def _segment_differences(
+    scored: ScoredCorpus, first: str, second: str, normaliser: str, slicing: Slicing
+) -> list[Array]:
+    """Errors of the first minus errors of the second in each segment of each slice."""
+    import numpy as np
+
+    table, owner = segment_errors(scored, first, second, normaliser)
+    place = np.full(len(scored), -1, np.int64)
+    place[slicing.slice_of_row["rows"]] = slicing.slice_of_row["slice"]
+    order = np.argsort(place[owner], kind="stable")
+    edges = np.searchsorted(place[owner][order], np.arange(len(slicing.rows_of) + 1))
+    change = (table[:, 0] - table[:, 1])[order]
+    return [change[edges[i] : edges[i + 1]] for i in range(len(slicing.rows_of))]
 
 
 def segment_errors(scored: ScoredCorpus, first: str, second: str, normaliser: str) -> tuple[Array, Array]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation.alignment import SUBSTITUTION, Edits, align
-from workbench.evaluation.units import CHUNK, TextStore
+from workbench.evaluation.alignment import SUBSTITUTION, Edits, align_sides, count_sides
+from workbench.evaluation.units import TextStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Metric = Literal["wer", "cer"]
 COUNTED = ("hits", "substitutions", "insertions", "deletions")
+_CHUNK = 50_000
 FACTS = ("checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming")
 
 
@@ -35,12 +36,17 @@ class PairedEdits:
 
     def spread(self, per_pair: Array) -> Array:
         """A value of each pair as a value of each utterance; 0 where there is no prediction."""
-        import numpy as np
+        return spread(self.pair, per_pair)
 
-        if len(per_pair) == 0:
-            return np.zeros(len(self.pair), np.int32)
-        result: Array = np.where(self.pair >= 0, per_pair[self.pair], 0)
-        return result
+
+def spread(pair: Array, per_pair: Array) -> Array:
+    """A value of each distinct pair as a value of each utterance; 0 where ``pair`` is -1."""
+    import numpy as np
+
+    if len(per_pair) == 0:
+        return np.zeros(len(pair), np.int32)
+    result: Array = np.where(pair >= 0, per_pair[pair], 0)
+    return result
 
 
 @dataclass
@@ -87,7 +93,8 @@ class ScoredCorpus:
     problems: list[Problem]
     kept: dict[Any, Any] = field(default_factory=dict)
     """Results of the other views, kept for the next question."""
-    _edits: dict[tuple[str, str, Metric], PairedEdits] = field(default_factory=dict)
+    _pairs: dict[str, tuple[Array, Array, Array]] = field(default_factory=dict)
+    _edits: dict[tuple[str, str], PairedEdits] = field(default_factory=dict)
     _counts: dict[tuple[str, str, Metric], dict[str, Array]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -120,49 +127,45 @@ class ScoredCorpus:
 
     def word_edits(self, name: str, normaliser: str) -> PairedEdits:
         """Word alignments of a prediction."""
-        return self._paired(name, normaliser, "wer")
+        key = (name, normaliser)
+        if key not in self._edits:
+            left, right, pair = self._distinct_pairs(name)
+            table = self.store.words(normaliser)
+            edits = align_sides(table.side(left), table.side(right), len(table.vocabulary))
+            self._edits[key] = PairedEdits(edits, pair)
+        return self._edits[key]
 
     def counts(self, name: str, metric: Metric, normaliser: str) -> dict[str, Array]:
         """Hits, substitutions, insertions, deletions of each utterance; 0 where there is no prediction."""
         key = (name, normaliser, metric)
         if key not in self._counts:
-            paired = self._paired(name, normaliser, metric)
-            per_pair = paired.edits.per_pair()
-            self._counts[key] = {kind: paired.spread(per_pair[kind]) for kind in COUNTED}
-            if metric == "cer":
-                del self._edits[key]  # the positions of character edits are of no use and many
+            if metric == "wer":
+                per_pair = self.word_edits(name, normaliser).edits.per_pair()
+            else:
+                per_pair = self._character_counts(name, normaliser)
+            pair = self._distinct_pairs(name)[2]
+            self._counts[key] = {kind: spread(pair, per_pair[kind]) for kind in COUNTED}
         return self._counts[key]
 
     def totals(self, name: str, metric: Metric, normaliser: str) -> tuple[Array, Array]:
         """Errors and reference units of each utterance."""
-        if metric == "cer" and (name, normaliser, metric) not in self._counts:
-            return self._character_totals(name, normaliser)
         c = self.counts(name, metric, normaliser)
         return (
             c["substitutions"] + c["insertions"] + c["deletions"],
             c["hits"] + c["substitutions"] + c["deletions"],
         )
 
-    def _character_totals(self, name: str, normaliser: str) -> tuple[Array, Array]:
-        """Character errors without their kinds: a distance is several times cheaper than an alignment."""
+    def _character_counts(self, name: str, normaliser: str) -> dict[str, Array]:
+        """Counts of each distinct pair, a chunk at a time: characters are many, and their edits of no use."""
         import numpy as np
-        from rapidfuzz.distance.Levenshtein import distance
-        from rapidfuzz.process import cpdist
 
-        key = ("character totals", name, normaliser)
-        if key not in self.kept:
-            codes = self.prediction(name).codes
-            errors, units = np.zeros(len(self), np.int32), np.zeros(len(self), np.int32)
-            rows = np.flatnonzero(codes >= 0)
-            for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
-                said = self.store.characters(normaliser, self.reference_codes[part])
-                heard = self.store.characters(normaliser, codes[part])
-                errors[part] = cpdist(said, heard, scorer=distance, dtype=np.int32)
-                units[part] = np.fromiter(map(len, said), np.int32, len(said))
-            self.kept[key] = errors, units
-        found: tuple[Array, Array] = self.kept[key]
-        return found
+        left, right, _ = self._distinct_pairs(name)
+        parts = []
+        for start in range(0, max(len(left), 1), _CHUNK):
+            said, alphabet = self.store.characters(normaliser, left[start : start + _CHUNK])
+            heard, _ = self.store.characters(normaliser, right[start : start + _CHUNK])
+            parts.append(count_sides(said, heard, alphabet))
+        return {kind: np.concatenate([part[kind] for part in parts]) for kind in COUNTED}
 
     def spelling_only(self, name: str, normaliser: str) -> Array:
         """Substitutions of each utterance that vanish when encoding and habit (’, ё) are folded."""
@@ -170,7 +173,7 @@ class ScoredCorpus:
 
         paired = self.word_edits(name, normaliser)
         edits, table = paired.edits, self.store.words(normaliser)
-        reference, hypothesis = self.pair_codes(name, normaliser)
+        reference, hypothesis = self.pair_codes(name)
         owner = np.repeat(np.arange(len(reference)), np.diff(edits.offsets))
         at = np.flatnonzero(edits.operation == SUBSTITUTION)
         said = table.numbers[table.offsets[reference[owner[at]]] + edits.reference_position[at]]
@@ -178,35 +181,21 @@ class ScoredCorpus:
         same = table.folded[said] == table.folded[heard]
         return paired.spread(np.bincount(owner[at][same], minlength=len(reference)).astype(np.int32))
 
-    def pair_codes(self, name: str, normaliser: str) -> tuple[Array, Array]:
+    def pair_codes(self, name: str) -> tuple[Array, Array]:
         """Numbers of the reference and hypothesis text of each distinct pair of :meth:`word_edits`."""
+        return self._distinct_pairs(name)[:2]
+
+    def _distinct_pairs(self, name: str) -> tuple[Array, Array, Array]:
+        """Reference and hypothesis text of each distinct pair, and the pair of each utterance (-1: none)."""
         import numpy as np
 
-        paired = self.word_edits(name, normaliser)
-        reference = np.zeros(len(paired.edits.reference_units), np.int64)
-        hypothesis = np.zeros_like(reference)
-        there = paired.pair >= 0
-        reference[paired.pair[there]] = self.reference_codes[there]
-        hypothesis[paired.pair[there]] = self.prediction(name).codes[there]
-        return reference, hypothesis
-
-    def _paired(self, name: str, normaliser: str, metric: Metric) -> PairedEdits:
-        import numpy as np
-
-        key = (name, normaliser, metric)
-        if key not in self._edits:
+        if name not in self._pairs:
             codes = self.prediction(name).codes
             there = np.flatnonzero(codes >= 0)
-            joint = self.reference_codes[there].astype(np.int64) * len(self.store) + codes[there]
+            size = max(len(self.store), 1)
+            joint = self.reference_codes[there].astype(np.int64) * size + codes[there]
             distinct, inverse = np.unique(joint, return_inverse=True)
             pair = np.full(len(self), -1, np.int32)
             pair[there] = inverse
-            left, right = distinct // max(len(self.store), 1), distinct % max(len(self.store), 1)
-            self._edits[key] = PairedEdits(self._align(left, right, normaliser, metric), pair)
-        return self._edits[key]
-
-    def _align(self, left: Array, right: Array, normaliser: str, metric: Metric) -> Edits:
-        if metric == "cer":
-            return align(self.store.characters(normaliser, left), self.store.characters(normaliser, right))
-        table = self.store.words(normaliser)
-        return align(table.sequences(left), table.sequences(right))
+            self._pairs[name] = (distinct // size, distinct % size, pair)
+        return self._pairs[name]

@@ -1,9 +1,10 @@
 """Intervals and tests for ratios of sums (errors over reference units).
 
 The unit of resampling is the speaker: words of one voice are not independent. Resampling works on the sums of
-each cluster, never on its utterances. Where many clusters have equal sums (every utterance its own cluster),
-how often each distinct sum was drawn is a multinomial count, and all resamples of a slice are one matrix
-product; that is exact. Where sums are mostly distinct, drawing cluster numbers is cheaper.
+each cluster, never on its utterances: how often each cluster was drawn times its sums, one matrix product a
+slice. The draws depend on the number of clusters alone, so slices share them; each interval is as good for
+itself. Where many clusters have equal sums (every utterance its own cluster), how often each distinct sum was
+drawn is a multinomial count.
 
 * Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP 2004.
 * Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69(4), 2015: the
@@ -16,7 +17,9 @@ product; that is exact. Where sums are mostly distinct, drawing cluster numbers 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 RESAMPLES = 1000
 _CELLS = 2_000_000  # draws held at once: 16 MB
+_BLOCK = 200_000  # draws turned into floats at once: what a processor's cache holds
+_SHARED = 4096  # clusters; draws for more are made anew
+_KEPT_BYTES = 32_000_000
+_kept: OrderedDict[tuple[int, int, int], Array] = OrderedDict()
+_lock = Lock()
 _BINOMIAL_COST = 12  # a multinomial entry costs as much as this many drawn indices (measured)
 
 
@@ -46,38 +54,71 @@ def generator(seed: int, key: object) -> np.random.Generator:
     return np.random.default_rng([seed, crc32(repr(key).encode())])
 
 
-def resampled_sums(sums: Array, resamples: int, rng: np.random.Generator) -> Array:
+def resampled_sums(sums: Array, resamples: int, rng: np.random.Generator | int) -> Array:
     """Totals of ``resamples`` bootstrap samples of clusters.
 
     Args:
         sums: (clusters, values) totals of each cluster.
+        rng: random numbers, or a seed: then slices with as many clusters share their draws.
 
     Returns:
         (resamples, values).
     """
     import numpy as np
 
-    distinct, repeats = _distinct_rows(sums)
     clusters = len(sums)
+    if isinstance(rng, int):
+        if clusters <= _SHARED:
+            return _weighted(shared_draws(rng, clusters, resamples), sums)
+        rng = generator(rng, clusters)
+    distinct, repeats = _distinct_rows(sums)
     totals = np.empty((resamples, sums.shape[1]))
     by_index = clusters < _BINOMIAL_COST * len(distinct)
     step = max(1, _CELLS // (clusters if by_index else len(distinct)))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         if by_index:
-            drawn = rng.integers(clusters, size=(size, clusters), dtype=np.int32)
-            # Two columns ride as one complex number: the gather, which costs most, is done half as often.
-            for place in range(0, sums.shape[1], 2):
-                pair = sums[:, place].astype(np.complex128)
-                if place + 1 < sums.shape[1]:
-                    pair += 1j * sums[:, place + 1]
-                added = pair[drawn].sum(axis=1)
-                totals[start : start + size, place] = added.real
-                if place + 1 < sums.shape[1]:
-                    totals[start : start + size, place + 1] = added.imag
+            totals[start : start + size] = _weighted(_drawn(rng, clusters, size), sums)
         else:
             draws = rng.multinomial(clusters, repeats / clusters, size=size)
             totals[start : start + size] = draws.astype(np.float64) @ distinct
+    return totals
+
+
+def shared_draws(seed: int, clusters: int, resamples: int) -> Array:
+    """How often each cluster is in each resample, (resamples, clusters); kept, so do not change it."""
+    key = (seed, clusters, resamples)
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    draws = _drawn(generator(seed, ("draws", clusters)), clusters, resamples)
+    with _lock:
+        _kept[key] = draws
+        while sum(kept.nbytes for kept in _kept.values()) > _KEPT_BYTES and len(_kept) > 1:
+            _kept.popitem(last=False)
+    return draws
+
+
+def _drawn(rng: np.random.Generator, clusters: int, resamples: int) -> Array:
+    import numpy as np
+
+    drawn = rng.integers(clusters, size=(resamples, clusters), dtype=np.int32)
+    drawn += np.arange(0, resamples * clusters, clusters, dtype=np.int32)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * clusters)
+    # A cluster drawn 256 times where once is expected does not happen; a wrong count must not either.
+    small = np.uint8 if counts.max() < 256 else np.int64
+    return counts.astype(small).reshape(resamples, clusters)
+
+
+def _weighted(draws: Array, sums: Array) -> Array:
+    import numpy as np
+
+    step = max(1, _BLOCK // max(draws.shape[1], 1))
+    totals = np.empty((len(draws), sums.shape[1]))
+    values = sums.astype(np.float64)
+    for start in range(0, len(draws), step):
+        totals[start : start + step] = draws[start : start + step].astype(np.float64) @ values
     return totals
 
 
@@ -114,7 +155,7 @@ def expanded_percentiles(
 
 
 def ratio_interval(
-    sums: Array, *, resamples: int, rng: np.random.Generator, confidence: float = 0.95
+    sums: Array, *, resamples: int, rng: np.random.Generator | int, confidence: float = 0.95
 ) -> Interval:
     """Interval of ``sum(errors) / sum(units)`` from per-cluster sums (clusters, 2)."""
     totals = resampled_sums(sums, resamples, rng)
@@ -135,7 +176,7 @@ class Difference:
     p_value: float
 
 
-def paired_difference(sums: Array, *, resamples: int, rng: np.random.Generator) -> Difference:
+def paired_difference(sums: Array, *, resamples: int, rng: np.random.Generator | int) -> Difference:
     """Paired bootstrap over clusters.
 
     Args:

@@ -1,98 +1,201 @@
-"""Distinct texts of an evaluation, normalised once, cut into words and characters.
+"""Distinct texts cut into pieces, words and characters; Python sees each distinct piece once.
 
-References recur across predictions and prompts across speakers: texts are numbered first, and everything
-that is slow per text (normalising, splitting, aligning) happens once per distinct text or pair of texts.
+References recur across predictions, prompts across speakers, words across texts: texts and their pieces (what
+spaces part) are numbered first, and everything that is slow per character (normalising, splitting) happens
+once per distinct piece. All normalisers but one allow it (:data:`workbench.text.PIECEWISE`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
+from workbench.evaluation.alignment import Side
+from workbench.locales import LATIN_MARKS, LOCALES
 
 if TYPE_CHECKING:
     import numpy as np
 
     IntArray = np.ndarray[Any, np.dtype[Any]]
 
-CHUNK = 50_000
-_HIGHEST_CHARACTER = 0x10FFFF
-_SURROGATES = range(0xD800, 0xE000)
+Splitter = Callable[[list[str], str], tuple[list[str], list[int]]]
+"""From texts and a language code to their units, one after the other, and how many each has."""
+_CHUNK = 50_000
+_RECURRING = 0.75  # share of distinct texts from which all are kept
+_CODE_POINTS = 0x110000
 
 
-class Vocabulary(dict[str, int]):
-    """Word → number, handed out in order of first sight."""
+@cache
+def marks_of(language: str) -> str:
+    """The marks scored in a language, under NFKC; empty where it writes none (Thai)."""
+    import unicodedata
 
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self)
-        return number
+    for row in LOCALES.values():
+        if row.language == language:
+            return "".join(dict.fromkeys(unicodedata.normalize("NFKC", row.marks)))
+    return LATIN_MARKS
+
+
+@dataclass
+class Pieces:
+    """What spaces part: pieces of text ``t`` are ``numbers[offsets[t]:offsets[t + 1]]``, numbers into the
+    vocabulary."""
+
+    numbers: IntArray
+    offsets: IntArray
+    vocabulary: list[str]
 
 
 @dataclass
 class TextStore:
-    """Distinct (language, text) pairs in blocks of one language; ``blocks``: (language code, start, stop)."""
+    """The texts of an evaluation. ``groups``: the rules each is treated by, a place in ``languages``, which
+    holds one language code of those with these rules."""
 
     texts: Any  # pyarrow large_string array: a tenth of the memory of Python strings
-    blocks: list[tuple[str, int, int]]
-    _normalised: dict[str, Any] = field(default_factory=dict)
+    groups: IntArray
+    languages: list[str]
+    _pieces: dict[str, Pieces] = field(default_factory=dict)
     _words: dict[str, WordTable] = field(default_factory=dict)
-    tokens: tuple[WordTable, list[str]] | None = None
-    """Words and marks, made and used by :mod:`punctuation`."""
+    _characters: dict[str, Characters] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def normalised(self, normaliser: str) -> Any:
-        """All texts under a normaliser, as a pyarrow array of the same order."""
-        import pyarrow as pa
-
-        if normaliser not in self._normalised:
-            parts = []
-            for language, start, stop in self.chunks():
-                lines = txt.normalise_many(self.texts[start:stop].to_pylist(), language, normaliser)
-                parts.append(pa.array(lines, pa.large_string()))
-            self._normalised[normaliser] = (
-                pa.chunked_array(parts, pa.large_string()).combine_chunks() if parts else self.texts
-            )
-        return self._normalised[normaliser]
-
     def words(self, normaliser: str) -> WordTable:
         """The words of every text under a normaliser."""
-        import numpy as np
-
         if normaliser not in self._words:
-            normalised, vocabulary = self.normalised(normaliser), Vocabulary()
-            lengths, numbers = [], []
-            for language, start, stop in self.chunks():
-                units, sizes = _split(normalised[start:stop], language)
-                lengths.append(sizes)
-                numbers.append(_numbered(units, vocabulary))
-            empty = [np.zeros(0, np.int32)]
-            offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or empty), dtype=np.int64)])
-            self._words[normaliser] = WordTable(np.concatenate(numbers or empty), offsets, list(vocabulary))
+            self._words[normaliser] = self._made_words(normaliser)
         return self._words[normaliser]
 
-    def characters(self, normaliser: str, codes: IntArray) -> list[str]:
-        """The units of the character error rate of some texts."""
+    def forget(self, normaliser: str) -> None:
+        """Give back the memory of the words under a normaliser that will hardly be asked for again."""
+        self._words.pop(normaliser, None)
+
+    def _made_words(self, normaliser: str) -> WordTable:
+        if normaliser == "raw" and not txt.UNSPACED_LANGUAGES & set(self.languages):
+            pieces = self.pieces(normaliser)
+            return WordTable(pieces.numbers, pieces.offsets, pieces.vocabulary)
+        return self.derived(normaliser, partial(_split, normaliser))
+
+    def derived(self, normaliser: str, split: Splitter, known: Sequence[str] = ()) -> WordTable:
+        """Units of every text from those that each distinct piece is split into; the vocabulary starts with
+        ``known``."""
         import numpy as np
 
-        wanted: list[str] = self.normalised(normaliser).take(codes).to_pylist()
-        for language, start, stop in self.blocks:
-            if language in txt.CHARACTER_LANGUAGES:
-                for place in np.flatnonzero((codes >= start) & (codes < stop)):
-                    wanted[place] = txt.characters(wanted[place], language)
-        return wanted
+        from workbench.evaluation import kernels
 
-    def chunks(self) -> list[tuple[str, int, int]]:
-        """The blocks in pieces small enough to hold as Python strings."""
-        return [
-            (language, low, min(low + CHUNK, stop))
-            for language, start, stop in self.blocks
-            for low in range(start, stop, CHUNK)
-        ]
+        pieces = self.pieces(normaliser)
+        # Flat lists of text: a list a piece would wake the garbage collector, which costs more than the work.
+        units, lengths = [], []
+        form_of = self._form_numbers(pieces)
+        for group, language in enumerate(self.languages):
+            found, counts = split(_of_group(pieces, form_of, group), language)
+            units += found
+            lengths += counts
+        flat, vocabulary = _numbered(units, known)
+        bounds = np.concatenate([[0], np.cumsum(np.array(lengths, np.int64))])
+        spans = pieces.offsets[:-1], pieces.offsets[1:]
+        plain = np.zeros(len(self), bool)
+        offsets = kernels.expanded_sizes(pieces.numbers, *spans, self.groups, form_of, bounds, plain)
+        numbers = np.empty(int(offsets[-1]), np.int32)
+        kernels.expand(pieces.numbers, *spans, self.groups, form_of, flat, bounds, plain, -1, numbers)
+        return WordTable(numbers, offsets, vocabulary)
+
+    def characters(self, normaliser: str, codes: IntArray) -> tuple[Side, int]:
+        """The units of the character error rate of some texts, as numbers below the second value."""
+        import numpy as np
+
+        from workbench.evaluation import kernels
+
+        pieces = self.pieces(normaliser)
+        if normaliser not in self._characters:
+            self._characters[normaliser] = self._made_characters(normaliser)
+        found = self._characters[normaliser]
+        spans = pieces.offsets[codes], pieces.offsets[codes + 1]
+        groups = self.groups[codes]
+        spaced = np.array([language not in txt.CHARACTER_LANGUAGES for language in self.languages], bool)
+        parted = spaced[groups]
+        offsets = kernels.expanded_sizes(pieces.numbers, *spans, groups, found.form_of, found.offsets, parted)
+        symbols = np.empty(int(offsets[-1]), np.int32)
+        kernels.expand(
+            pieces.numbers, *spans, groups, found.form_of, found.symbols, found.offsets, parted, 0, symbols
+        )
+        return Side(symbols, offsets[:-1], offsets[1:]), found.alphabet
+
+    def _made_characters(self, normaliser: str) -> Characters:
+        import numpy as np
+
+        pieces = self.pieces(normaliser)
+        form_of = self._form_numbers(pieces)
+        forms: list[str] = []
+        for group, language in enumerate(self.languages):
+            found = _forms(_of_group(pieces, form_of, group), language, normaliser)
+            unspaced = language in txt.CHARACTER_LANGUAGES
+            forms += [txt.characters(form, language) for form in found] if unspaced else found
+        points = np.frombuffer("".join([" ", *forms]).encode("utf-32-le"), np.uint32)
+        used = np.zeros(_CODE_POINTS, bool)
+        used[points] = True
+        used[32] = False
+        number = np.cumsum(used, dtype=np.int32)
+        number[32] = 0
+        sizes = np.fromiter(map(len, forms), np.int64, len(forms))
+        bounds = np.concatenate([[0], np.cumsum(sizes)])
+        return Characters(form_of, number[points[1:]], bounds, int(number[-1]) + 1)
+
+    def _form_numbers(self, pieces: Pieces) -> IntArray:
+        """(groups, pieces): number of the form of a piece under a group's rules, group after group; -1 where
+        the piece does not occur under them."""
+        import numpy as np
+
+        from workbench.evaluation import kernels
+
+        there = np.zeros((len(self.languages), len(pieces.vocabulary)), bool)
+        kernels.mark_present(pieces.numbers, pieces.offsets, self.groups, there)
+        numbers: IntArray = np.where(there.ravel(), np.cumsum(there, dtype=np.int32) - 1, -1)
+        return numbers.reshape(there.shape)
+
+    def pieces(self, normaliser: str) -> Pieces:
+        """Pieces of the raw texts, or of the normalised ones where a normaliser needs the whole text."""
+        base = "raw" if normaliser in txt.PIECEWISE else normaliser
+        if base not in self._pieces:
+            self._pieces[base] = _cut(self._whole(base))
+        return self._pieces[base]
+
+    def _whole(self, normaliser: str) -> Any:
+        """All texts under a normaliser; left as they are where only runs of spaces would change."""
+        import pyarrow as pa
+
+        parts, changed = [], False
+        for low in range(0, len(self), _CHUNK):
+            part = self.texts[low : low + _CHUNK]
+            if normaliser != "raw" or not txt.is_raw(_decoded(part)):
+                lines = self._normalised(part.to_pylist(), self.groups[low : low + _CHUNK], normaliser)
+                part, changed = pa.array(lines, pa.large_string()), True
+            parts.append(part)
+        return pa.concat_arrays(parts) if changed else self.texts
+
+    def _normalised(self, lines: list[str], groups: IntArray, normaliser: str) -> list[str]:
+        import numpy as np
+
+        for group, language in enumerate(self.languages):
+            places = np.flatnonzero(groups == group).tolist()
+            done = txt.normalise_many([lines[place] for place in places], language, normaliser)
+            for place, line in zip(places, done, strict=True):
+                lines[place] = line
+        return lines
+
+
+@dataclass
+class Characters:
+    """Characters of each form of a piece, as numbers below ``alphabet``; 0 is the space."""
+
+    form_of: IntArray
+    symbols: IntArray
+    offsets: IntArray
+    alphabet: int
 
 
 @dataclass
@@ -113,98 +216,158 @@ class WordTable:
     def of(self, code: int) -> list[str]:
         return [self.vocabulary[n] for n in self.numbers[self.offsets[code] : self.offsets[code + 1]]]
 
-    def sequences(self, codes: IntArray) -> list[Any]:
-        """One sequence a text for :func:`alignment.align`: a string with one character a word where the
-        vocabulary allows it, since strings align several times faster than lists; else lists of numbers."""
-        starts, stops = self.offsets[codes].tolist(), self.offsets[codes + 1].tolist()
-        if len(self.vocabulary) <= _HIGHEST_CHARACTER - len(_SURROGATES):
-            block: Any = self._as_string
-        else:
-            block = self.numbers.tolist()
-        return [block[start:stop] for start, stop in zip(starts, stops, strict=True)]
-
-    @cached_property
-    def _as_string(self) -> str:
-        import numpy as np
-
-        points = self.numbers.astype(np.uint32)
-        points[points >= _SURROGATES.start] += len(_SURROGATES)
-        return points.astype("<u4").tobytes().decode("utf-32-le")
+    def side(self, codes: IntArray) -> Side:
+        """Some texts as sequences to align."""
+        return Side(self.numbers, self.offsets[codes], self.offsets[codes + 1])
 
     @cached_property
     def folded(self) -> IntArray:
         """For each word the number of its spelling class: equal where only encoding or habit differ."""
+        return self.alike(txt.fold_spelling)
+
+    def alike(self, by: Callable[[str], str]) -> IntArray:
+        """For each word of the vocabulary a number, the same where ``by`` makes words equal."""
+        return _numbered([by(word) for word in self.vocabulary])[0]
+
+    def differ(self, left: IntArray, right: IntArray, by: Callable[[str], str] | None = None) -> IntArray:
+        """Which pairs of texts differ in their words; with ``by``, in what it makes of them."""
         import numpy as np
 
-        classes = Vocabulary()
-        folded = (txt.fold_spelling(word) for word in self.vocabulary)
-        return np.fromiter((classes[word] for word in folded), np.int32, len(self.vocabulary))
+        from workbench.evaluation import kernels
+
+        same = np.arange(len(self.vocabulary), dtype=np.int32) if by is None else self.alike(by)
+        codes = left.astype(np.int64), right.astype(np.int64)
+        unequal: IntArray = kernels.unequal_sequences(self.numbers, self.offsets, same, *codes)
+        return unequal
 
     def flat(self, codes: IntArray) -> tuple[IntArray, IntArray]:
         """The words of many texts one after the other: (word numbers, offsets of each text)."""
         import numpy as np
 
-        lengths = self.lengths[codes]
-        offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        start = np.repeat(self.offsets[codes] - offsets[:-1], lengths)
-        return self.numbers[start + np.arange(offsets[-1])], offsets
+        from workbench.evaluation import kernels
+
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[codes], dtype=np.int64)])
+        numbers = np.empty(int(offsets[-1]), np.int32)
+        kernels.gather(self.numbers, self.offsets, codes.astype(np.int64), numbers)
+        return numbers, offsets
+
+    def occurrences(self, codes: IntArray) -> IntArray:
+        """How often each word of the vocabulary occurs in some texts."""
+        import numpy as np
+
+        from workbench.evaluation import kernels
+
+        counts = np.zeros(len(self.vocabulary), np.int64)
+        kernels.tally(self.numbers, self.offsets, codes.astype(np.int64), counts)
+        return counts
 
 
 def number_texts(columns: Sequence[Any], languages: Any) -> tuple[TextStore, list[IntArray]]:
     """Number the distinct texts of several columns of the same length.
 
     Args:
-        columns: pyarrow large_string arrays; a null text gets the number -1.
-        languages: one language code a row; the same words of two languages are two texts.
+        columns: chunked pyarrow large_string arrays; a null text gets the number -1.
+        languages: one language code a row; the same words under other rules are another text.
     """
     import numpy as np
     import pandas as pd
     import pyarrow as pa
 
+    from workbench.evaluation import kernels
+
     rows_of, names = pd.factorize(languages)
-    codes = [np.full(len(rows_of), -1, np.int32) for _ in columns]
-    parts, blocks, base = [], [], 0
-    for language_number, language in enumerate(names):
-        rows = np.flatnonzero(rows_of == language_number)
-        chosen = [column.take(rows) if len(names) > 1 else column for column in columns]
-        encoded = pa.concat_arrays(chosen).dictionary_encode()
-        numbers = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-        for place in range(len(columns)):
-            part = numbers[place * len(rows) : (place + 1) * len(rows)]
-            codes[place][rows] = np.where(part < 0, -1, part + base)
-        parts.append(encoded.dictionary)
-        blocks.append((str(language), base, base + len(encoded.dictionary)))
-        base += len(encoded.dictionary)
-    texts = pa.chunked_array(parts, pa.large_string()).combine_chunks()
-    return TextStore(texts, blocks), codes
+    rules, kinds = pd.factorize(np.array([_rules_of(str(name)) for name in names], dtype=object))
+    groups = np.tile(rules[rows_of].astype(np.int32), len(columns))
+    joined = pa.concat_arrays([chunk for column in columns for chunk in column.chunks])
+    data, starts, stops = _spans(joined)
+    if joined.null_count:
+        starts = np.where(joined.is_valid().to_numpy(zero_copy_only=False), starts, -1)
+    codes = np.empty(len(starts), np.int32)
+    _, _, kind = kernels.number_spans(data, starts, stops, groups, True, codes)
+    there = np.flatnonzero(codes >= 0)[::-1]
+    first = np.empty(len(kind), np.int64)
+    first[codes[there]] = there
+    if joined.null_count or len(kind) < _RECURRING * len(codes):
+        joined, groups = joined.take(first), kind.astype(np.int32)
+    else:  # hardly any text recurs: a copy of those that do not would only take memory
+        codes = first[codes].astype(np.int32)
+    spoken = [str(names[np.flatnonzero(rules == rule)[0]]) for rule in range(len(kinds))]
+    return TextStore(joined, groups, spoken), np.split(codes, len(columns))
 
 
-def _split(lines: Any, language: str) -> tuple[Any, IntArray]:
-    """Words of normalised texts one after the other (a pyarrow array), and how many each has."""
+@cache
+def _rules_of(language: str) -> str:
+    """Equal for languages whose texts are treated alike everywhere here."""
+    return f"{txt.rules_of(language)} {marks_of(language)}"
+
+
+def _spans(texts: Any) -> tuple[IntArray, IntArray, IntArray]:
+    """Bytes of a large_string array, and where each text starts and stops in them."""
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
+    _, offsets, data = texts.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
+    return content, bounds[:-1], bounds[1:]
+
+
+def _decoded(texts: Any) -> str:
+    data, starts, stops = _spans(texts)
+    return bytes(data[starts[0] : stops[-1]]).decode() if len(texts) else ""
+
+
+def _cut(texts: Any) -> Pieces:
+    import numpy as np
+
+    from workbench.evaluation import kernels
+
+    data, starts, stops = _spans(texts)
+    offsets = kernels.count_pieces(data, starts, stops)
+    numbers = np.empty(int(offsets[-1]), np.int32)
+    groups = np.zeros(len(starts), np.int32)
+    begin, end, _ = kernels.number_spans(data, starts, stops, groups, False, numbers)
+    vocabulary = kernels.copied_spans(data, begin, end).tobytes().decode().split(" ")[:-1]
+    return Pieces(numbers, offsets, vocabulary)
+
+
+def _of_group(pieces: Pieces, form_of: IntArray, group: int) -> list[str]:
+    import numpy as np
+
+    there = form_of[group] >= 0
+    if there.all():
+        return pieces.vocabulary
+    return [pieces.vocabulary[number] for number in np.flatnonzero(there).tolist()]
+
+
+def _forms(pieces: list[str], language: str, normaliser: str) -> list[str]:
+    """Normalised pieces; those of a normaliser that needs the whole text are normalised already."""
+    done = normaliser == "raw" or normaliser not in txt.PIECEWISE
+    return pieces if done else txt.normalise_many(pieces, language, normaliser)
+
+
+def _split(normaliser: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
+    """Words of pieces under a normaliser."""
+    forms = _forms(pieces, language, normaliser)
     if language in txt.UNSPACED_LANGUAGES:
-        split = [txt.words(line, language) for line in lines.to_pylist()]
-        units = pa.array([unit for part in split for unit in part], pa.large_string())
-        return units, np.fromiter(map(len, split), np.int32, len(split))
-    # Normalised lines hold single spaces only, so an empty part comes from an empty line.
-    parts = pc.split_pattern(lines, " ")
-    sizes = pc.list_value_length(parts).to_numpy(zero_copy_only=False).astype(np.int32)
-    empty = pc.equal(pc.binary_length(lines), 0).to_numpy(zero_copy_only=False)
-    units = pc.list_flatten(parts)
-    if empty.any():
-        units = units.filter(pc.greater(pc.binary_length(units), 0))
-    return units, np.where(empty, 0, sizes).astype(np.int32)
+        return flattened(txt.words(form, language) for form in forms)
+    # Normalised pieces hold single spaces only.
+    return " ".join(forms).split(), [form.count(" ") + 1 if form else 0 for form in forms]
 
 
-def _numbered(units: Any, vocabulary: Vocabulary) -> IntArray:
-    """Numbers of words; Python sees each distinct one once."""
+def flattened(lists: Iterable[list[str]]) -> tuple[list[str], list[int]]:
+    """Entries one after the other, and how many each list has."""
+    flat: list[str] = []
+    sizes = []
+    for entries in lists:
+        flat += entries
+        sizes.append(len(entries))
+    return flat, sizes
+
+
+def _numbered(units: list[str], known: Sequence[str] = ()) -> tuple[IntArray, list[str]]:
+    """Number of each unit, and the distinct ones in order of first sight after those ``known``."""
     import numpy as np
 
-    encoded = units.dictionary_encode()
-    words = encoded.dictionary.to_pylist()
-    known = np.fromiter(map(vocabulary.__getitem__, words), np.int32, len(words))
-    places = encoded.indices.to_numpy(zero_copy_only=False)
-    return known[places] if len(words) else np.zeros(0, np.int32)
+    vocabulary = list(dict.fromkeys([*known, *units]))
+    number = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
+    return np.fromiter(map(number.__getitem__, units), np.int32, len(units)), vocabulary

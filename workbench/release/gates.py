@@ -312,7 +312,7 @@ class Subject:
         return findings or [Finding("all", UNKNOWN, "nothing to compare")]
 
     def _difference(self, rows: Array, a: Array, b: Array, units: Array, key: str) -> dict[str, Any]:
-        from workbench.evaluation.rates import cluster_sums, clusters_of
+        from workbench.evaluation.clusters import cluster_sums, clusters_of
         from workbench.evaluation.significance import generator, paired_difference
 
         settings = self.evaluation.settings

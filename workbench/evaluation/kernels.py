@@ -1,0 +1,406 @@
+"""Compiled loops over flat arrays: numbering of texts and words, alignment, expansion of words.
+
+What is slow in Python here is one object a word; these loops make none. They run without the interpreter lock
+and single threaded (callers use plain threads: numba's own pool must not be entered from two of them), and
+numba keeps the compiled code beside this file, so only the very first call on a machine compiles.
+
+The alignment is bit-parallel Levenshtein (H. Hyyrö, "A bit-vector algorithm for computing Levenshtein and
+Damerau edit distances", Nordic J. Computing 10, 2003), its steps read back from the kept bit vectors in the
+order rapidfuzz reads them, so that among equally short alignments both give the same one (tested).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_ODD, _ODDER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)  # of splitmix64
+_ZERO, _ONE, _EIGHT, _BITS = np.uint64(0), np.uint64(1), np.uint64(8), np.uint64(64)
+_HALF = np.uint64(32)
+_LAST_BIT = np.uint64(63)
+_SPACE = 32
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _is_known(data: Array, start: int, stop: int, known: int) -> bool:
+    for step in range(stop - start):  # noqa: SIM110  numba compiles loops, not generators
+        if data[start + step] != data[known + step]:
+            return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _slot(key: np.uint64, kind: int) -> np.uint64:
+    value = (key ^ (np.uint64(kind) * _ODDER)) * _ODD
+    return value ^ (value >> _HALF)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _placed(size: int, keys: Array, kinds: Array, count: int) -> Array:
+    """A hash table of ``size`` slots with all entries so far."""
+    slots = np.full(size, -1, np.int32)
+    mask = np.uint64(size - 1)
+    for number in range(count):
+        place = _slot(keys[number], kinds[number]) & mask
+        while slots[place] >= 0:
+            place = (place + _ONE) & mask
+        slots[place] = number
+    return slots
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def count_pieces(data: Array, starts: Array, stops: Array) -> Array:
+    """Offsets (texts + 1,) of the pieces of UTF-8 texts, cut at runs of spaces."""
+    offsets = np.zeros(len(starts) + 1, np.int64)
+    for text in range(len(starts)):
+        pieces, inside = 0, False
+        for at in range(starts[text], stops[text]):
+            if data[at] == _SPACE:
+                inside = False
+            elif not inside:
+                inside = True
+                pieces += 1
+        offsets[text + 1] = offsets[text] + pieces
+    return offsets
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def number_spans(
+    data: Array, starts: Array, stops: Array, groups: Array, whole: bool, numbers: Array
+) -> tuple[Array, Array, Array]:
+    """Number distinct (group, bytes) in order of first sight.
+
+    Args:
+        data: UTF-8; ``starts``, ``stops``, ``groups`` (texts,): where each text lies and what it belongs to
+            (below 65536); a negative start is no text and gets -1.
+        whole: number whole texts; else the pieces between runs of spaces.
+        numbers: filled, one entry a text or piece.
+
+    Returns:
+        ``starts, stops, groups`` of the first sight of each number.
+    """
+    size, count, filled = 1 << 12, 0, 0
+    keys, kinds, first = np.empty(size, np.uint64), np.empty(size, np.int64), np.empty(size, np.int64)
+    slots = _placed(2 * size, keys, kinds, 0)
+    for text in range(len(starts)):
+        if starts[text] < 0:
+            if whole:
+                numbers[filled] = -1
+                filled += 1
+            continue
+        # Unsigned, so that no index is looked at for being negative: that alone is half of the time.
+        at, end = np.uint64(starts[text]), np.uint64(stops[text])
+        while True:
+            while not whole and at < end and data[at] == _SPACE:
+                at += _ONE
+            if at >= end and not whole:
+                break
+            begin, part, shift, mixed = at, _ZERO, _ZERO, _ZERO
+            while at < end:
+                byte = data[at]
+                if byte == _SPACE and not whole:
+                    break
+                part |= np.uint64(byte) << shift
+                shift += _EIGHT
+                if shift == _BITS:
+                    mixed = (mixed ^ part) * _ODD if at - begin >= _EIGHT else part
+                    mixed ^= (mixed >> _HALF) if at - begin >= _EIGHT else _ZERO
+                    part, shift = _ZERO, _ZERO
+                at += _ONE
+            length = at - begin
+            # Up to eight bytes the key is the text itself; longer ones are compared.
+            key = mixed if length == _EIGHT else part
+            if length > _EIGHT:
+                key = (mixed ^ part) * _ODDER
+                key ^= key >> _HALF
+            kind = np.int64(length) * 65536 + groups[text]
+            mask = np.uint64(len(slots) - 1)
+            place = _slot(key, kind) & mask
+            number = slots[place]
+            while number >= 0:
+                if keys[number] == key and kinds[number] == kind:
+                    if length <= _EIGHT:
+                        break
+                    if _is_known(data, np.int64(begin), np.int64(at), first[number]):
+                        break
+                place = (place + _ONE) & mask
+                number = slots[place]
+            if number < 0:
+                if count == size:
+                    size *= 2
+                    keys, kinds, first = _longer(keys), _longer(kinds), _longer(first)
+                    slots = _placed(2 * size, keys, kinds, count)
+                    mask = np.uint64(len(slots) - 1)
+                    place = _slot(key, kind) & mask
+                    while slots[place] >= 0:
+                        place = (place + _ONE) & mask
+                number = count
+                slots[place], keys[number], kinds[number], first[number] = number, key, kind, begin
+                count += 1
+            numbers[filled] = number
+            filled += 1
+            if whole:
+                break
+    kinds, first = kinds[:count], first[:count].copy()
+    return first, first + kinds // 65536, kinds % 65536
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _longer(values: Array) -> Array:
+    wider = np.empty(2 * len(values), values.dtype)
+    wider[: len(values)] = values
+    return wider
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def copied_spans(data: Array, starts: Array, stops: Array) -> Array:
+    """Spans one after the other with a space after each."""
+    out = np.empty((stops - starts).sum() + len(starts), np.uint8)
+    filled = 0
+    for span in range(len(starts)):
+        for at in range(starts[span], stops[span]):
+            out[filled] = data[at]
+            filled += 1
+        out[filled] = _SPACE
+        filled += 1
+    return out
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def expanded_sizes(
+    pieces: Array,
+    starts: Array,
+    stops: Array,
+    groups: Array,
+    form_of: Array,
+    form_offsets: Array,
+    parted: Array,
+) -> Array:
+    """Offsets (texts + 1,) of :func:`expand`'s output."""
+    offsets = np.zeros(len(starts) + 1, np.int64)
+    for text in range(len(starts)):
+        size, forms = 0, 0
+        for at in range(starts[text], stops[text]):
+            form = form_of[groups[text], pieces[at]]
+            length = form_offsets[form + 1] - form_offsets[form]
+            size += length
+            forms += length > 0
+        if parted[text] and forms > 1:
+            size += forms - 1
+        offsets[text + 1] = offsets[text] + size
+    return offsets
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def expand(
+    pieces: Array,
+    starts: Array,
+    stops: Array,
+    groups: Array,
+    form_of: Array,
+    forms: Array,
+    form_offsets: Array,
+    parted: Array,
+    separator: int,
+    out: Array,
+) -> None:
+    """Replace each piece of each text by its form, one after the other; empty forms leave no trace.
+
+    Args:
+        groups: (texts,); ``form_of`` (groups, pieces): which form a piece takes in a text of a group; form
+            ``f`` is ``forms[form_offsets[f]:form_offsets[f + 1]]``.
+        parted: (texts,) whether ``separator`` stands between the forms of a text.
+    """
+    filled = 0
+    for text in range(len(starts)):
+        begun = False
+        for at in range(starts[text], stops[text]):
+            form = form_of[groups[text], pieces[at]]
+            low, high = form_offsets[form], form_offsets[form + 1]
+            if low == high:
+                continue
+            if begun and parted[text]:
+                out[filled] = separator
+                filled += 1
+            begun = True
+            for place in range(low, high):
+                out[filled] = forms[place]
+                filled += 1
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def mark_present(pieces: Array, offsets: Array, groups: Array, there: Array) -> None:
+    """Set ``there[group, piece]`` for each piece of each text."""
+    for text in range(len(groups)):
+        for at in range(offsets[text], offsets[text + 1]):
+            there[groups[text], pieces[at]] = True
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def gather(numbers: Array, offsets: Array, texts: Array, out: Array) -> None:
+    """The numbers of some texts one after the other."""
+    filled = 0
+    for text in texts:
+        for at in range(offsets[text], offsets[text + 1]):
+            out[filled] = numbers[at]
+            filled += 1
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def tally(numbers: Array, offsets: Array, texts: Array, counts: Array) -> None:
+    """Add how often each number occurs in some texts to ``counts``."""
+    for text in texts:
+        for at in range(offsets[text], offsets[text + 1]):
+            counts[numbers[at]] += 1
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def unequal_sequences(numbers: Array, offsets: Array, alike: Array, left: Array, right: Array) -> Array:
+    """Which pairs of texts differ in their words, words with the same ``alike`` taken as one."""
+    differ = np.zeros(len(left), np.bool_)
+    for pair in range(len(left)):
+        a, b = offsets[left[pair]], offsets[right[pair]]
+        size = offsets[left[pair] + 1] - a
+        if offsets[right[pair] + 1] - b != size:
+            differ[pair] = True
+            continue
+        for step in range(size):
+            if alike[numbers[a + step]] != alike[numbers[b + step]]:
+                differ[pair] = True
+                break
+    return differ
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def align_pairs(
+    left: Array,
+    right: Array,
+    spans: Array,
+    alphabet: int,
+    counts: Array,
+    keep: bool,
+    operation: Array,
+    source: Array,
+    destination: Array,
+) -> int:
+    """Minimum edit distance alignments of many pairs of spans.
+
+    Args:
+        left, right: numbers below ``alphabet``; ``spans`` (pairs, 4): start and stop in each.
+        counts: (pairs, 3), filled with substitutions, insertions, deletions.
+        keep: whether to fill ``operation`` (0 substitution, 1 insertion, 2 deletion), ``source`` and
+            ``destination`` (places within the pair, as rapidfuzz's ``editops`` gives them); they must hold
+            the longer side of every pair.
+
+    Returns:
+        How many edits were filled in.
+    """
+    longest, cells = 1, 1
+    for pair in range(len(spans)):
+        n, m = spans[pair, 1] - spans[pair, 0], spans[pair, 3] - spans[pair, 2]
+        longest, cells = max(longest, n), max(cells, m * ((n + 63) // 64))
+    words = (longest + 63) // 64
+    masks = np.empty(longest * words, np.uint64)
+    ups, downs = np.empty(cells, np.uint64), np.empty(cells, np.uint64)
+    up, down = np.empty(words, np.uint64), np.empty(words, np.uint64)
+    local = np.full(alphabet, -1, np.int32)
+    total = 0
+    for pair in range(len(spans)):
+        r0, r1, h0, h1 = spans[pair]
+        skipped = 0
+        while r0 < r1 and h0 < h1 and left[r0] == right[h0]:
+            r0, h0, skipped = r0 + 1, h0 + 1, skipped + 1
+        while r0 < r1 and h0 < h1 and left[r1 - 1] == right[h1 - 1]:
+            r1, h1 = r1 - 1, h1 - 1
+        n, m = r1 - r0, h1 - h0
+        distance = max(n, m)
+        if n and m:
+            distance = _fill(left, right, r0, n, h0, m, local, masks, up, down, ups, downs)
+        _read_back(
+            left, right, r0, n, h0, m, skipped, ups, downs, distance, counts[pair],
+            keep, total, operation, source, destination,
+        )  # fmt: skip
+        total += distance
+    return total
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill(
+    left: Array, right: Array, r0: int, n: int, h0: int, m: int,
+    local: Array, masks: Array, up: Array, down: Array, ups: Array, downs: Array,
+) -> int:  # fmt: skip
+    """Edit distance; leaves the vertical differences of every row in ``ups`` (+1) and ``downs`` (-1)."""
+    blocks = (n + 63) // 64
+    known = 0
+    for place in range(n):
+        symbol = left[r0 + place]
+        if local[symbol] < 0:
+            local[symbol] = known
+            for block in range(blocks):
+                masks[known * blocks + block] = _ZERO
+            known += 1
+        masks[local[symbol] * blocks + place // 64] |= _ONE << np.uint64(place % 64)
+    for block in range(blocks):
+        up[block], down[block] = ~_ZERO, _ZERO
+    last = np.uint64((n - 1) % 64)
+    distance = np.int64(n)
+    for row in range(m):
+        symbol = local[right[h0 + row]]
+        carry_up, carry_down = _ONE, _ZERO
+        for block in range(blocks):
+            match = masks[symbol * blocks + block] if symbol >= 0 else _ZERO
+            above, below = up[block], down[block]
+            x = match | carry_down
+            diagonal = (((x & above) + above) ^ above) | x | below
+            rising, falling = below | ~(diagonal | above), diagonal & above
+            if block == blocks - 1:
+                distance += np.int64((rising >> last) & _ONE) - np.int64((falling >> last) & _ONE)
+            next_up, next_down = rising >> _LAST_BIT, falling >> _LAST_BIT
+            rising, falling = (rising << _ONE) | carry_up, (falling << _ONE) | carry_down
+            carry_up, carry_down = next_up, next_down
+            up[block], down[block] = falling | ~(diagonal | rising), rising & diagonal
+            ups[row * blocks + block], downs[row * blocks + block] = up[block], down[block]
+    for place in range(n):
+        local[left[r0 + place]] = -1
+    return distance
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _read_back(
+    left: Array, right: Array, r0: int, n: int, h0: int, m: int, skipped: int, ups: Array, downs: Array,
+    distance: int, counts: Array, keep: bool, base: int, operation: Array, source: Array, destination: Array,
+) -> None:  # fmt: skip
+    """One shortest path from the end: a deletion where the column rises, else an insertion where the row
+    above falls, else a step along the diagonal."""
+    blocks = (n + 63) // 64
+    column, row, at = n, m, base + distance
+    counts[:] = 0
+    while column or row:
+        code = 0
+        if row == 0:
+            code = 2
+        elif column == 0:
+            code = 1
+        else:
+            block, bit = (column - 1) // 64, np.uint64((column - 1) % 64)
+            if (ups[(row - 1) * blocks + block] >> bit) & _ONE:
+                code = 2
+            elif row > 1 and (downs[(row - 2) * blocks + block] >> bit) & _ONE:
+                code = 1
+        if code == 2:
+            column -= 1
+        elif code == 1:
+            row -= 1
+        else:
+            column, row = column - 1, row - 1
+            if left[r0 + column] == right[h0 + row]:
+                continue
+        counts[code] += 1
+        at -= 1
+        if keep:
+            operation[at] = code
+            source[at], destination[at] = column + skipped, row + skipped
