@@ -70,7 +70,7 @@ def measure_capacity(
         out: JSON file, written anew after every measurement.
         progress: called with (done, total); during a search the total is an upper bound.
         cancel: asked four times a second; the measurement under way is dropped, the finished ones are kept
-            and ``status`` says 'cancelled'.
+            and ``status`` says 'cancelled'. An interrupt does the same to ``out``, and is raised on.
 
     Raises:
         WorkbenchError: no clips, unknown look-ahead, or the measuring process died; its message is the last
@@ -105,8 +105,8 @@ def measure_capacity(
     except CancelledError:
         result.status = "cancelled"
         log.info("cancelled after %d measurements, which are kept", len(result.cells))
-    except BaseException:
-        result.status = "failed"
+    except BaseException as error:
+        result.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
     finally:
         result.finished_at = datetime.now(UTC).isoformat(timespec="seconds")
