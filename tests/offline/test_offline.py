@@ -9,13 +9,15 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from namespace import REPO, missing, run
+from namespace import REPO, Heard, missing, run
 
 WHY = missing()
 pytestmark = pytest.mark.skipif(WHY is not None, reason=WHY or "")
 CHROMIUM = os.environ.get("WORKBENCH_CHROMIUM", "/usr/bin/chromium")
+WALK = Path(__file__).with_name("walk.py")
 NONE = {"ipv4": 0, "ipv6": 0}
 
 _TRIES = """
@@ -71,18 +73,31 @@ def test_a_notebook_reaches_for_nothing(tmp_path: Path) -> None:
     assert heard.attempts == NONE
 
 
+def walked(tmp_path: Path, *names: str) -> tuple[Heard, dict[str, Any]]:
+    """Notebooks walked through in Chromium inside; what was heard, and what the walk tells."""
+    root = tmp_path / "lab"
+    root.mkdir()
+    heard = run([sys.executable, str(WALK), str(root), *names], tmp_path, 7000)
+    assert heard.code == 0, heard.output[-3000:]
+    return heard, json.loads(next(line for line in heard.output.splitlines() if line.startswith("{")))
+
+
+@pytest.mark.browser
+@pytest.mark.model
+@pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"no Chromium at {CHROMIUM} (set WORKBENCH_CHROMIUM)")
+@pytest.mark.timeout(1200)
+def test_the_browser_reaches_for_nothing(tmp_path: Path) -> None:
+    heard, told = walked(tmp_path, "00_start_here")
+    assert [book["notebook"] for book in told["notebooks"]] == ["00_start_here"]
+    assert (told["requests_of_pages"], heard.notes, heard.attempts) == ([], [], NONE)
+
+
 @pytest.mark.soak
 @pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"no Chromium at {CHROMIUM} (set WORKBENCH_CHROMIUM)")
 @pytest.mark.timeout(7200)
 def test_all_notebooks_with_workers_and_browser_reach_for_nothing(tmp_path: Path) -> None:
-    root = tmp_path / "lab"
-    root.mkdir()
-    heard = run([sys.executable, str(Path(__file__).with_name("walk.py")), str(root)], tmp_path, 7000)
-    told = json.loads(heard.output.splitlines()[0]) if heard.output.startswith("{") else {}
-    assert heard.code == 0, heard.output[-3000:]
-    assert told["requests_of_pages"] == []
-    assert heard.notes == []
-    assert heard.attempts == NONE
+    heard, told = walked(tmp_path)
+    assert (told["requests_of_pages"], heard.notes, heard.attempts) == ([], [], NONE)
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True
     ).stdout.strip()

@@ -1,7 +1,7 @@
 """Inside the namespace: every notebook run from its top in JupyterLab in Chromium; prints what happened.
 
-Called with a folder to work in. Kernel, fine-tuning and measuring processes, server and browser share the
-namespace; the pages' own requests are listed by the browser.
+Called with a folder to work in and, where not all are wanted, names of notebooks. Kernel, fine-tuning and
+measuring processes, server and browser share the namespace; the pages' own requests are listed by the browser.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class WatchedServer(Server):
         return made
 
 
-def main(root: Path) -> int:
+def main(root: Path, names: list[str]) -> int:
     shutil.copytree(REPO / "notebooks", root / "notebooks")
     os.environ["WORKBENCH_WORKSPACE"] = str(root / "workspace")
     told: list[dict[str, object]] = []
@@ -41,6 +41,8 @@ def main(root: Path) -> int:
             lab = Lab(browser, server)
             lab.page.set_default_timeout(300_000)
             for path in sorted((root / "notebooks").glob("*.ipynb")):
+                if names and path.stem not in names:
+                    continue
                 began = time.monotonic()
                 book = Notebook(lab, f"notebooks/{path.name}")
                 book.show()
@@ -63,4 +65,4 @@ def main(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

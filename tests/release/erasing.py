@@ -6,10 +6,15 @@ Steps are counted by audit events (files opened for writing, renamed, removed, m
 
 from __future__ import annotations
 
+import importlib
+import json
 import os
+import shutil
 import signal
 import sqlite3
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +61,8 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
     return bool(to_write and isinstance(path, str | bytes | Path))
 
 
-def erase_and_die(workspace: str, at: int | None, told: Any) -> None:
-    """Erase Maria, killed at step ``at``; without one, ``told`` (a queue) hears how many steps there are."""
+def erase_and_die(workspace: str, at: int | None) -> int:
+    """Erase Maria, killed at step ``at``; without one, how many steps there are."""
     from workbench.release import privacy
     from workbench.workspace import WorkspaceFolder
 
@@ -66,10 +71,10 @@ def erase_and_die(workspace: str, at: int | None, told: Any) -> None:
     reaper.arm()
     privacy.erase(WorkspaceFolder(workspace), plan)
     reaper.armed = False
-    told.put(reaper.steps)
+    return reaper.steps
 
 
-def finish_and_look(workspace: str, told: Any) -> None:
+def finish_and_look(workspace: str) -> dict[str, Any]:
     """What a later session finds after the kill, once it has completed what was cut off."""
     from erasable import traces_in
 
@@ -82,7 +87,7 @@ def finish_and_look(workspace: str, told: Any) -> None:
     begun = bool(list((ws.path / "erasures").glob("*.pending.json")))
     finished = finish_erasures(ws)
     made = certificates(ws)
-    told.put({
+    return {
         "begun": begun,
         "finished": len(finished),
         "ledger": ws.ledger.verify().ok,
@@ -93,4 +98,52 @@ def finish_and_look(workspace: str, told: Any) -> None:
         "pending": [p.name for p in (ws.path / "erasures").glob("*.pending.json")],
         "known_again": len(tombstoned(ws, [{"speaker": "Maria"}])),
         "finished_again": len(finish_erasures(ws)),
-    })  # fmt: skip
+    }
+
+
+def forked(work: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    """Exit code of a fork of this process that does the work, and what the work returned."""
+    mouth, ear = os.pipe()[::-1]
+    sys.stdout.flush()
+    if (child := os.fork()) == 0:
+        try:
+            os.write(mouth, json.dumps(work(*arguments)).encode())
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(mouth)
+    with os.fdopen(ear) as stream:
+        told = stream.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code, json.loads(told) if told else None
+
+
+def main(home: str, scratch: str) -> None:
+    """For each line read, a step or ``null``: erase in a copy of ``home``, killed there, and have it finished;
+    answers each with a line of JSON that says how it went."""
+    # Imported once, and none of their threads is started here: forks of this process are whole.
+    for name in ("pandas", "pyarrow.parquet", "pyarrow.dataset", "duckdb", "soundfile", "erasable"):
+        importlib.import_module(name)
+    for room in (
+        "release.privacy",
+        "release.removal",
+        "corpus.decisions",
+        "finetuning.plan",
+        "finetuning.folder",
+    ):
+        importlib.import_module(f"workbench.{room}")
+    for line in sys.stdin:
+        step = json.loads(line)
+        copy = Path(scratch) / f"copy{step}"
+        shutil.copytree(home, copy)
+        facts = copy / "corpora" / "calls" / "source.json"
+        facts.write_text(facts.read_text().replace(home, str(copy)))
+        code, steps = forked(erase_and_die, str(copy), step)
+        looked, found = forked(finish_and_look, str(copy))
+        shutil.rmtree(copy)
+        print(json.dumps({"code": code, "steps": steps, "looked": looked, "found": found}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

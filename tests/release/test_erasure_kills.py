@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import shutil
 import signal
 import subprocess
+import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from erasable import filled
-from erasing import erase_and_die, finish_and_look
 
 from workbench.workspace import WorkspaceFolder
 
 REPO = Path(__file__).parents[2]
+YARDS = 6
 
 
 @pytest.fixture(scope="module")
@@ -27,39 +26,30 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> WorkspaceFolder:
     return filled(WorkspaceFolder(tmp_path_factory.mktemp("erasure") / "ws"))
 
 
-@pytest.fixture(scope="module")
-def processes() -> Any:
-    """Processes forked from one that holds the libraries but has run none of their threads."""
-    context = multiprocessing.get_context("forkserver")
-    # Imported once: what the erasure and the look afterwards would import each time.
-    libraries = ["pandas", "pyarrow.parquet", "duckdb", "soundfile", "yaml"]
-    rooms = ["workbench.release.privacy", "workbench.finetuning.folder", "workbench.finetuning.plan"]
-    context.set_forkserver_preload(["erasing", "erasable", *rooms, *libraries])
-    return context
+class Yard:
+    """A process that erases in copies of a workspace, each time in a fork that is killed at a step."""
 
+    def __init__(self, home: WorkspaceFolder, scratch: Path) -> None:
+        script = Path(__file__).with_name("erasing.py")
+        command = [sys.executable, str(script), str(home.path), str(scratch)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-def run(processes: Any, work: Any, *arguments: Any) -> tuple[int | None, Any]:
-    """Exit code of a process and what it told, if anything."""
-    told = processes.SimpleQueue()
-    process: BaseProcess = processes.Process(target=work, args=(*arguments, told))
-    process.start()
-    process.join()
-    return process.exitcode, None if told.empty() else told.get()
+    def killed_at(self, step: int | None) -> tuple[Any, dict[str, Any]]:
+        """Steps that were made, where it was not killed, and what a later session finds."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{json.dumps(step)}\n")
+        self.process.stdin.flush()
+        told = json.loads(self.process.stdout.readline())
+        assert told["code"] == (0 if step is None else -signal.SIGKILL), told
+        assert told["looked"] == 0, told
+        return told["steps"], told["found"]
 
+    def __enter__(self) -> Yard:
+        return self
 
-def killed_at(
-    processes: Any, home: WorkspaceFolder, copy: Path, step: int | None
-) -> tuple[Any, dict[str, Any]]:
-    """Erase in a copy of the workspace, killed at a step; then have it finished. Steps, and what is found."""
-    shutil.copytree(home.path, copy)
-    facts = copy / "corpora" / "calls" / "source.json"
-    facts.write_text(facts.read_text().replace(str(home.path), str(copy)))
-    code, steps = run(processes, erase_and_die, str(copy), step)
-    assert code == (0 if step is None else -signal.SIGKILL)
-    code, found = run(processes, finish_and_look, str(copy))
-    assert code == 0
-    shutil.rmtree(copy)
-    return steps, found
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
 
 
 def check(found: dict[str, Any]) -> str:
@@ -80,24 +70,29 @@ def check(found: dict[str, Any]) -> str:
     return "completed afterwards" if found["finished"] else "done before the kill"
 
 
-def test_kill_9_in_erasure_is_completed_later(processes: Any, home: WorkspaceFolder, tmp_path: Path) -> None:
-    steps, found = killed_at(processes, home, tmp_path / "whole", None)
-    assert check(found) == "done before the kill"
-    outcomes = []
-    for share in (0.02, 0.3, 0.6, 0.9):
-        _, found = killed_at(processes, home, tmp_path / f"copy{share}", max(1, round(share * steps)))
-        outcomes.append(check(found))
+def test_kill_9_in_erasure_is_completed_later(home: WorkspaceFolder, tmp_path: Path) -> None:
+    with Yard(home, tmp_path) as yard:
+        steps, found = yard.killed_at(None)
+        assert check(found) == "done before the kill"
+        outcomes = [check(yard.killed_at(max(1, round(share * steps)))[1]) for share in (0.02, 0.3, 0.6, 0.9)]
     assert outcomes == ["nothing begun", *["completed afterwards"] * 3]
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_kill_9_at_every_step_of_an_erasure(processes: Any, home: WorkspaceFolder, tmp_path: Path) -> None:
-    steps, _ = killed_at(processes, home, tmp_path / "whole", None)
+def test_kill_9_at_every_step_of_an_erasure(home: WorkspaceFolder, tmp_path: Path) -> None:
+    with Yard(home, tmp_path) as yard:
+        steps, _ = yard.killed_at(None)
     assert steps > 100
-    outcomes = Counter(
-        check(killed_at(processes, home, tmp_path / f"copy{step}", step)[1]) for step in range(1, steps + 1)
-    )
+
+    def some(first: int) -> list[str]:
+        with Yard(home, tmp_path) as yard:
+            return [check(yard.killed_at(step)[1]) for step in range(first, steps + 1, YARDS)]
+
+    # Most of a pass is waiting for the disk: several go side by side.
+    with ThreadPoolExecutor(YARDS) as pool:
+        outcomes = Counter(outcome for part in pool.map(some, range(1, YARDS + 1)) for outcome in part)
+    assert outcomes.total() == steps
     assert outcomes["completed afterwards"] > steps / 2
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
