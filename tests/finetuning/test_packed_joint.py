@@ -73,6 +73,18 @@ def test_padding_gets_no_gradient():
     assert predicted.grad[1, 2:].abs().max() == 0
 
 
+def test_masks_the_predictor_as_nemo_does():
+    joint, batch = made_joint(), made_batch([9, 4, 12], [3, 2, 5])
+    joint.masking_prob = 0.5
+    for training in (True, False):
+        joint.train(training)
+        torch.manual_seed(3)
+        expected = plain_loss(joint, *batch).sum()
+        torch.manual_seed(3)
+        found = packed_loss(joint, *batch, torch.ones(3))
+        torch.testing.assert_close(found, expected)
+
+
 def test_unfit_lengths_are_refused():
     encoded, predicted, labels, frames, counts = made_batch([5, 3], [2, 1])
     with pytest.raises(ValueError, match="act_lens"):
@@ -113,7 +125,7 @@ def test_joints_of_other_kinds_are_left_alone():
     model.joint, model.loss, model.wer = made_joint(), RNNTLoss(num_classes=6), None
     assert not install(model)  # NeMo's own loss is still in place
     model.loss._loss = TransducerLoss(6)
-    model.joint.masking_prob = 0.5
+    model.joint.temperature = 0.5
     assert not install(model)
     assert not model.joint.fuse_loss_wer
 

@@ -63,6 +63,8 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at("temperature", f"is {recipe.temperature}", "Use 0 (evenly) to 1 (as the hours are).")
     if not 0 <= recipe.encoder_rate_factor <= 1:
         yield at("encoder_rate_factor", f"is {recipe.encoder_rate_factor}", "Use 0 to 1.")
+    if not 0 <= recipe.predictor_masking < 1:
+        yield at("predictor_masking", f"is {recipe.predictor_masking}", "Use 0 to below 1.")
     if recipe.dropout is not None and not 0 <= recipe.dropout < 1:
         yield at("dropout", f"is {recipe.dropout}", "Use 0 to below 1, or leave it out.")
     yield from (

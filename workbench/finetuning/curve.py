@@ -100,7 +100,8 @@ def _reached(hours: np.ndarray[Any, Any], rates: np.ndarray[Any, Any], goal: flo
     start = rates.mean(axis=1) - slope * hours.mean()
     falls = slope < -1e-9
     exponent = np.divide(goal - start, slope, out=np.full(len(slope), np.inf), where=falls)
-    return np.exp(np.minimum(exponent, 700.0)) * np.where(exponent > 700.0, np.inf, 1.0)
+    found: np.ndarray[Any, Any] = np.exp(np.minimum(exponent, 700.0))
+    return np.where(exponent > 700.0, np.inf, found)
 
 
 def learning_curve(

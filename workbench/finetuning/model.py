@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.finetuning import adapters
 from workbench.finetuning.recipe import noam_scale
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
 
 log = logging.getLogger("workbench.finetuning.model")
-ADAPTER_NAME = "workbench"
-ADAPTER_ENCODER = "nemo.collections.asr.modules.conformer_encoder.ConformerEncoderAdapter"
 NEVER = 1 << 30
 
 
@@ -25,14 +24,9 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
     Raises:
         WorkbenchError: the checkpoint has adapters of its own under the same name, or cannot be restored.
     """
-    from nemo.collections.asr.models import ASRModel
-    from omegaconf import OmegaConf, open_dict
+    from omegaconf import open_dict
 
-    override = None
-    if recipe.trains == "adapter":
-        override = OmegaConf.create(base.config)
-        override.encoder._target_ = ADAPTER_ENCODER
-    model = ASRModel.restore_from(str(base.path), map_location=device, override_config_path=override)
+    model = adapters.restore(base, device, recipe.adapter_dim if recipe.trains == "adapter" else None)
     with open_dict(model.cfg):
         # Their data is not here; NeMo would try to open it when training starts.
         for name in ("train_ds", "validation_ds", "test_ds"):
@@ -43,6 +37,7 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
             rate = model.cfg.optim.lr * recipe.encoder_rate_factor
             model.cfg.optim_param_groups = {"encoder": {"lr": rate}}
     _spec_augment(model, recipe)
+    model.joint.masking_prob = recipe.predictor_masking or -1.0  # NeMo's own way to say none
     set_trainable(model, recipe)
     if device == "cpu":
         from workbench.finetuning import packed_joint, transducer_loss
@@ -94,7 +89,8 @@ def _spec_augment(model: Any, recipe: Recipe) -> None:
 def set_trainable(model: Any, recipe: Recipe) -> None:
     """Freeze what the recipe leaves alone; batch statistics and dropout of frozen parts are off as well."""
     if recipe.trains == "adapter":
-        _add_adapters(model, recipe)
+        model.freeze()
+        model.unfreeze_enabled_adapters()
     else:
         frozen = {"full": [], "encoder_frozen": [model.encoder]}.get(recipe.trains)
         for module in frozen if frozen is not None else [model.encoder, model.prompt_kernel]:
@@ -102,21 +98,6 @@ def set_trainable(model: Any, recipe: Recipe) -> None:
         if not recipe.train_subsampling:
             model.encoder.pre_encode.requires_grad_(False)
     apply_training_mode(model, recipe)
-
-
-def _add_adapters(model: Any, recipe: Recipe) -> None:
-    from nemo.collections.common.parts.adapter_modules import LinearAdapterConfig
-
-    name = f"encoder:{ADAPTER_NAME}"
-    if model.is_adapter_available() and ADAPTER_NAME in model.get_enabled_adapters():
-        log.info("continuing the adapter %s of the base", name)
-    else:
-        width = int(model.cfg.encoder.d_model)
-        model.add_adapter(name, LinearAdapterConfig(in_features=width, dim=recipe.adapter_dim))
-    model.set_enabled_adapters(enabled=False)
-    model.set_enabled_adapters(name, enabled=True)
-    model.freeze()
-    model.unfreeze_enabled_adapters()
 
 
 def apply_training_mode(model: Any, recipe: Recipe) -> None:
@@ -169,7 +150,7 @@ def trained_state(model: Any) -> dict[str, Any]:
 
 def save(model: Any, path: Path, recipe: Recipe) -> None:
     """Write the model as ``.nemo``, atomically; NeMo's own loss settings are put back first."""
-    from workbench.workspace import replacing
+    from workbench.workspace import replacing, sha256_file
 
     log_softmax = model.joint.log_softmax
     try:
@@ -181,5 +162,5 @@ def save(model: Any, path: Path, recipe: Recipe) -> None:
     finally:
         model.joint.log_softmax = log_softmax
     if recipe.trains == "adapter":
-        with replacing(path.with_suffix(".adapter.pt")) as draft:
-            model.save_adapters(str(draft), name=f"encoder:{ADAPTER_NAME}")
+        dim = int(model.cfg.adapters[adapters.ADAPTER_NAME].dim)
+        adapters.save(model, path.with_suffix(".adapter.pt"), sha256_file(Path(recipe.base)), dim)

@@ -178,6 +178,8 @@ def packed_loss(
     check_lengths(labels, frames, counts, shape, blank)
     sizes = [int(n) for n in frames], [int(n) for n in counts]
     f, g = joint.project_encoder(encoded), joint.project_prednet(predicted)
+    if joint.training and joint.masking_prob > 0:
+        g = g * (torch.rand(*g.shape[:2], 1) > joint.masking_prob)
     net = joint.joint_net
     parameters = tuple(net.parameters())
     total: Tensor = _PackedLoss.apply(net, blank, labels.long(), sizes, weights, f, g, *parameters)
@@ -197,12 +199,12 @@ def _weights(reduction: str, counts: Tensor) -> Tensor:
 def install(model: Any) -> bool:
     """Let a NeMo RNN-T model that trains on CPU take joint and loss in one step; True if it does now.
 
-    Left as they are: a joint of another class or with adapters, masking or a temperature of its own, and
+    Left as they are: a joint of another class or with adapters or a temperature of its own, and
     whatever ``transducer_loss.install`` did not touch.
     """
     joint, loss = model.joint, model.loss
     plain = type(joint).__name__ == "RNNTJoint" and joint.num_extra_outputs == 0
-    altered = joint.masking_prob > 0 or joint.temperature != 1 or joint.is_adapter_available()
+    altered = joint.temperature != 1 or joint.is_adapter_available()
     known = loss.reduction in ("mean_batch", "mean", "sum", "mean_volume")
     if not (isinstance(loss._loss, TransducerLoss) and plain and known) or altered:
         logger.warning("joint and loss are not plain; they run one after the other")

@@ -30,10 +30,16 @@ def gather(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
         "base": {"name": Path(recipe.base).name, "sha256": sha256_file(Path(recipe.base))},
         "data": digests(recipe),
         "plan_sha256": sha256_file(folder.plan),
+        "processes": _processes(recipe),
         "recipe_sha256": hashlib.sha256(recipe.to_yaml().encode()).hexdigest(),
         "environment": environment(),
         "git": git_state(Path(__file__).parent),
     }
+
+
+def _processes(recipe: Recipe) -> dict[str, int]:
+    """Into how many parts the plan cuts a step."""
+    return {"devices": recipe.devices, "nodes": recipe.nodes, "accumulate": recipe.accumulate}
 
 
 def digests(recipe: Recipe) -> dict[str, str]:
@@ -95,7 +101,7 @@ def refuse_changes(folder: RunFolder, recipe: Recipe) -> None:
     """The plan counts rows of the manifests it was drawn from: a run goes on with those or not at all.
 
     Raises:
-        WorkbenchError: base, plan or a manifest is not what the run was started with.
+        WorkbenchError: base, plan, a manifest or the number of processes is not that of the start.
     """
     before = read(folder)
     mend = "Restore it, or start a new run."
@@ -103,6 +109,13 @@ def refuse_changes(folder: RunFolder, recipe: Recipe) -> None:
         raise WorkbenchError("the base checkpoint has changed since the start", where=recipe.base, mend=mend)
     if sha256_file(folder.plan) != before["plan_sha256"]:
         raise WorkbenchError("the batch plan has changed since the start", where=str(folder.plan), mend=mend)
+    for name, number in before.get("processes", {}).items():
+        if _processes(recipe)[name] != number:
+            raise WorkbenchError(
+                f"{name} was {number} at the start, and the batch plan is drawn for that",
+                where="recipe",
+                mend=mend,
+            )
     found = digests(recipe)
     for path, digest in before["data"].items():
         if found.get(path) != digest:

@@ -85,6 +85,8 @@ class Recipe:
             ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else).
         train_subsampling: False leaves the encoder's first convolutions as they are, which saves time;
             ``dropout``: of the encoder, 0 for none, None for the checkpoint's own.
+        predictor_masking: share of label positions where the joint hears the encoder alone (Xu et al. 2024,
+            arXiv:2410.02597). Little new data otherwise teaches sentences by heart, not sounds.
         steps: optimiser steps; ``batch_s``: seconds of audio per batch, padding included; ``accumulate``:
             batches per step and device.
         learning_rate: peak rate; ``encoder_rate_factor`` scales it for the encoder.
@@ -104,6 +106,7 @@ class Recipe:
     adapter_dim: int = 32
     train_subsampling: bool = True
     dropout: float | None = None
+    predictor_masking: float = 0.0
     steps: int = 500
     batch_s: float = 40.0
     accumulate: int = 1

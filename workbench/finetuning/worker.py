@@ -174,7 +174,7 @@ def _fit(
 
     from workbench.finetuning import data, plan, ranking
     from workbench.finetuning.callbacks import RunCallback
-    from workbench.finetuning.validation import Validator
+    from workbench.finetuning.validation import CancelledError, Validator
 
     resumed = folder.last if folder.last.exists() else None
     first_step = 0
@@ -194,7 +194,10 @@ def _fit(
         first_step=first_step, rank=trainer.global_rank, on_problem=folder.note_problem,
     )  # fmt: skip
     model.set_trainer(trainer)
-    trainer.fit(model, train_dataloaders=data.loader(batches), ckpt_path=resumed)
+    try:
+        trainer.fit(model, train_dataloaders=data.loader(batches), ckpt_path=resumed)
+    except CancelledError:  # while the base was validated: there is nothing to save, a resume begins anew
+        callback.outcome = "cancelled"
     return callback
 
 

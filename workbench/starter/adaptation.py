@@ -47,7 +47,7 @@ def variants(only: Sequence[str] = ()) -> list[dict[str, Any]]:
     Raises:
         WorkbenchError: nothing is called so.
     """
-    every = [
+    every: list[dict[str, Any]] = [
         {"locale": locale, "trains": trains, "replay": replay}
         for locale in SCARCE_LOCALES
         for replay in (True, False)
@@ -77,7 +77,7 @@ def recipe_of(variant: Mapping[str, Any], changes: Mapping[str, Any] | None = No
     """What a variant trains with: the preset, and an adapter's own rate (it starts from nothing)."""
     rates = {"learning_rate": ADAPTER_RATE} if variant["trains"] == "adapter" else {}
     made = preset(
-        "quick_cpu",
+        "cpu",
         str(CHECKPOINT),
         str(MANIFEST),
         variant["locale"],
