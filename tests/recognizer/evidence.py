@@ -50,7 +50,7 @@ def record(name: str, checkpoint: Checkpoint, result: dict[str, Any]) -> None:
 
 
 def earlier(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
-    """What ``NAME.json`` says already of this checkpoint at this commit; empty otherwise."""
+    """What ``NAME.json`` says already of this checkpoint; empty otherwise."""
     path = ROOT / "docs" / "evidence" / f"{name}.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     return found if found.get("checkpoint_sha256") == checkpoint.sha256 else {}
