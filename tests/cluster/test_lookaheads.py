@@ -13,7 +13,7 @@ from workbench.errors import WorkbenchError
 @pytest.mark.model
 def test_each_lookahead_is_streamed_and_scored(tmp_path: Path) -> None:
     ws = wb.starter(tmp_path / "ws")
-    few = ws.corpus("starter").where("split = 'test' AND duration < 2").sample(3)
+    few = ws.corpus("starter").where("split = 'test' AND target_lang = 'es-US' AND duration < 2").sample(3)
     found = ws.evaluate_lookaheads(few, "starter", [560, 1120], progress=lambda done, total: None)
     assert found.names == ["starter-560", "starter-1120"]
     for name, ms in zip(found.names, (560, 1120), strict=True):
