@@ -1,7 +1,7 @@
 """Inside the namespace: every notebook run from its top in JupyterLab in Chromium; prints what happened.
 
 Called with a folder to work in and, where not all are wanted, names of notebooks. Kernel, fine-tuning and
-measuring processes, server and browser share the namespace; the pages' own requests are listed by the browser.
+measuring processes, server and browser share the namespace; requests of pages are listed by the browser.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def forked(work: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
 
 
 def main(home: str, scratch: str) -> None:
-    """For each line read, a step or ``null``: erase in a copy of ``home``, killed there, and have it finished;
+    """For each line read, a step or ``null``: erase in a copy of ``home``, killed there, have it finished;
     answers each with a line of JSON that says how it went."""
     # Imported once, and none of their threads is started here: forks of this process are whole.
     for name in ("pandas", "pyarrow.parquet", "pyarrow.dataset", "duckdb", "soundfile", "erasable"):
