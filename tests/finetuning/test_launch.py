@@ -58,6 +58,40 @@ def test_a_prepared_run_waits_and_its_scripts_are_valid_shell(recipe, tmp_path):
         prepare_launch(recipe, tmp_path / "run")
 
 
+@pytest.mark.parametrize("change", [{"devices": 2}, {"nodes": 2}, {"accumulate": 3}])
+def test_another_number_of_processes_is_refused_on_resume(recipe, tmp_path, change):
+    from workbench.finetuning.provenance import refuse_changes
+
+    run = prepare_launch(recipe, tmp_path / "run")
+    refuse_changes(run.folder, run.recipe)
+    [name] = change
+    with pytest.raises(WorkbenchError, match=f"{name} was {getattr(recipe, name)} at the start"):
+        refuse_changes(run.folder, run.recipe.changed(**change))
+
+
+def test_ranks_share_the_plan_out_and_take_nothing_twice(recipe):
+    """Four ranks on two nodes: every use in the plan is one rank's alone, and none is left out."""
+    import numpy as np
+
+    from workbench.finetuning import plan
+    from workbench.finetuning.data import PlanBatches
+
+    asked = recipe.changed(devices=2, nodes=2, accumulate=2, steps=2)
+    sources = plan.read_training(asked, [])
+    table = plan.draw(asked, sources)
+    assert set(table["part"]) == set(range(8))
+    parts = [
+        PlanBatches(
+            table, sources, asked, lambda text: [], dict.fromkeys(table["prompt"], 0), rank=rank
+        )._uses
+        for rank in range(4)
+    ]
+    assert all(len(part) for part in parts)
+    together = np.concatenate(parts)
+    wanted = table[["step", "part", "source", "row"]].to_numpy()
+    assert sorted(map(tuple, together.tolist())) == sorted(map(tuple, wanted.tolist()))
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_two_processes_of_torchrun_train_the_run(recipe, tmp_path):
