@@ -19,7 +19,7 @@ from workbench.widgets.explorer import Explorer
 from workbench.widgets.explorer_actions import add_keywords, as_written
 from workbench.widgets.explorer_beside import beside, ids_of, marks
 from workbench.widgets.explorer_data import ALL, Choice, fitting_first, heat_map
-from workbench.widgets.explorer_static import HATCHED, heat_svg, svg_size
+from workbench.widgets.explorer_static import HATCHED, heat_svg, strength, svg_size
 
 SAID = ["Ask Athina, please.", "The bank is closed.", "Athina is here today.", "Go home now, Nikos."]
 HEARD = ["ask a thin a please", "The bank is closed", "athina is hear today.", "go home"]
@@ -169,6 +169,9 @@ def test_the_picture_hatches_what_is_confounded_and_fits_its_size(evaluation: Ev
     assert f'width="{width}" height="{height}"' in drawn
     page = Explorer(evaluation, name="base-560").static_html()
     assert page.count(HATCHED) == len(confounded)
+    assert strength({"difference": 0.0, "enough": "yes"}, True)[1] == "grey"
+    assert [strength({"difference": d, "enough": "yes"}, True)[1] for d in (-0.1, 0.1)] == ["good", "bad"]
+    assert strength({"rate": 0.5, "enough": "no"}, False)[1] == "grey"
     shown["cells"]["\n"] = confounded[0] | {"row": "<script>", "column": None}
     shown["rows"].append("<script>")
     assert "<script>" not in heat_svg(shown)

@@ -17,7 +17,7 @@ CONTRAST = """(root) => {
     const bad = [];
     for (const el of root.querySelectorAll("*")) {
         const own = [...el.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!own || el.closest(":disabled, .nwb-sr") || !el.checkVisibility()) continue;
+        if (!own || el.closest(":disabled, .nwb-sr, [aria-hidden=true]") || !el.checkVisibility()) continue;
         const back = ground(el);
         const [a, b] = [light(over(getComputedStyle(el).color, back)), light(back)].sort((x, y) => y - x);
         const ratio = (a + 0.05) / (b + 0.05);

@@ -305,6 +305,7 @@ def test_a_right_to_left_script_runs_from_the_right(book: Notebook, view: Locato
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_has_contrast_in_both_themes(lab: Lab, view: Locator, theme: str, picture) -> None:
     lab.theme(theme)
+    view.page.set_viewport_size({"width": 1440, "height": 2600})  # so that a picture shows all of it
     try:
         open_cell(view, "fr-CA")
         expect(view.get_by_test_id("marks")).to_be_visible()
@@ -315,11 +316,13 @@ def test_text_has_contrast_in_both_themes(lab: Lab, view: Locator, theme: str, p
         item.get_by_test_id("keyword").click()
         view.get_by_test_id("choose-against").select_option("tuned")
         expect(cell(view, "fr-CA")).to_contain_text("▲")
+        expect(view.get_by_role("button", name="12 got worse")).to_be_visible()
         assert view.evaluate(CONTRAST) == []
         picture(f"explorer-{theme}-compared", view)
+    finally:
         view.get_by_test_id("choose-against").select_option("")
         expect(cell(view, "fr-CA")).not_to_contain_text("▲")
-    finally:
+        view.page.set_viewport_size({"width": 1440, "height": 1000})
         lab.theme("light")
 
 

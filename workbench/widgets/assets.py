@@ -7,8 +7,8 @@
         _css = assets.style("board.css")      # theme.css always comes first
 
 Files in ``js/`` import each other as usual (``import { createPlayer } from "./player.js"``); only static
-imports of relative paths are followed. ``board.js`` itself has ``export default { render }`` (or
-``initialize``), as anywidget wants it. The text that travels holds the entry and everything it imports; in
+imports of relative paths are followed. ``board.js`` itself has ``export default { render }``, as anywidget
+wants it. The text that travels holds the entry and everything it imports; in
 the browser each file becomes one Blob, shared by all widgets of the page that carry the same content.
 Nothing is fetched from any address.
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
 
 WORST = 12
+LEGEND = (
+    "Percent ± half of the 95 % interval. Grey: too little to say, or no difference; hatched: confounded."
+)
 HATCHED = "repeating-linear-gradient(-45deg,#7d859066 0 1.5px,transparent 1.5px 7px)"
 WIDE, TALL, LEFT, TOP, FOOT = 118, 44, 110, 34, 24
 """Of the picture, in pixels: a cell, what stands left of and above the cells, and a line below."""
@@ -32,8 +35,9 @@ def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, An
     return box(
         f'<p style="margin:0 0 8px"><b>{escape(heading)}</b></p>',
         _map(shown),
+        f'<p style="{MUTED};margin:2px 0">{escape(LEGEND)}</p>',
         notes,
-        table(("rate", "utterance", "reference → recognised"), rows, "Worst utterances"),
+        table(("wrong", "utterance", "reference → recognised"), rows, "Worst utterances"),
         table(("said", "heard", "times"), confused, "Confusions"),
         label="Error explorer",
     )
@@ -52,14 +56,13 @@ def _rate(record: Mapping[str, Any]) -> str:
 
 
 def strength(cell: Mapping[str, Any], compared: bool) -> tuple[float, str]:
-    """How deep a cell is coloured (0 to 1) and in which of 'heat', 'good', 'bad'."""
+    """How deep a cell is coloured (0 to 1) and in which of heat, good, bad and grey (nothing to tell)."""
+    value = cell.get("difference" if compared else "rate")
+    if value is None or cell["enough"] == "no" or (compared and not value):
+        return 0.0, "grey"
     if compared:
-        value = cell.get("difference")
-        return (
-            (0.0, "heat") if value is None else (min(1.0, abs(value) / 0.2), "good" if value < 0 else "bad")
-        )
-    value = cell.get("rate")
-    return (0.0, "heat") if value is None else (min(1.0, value), "heat")
+        return min(1.0, abs(value) / 0.2), "good" if value < 0 else "bad"
+    return min(1.0, value), "heat"
 
 
 def cell_text(cell: Mapping[str, Any], compared: bool) -> str:
@@ -92,8 +95,8 @@ def _map(shown: Mapping[str, Any]) -> str:
 
 def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
     depth, kind = strength(cell, compared)
-    colour = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}[kind]
-    ground = "#7d859022" if cell["enough"] == "no" else f"rgba({colour},{0.08 + 0.5 * depth:.2f})"
+    colour = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}.get(kind)
+    ground = f"rgba({colour},{0.08 + 0.5 * depth:.2f})" if colour else "#7d859022"
     hatch = f";background-image:{HATCHED}" if cell["confounded"] else ""
     small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
     title = escape("\n".join([cell["sentence"], *cell["confounded"]]))
@@ -152,8 +155,8 @@ def _fitting(text: str, letters: int) -> str:
 
 def _svg_cell(cell: Mapping[str, Any], compared: bool, x: int, y: int, font: str) -> str:
     depth, kind = strength(cell, compared)
-    colour = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}[kind]
-    fill, opacity = ("#8a93a3", 0.18) if cell["enough"] == "no" else (colour, 0.08 + 0.5 * depth)
+    colour = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}.get(kind)
+    fill, opacity = (colour, 0.08 + 0.5 * depth) if colour else ("#8a93a3", 0.18)
     place = f'x="{x}" y="{y}" width="{WIDE - 2}" height="{TALL - 2}"'
     shape = f'<rect {place} fill="{fill}" fill-opacity="{opacity:.2f}"/>'
     hatch = f'<rect {place} fill="url(#hatch)"/>' if cell["confounded"] else ""

@@ -19,4 +19,5 @@ function address(name) {
   return blobs.get(key);
 }
 
-export default async () => (await import(/* @vite-ignore */ address(ENTRY))).default;
+// Modules load when a view is drawn: anywidget gives a model two seconds to initialise, and gives it up for good.
+export default { render: async (view) => (await import(/* @vite-ignore */ address(ENTRY))).default.render(view) };
