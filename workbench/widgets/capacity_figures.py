@@ -76,19 +76,20 @@ def capacity_chart(capacity: Capacity, *, title: str = "") -> go.Figure:
     figure.update_xaxes(title="Streams at once", row=2, col=1)
     figure.update_yaxes(title=f"{_METRICS[metric]} {percentile}, ms", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title="Computing", tickformat=".0%", range=[0, 1.08], row=2, col=1)
-    dress(figure, title or _title(capacity), height=505, legend=True)
-    note = {"text": plain(published_line()), "font": {"size": 11, "color": INK}, "showarrow": False}
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "yshift": -62, "xanchor": "left"}
+    dress(figure, title or _title(capacity), height=520, legend=True)
+    # Below the axis, in two lines: one would not fit a narrow notebook.
+    note = {"text": _published(), "font": {"size": 11, "color": INK}, "align": "left", "showarrow": False}
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "yshift": -58, "xanchor": "left"}
     figure.add_annotation(**note, **place, yanchor="top")
-    return figure.update_layout(margin_b=84)
+    return figure.update_layout(margin_b=98)
 
 
-def published_line() -> str:
+def _published() -> str:
     """What others published, for scale beside what was measured here."""
     from workbench.capacity.result import PUBLISHED, PUBLISHED_AS
 
     figures = " · ".join(f"{entry['streams']:,} streams at {entry['lookahead_ms']} ms" for entry in PUBLISHED)
-    return f"{PUBLISHED_AS}: {figures}"
+    return f"{plain(PUBLISHED_AS)}:<br>{plain(figures)}"
 
 
 def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
