@@ -98,7 +98,7 @@ def test_kill_9_at_every_step_of_an_erasure(home: WorkspaceFolder, tmp_path: Pat
         ["git", "rev-parse", "HEAD"], cwd=REPO, capture_output=True, text=True, check=False
     ).stdout.strip()
     told = {
-        "what": "An erasure killed with -9 at each change of the file system and each SQL statement of its, "
+        "what": "An erasure killed with -9 at each of its file changes and SQL statements, "
         "then completed by a later session: outcomes by step. Every one left an intact ledger, no trace of "
         "the speaker once begun, both checkpoints marked, tombstones set, and nothing to finish twice.",
         "commit": commit,
