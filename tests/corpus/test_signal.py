@@ -121,3 +121,43 @@ def test_a_worker_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with scan_worker.WorkerPool(1) as pool, pytest.raises(WorkbenchError, match="ended with code 1"):
         pool.submit([("a", "a.wav", 0.0, None, None, None, None)]).result()
+
+
+def test_a_wav_file_is_read_as_libsndfile_reads_it(tmp_path: Path) -> None:
+    import numpy as np
+
+    from workbench.corpus import audio
+
+    wave = np.random.default_rng(1).uniform(-1, 1, (4_000, 2))
+    path = tmp_path / "a.wav"
+    soundfile.write(path, wave, 8_000, subtype="PCM_16")
+    samples, rate = audio.wav_samples(path.read_bytes()) or (None, 0)
+    assert rate == 8_000
+    assert np.array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])
+    cut = path.read_bytes()[:-100]
+    assert audio.wav_samples(cut) is None
+    for subtype in ("PCM_24", "FLOAT"):
+        soundfile.write(path, wave, 8_000, subtype=subtype)
+        assert audio.wav_samples(path.read_bytes()) is None
+
+
+def test_measures_are_what_they_say() -> None:
+    """A tone with known level, clipped tops, offset and silence at both ends."""
+    import numpy as np
+
+    time = np.arange(32_000) / 16_000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time) + 0.001 * np.sin(2 * np.pi * 6_000 * time)
+    sound = np.concatenate([np.zeros(8_000), tone, np.zeros(4_000)]).astype(np.float32)
+    found = measures.measure(sound, 16_000)
+    assert found["peak_dbfs"] == pytest.approx(-6.02, abs=0.05)
+    assert found["rms_dbfs"] == pytest.approx(-9.03 + 10 * np.log10(32 / 44), abs=0.05)
+    assert (found["leading_silence_s"], found["trailing_silence_s"]) == pytest.approx((0.5, 0.25), abs=0.021)
+    assert found["bandwidth_hz"] < 600
+    assert found["clipping_ratio"] == 0
+    louder = measures.measure(sound + 0.02 * np.float32(time[-1] > 0), 16_000)
+    assert louder["dc_offset"] == pytest.approx(0.02, abs=0.001)
+    flat = np.clip(4 * sound, -1, 1)
+    share = float(np.mean(np.abs(flat) >= 0.999))
+    assert measures.measure(flat, 16_000)["clipping_ratio"] == pytest.approx(share, rel=0.05)
+    wide = measures.measure(np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32), 16_000)
+    assert wide["bandwidth_hz"] > 7_900

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,7 @@ class Engine:
         self._lock = threading.RLock()
         self._version = -1
         self._signal_stamp: tuple[int, int] | None = None
+        self._rates: Callable[[list[str]], list[float]] | None = None
         self.columns: list[str] = []
         self._database = duckdb.connect(":memory:", config={"memory_limit": MEMORY_LIMIT})
         # Closed at the latest when the process ends: DuckDB complains about what is still open then.
@@ -102,6 +103,38 @@ class Engine:
             cursor.close()
         return text
 
+    def use_tokenizer(self, rates: Callable[[list[str]], list[float]]) -> None:
+        """Give the views a column ``unknown_rate``: each text is rated once, and again when it is edited.
+
+        Args:
+            rates: texts → share of unknown pieces of each.
+        """
+        self.sync()
+        with self._lock:
+            cursor = self._database.cursor()
+            try:
+                cursor.execute("CREATE OR REPLACE TABLE token_rates (text VARCHAR, unknown_rate DOUBLE)")
+                self._rates = rates
+                self._rate(cursor, "utterances")
+                self._rate(cursor, "state")
+                self._create_views(cursor, self._signal_stamp is not None)
+            finally:
+                cursor.close()
+
+    def _rate(self, cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+        import pyarrow as pa
+
+        if self._rates is None:
+            return
+        found = cursor.execute(
+            f"SELECT DISTINCT text FROM {table} ANTI JOIN token_rates USING (text) WHERE text IS NOT NULL"
+        ).fetchall()
+        texts = [text for (text,) in found]
+        if texts:
+            cursor.register("rated", pa.table({"text": texts, "unknown_rate": self._rates(texts)}))
+            cursor.execute("INSERT INTO token_rates FROM rated").fetchall()
+            cursor.unregister("rated")
+
     def sync(self) -> None:
         """Take in what reviewers decided and what was measured since the last call."""
         version, stamp = self.decisions.version(), _stamp(self.folder / "signal.parquet")
@@ -115,6 +148,7 @@ class Engine:
                     self._signal_stamp = stamp
                 if version > self._version:
                     self._load(cursor, max(self._version, 0))
+                    self._rate(cursor, "state")
                     self._version = version
             finally:
                 cursor.close()
@@ -168,6 +202,9 @@ class Engine:
             columns += [f"m.{n} AS {n}" for n in names] + ["m.error AS audio_error"]
             measures = literal(str(self.folder / "signal.parquet"))
             joins += f" LEFT JOIN read_parquet({measures}) m ON u.id = m.id"
+        if self._rates is not None and "unknown_rate" not in extras:
+            columns += ["t.unknown_rate AS unknown_rate"]
+            joins += " LEFT JOIN token_rates t ON t.text = CASE WHEN s.text_set THEN s.text ELSE u.text END"
         folded = f"SELECT {', '.join(columns)} FROM utterances u {joins}"
         cursor.execute(f"CREATE OR REPLACE VIEW rows AS SELECT *, {_computed()} FROM ({folded})")
         self.columns = [row[0] for row in cursor.execute("DESCRIBE rows").fetchall()]

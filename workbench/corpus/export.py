@@ -38,7 +38,7 @@ Progress = Callable[[int, int], None]
 _HIDDEN = frozenset(
     {
         "original_text", "status", "reason", "edited", "characters", "words", "characters_per_s",
-        "duration_bucket", "script", "row_index", "source_line", "source_file", "peak_dbfs",
+        "unknown_rate", "duration_bucket", "script", "row_index", "source_line", "source_file", "peak_dbfs",
         "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
         "trailing_silence_s", "duration_s", "sample_rate", "channels", "audio_error",
     }

@@ -8,7 +8,8 @@ snr_db              speech level minus noise floor: 95th minus 10th percentile o
 clipping_ratio      samples in runs of three or more at the clip's extreme, where that is within 1 % of
                     full scale or is met in at least ten such runs (clipped, then turned down)
 bandwidth_hz        highest frequency whose long-term level is above the 50 dB rule of Speech Data Explorer:
-                    mean spectrum in dB relative to its maximum > -50, at 1,024-sample frames
+                    mean power spectrum in dB relative to its maximum > -50, 512-sample Blackman-Harris
+                    frames as there, but 64 of them spread over the speech and not all
 dc_offset           mean sample, of full scale
 leading_silence_s   time before the first 20 ms frame that comes within 35 dB of the clip's speech level and
 trailing_silence_s  above -60 dBFS, and after the last one
@@ -25,6 +26,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +52,10 @@ FRAME_S = 0.02
 SILENCE_BELOW_SPEECH_DB = 35.0
 SILENCE_DBFS = -60.0
 BANDWIDTH_RULE_DB = -50.0
-_FFT = 1_024
+_FFT = 512
+_FRAMES = 64
+_AT_ONCE = 64 << 20
+"""A file of more bytes is hashed and decoded in pieces."""
 
 
 def measure_rows(tasks: Sequence[Any]) -> list[dict[str, Any]]:
@@ -72,10 +77,17 @@ def _row(
     if fault is not None:
         return {**row, "error": fault}
     try:
-        file = Path(path)
-        found = file.stat()
-        row.update(size=found.st_size, mtime_ns=found.st_mtime_ns, audio_sha256=hash_file(file))
-        samples, rate = audio.read(file, offset_s, duration_s)
+        found = os.stat(path)
+        row.update(size=found.st_size, mtime_ns=found.st_mtime_ns)
+        decoded = None
+        if path[-4:].lower() == ".wav" and not offset_s and duration_s is None and found.st_size <= _AT_ONCE:
+            # One read serves the hash and the samples.
+            data = Path(path).read_bytes()
+            row["audio_sha256"] = hashlib.sha256(data).hexdigest()
+            decoded = audio.wav_samples(data)
+        else:
+            row["audio_sha256"] = _hash_of(path, found.st_size, found.st_mtime_ns)
+        samples, rate = audio.read(Path(path), offset_s, duration_s) if decoded is None else decoded
         if channel is not None and channel < samples.shape[1]:
             samples = samples[:, channel : channel + 1]
         row.update(measure(samples, rate))
@@ -86,6 +98,12 @@ def _row(
             "the recording is missing" if isinstance(error, FileNotFoundError) else type(error).__name__
         )
     return row
+
+
+@functools.lru_cache(maxsize=256)
+def _hash_of(path: str, size: int, mtime_ns: int) -> str:
+    """Of a file in one state: the hundreds of parts of a long recording hash it once."""
+    return hash_file(Path(path))
 
 
 def hash_file(path: Path) -> str:
@@ -117,18 +135,24 @@ def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
         return {**facts, "error": "the recording holds samples that are no numbers"}
     levels = frame_levels(mono, sample_rate)
     leading, trailing = silences(levels)
+    loudness = np.abs(mono)
+    peak = float(loudness.max())
+    power_spectra = spectra(mono, loudness > 0.02 * peak)
     return {
         **facts,
-        "peak_dbfs": _db(float(max(mono.max(), -mono.min()))),
+        "peak_dbfs": _db(peak),
         "rms_dbfs": _db(power**0.5),
         "snr_db": snr(levels),
         # By channel: averaging two channels hides a clipped one.
-        "clipping_ratio": max(clipping(stacked[:, i]) for i in range(stacked.shape[1])),
-        "bandwidth_hz": bandwidth(mono, sample_rate),
-        "dc_offset": float(mono.mean(dtype=np.float64)),
+        "clipping_ratio": max(
+            clipping(loudness if stacked.shape[1] == 1 else np.abs(stacked[:, i]))
+            for i in range(stacked.shape[1])
+        ),
+        "bandwidth_hz": bandwidth(power_spectra, sample_rate),
+        "dc_offset": float(mono.mean()),
         "leading_silence_s": leading,
         "trailing_silence_s": trailing,
-        "fingerprint": fingerprint(mono, sample_rate),
+        "fingerprint": fingerprint(power_spectra, sample_rate) if len(mono) >= 0.4 * sample_rate else None,
     }
 
 
@@ -139,7 +163,7 @@ def frame_levels(mono: np.ndarray, sample_rate: int) -> np.ndarray:
     size = max(1, round(FRAME_S * sample_rate))
     count = len(mono) // size
     frames = mono[: count * size].reshape(count, size) if count else mono[None, :]
-    power = np.einsum("ij,ij->i", frames, frames, dtype=np.float64) / frames.shape[1]
+    power = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / frames.shape[1]
     levels: np.ndarray = 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
     return levels
 
@@ -171,58 +195,74 @@ def _rank(count: int, share: float) -> int:
     return min(count - 1, round(share * (count - 1)))
 
 
-def clipping(channel: np.ndarray) -> float:
-    """Share of samples in flat runs at the extremes."""
+def clipping(loudness: np.ndarray) -> float:
+    """Share of samples in flat runs at the extremes.
+
+    Args:
+        loudness: absolute samples of one channel, float (frames,).
+    """
     import numpy as np
 
-    peak = float(max(channel.max(), -channel.min()))
+    peak = float(loudness.max())
     if peak < 0.05:
         return 0.0
     # Lossy codecs bend a clipped top a little, so the top is a band, not one value.
-    flat = np.abs(channel) >= 0.99 * peak
-    runs = flat[2:] & flat[1:-1] & flat[:-2]
-    count = int(np.count_nonzero(runs))
-    starts = int(np.count_nonzero(runs[1:] & ~runs[:-1])) + int(runs[:1].any())
+    at = np.flatnonzero(loudness >= 0.99 * peak)
+    if len(at) < 3:
+        return 0.0
+    thirds = at[2:] - at[:-2] == 2
+    count = int(np.count_nonzero(thirds))
+    # A run begins where the sample before its first one is not flat.
+    starts = int(np.count_nonzero(thirds & np.concatenate(([True], np.diff(at[:-2]) != 1))))
     if not count or (peak < 0.99 and starts < 10):
         return 0.0
-    return (count + 2 * starts) / len(channel)
+    return (count + 2 * starts) / len(loudness)
 
 
-def bandwidth(mono: np.ndarray, sample_rate: int) -> float:
-    """Highest frequency in Hz above the 50 dB rule."""
-    import numpy as np
-    from scipy.fft import rfft
+def spectra(mono: np.ndarray, heard: np.ndarray) -> np.ndarray:
+    """Power of 64 frames spread evenly over what is heard, float32 (64, 257); one transform for all uses.
 
-    if len(mono) < _FFT:
-        mono = np.pad(mono, (0, _FFT - len(mono)))
-    count = (len(mono) - _FFT) // (_FFT // 2) + 1
-    # Up to 200 frames spread over the clip say the same as all of them, at a fixed cost.
-    step = (_FFT // 2) * max(1, count // 200)
-    frames = np.lib.stride_tricks.sliding_window_view(mono, _FFT)[::step][:200] * _window()
-    spectrum = np.abs(rfft(frames, axis=1)).mean(axis=0)
-    if spectrum.max() <= 0:
-        return 0.0
-    above = np.flatnonzero(20 * np.log10(np.maximum(spectrum / spectrum.max(), 1e-10)) > BANDWIDTH_RULE_DB)
-    return float(above[-1] * sample_rate / _FFT)
-
-
-def fingerprint(mono: np.ndarray, sample_rate: int) -> str | None:
-    """64 log energies (8 stretches x 8 bands to 4 kHz), centred by band and scaled to int8, hexadecimal.
-
-    Level, slow colour and re-encoding leave it nearly as it is. None below 0.4 s, where all are alike.
+    Args:
+        mono: float32 (frames,).
+        heard: where it is loud enough to count, bool (frames,); all of it where nowhere is.
     """
     import numpy as np
     from scipy.fft import rfft
 
-    if len(mono) < 0.4 * sample_rate:
-        return None
-    speech = np.flatnonzero(np.abs(mono) > 0.02 * float(np.abs(mono).max()))
-    heard = mono[speech[0] : speech[-1] + 1] if len(speech) else mono
-    starts = np.linspace(0, max(0, len(heard) - _FFT), 64).astype(int)
-    padded = np.pad(heard, (0, max(0, _FFT - len(heard))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[starts] * _window()
-    power = np.abs(rfft(frames, axis=1)) ** 2
-    edges = np.round(np.geomspace(150, 4_000, 9) * _FFT / sample_rate).astype(int)
+    if heard.any():
+        mono = mono[heard.argmax() : len(heard) - heard[::-1].argmax()]
+    if len(mono) < _FFT:
+        mono = np.pad(mono, (0, _FFT - len(mono)))
+    starts = np.linspace(0, len(mono) - _FFT, _FRAMES).astype(np.intp)
+    frames = np.lib.stride_tricks.sliding_window_view(mono, _FFT)[starts]
+    frames *= _window()
+    found = rfft(frames, axis=1, overwrite_x=True)
+    power: np.ndarray = found.real**2 + found.imag**2
+    return power
+
+
+def bandwidth(power: np.ndarray, sample_rate: int) -> float:
+    """Highest frequency in Hz above the 50 dB rule, from ``spectra``."""
+    import numpy as np
+
+    mean = power.mean(axis=0)
+    limit = float(mean.max()) * 10 ** (BANDWIDTH_RULE_DB / 10)
+    above = np.flatnonzero(mean > limit)
+    return float(above[-1] * sample_rate / _FFT) if len(above) else 0.0
+
+
+def fingerprint(power: np.ndarray, sample_rate: int) -> str | None:
+    """64 log energies (8 stretches x 8 bands to 4 kHz), centred by band and scaled to int8, hexadecimal.
+
+    Level, slow colour and re-encoding leave it nearly as it is. Below 0.4 s all clips are alike.
+
+    Args:
+        power: of ``spectra``.
+        sample_rate: Hz.
+    """
+    import numpy as np
+
+    edges = _edges(sample_rate)
     bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1).reshape(8, 8, 8).mean(axis=1)
     map_ = np.log10(bands + 1e-9 * float(bands.max()) + 1e-12)
     map_ -= map_.mean(axis=0)
@@ -241,10 +281,18 @@ def read_fingerprint(text: str) -> np.ndarray:
 
 
 @functools.cache
-def _window() -> np.ndarray:
+def _edges(sample_rate: int) -> np.ndarray:
     import numpy as np
 
-    return np.hanning(_FFT + 1)[:-1].astype(np.float32)
+    return np.round(np.geomspace(150, 4_000, 9) * _FFT / sample_rate).astype(int)
+
+
+@functools.cache
+def _window() -> np.ndarray:
+    import numpy as np
+    from scipy.signal.windows import blackmanharris
+
+    return np.asarray(blackmanharris(_FFT, sym=False), np.float32)
 
 
 def _db(value: float) -> float:

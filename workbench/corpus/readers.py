@@ -19,7 +19,7 @@ from workbench.errors import Problem, WorkbenchError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from workbench.corpus.admission import Plan
+    from workbench.corpus.staging import Plan
 
 _BATCH = 20_000
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from workbench.corpus.table import Corpus
 
-VERSION = 2
+VERSION = 3
 """Of the measures; results of another version are measured anew."""
 _BATCH = 64
 _FLUSH_EVERY = 40
@@ -79,6 +79,7 @@ def scan(
         progress(done, len(ids))
     parts = corpus.folder / "signal.parts"
     parts.mkdir(exist_ok=True, mode=0o700)
+    measured: Iterator[list[dict[str, Any]]]
     if engine == "ray":
         shards = ((batch,) for batch in _batches(tasks))
         measured = (rows for _, rows in over_ray(measure_rows, shards, address=address, cancel=cancel))

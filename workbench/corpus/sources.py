@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus import manifest, plain, readers
-from workbench.corpus.admission import Admitted, Plan, admit, admit_plain
+from workbench.corpus.admission import Admitted, admit, admit_plain
 from workbench.corpus.erased import Erased, without_erased
 from workbench.corpus.readers import Reader
 from workbench.corpus.schema import SCHEMA_VERSION, guess_mapping
+from workbench.corpus.staging import Plan
 from workbench.errors import Problem, WorkbenchError
 from workbench.workspace import check_name, replacing, sha256_file, write_atomic
 

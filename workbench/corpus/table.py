@@ -202,6 +202,19 @@ class Corpus:
         listed = ", ".join(quoted(name) for name in names) if names is not None else "*"
         return self._engine.query(f"SELECT {listed} FROM rows {self._where()} ORDER BY row_index")
 
+    def use_tokenizer(self, tokenizer: Any) -> None:
+        """Add the column ``unknown_rate``, share of a transcript's pieces that the tokenizer does not know.
+
+        For this object and all its views, while they are open; edited transcripts are rated anew.
+
+        Args:
+            tokenizer: a ``SentencePieceProcessor``, or what holds one as ``tokenizer``, such as NeMo's
+                tokenizers and models.
+        """
+        from workbench.corpus.textchecks import unknown_rates
+
+        self._engine.use_tokenizer(lambda texts: unknown_rates(texts, tokenizer))
+
     def frame(self, columns: Iterable[str] | None = None) -> pd.DataFrame:
         """All rows in the source's order as a DataFrame."""
         return self.table(columns).to_pandas()

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from workbench import locales
+from workbench.errors import WorkbenchError
 from workbench.text import strip_tag
 
 Hit = tuple[str, str, Any]
@@ -117,9 +118,20 @@ def unknown_rates(texts: Sequence[str], tokenizer: Any) -> list[float]:
 
     Args:
         texts: transcripts.
-        tokenizer: a ``SentencePieceProcessor``, or what wraps one as ``tokenizer`` (NeMo's does).
+        tokenizer: a ``SentencePieceProcessor``, or what holds one as ``tokenizer`` (NeMo's tokenizers and
+            models do).
+
+    Raises:
+        WorkbenchError: no such thing.
     """
-    processor = getattr(tokenizer, "tokenizer", tokenizer)
+    processor = tokenizer
+    while not hasattr(processor, "unk_id"):
+        processor = getattr(processor, "tokenizer", None)
+        if processor is None:
+            raise WorkbenchError(
+                f"a {type(tokenizer).__name__} is no SentencePiece tokenizer",
+                mend="Give a SentencePieceProcessor, or a NeMo model.",
+            )
     unknown = processor.unk_id()
     pieces = processor.encode([strip_tag(text)[0] for text in texts], out_type=int)
     return [sum(p == unknown for p in some) / len(some) if some else 0.0 for some in pieces]

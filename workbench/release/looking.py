@@ -57,6 +57,10 @@ def parquet_keep(path: Path, target: Target) -> Any:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
+    if path.name == "utterances.parquet":
+        from workbench.corpus.admission import numbered
+
+        table = numbered(table)  # the lines of the source keep their numbers
     return table.filter(pa.array([not match for match in _parquet_matches(path, target)], pa.bool_()))
 
 
