@@ -94,7 +94,7 @@ def book(lab: Lab) -> Notebook:
         [SETUP, "player", "other", EXPLORER],
     )
     assert not book.failures(), book.failures()
-    book.wait(lambda: ready(book, "player") and ready(book, "other"), "recognition", 180)
+    book.wait(lambda: ready(book, "player") and ready(book, "other"), "recognition", 600)
     return book
 
 
@@ -384,5 +384,5 @@ def test_the_kernel_restarts_and_what_was_heard_still_plays(book: Notebook, view
     fresh = book.panel.get_by_test_id("playback").first
     expect(fresh.locator(".nwb-player")).to_have_attribute("data-ready", "1")
     expect(fresh.get_by_test_id("lookahead")).to_be_enabled()
-    book.wait(lambda: ready(book, "player"), "recognition", 180)
+    book.wait(lambda: ready(book, "player"), "recognition", 600)
     assert book.kernel("player.lanes[0]['final']") == final
