@@ -247,3 +247,40 @@ def test_faults_are_one_clear_line(call: object, message: str) -> None:
         call(rows, predictions)  # type: ignore[operator]
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_gap_of_worst_and_best_has_an_interval() -> None:
+    rows, predictions = random_corpus(800, speakers=8)
+    rows["half"] = np.where(rows["accent"].str.endswith("0"), "clear", "noisy")
+    spoilt = predictions["tuned"].copy()
+    bad = (rows["half"] == "noisy").to_numpy() & (np.arange(len(rows)) % 3 == 0)
+    spoilt.loc[bad, "hypothesis"] = "wrong"
+    found = evaluate(rows, {"p": spoilt}, by=("half",), resamples=1000).gap("p")
+    table = evaluate(rows, {"p": spoilt}, by=("half",)).rates("p").set_index("half")
+    assert (found["worst"], found["best"]) == ({"half": "noisy"}, {"half": "clear"})
+    assert found["gap"] == pytest.approx(table["rate"]["noisy"] - table["rate"]["clear"])
+    assert found["gap_low"] < found["gap"] < found["gap_high"]
+    assert found["ratio_low"] < found["ratio"] < found["ratio_high"]
+    assert found["gap_low"] > 0
+    # Voices apart: the spread of a difference of independent rates.
+    width = np.hypot(*(table["high"] - table["low"]))
+    assert found["gap_high"] - found["gap_low"] == pytest.approx(width, rel=0.15)
+
+
+def test_voices_in_both_slices_are_drawn_once_for_both() -> None:
+    rng = np.random.default_rng(4)
+    lines = []
+    for number in range(600):
+        speaker, half = number % 12, "ab"[number // 12 % 2]
+        wrong = rng.random(10) < 0.05 + 0.05 * speaker + 0.1 * (half == "b")
+        heard = " ".join("x" if w else "word" for w in wrong)
+        lines.append(
+            {"id": f"u{number}", "text": "word " * 10, "hypothesis": heard, "speaker": f"s{speaker}"}
+        )
+        lines[-1] |= {"half": half}
+    rows, predictions = table(*lines)
+    found = evaluate(rows, {"p": predictions}, by=("half",))
+    rates = found.rates("p").set_index("half")
+    gap = found.gap("p")
+    width = np.hypot(*(rates["high"] - rates["low"]))
+    assert gap["gap_high"] - gap["gap_low"] < 0.5 * width

@@ -130,10 +130,11 @@ def by_position(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, b
     import pandas as pd
 
     lengths = scored.store.words(normaliser).lengths[scored.reference_codes]
-    chosen = lengths[rows]
-    within = np.arange(chosen.sum()) - np.repeat(np.cumsum(chosen) - chosen, chosen)
-    part = np.floor(within / np.maximum(np.repeat(chosen, chosen), 1) * bins).astype(int)
-    words = np.bincount(part, minlength=bins)
+    # Where a word lies depends on the length alone, and lengths are few.
+    sizes, times = np.unique(lengths[rows], return_counts=True)
+    within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    part = np.floor(within / np.maximum(np.repeat(sizes, sizes), 1) * bins).astype(int)
+    words = np.bincount(part, weights=np.repeat(times, sizes), minlength=bins).astype(np.int64)
     events = error_events(scored, name, normaliser, rows)
     size = np.maximum(lengths[events.row], 1)
     place = np.minimum(events.position / size * bins, bins - 1).astype(int)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import confounding, rates
+from workbench.evaluation.gap import gap as worst_against_best
 from workbench.evaluation.matching import put_together
 from workbench.evaluation.quality_views import QualityViews
 from workbench.evaluation.rates import Headline, Settings, Thresholds
@@ -164,9 +165,12 @@ class Evaluation(QualityViews):
         return table
 
     def gap(self, name: str, by: str | Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
-        """Worst and best slice with enough words, their gap and ratio; empty if fewer than two."""
+        """Worst and best slice with enough words: ``worst, worst_rate, best, best_rate``, ``gap`` and
+        ``ratio`` each with ``_low`` and ``_high``, ``interval_kind``, ``overlap`` of their own intervals;
+        empty if fewer than two slices. Picked after seeing the rates, the gap is biased upwards."""
         columns = self._columns(by)
-        return rates.gap(self.rates(name, columns, **options), columns)
+        table = self.rates(name, columns, **options)
+        return worst_against_best(self.scored, name, self.settings, table, columns, options.get("where"))
 
     def _columns(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
         return self.by if by is None else (by,) if isinstance(by, str) else tuple(by)

@@ -83,7 +83,10 @@ def number_spans(
     Returns:
         ``starts, stops, groups`` of the first sight of each number.
     """
+    # For texts room for all at once: the arrays left behind by growing would stay in the allocator's hands.
     size, count, filled = 1 << 12, 0, 0
+    while whole and size < len(starts):
+        size *= 2
     keys, kinds, first = np.empty(size, np.uint64), np.empty(size, np.int64), np.empty(size, np.int64)
     slots = _placed(2 * size, keys, kinds, 0)
     for text in range(len(starts)):

@@ -20,7 +20,7 @@ from workbench.evaluation.significance import (
     ratio_interval,
     segments,
 )
-from workbench.evaluation.slices import Groups, Where, group, mask
+from workbench.evaluation.slices import Where, group, mask
 
 if TYPE_CHECKING:
     import numpy as np
@@ -215,24 +215,3 @@ def segment_errors(scored: ScoredCorpus, first: str, second: str, normaliser: st
     side = np.repeat([0, 1], [len(row) for row, _ in found])
     row, place = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return segments(row, place, side == 0, side == 1)
-
-
-def gap(table: pd.DataFrame, groups: Groups | Sequence[str]) -> dict[str, Any]:
-    """Best and worst slice with enough words, the gap between them and their ratio.
-
-    The two were picked after seeing the rates, so the gap is the largest of many and biased upwards.
-    """
-    by = list(groups.by if isinstance(groups, Groups) else groups)
-    fit = table[(table["enough"] != "no") & table["rate"].notna()] if len(table) else table
-    if len(fit) < 2 or fit["metric"].nunique() > 1:
-        return {}
-    worst, best = fit.loc[fit["rate"].idxmax()], fit.loc[fit["rate"].idxmin()]
-    return {
-        "worst": {c: worst[c] for c in by},
-        "worst_rate": float(worst["rate"]),
-        "best": {c: best[c] for c in by},
-        "best_rate": float(best["rate"]),
-        "gap": float(worst["rate"] - best["rate"]),
-        "ratio": float(worst["rate"] / best["rate"]) if best["rate"] else float("inf"),
-        "overlap": bool(worst["low"] <= best["high"]),
-    }

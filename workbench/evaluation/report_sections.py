@@ -79,11 +79,23 @@ def _kind(record: dict[str, Any]) -> str:
 def _gap_sentence(name: str, gap: dict[str, Any], by: list[str]) -> str:
     worst, best = slice_name(gap["worst"], by), slice_name(gap["best"], by)
     sure = "their intervals overlap" if gap["overlap"] else "their intervals do not overlap"
-    ratio = f", {gap['ratio']:.1f} times" if gap["ratio"] is not None else ""
+    ratio = ""
+    if gap["ratio"] is not None:
+        ratio = f", {gap['ratio']:.1f} times{_between(gap['ratio_low'], gap['ratio_high'], _times)}"
     return (
         f"{text(name)} serves {escape(worst)} worst ({percent(gap['worst_rate'])}) and {escape(best)} best "
-        f"({percent(gap['best_rate'])}): a gap of {100 * gap['gap']:.1f} points{ratio}; {sure}."
+        f"({percent(gap['best_rate'])}): a gap of {100 * gap['gap']:.1f} points"
+        f"{_between(gap['gap_low'], gap['gap_high'], points)}{ratio}; {sure}. The two were picked after "
+        "seeing the rates, so the gap is likely to be smaller on new recordings."
     )
+
+
+def _between(low: float | None, high: float | None, show: Callable[[float | None], str]) -> str:
+    return "" if low is None or high is None else f" ({span(low, high, show)})"
+
+
+def _times(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def verdict(base: str, other: str, row: dict[str, Any]) -> str:

@@ -102,7 +102,7 @@ class TextStore:
         offsets = kernels.expanded_sizes(pieces.numbers, *spans, self.groups, form_of, bounds, plain)
         numbers = np.empty(int(offsets[-1]), np.int32)
         kernels.expand(pieces.numbers, *spans, self.groups, form_of, flat, bounds, plain, -1, numbers)
-        return WordTable(numbers, offsets, vocabulary)
+        return WordTable(numbers, _same(offsets, pieces.offsets), vocabulary)
 
     def characters(self, normaliser: str, codes: IntArray) -> tuple[Side, int]:
         """The units of the character error rate of some texts, as numbers below the second value."""
@@ -337,6 +337,13 @@ def _of_group(pieces: Pieces, form_of: IntArray, group: int) -> list[str]:
     if there.all():
         return pieces.vocabulary
     return [pieces.vocabulary[number] for number in np.flatnonzero(there).tolist()]
+
+
+def _same(offsets: IntArray, known: IntArray) -> IntArray:
+    """The array known already where the two are equal."""
+    import numpy as np
+
+    return known if np.array_equal(offsets, known) else offsets
 
 
 def _forms(pieces: list[str], language: str, normaliser: str) -> list[str]:
