@@ -99,7 +99,7 @@ TEXT: dict[str, Callable[[str], str]] = {
 
 
 def rows_with_flaws(
-    clips: list[dict[str, Any]], folder: Path, per_flaw: int
+    clips: list[dict[str, Any]], folder: Path, per_flaw: int, before: set[tuple[str, str]]
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Clips as WAV, every second with one planted flaw; id → flaw."""
     made, planted = [], {}
@@ -112,7 +112,9 @@ def rows_with_flaws(
         as_wav(source, path)
         if number % 2 or not flaws:
             continue
-        flaw = flaws.pop(0)
+        # Not on a clip that has the flaw of its own: finding it again would prove nothing.
+        flaw = next(name for name in flaws if (id_, name) not in before)
+        flaws.remove(flaw)
         planted[id_] = flaw
         if flaw in TEXT:
             made[-1]["text"] = TEXT[flaw](row["text"])
@@ -172,7 +174,7 @@ def planted_and_found(folder: Path, per_flaw: int) -> dict[str, dict[str, Any]]:
         import_source(write_manifest(folder / "a" / "m.jsonl", clean), folder / "ca", name="clean",
                       audio_roots=[STARTER]))  # fmt: skip
     (folder / "b").mkdir()
-    flawed, planted = rows_with_flaws(chosen, folder / "b", per_flaw)
+    flawed, planted = rows_with_flaws(chosen, folder / "b", per_flaw, before)
     after = found_by(
         import_source(write_manifest(folder / "b" / "m.jsonl", flawed), folder / "cb", name="flawed")
     )
