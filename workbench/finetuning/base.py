@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.archive import Archive
 from workbench.recognizer.checkpoint import Checkpoint
+
+if TYPE_CHECKING:
+    from workbench.finetuning.recipe import Recipe
 
 PROMPT_CLASS = "EncDecRNNTBPEModelWithPrompt"
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base checkpoint that passed inspection. ``config``: NeMo's configuration as plain values."""
+    """A base checkpoint that passed inspection. ``config``: NeMo's configuration as plain values; ``added``:
+    locales that a recipe adds → their prompt slots."""
 
     checkpoint: Checkpoint
     config: dict[str, Any]
+    added: dict[str, int] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -27,11 +33,11 @@ class Base:
     @property
     def prompts(self) -> dict[str, int]:
         """Locale tag (and ``auto``) → prompt slot."""
-        return self.checkpoint.info.prompts
+        return {**self.checkpoint.info.prompts, **self.added}
 
     @property
     def locales(self) -> list[str]:
-        return list(self.checkpoint.info.locales)
+        return [*self.checkpoint.info.locales, *self.added]
 
     @property
     def lookaheads_ms(self) -> list[int]:
@@ -60,3 +66,68 @@ def read_base(path: str | Path) -> Base:
             mend=f"Fine-tuning needs {PROMPT_CLASS}.",
         )
     return Base(checkpoint, dict(Archive(checkpoint.path).config))
+
+
+def base_of(recipe: Recipe) -> Base:
+    """The base of a recipe, with a free prompt slot for each of its new locales.
+
+    Raises:
+        WorkbenchError: as ``read_base``; a new locale that is no tag or has a prompt already; no slot left.
+    """
+    base = read_base(recipe.base)
+    if not recipe.new_locales:
+        return base
+    where, known = "recipe [new_locales]", base.prompts
+    for tag in recipe.new_locales:
+        if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})", tag):
+            raise WorkbenchError(f"{tag!r} is no locale tag", where=where, mend="Write it like ga-IE.")
+        if tag in known:
+            raise WorkbenchError(f"the checkpoint has a prompt for {tag}", where=where, mend="Leave it out.")
+    count = int(base.config.get("model_defaults", {}).get("num_prompts", 128))
+    free = sorted(set(range(count)) - set(known.values()))
+    if len(free) < len(recipe.new_locales):
+        raise WorkbenchError(f"only {len(free)} of {count} prompt slots are free", where=where)
+    return Base(base.checkpoint, base.config, dict(zip(recipe.new_locales, free, strict=False)))
+
+
+def tokenizer_of(recipe: Recipe, base: Base) -> Any:
+    """The SentencePiece processor that the run will write with: the recipe's, or the base's.
+
+    Raises:
+        WorkbenchError: the recipe's folder holds none.
+    """
+    if recipe.tokenizer is None:
+        return base.checkpoint.tokenizer()
+    import sentencepiece
+
+    path = Path(recipe.tokenizer) / "tokenizer.model"
+    if not path.is_file() or not path.with_name("vocab.txt").is_file():
+        mend = "A tokenizer's folder holds tokenizer.model and vocab.txt."
+        raise WorkbenchError("no tokenizer here", where=str(recipe.tokenizer), mend=mend)
+    return sentencepiece.SentencePieceProcessor(model_file=str(path))
+
+
+def untagged(recipe: Recipe, base: Base) -> frozenset[str]:
+    """New locales whose tag is not one piece of the tokenizer: their transcripts are trained without it."""
+    pieces = tokenizer_of(recipe, base)
+    unknown = pieces.unk_id()
+    return frozenset(tag for tag in recipe.new_locales if pieces.piece_to_id(f"<{tag}>") == unknown)
+
+
+def notices(recipe: Recipe, base: Base) -> list[str]:
+    """What must be said loudly before a run: a reset, and locales that cannot be told by their tag."""
+    found = []
+    if recipe.tokenizer is not None:
+        found.append(
+            "THE NEW TOKENIZER RESETS DECODER AND JOINT: they start from nothing, no locale is read until "
+            "they have learnt anew"
+        )
+    found += [
+        f"{tag} gets the free prompt slot {slot}, which no training has ever used"
+        for tag, slot in base.added.items()
+    ]
+    found += [
+        f"the tokenizer has no piece <{tag}>: its transcripts go without a tag, auto cannot report it"
+        for tag in sorted(untagged(recipe, base))
+    ]
+    return found

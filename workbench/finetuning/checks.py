@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import Problem, WorkbenchError, one_line
-from workbench.finetuning.base import Base, read_base
+from workbench.finetuning.base import Base, base_of, tokenizer_of
 from workbench.text import normalised_keys
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ def problems(recipe: Recipe) -> list[str]:
     """Faults of values, files, locales and shared sentences; empty if the recipe may run."""
     found = list(_values(recipe))
     try:
-        base = read_base(recipe.base)
+        base = base_of(recipe)
+        tokenizer_of(recipe, base)
     except WorkbenchError as error:
         return [*found, str(error)]
     found += _lookaheads(recipe, base)
@@ -63,6 +64,10 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at("temperature", f"is {recipe.temperature}", "Use 0 (evenly) to 1 (as the hours are).")
     if not 0 <= recipe.encoder_rate_factor <= 1:
         yield at("encoder_rate_factor", f"is {recipe.encoder_rate_factor}", "Use 0 to 1.")
+    if recipe.tokenizer is not None and recipe.trains != "full":
+        yield at(
+            "tokenizer", f"resets decoder and joint, but only {recipe.trains} trains", "Use trains: full."
+        )
     if not 0 <= recipe.predictor_masking < 1:
         yield at("predictor_masking", f"is {recipe.predictor_masking}", "Use 0 to below 1.")
     if recipe.dropout is not None and not 0 <= recipe.dropout < 1:

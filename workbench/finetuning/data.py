@@ -114,11 +114,12 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         *,
         first_step: int = 0,
         rank: int = 0,
+        untagged: frozenset[str] = frozenset(),
         on_problem: Callable[[Problem], None] = lambda problem: None,
     ) -> None:
         super().__init__()
         self.sources, self.recipe, self.tokenize, self.prompts = sources, recipe, tokenize, prompts
-        self.on_problem = on_problem
+        self.on_problem, self.untagged = on_problem, untagged
         self._cache = AudioCache(CACHE_MB / max(1, recipe.loader_workers))
         kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.ranks == rank)]
         self._uses = kept[["step", "part", "source", "row"]].to_numpy(dtype=np.int64)
@@ -147,7 +148,8 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
                 )
                 continue
             signals.append(torch.from_numpy(signal))
-            tokens.append(torch.tensor(self.tokenize(f"{utterance.text} <{utterance.locale}>")))
+            tag = "" if utterance.locale in self.untagged else f" <{utterance.locale}>"
+            tokens.append(torch.tensor(self.tokenize(utterance.text + tag)))
             slots.append(int(self._slots[position]))
         if not signals:
             raise WorkbenchError(

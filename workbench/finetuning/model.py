@@ -27,7 +27,10 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
     from omegaconf import open_dict
 
     model = adapters.restore(base, device, recipe.adapter_dim if recipe.trains == "adapter" else None)
+    if recipe.tokenizer is not None:
+        model.change_vocabulary(new_tokenizer_dir=recipe.tokenizer, new_tokenizer_type="bpe")
     with open_dict(model.cfg):
+        model.cfg.model_defaults.prompt_dictionary.update(base.added)
         # Their data is not here; NeMo would try to open it when training starts.
         for name in ("train_ds", "validation_ds", "test_ds"):
             model.cfg[name] = None

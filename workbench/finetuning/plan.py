@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.finetuning.base import read_base
+from workbench.finetuning.base import base_of
 from workbench.locales import AUTO
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def read_training(recipe: Recipe, problems: list[Problem]) -> list[list[Utteranc
     """Usable utterances of each training source, in the recipe's order."""
     from workbench.finetuning.rows import read_source
 
-    locales = read_base(recipe.base).locales
+    locales = base_of(recipe).locales
     limits = (recipe.min_duration_s, recipe.max_duration_s)
     read = [read_source(source, locales, problems, limits) for source in recipe.sources]
     return [

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem
 
@@ -88,19 +88,20 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
             estimates memory.
     """
     from workbench.finetuning import plan
-    from workbench.finetuning.base import read_base
+    from workbench.finetuning.base import base_of, notices, tokenizer_of
 
     found = Preflight(faults=recipe.validate())
     if found.faults:
         return found
-    base = read_base(recipe.base)
+    base = base_of(recipe)
+    found.warnings += notices(recipe, base)
     sources = plan.read_training(recipe, found.left_out)
     rows = [row for source in sources for row in source]
     drawn = plan.draw(recipe, sources)
     found.hours = plan.consumed_hours(drawn)
     found.effective_peak = recipe.effective_peak()
     found.longest_s = max(row.duration_s for row in rows)
-    found.tokenizer = tokenizer_coverage(rows, base)
+    found.tokenizer = tokenizer_coverage(rows, tokenizer_of(recipe, base))
     found.style = text_style(rows)
     found.memory_mb = estimate_memory_mb(recipe, base, rows)
     found.disk_needed_mb = disk_needed_mb(recipe, base)
@@ -114,14 +115,13 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     return found
 
 
-def tokenizer_coverage(rows: Sequence[Utterance], base: Base) -> pd.DataFrame:
+def tokenizer_coverage(rows: Sequence[Utterance], pieces: Any) -> pd.DataFrame:
     """Per locale: share of unknown tokens, pieces per second of audio, and which characters are unknown.
 
     More pieces a second than encoder frames (12.5) cannot be emitted by one token a frame.
     """
     import pandas as pd
 
-    pieces = base.checkpoint.tokenizer()
     unknown = pieces.unk_id()
     grouped: dict[str, list[Utterance]] = {}
     for row in rows:

@@ -83,6 +83,9 @@ class Recipe:
         base: a ``.nemo`` checkpoint.
         trains: ``full``; ``encoder_frozen`` (prompt projection, decoder and joint train); ``decoder_joint``;
             ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else).
+        new_locales: tags that the base has no prompt for; each gets a free prompt slot.
+        tokenizer: folder of another SentencePiece tokenizer (``tokenizer.model``, ``vocab.txt``). It **resets
+            decoder and joint**: what the base could read is gone until they have learnt anew.
         train_subsampling: False leaves the encoder's first convolutions as they are, which saves time;
             ``dropout``: of the encoder, 0 for none, None for the checkpoint's own.
         predictor_masking: share of label positions where the joint hears the encoder alone (Xu et al. 2024,
@@ -104,6 +107,8 @@ class Recipe:
     validation: tuple[ValidationSet, ...] = ()
     trains: Trains = "full"
     adapter_dim: int = 32
+    new_locales: tuple[str, ...] = ()
+    tokenizer: str | None = None
     train_subsampling: bool = True
     dropout: float | None = None
     predictor_masking: float = 0.0

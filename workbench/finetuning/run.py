@@ -252,9 +252,11 @@ def absolute(recipe: Recipe) -> Recipe:
         root = full(source.audio_root) if source.audio_root else None
         return replace(source, manifest=full(source.manifest), audio_root=root)
 
+    tokenizer = full(recipe.tokenizer) if recipe.tokenizer else None
     base = full(recipe.base) if Path(recipe.base).expanduser().exists() else recipe.base
     return recipe.changed(
         base=base,
+        tokenizer=tokenizer,
         sources=tuple(fixed(source) for source in recipe.sources),
         validation=tuple(fixed(source) for source in recipe.validation),
     )

@@ -120,10 +120,14 @@ def _run(folder: RunFolder) -> str:
     recipe = Recipe.from_yaml(folder.recipe)
     clock = files.Clock(folder.state())
     folder.update_state(status="preparing", steps=recipe.steps, message="", mend="")
-    from workbench.finetuning.base import read_base
+    from workbench.finetuning.base import base_of, notices
     from workbench.finetuning.provenance import refuse_changes
 
-    base = read_base(recipe.base)
+    base = base_of(recipe)
+    said = notices(recipe, base)
+    folder.update_state(notices=said)
+    for line in said:
+        log.warning("%s", line)
     refuse_changes(folder, recipe)
     device = _device(recipe)
     from workbench.finetuning import model as models
@@ -173,6 +177,7 @@ def _fit(
     import torch
 
     from workbench.finetuning import data, plan, ranking
+    from workbench.finetuning.base import untagged
     from workbench.finetuning.callbacks import RunCallback
     from workbench.finetuning.validation import CancelledError, Validator
 
@@ -192,6 +197,7 @@ def _fit(
     batches = data.PlanBatches(
         table, sources, recipe, model.tokenizer.text_to_ids, base.prompts,
         first_step=first_step, rank=trainer.global_rank, on_problem=folder.note_problem,
+        untagged=untagged(recipe, base),
     )  # fmt: skip
     model.set_trainer(trainer)
     try:
