@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.finetuning import Run, provenance, start
+from workbench.finetuning import Run, provenance
 from workbench.finetuning import folder as files
 from workbench.finetuning.run import _prepare
 from workbench.workspace import write_atomic
@@ -21,12 +22,33 @@ STEPS, KILLS, EARLY = 60, 20, 4
 EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "kills.json"
 
 
-def kill(run):
-    """As the system kills: at once, and the whole process group."""
-    os.killpg(run._process.pid, signal.SIGKILL)
-    run._process.wait()
+def attempt(folder):
+    """The worker's main, in a process group of its own with its own log, as ``Run.resume`` starts it."""
+    os.setsid()
+    log = os.open(folder.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    from workbench.finetuning.worker import main
+
+    os._exit(main([str(folder.path)]))
+
+
+def begin(run, context):
+    """One more attempt: a real process, forked from a server that has loaded NeMo (loading takes long)."""
+    process = context.Process(target=attempt, args=(run.folder,))
+    process.start()
+    began = time.monotonic()
+    while not run.alive and process.is_alive() and time.monotonic() - began < 300:
+        time.sleep(0.005)
+    return process
+
+
+def kill(process, run):
+    """As the system kills: at once."""
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
     assert not run.alive
-    assert run.state["status"] in ("interrupted", "finished")
+    assert run.state["status"] == "interrupted"
 
 
 def step_of(run):
@@ -39,7 +61,7 @@ def moments(rng):
     steps = sorted(int(s) for s in rng.integers(0, STEPS - 4, KILLS - EARLY))
     found = [(step, float(rng.uniform(0, 0.15))) for step in steps]
     for place in rng.integers(0, len(found), EARLY):
-        found.insert(int(place), (-1, float(rng.uniform(0, 8))))
+        found.insert(int(place), (-1, float(rng.uniform(0, 2))))
     return found
 
 
@@ -53,18 +75,22 @@ def test_twenty_random_kills(recipe, tmp_path):
     _prepare(whole.folder, long)
     assert _run(whole.folder) == "finished"
 
-    rng = np.random.default_rng(20)
-    broken, kills = start(long, tmp_path / "broken"), []
-    for step, delay_s in moments(rng):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["nemo.collections.asr.models", "workbench.finetuning.callbacks"])
+    broken, kills = Run(tmp_path / "broken"), []
+    _prepare(broken.folder, long)
+    process = begin(broken, context)
+    for step, delay_s in moments(np.random.default_rng(20)):
         began = time.monotonic()
-        while broken.alive and step_of(broken) < step and time.monotonic() - began < 1800:
-            time.sleep(0.01)
+        while process.is_alive() and step_of(broken) < step and time.monotonic() - began < 1800:
+            time.sleep(0.005)
         time.sleep(delay_s)
-        assert broken.alive, broken.log_tail()
-        kill(broken)
+        assert process.is_alive(), broken.log_tail()
+        kill(process, broken)
         kills.append({"step": step_of(broken), "status": broken.folder.state()["status"]})
-        broken.resume()
-    assert broken.wait(1800)["status"] == "finished", broken.log_tail()
+        process = begin(broken, context)
+    process.join(1800)
+    assert broken.state["status"] == "finished", broken.log_tail()
 
     first, second = (run.metrics("train").set_index("step")["loss"] for run in (whole, broken))
     assert list(second.index) == list(range(1, STEPS + 1))
