@@ -246,3 +246,35 @@ def test_columns_that_clash_are_renamed_and_change_nothing(make: Callable[..., C
     }
     assert {name: row[name] for name in renamed} == renamed
     assert (row["words"], row["source_words"]) == (1, 3)
+
+
+def test_tarred_nemo_comes_back_as_it_left(clips: Path, tmp_path: Path) -> None:
+    import tarfile
+
+    first = import_source(clips, tmp_path / "first", name="first").where("split = 'train'")
+    made = first.export(tmp_path / "x", "tarred", only="not_rejected", shard_size=15, append_tag=False)
+    source = made.manifest("train")
+    again = import_source(source, tmp_path / "again", name="again")
+    assert again.facts["kind"] == "tarred NeMo manifest"
+    assert not again.problems
+    assert sorted(again.ids()) == sorted(first.ids())
+    for id_ in first.ids()[:5]:
+        assert again.row(id_)["text"] == first.row(id_)["text"]
+        assert again.audio_path(id_).read_bytes() == first.audio_path(id_).read_bytes()
+        assert again.audio_path(id_).is_relative_to(again.folder / "audio")
+    folder = source.parent
+    lines = (folder / "manifest_0.json").read_text(encoding="utf-8").splitlines()
+    row = json.loads(lines[0])
+    part = row["audio_filepath"].replace(".ogg", "-sub1.ogg")
+    lines += [json.dumps({**row, "id": "part", "audio_filepath": part, "offset": 0.2, "duration": 0.3})]
+    lines += [json.dumps({**row, "id": "lost", "audio_filepath": "../../etc/passwd"})]
+    (folder / "manifest_0.json").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "audio_1.tar").write_bytes((folder / "audio_1.tar").read_bytes()[:5_000])
+    damaged = import_source(source, tmp_path / "damaged", name="damaged")
+    assert len(damaged.audio("part")) == pytest.approx(0.3 * 16_000, abs=2)
+    assert damaged.audio_path("part").read_bytes() == again.audio_path(row["id"]).read_bytes()
+    assert "lost" not in damaged.ids()
+    assert any("damaged" in p.what and p.file == "audio_1.tar" for p in damaged.problems)
+    assert len(damaged) < len(first)
+    with tarfile.open(folder / "audio_0.tar") as archive:
+        assert row["audio_filepath"] in archive.getnames()

@@ -30,7 +30,9 @@ _WHOLE = -1
 _SURE = frozenset({"VARCHAR", "DOUBLE"})
 _KINDS = _SURE | {"BIGINT", "BOOLEAN"}
 _NO_KIND = frozenset({"JSON", '"NULL"'})
-_BLOCK = 4 << 20
+ROW_GROUP = 40_960
+"""Rows that a thread holds before it writes them; DuckDB's own three times as many hold half the file."""
+_BLOCK = 1 << 20
 _NEEDLES = (b"NaN", b"Infinity", b"\\u0000")
 _DOUBTFUL = re.compile(rb":\s*(?:NaN|-?Infinity)|\\u0000|,\s*\}")
 _OVERLAP = 64
@@ -67,7 +69,7 @@ class PlainLines:
             try:
                 connection.execute(
                     f"COPY (SELECT {', '.join(select)} FROM {source}) TO {literal(target)} "
-                    "(FORMAT parquet, COMPRESSION snappy)"
+                    f"(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP})"
                 )
             except duckdb.Error as error:
                 raise NotPlainError from error

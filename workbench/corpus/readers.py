@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.corpus import manifest
+from workbench.corpus import manifest, tarred
 from workbench.corpus.audio import AUDIO_SUFFIXES, locate, probe
 from workbench.corpus.manifest import FILE, LINE, table_of
 from workbench.corpus.schema import SPLITS, split_name
@@ -105,22 +105,27 @@ def open_reader(source: Any, folder: Path | None) -> Reader:
         return _delimited(path, _DELIMITERS[suffixes[-1]])
     if not path.exists() and libraries.is_hub_name(str(source)):
         return libraries.open_hub(str(source), folder)
-    return libraries.open_cuts_file(path, folder) or _manifest(path)
+    return libraries.open_cuts_file(path, folder) or _manifest(path, folder)
 
 
-def _manifest(path: Path) -> Reader:
+def _manifest(path: Path, folder: Path | None = None) -> Reader:
     files = manifest.expand(path)
+    in_archives = tarred.is_tarred(files)
 
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         for file in files:
             for table in manifest.read(file, problems):
+                if in_archives and folder is not None:
+                    yield tarred.with_audio(table, file, folder, problems)
+                    continue
                 names = pa.array([file.name]).take(pa.array([0] * table.num_rows, pa.int32()))
                 yield table.append_column(FILE, names) if len(files) > 1 else table
 
-    lines = files[0] if len(files) == 1 else None
-    return Reader("NeMo manifest", str(path), path.parent, read, files=files, lines=lines)
+    lines = files[0] if len(files) == 1 and not in_archives else None
+    kind = "tarred NeMo manifest" if in_archives else "NeMo manifest"
+    return Reader(kind, str(path), path.parent, read, files=files, lines=lines)
 
 
 def _delimited(path: Path, delimiter: str) -> Reader:

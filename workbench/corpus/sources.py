@@ -89,9 +89,9 @@ def import_source(
     """Make a corpus of a source.
 
     Args:
-        source: a path (NeMo manifest, also ``_OP_0..7_CL_`` or ``*`` shards and ``.gz``; Common Voice TSV;
-            CSV; Parquet; a saved data set; Lhotse cuts or a Shar folder; a folder of audio with ``.txt``
-            beside it), a ``datasets.Dataset``, a ``lhotse.CutSet``, or a hub name such as ``org/name``.
+        source: a path (NeMo manifest, also ``_OP_0..7_CL_`` or ``*`` shards, ``.gz`` and tarred; Common
+            Voice TSV; CSV; Parquet; a saved data set; Lhotse cuts or a Shar folder; a folder of audio with
+            ``.txt`` beside it), a ``datasets.Dataset``, a ``lhotse.CutSet``, or a hub name (``org/name``).
         folder: where the corpus will lie; must not hold one yet.
         name: its name; becomes ``source`` where rows state none.
         mapping: field → column; wins over the guesses that :func:`preview` shows.
