@@ -134,3 +134,28 @@ def test_advice_names_voices_words_and_badly_served(evaluation: Evaluation) -> N
     said = " ".join(item["advice"] for item in advice if item["accent"] == "es-US-1")
     assert "more before the figure speaks for other speakers" in said
     assert "clearly above the whole" in said
+
+
+def test_the_whole_is_called_everything_and_the_gap_says_whose_it_is(tmp_path: Path) -> None:
+    rows, predictions = random_corpus(200, speakers=1)
+    found = evaluate(rows, predictions, resamples=100)
+    html = found.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    compared = html[html.index("Is the difference real") : html.index("What to collect")]
+    assert 'scope="row">everything' in compared
+    assert "not stated · not stated" not in compared
+    said = html[html.index("Headline") : html.index("Before you read on")]
+    assert "do not overlap; these voices only" in said or "intervals overlap; these voices only" in said
+
+
+def test_confidence_is_set_against_right_words(tmp_path: Path) -> None:
+    rows, predictions = random_corpus(100)
+    sure = predictions["base"].assign(confidence=0.95)
+    wrong = sure["hypothesis"].where(sure.index % 2 == 0, "zzz")
+    found = evaluate(rows, {"p": sure.assign(hypothesis=wrong)}, resamples=50)
+    bins = found.to_dict()["predictions"]["p"]["calibration"]
+    off = 100 * abs(bins[0]["confidence"] - bins[0]["accuracy"])
+    html = found.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert off > 10
+    assert f"{off:.1f} points apart on average" in html
+    bare = evaluate(rows, predictions, resamples=50).report(tmp_path / "bare.html")
+    assert "<h2>Confidence</h2>" not in bare.read_text(encoding="utf-8")

@@ -335,7 +335,7 @@ def align_pairs(
 def _fill(
     left: Array, right: Array, r0: int, n: int, h0: int, m: int,
     local: Array, masks: Array, up: Array, down: Array, ups: Array, downs: Array,
-) -> int:  # fmt: skip
+) -> np.int64:  # fmt: skip
     """Edit distance; leaves the vertical differences of every row in ``ups`` (+1) and ``downs`` (-1)."""
     blocks = (n + 63) // 64
     known = 0

@@ -76,8 +76,8 @@ def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
         said, heard = (_masked(table, side, len(marks)) for side in sides)
         edits = align_sides(said, heard, len(table.vocabulary))
         parts.append(_chunk_events(table, len(marks), rows, sides, edits))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return MarkEvents(*columns, marks)
+    row, kind, said, heard = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return MarkEvents(row, kind, said, heard, marks)
 
 
 def _masked(table: WordTable, codes: Array, marks: int) -> Side:

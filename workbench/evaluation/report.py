@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation import report_sections as sections
+from workbench.evaluation.report_confidence import confidence
 from workbench.evaluation.report_methods import methods
 from workbench.evaluation.report_parts import heat_map
 from workbench.evaluation.report_style import STYLE
@@ -47,6 +48,7 @@ def render(summary: dict[str, Any], title: str) -> str:
         sections.marks(summary),
         sections.languages(summary),
         sections.frontier(summary),
+        confidence(summary),
         sections.word_lists(summary),
         methods(summary),
     ]

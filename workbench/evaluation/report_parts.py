@@ -46,8 +46,10 @@ def number(value: float | None) -> str:
 
 
 def slice_name(record: dict[str, Any], by: Sequence[str]) -> str:
-    """What a slice is called, as plain text."""
-    return " · ".join(UNKNOWN if record.get(c) is None else str(record[c]) for c in by) or "everything"
+    """What a slice is called, as plain text; a record without the columns is about everything."""
+    if not any(c in record for c in by):
+        return "everything"
+    return " · ".join(UNKNOWN if record.get(c) is None else str(record[c]) for c in by)
 
 
 def mark_of(record: dict[str, Any]) -> str:

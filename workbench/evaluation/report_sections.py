@@ -32,7 +32,8 @@ _KEY = (
 
 
 def scope(summary: Summary) -> str:
-    count = f"{number(summary['utterances'])} utterances, {len(summary['predictions'])} set(s) of transcripts"
+    sets = len(summary["predictions"])
+    count = f"{number(summary['utterances'])} utterances, {sets} set{'s' * (sets != 1)} of transcripts"
     return f'<p class="soft">{count}.</p>'
 
 
@@ -79,19 +80,24 @@ def _kind(record: dict[str, Any]) -> str:
 def _gap_sentence(name: str, gap: dict[str, Any], by: list[str]) -> str:
     worst, best = slice_name(gap["worst"], by), slice_name(gap["best"], by)
     sure = "their intervals overlap" if gap["overlap"] else "their intervals do not overlap"
+    sure += "" if gap["interval_kind"] == "speakers" else f"; {gap['interval_kind']}"
     ratio = ""
     if gap["ratio"] is not None:
         ratio = f", {gap['ratio']:.1f} times{_between(gap['ratio_low'], gap['ratio_high'], _times)}"
     return (
         f"{text(name)} serves {escape(worst)} worst ({percent(gap['worst_rate'])}) and {escape(best)} best "
         f"({percent(gap['best_rate'])}): a gap of {100 * gap['gap']:.1f} points"
-        f"{_between(gap['gap_low'], gap['gap_high'], points)}{ratio}; {sure}. The two were picked after "
+        f"{_between(gap['gap_low'], gap['gap_high'], _hundred)}{ratio}; {sure}. The two were picked after "
         "seeing the rates, so the gap is likely to be smaller on new recordings."
     )
 
 
 def _between(low: float | None, high: float | None, show: Callable[[float | None], str]) -> str:
     return "" if low is None or high is None else f" ({span(low, high, show)})"
+
+
+def _hundred(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}".replace("-", "−")
 
 
 def _times(value: float | None) -> str:
