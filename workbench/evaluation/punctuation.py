@@ -73,8 +73,8 @@ def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
     for start in range(0, len(present), _CHUNK):
         rows = present[start : start + _CHUNK]
         sides = scored.reference_codes[rows], codes[rows]
-        said, heard = (_masked(table, side, len(marks)) for side in sides)
-        edits = align_sides(said, heard, len(table.vocabulary))
+        masked = [_masked(table, side, len(marks)) for side in sides]
+        edits = align_sides(masked[0], masked[1], len(table.vocabulary))
         parts.append(_chunk_events(table, len(marks), rows, sides, edits))
     row, kind, said, heard = (np.concatenate(column) for column in zip(*parts, strict=True))
     return MarkEvents(row, kind, said, heard, marks)
