@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from workbench.evaluation import significance as sig
+from workbench.evaluation.rates import Settings
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+DRAWS = Settings().seed
+"""All replications share their draws, as all slices of an evaluation do."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def coverage(cell: Cell, replications: int, resamples: int, seed: int) -> float:
     rng = np.random.default_rng(seed)
     held = 0
     for _ in range(replications):
-        found = sig.ratio_interval(sums(cell, rng), resamples=resamples, rng=rng)
+        found = sig.ratio_interval(sums(cell, rng), resamples=resamples, rng=DRAWS)
         held += found.low <= cell.rate <= found.high
     return held / replications
 
@@ -81,7 +85,7 @@ def difference_rejections(
     rejected = missed = non_inferior = 0
     for _ in range(replications):
         found = sig.paired_difference(
-            paired_sums(cell, change, interaction, rng), resamples=resamples, rng=rng
+            paired_sums(cell, change, interaction, rng), resamples=resamples, rng=DRAWS
         )
         rejected += found.p_value < 0.05
         missed += not found.low <= change <= found.high
@@ -101,7 +105,7 @@ def family_errors(slices: int, replications: int, resamples: int, seed: int) -> 
         p_values = np.array(
             [
                 sig.paired_difference(
-                    paired_sums(ACCENTS["B"], 0.0, 0.02, rng), resamples=resamples, rng=rng
+                    paired_sums(ACCENTS["B"], 0.0, 0.02, rng), resamples=resamples, rng=DRAWS
                 ).p_value
                 for _ in range(slices)
             ]
