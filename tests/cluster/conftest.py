@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 WHY = "Ray is not installed: pip install -e '.[cluster]' -c constraints.txt"
-PATIENCE = {"RAY_agent_register_timeout_ms": "240000", "RAY_worker_register_timeout_seconds": "240"}
+PATIENCE = {
+    "RAY_agent_register_timeout_ms": "240000",
+    "RAY_worker_register_timeout_seconds": "240",
+    "RAY_raylet_start_wait_time_s": "240",
+    "RAY_worker_niceness": "0",
+}
 """Ray gives up on its own processes after seconds, which a busy machine of two cores exceeds."""
 
 
