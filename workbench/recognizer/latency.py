@@ -33,7 +33,8 @@ class Latency:
     Attributes:
         algorithmic_ms: the longest wait that the look-ahead itself causes.
         first_token_ms: from the audio frame of a stream's first token to its coming.
-        word_ms: from the end of each word's last frame to the coming of that word.
+        word_ms: from the end of each word's last frame to the coming of that word. At 80 ms it may be below
+            zero: the encoder is causal, so a frame can be computed half a window (12.5 ms) after its start.
         last_token_ms: from the end of a stream's audio to its last event.
         step_ms: of each batched step.
         real_time_factor: computing over audio, the audio of all streams added up.
