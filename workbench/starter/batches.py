@@ -68,7 +68,12 @@ def epoch(
 
 
 def _speed(lengths: list[npt.NDArray[np.int64]], stage: dict[str, Any], rng: np.random.Generator) -> int:
-    return int(rng.integers(len(lengths))) if stage["augment"] else len(lengths) // 2
+    """Which speed; the plain one stands in the middle. ``stage["speeds"]``: the share of changed ones, which
+    are other voices to the network (pitch moves with speed) and cost it room for those it is tested on."""
+    plain = len(lengths) // 2
+    if not stage["augment"] or ("speeds" in stage and rng.random() >= stage["speeds"]):
+        return plain
+    return int(rng.integers(len(lengths)))
 
 
 def _splice(

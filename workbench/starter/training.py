@@ -247,7 +247,7 @@ def train_stage(
     learner.model.joint.log_softmax = False
     transducer = TransducerLoss(blank=learner.blank, reduction=None)
     state = folder / "state.pt"
-    average = Average(learner, recipe["optimizer"]["average"])
+    average = Average(learner, stage.get("average", recipe["optimizer"]["average"]))
     step, plan = _resume(learner, optimizer, average, state, number), _plan(learner, material, number)
     log.info("stage %s from step %d of %d", stage["name"], step, stage["steps"])
     shown: list[float] = []
