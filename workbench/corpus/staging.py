@@ -111,7 +111,8 @@ def look_over(connection: duckdb.DuckDBPyConnection, numbers: Sequence[str] = ()
     ).fetchall()
     total, given, unfit, odd, fit, infinite = (sum(row[at] for row in rows) for at in (3, 5, 6, 7, 8, 9))
     # Hashes first: half the memory of the ids, and as many hashes as ids settle it.
-    distinct = connection.execute("SELECT count(DISTINCT hash(id)) FROM written").fetchall()[0][0]
+    hashes = "SELECT count(DISTINCT hash(id)) FROM written WHERE id IS NOT NULL"
+    distinct = connection.execute(hashes).fetchall()[0][0]
     if distinct != given:
         distinct = connection.execute("SELECT count(DISTINCT id) FROM written").fetchall()[0][0]
 
