@@ -162,8 +162,8 @@ class Pipeline:
 
     def _train(self, recipe: Recipe) -> None:
         folder = self.ws.run_folder(self.name)
-        if folder.exists() and not (folder / "state.json").exists():
-            shutil.rmtree(folder)  # killed before it was a run
+        if folder.exists() and not (folder / "job.json").exists():
+            shutil.rmtree(folder)  # killed before it was a run that knows its slots
         if not folder.exists():
             log.info("fine-tuning begins")
             self.ws.finetune(recipe, self.name)
