@@ -1,7 +1,7 @@
 // One lane of playback: what it recognises with, the transcript at a moment, figures, and the aligned reference.
 //
 //   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
-//   lane.show(data, { choices, clip, differs });    lane.at(time_s);    lane.element
+//   lane.show(data, { choices, differs, alone });    lane.at(time_s);    lane.element
 import { direction, fill, h, icon, set } from "./dom.js";
 import { playback as words } from "./strings.js";
 
@@ -50,7 +50,7 @@ export function createLane(actions) {
   return {
     element: parts.root,
     at,
-    show(next, { choices, clip, differs, alone }) {
+    show(next, { choices, differs, alone }) {
       data = next;
       states = replay(data.events ?? []);
       shown = -2;
@@ -63,7 +63,7 @@ export function createLane(actions) {
       fill(parts.note, data.state === "failed" ? h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, data.message)) : null);
       set(parts.busy, { hidden: data.state !== "busy" });
       fill(parts.figures, ...(data.figures ? figures(data) : []));
-      fill(parts.diff, data.alignment?.length ? alignment(data, clip, actions.go) : null);
+      fill(parts.diff, data.alignment?.length ? alignment(data, actions.go) : null);
       at(time_s);
     },
   };
@@ -86,7 +86,8 @@ function wordSpans(state, data, go) {
     for (const word of pieces(text)) {
       const index = out.length;
       const info = data.words?.[index];
-      const mark = data.differs?.[index] && !["equal", "style"].includes(data.differs[index]) ? "nwb-differs" : "";
+      const differs = data.differs?.[index] ?? "equal";
+      const mark = { equal: "", style: "nwb-differs-style" }[differs] ?? "nwb-differs";
       const title = info?.[3] != null ? words.wordTitle(info) : "";
       out.push(h("bdi", {
         class: `nwb-word ${tail ? "nwb-tail" : ""} ${mark}`, dataset: { word: index }, title,
@@ -128,7 +129,7 @@ function figures(data) {
 }
 
 /** Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by colour alone. */
-function alignment(data, clip, go) {
+function alignment(data, go) {
   let next = 0;
   const pairs = data.alignment.map(([operation, reference, hypothesis]) => {
     const info = operation === "delete" ? data.words?.[next] : data.words?.[next++];
@@ -139,7 +140,7 @@ function alignment(data, clip, go) {
   });
   return h("details", { class: "nwb-reference", open: true },
     h("summary", {}, words.reference, h("span", { class: "nwb-muted" }, ` ${words.referenceNote}`)),
-    h("div", { class: "nwb-pairs", dir: direction(clip.reference || data.final), role: "group", "aria-label": words.reference }, ...pairs));
+    h("div", { class: "nwb-pairs", dir: direction(data.alignment.map(([, reference, hypothesis]) => reference || hypothesis).join(" ")), role: "group", "aria-label": words.reference }, ...pairs));
 }
 
 function fillSettings(parts, settings, choices, { choose }) {

@@ -107,7 +107,7 @@ class View {
       this.strips.push(createStrip(this.ui.strips, { label: NAMES[index] }));
     }
     data.forEach((lane, index) => {
-      this.lanes[index].show({ ...lane }, { choices, clip, differs: [left, right][index], alone: data.length < 2 });
+      this.lanes[index].show({ ...lane }, { choices, differs: [left, right][index], alone: data.length < 2 });
       this.strips[index].show(lane, clip);
     });
     this.ui.lanes.dataset.count = String(data.length);

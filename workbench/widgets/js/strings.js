@@ -82,7 +82,11 @@ export const playback = {
   pair: (operation, reference, hypothesis) => operations[operation](reference, hypothesis),
   chunk: (n, start, end, compute, at) => `Chunk ${n}: audio ${fixed(start)}–${fixed(end)} s · compute ${Math.round(1000 * compute)} ms · on screen at ${fixed(at)} s`,
   stripLabel: (chunks, count) => `${chunks} chunks of audio with their compute time, and the moments at which ${count} words appeared`,
-  differ: (count, style) => (count + style ? `A and B differ in ${count} ${count === 1 ? "word" : "words"}${style ? ` and in the case or marks of ${style}` : ""}.` : "A and B say the same."),
+  differ: (count, style) => {
+    const named = (n) => `${n} ${n === 1 ? "word" : "words"}`;
+    if (!count) return style ? `A and B say the same words; the case or marks of ${style} differ.` : "A and B say the same.";
+    return `A and B differ in ${named(count)}${style ? ` and in the case or marks of ${style}` : ""}.`;
+  },
   unpaced: "Recognised once as fast as this machine can, then replayed on the recording's clock: a word appears at the end of its chunk plus the compute measured, queued behind earlier chunks.",
   lostMend: "What was recognised can still be played; run this cell again to change settings.",
 };
