@@ -128,13 +128,17 @@ class TextStore:
     def _made_characters(self, normaliser: str) -> Characters:
         import numpy as np
 
-        pieces = self.pieces(normaliser)
-        form_of = self._form_numbers(pieces)
+        pieces, spaced = self.pieces(normaliser), not txt.CHARACTER_LANGUAGES & set(self.languages)
         forms: list[str] = []
-        for group, language in enumerate(self.languages):
-            found = _forms(_of_group(pieces, form_of, group), language, normaliser)
-            unspaced = language in txt.CHARACTER_LANGUAGES
-            forms += [txt.characters(form, language) for form in found] if unspaced else found
+        if spaced and (normaliser == "raw" or normaliser not in txt.PIECEWISE):
+            forms = pieces.vocabulary  # the same under all rules
+            form_of = np.tile(np.arange(len(forms), dtype=np.int32), (len(self.languages), 1))
+        else:
+            form_of = self._form_numbers(pieces)
+            for group, language in enumerate(self.languages):
+                found = _forms(_of_group(pieces, form_of, group), language, normaliser)
+                unspaced = language in txt.CHARACTER_LANGUAGES
+                forms += [txt.characters(form, language) for form in found] if unspaced else found
         points = np.frombuffer("".join([" ", *forms]).encode("utf-32-le"), np.uint32)
         used = np.zeros(_CODE_POINTS, bool)
         used[points] = True
