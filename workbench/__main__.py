@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     capacity.add_argument("--ceiling", type=int, help="no more streams than these are tried")
     capacity.add_argument("--call-s", type=float, help="length of a call")
     capacity.add_argument("--beside", type=int, help="processes of other load meanwhile")
+    capacity.add_argument("--memory-sessions", type=int, nargs="*", help="open sessions; none: no memory")
     capacity.add_argument("--threads", type=int, help="of torch")
     capacity.add_argument("--chart", type=Path, help="write the chart as a page of its own")
 
@@ -166,7 +167,8 @@ def _finetune(given: argparse.Namespace) -> int:
 def _capacity(given: argparse.Namespace) -> int:
     workspace, corpus = _view(given)
     names = (
-        "name", "budget_ms", "streams", "lookaheads_ms", "repeats", "ceiling", "call_s", "beside", "threads",
+        "name", "budget_ms", "streams", "lookaheads_ms", "repeats", "ceiling", "call_s", "beside",
+        "memory_sessions", "threads",
     )  # fmt: skip
     options = {name: value for name in names if (value := getattr(given, name)) is not None}
     found = workspace.capacity(given.checkpoint, corpus, **options)
