@@ -9,13 +9,8 @@ from typing import Any
 import pytest
 
 WHY = "Ray is not installed: pip install -e '.[cluster]' -c constraints.txt"
-PATIENCE = {
-    "RAY_agent_register_timeout_ms": "240000",
-    "RAY_worker_register_timeout_seconds": "240",
-    "RAY_raylet_start_wait_time_s": "240",
-    "RAY_worker_niceness": "0",
-}
-"""Ray gives up on its own processes after seconds, which a busy machine of two cores exceeds."""
+PATIENCE = {"RAY_worker_register_timeout_seconds": "240", "RAY_worker_niceness": "0"}
+"""For busy machines: Ray's workers would come last there, and be given up before they have started."""
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +27,8 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
-def start(tries: int = 3) -> Any:
-    """A cluster; starting one is tried again, since a node must answer within 30 s."""
+def start(tries: int = 5) -> Any:
+    """A cluster; starting one is tried again, since a node that does not answer within 30 s is given up."""
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_log_monitor": False}
