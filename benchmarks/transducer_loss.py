@@ -1,7 +1,9 @@
 """Transducer loss and gradient on CPU, beside NeMo's default CPU loss, in interleaved pairs.
 
+Then joint and loss in one step on real cells, beside NeMo's joint and the fast loss one after the other.
+
 Run: python benchmarks/transducer_loss.py [--pairs 5] [--batch 2] [--frames 60] [--labels 40] [--tokens 513]
-Budget: at least 30 times faster, equal to 1e-4 in loss and gradient.
+Budget: at least 30 times faster, equal to 1e-4 in loss and gradient; the second has none.
 """
 
 from __future__ import annotations
@@ -35,6 +37,47 @@ def timed(
     losses = loss(acts=acts, labels=batch[1], act_lens=batch[2], label_lens=batch[3])
     losses.sum().backward()
     return time.perf_counter() - start, losses.detach(), logits.grad
+
+
+def packed(pairs: int) -> None:
+    """A training batch of 40 s of short utterances, with the starter's sizes: forward and backward."""
+    from nemo.collections.asr.modules.rnnt import RNNTJoint
+
+    from workbench.finetuning.packed_joint import packed_loss
+
+    torch.manual_seed(0)
+    net = {"encoder_hidden": 144, "pred_hidden": 96, "joint_hidden": 288, "activation": "relu"}
+    joint = RNNTJoint(net, num_classes=288, log_softmax=False)
+    frames = torch.randint(8, 26, (24,)).sort().values
+    counts = (frames * torch.empty(24).uniform_(0.6, 2.0)).long()
+    encoded = torch.randn(24, int(frames.max()), 144, requires_grad=True)
+    predicted = torch.randn(24, int(counts.max()) + 1, 96, requires_grad=True)
+    labels = torch.randint(0, 288, (24, int(counts.max())))
+    loss, weights = TransducerLoss(288), torch.ones(24)
+    wanted = [encoded, predicted, *joint.parameters()]
+
+    def one_step() -> torch.Tensor:
+        return packed_loss(joint, encoded, predicted, labels, frames, counts, weights)
+
+    def two_steps() -> torch.Tensor:
+        logits = joint.joint(encoded, predicted)
+        return loss(acts=logits, labels=labels, act_lens=frames, label_lens=counts).sum()
+
+    ratios = []
+    for pair in range(pairs + 1):  # the first pair compiles
+        found, spent = [], []
+        for way in (one_step, two_steps):
+            start = time.perf_counter()
+            found.append(torch.autograd.grad(way(), wanted))
+            spent.append(time.perf_counter() - start)
+        gap = max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(*found, strict=True))
+        if gap > 1e-4:
+            raise SystemExit(f"gradients differ by {gap:.2e} of the largest")
+        if pair:
+            ratios.append(spent[1] / spent[0])
+            print(f"pair {pair}: one step {spent[0]:.4f} s, joint then loss {spent[1]:.4f} s")
+    low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+    print(f"joint and loss: ratio median {middle:.2f} (min {low:.2f}, max {high:.2f})")
 
 
 def main() -> None:

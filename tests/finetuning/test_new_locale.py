@@ -32,6 +32,8 @@ def irish(recipe, corpus):
 def test_a_new_locale_gets_a_free_slot_and_the_others_keep_theirs(irish, tmp_path):
     from workbench.finetuning.worker import _run
     from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.widgets.monitor_data import snapshot
+    from workbench.widgets.monitor_static import monitor_html
 
     assert irish.validate() == []
     before = read_base(irish.base)
@@ -42,6 +44,9 @@ def test_a_new_locale_gets_a_free_slot_and_the_others_keep_theirs(irish, tmp_pat
     run = Run(tmp_path / "run")
     _prepare(run.folder, irish)
     assert _run(run.folder) == "finished"
+    shown = snapshot(run)
+    assert any("no piece <ga-IE>" in line for line in shown["state"]["notices"])
+    assert "no piece &lt;ga-IE&gt;" in monitor_html([shown])
     found = Checkpoint.open(run.checkpoint_path).info
     assert found.prompts == {**before.prompts, "ga-IE": slot}
     assert "ga-IE" in found.locales

@@ -17,7 +17,7 @@ MOST_SAMPLES = 24
 LOG_LINES = 60
 STATE = (
     "status", "step", "steps", "message", "mend", "time_left_s", "peak_memory_mb", "consumed_hours",
-    "planned_hours", "effective_peak", "base_score", "best", "attempts", "left_out",
+    "planned_hours", "effective_peak", "base_score", "best", "attempts", "left_out", "notices",
 )  # fmt: skip
 
 

@@ -19,11 +19,8 @@ def monitor_html(runs: Sequence[Mapping[str, Any]]) -> str:
 def _run(run: Mapping[str, Any]) -> str:
     state = run["state"]
     about = f"{state['status']}, step {state['step'] or 0} of {state['steps'] or '?'}"
-    trouble = (
-        f'<p style="color:#b3261e;margin:2px 0">{escape(state["message"])}</p>'
-        if state.get("message")
-        else ""
-    )
+    said = [*(state.get("notices") or []), *filter(None, [state.get("message")])]
+    trouble = "".join(f'<p style="color:#b3261e;margin:2px 0">{escape(line)}</p>' for line in said)
     train, validation = run["train"], [s for s in run["validation"] if not s["streaming"]]
     rates = [(f"{s['locale']} {s['prompt_mode']}", s["step"], s["wer"]) for s in validation if "wer" in s]
     pictures = []

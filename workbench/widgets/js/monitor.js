@@ -160,7 +160,8 @@ function runCard(index, act) {
       set(parts.bar, { "aria-valuemax": state.steps ?? 0, "aria-valuenow": state.step ?? 0, "aria-label": words.progress(state.step ?? 0, state.steps) });
       parts.bar.firstChild.style.width = `${(100 * (state.step ?? 0)) / (state.steps || 1)}%`;
       fill(parts.facts, ...facts(run, going));
-      fill(parts.trouble, state.message && !going ? h("div", { class: "nwb-note nwb-bad" }, icon("warn"), h("span", {}, [state.message, state.mend].filter(Boolean).join(". "))) : null);
+      const notices = (state.notices ?? []).map((text) => h("div", { class: "nwb-note nwb-warn", dataset: { testid: "notice" } }, icon("warn"), h("span", {}, text)));
+      fill(parts.trouble, ...notices, state.message && !going ? h("div", { class: "nwb-note nwb-bad" }, icon("warn"), h("span", {}, [state.message, state.mend].filter(Boolean).join(". "))) : null);
       fill(parts.hours, ...hours(state));
     },
   };
