@@ -14,13 +14,13 @@ LOCALES = ("el-GR", "bg-BG", "fr-CA", "it-IT")
 
 SETUP = """
 import json
+import tempfile
 import pandas as pd
 from pathlib import Path
 from workbench.corpus.sources import import_source
 from workbench.widgets.board import Board
 real = [json.loads(line) for line in Path("many.jsonl").open()]
-folder = Path(f"many-{COUNT}")
-folder.mkdir()
+folder = Path(tempfile.mkdtemp(dir="."))
 with (folder / "rows.jsonl").open("w") as out:
     for n in range(COUNT):
         row = real[n % len(real)]

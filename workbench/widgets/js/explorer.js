@@ -81,7 +81,7 @@ class View {
     try {
       return await this.channel.ask(question, body);
     } catch (error) {
-      this.say(error.message, "bad");
+      if (!error.lost) this.say(error.message, "bad"); // showLost says it better
       return null;
     }
   }
