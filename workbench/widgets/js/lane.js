@@ -91,6 +91,7 @@ function wordSpans(state, data, go) {
       const title = info?.[3] != null ? words.wordTitle(info) : "";
       out.push(h("bdi", {
         class: `nwb-word ${tail ? "nwb-tail" : ""} ${mark}`, dataset: { word: index }, title,
+        dir: /\p{L}/u.test(word) ? null : direction(data.final), // digits and marks alone stand as their line runs
         onclick: () => info?.[1] != null && go(info[1], true),
       }, word));
     }
