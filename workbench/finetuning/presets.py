@@ -12,23 +12,24 @@ _SKILL = "NeMo's published ASR fine-tuning skill: 3e-5 under about 20 h, 1e-4 fo
 _MINUTES = "about 0.3 s a step on one core: some {} minutes and the validations; preflight measures it here"
 _OWN = "our choice for the starter checkpoint on CPU; on another one, let a first run tell"
 _SMALL = "many small steps: a small model on little data gains more from steps than from steady gradients"
-_FAST = "the first convolutions know speech; without their backward pass and dropout a step is a third faster"
-_HEAR = "half is published (Xu et al. 2024, arXiv:2410.02597); less, for a base that was trained without"
+_PLAIN = (
+    "none, measured: on the starter 500 plain steps brought Greek from 78 to 69 % CER on validation clips "
+    "and the others from 36 to 37 %; with changed speeds, gain, masks and a masked predictor, 400 steps "
+    "brought 89 and 45 %"
+)
 
 PRESETS: dict[str, dict[str, Any]] = {
     "quick_cpu": {
-        "steps": 400, "batch_s": 20.0, "max_duration_s": 12.0, "learning_rate": 6e-4, "warmup_steps": 40,
-        "validate_every": 200, "save_every": 50, "device": "cpu", "train_subsampling": False, "dropout": 0.0,
-        "predictor_masking": 0.3,
+        "steps": 400, "batch_s": 20.0, "max_duration_s": 12.0, "learning_rate": 1e-3, "warmup_steps": 40,
+        "validate_every": 200, "save_every": 50, "device": "cpu", "dropout": 0.0,
         "streaming_lookahead_ms": 560, "streaming_utterances_per_locale": 3,
-        "augmentation": Augmentation(speeds=(0.9, 1.0, 1.1), gain_db=6.0, freq_masks=1, time_masks=2),
+        "augmentation": Augmentation(),
     },
     "cpu": {
-        "steps": 1000, "batch_s": 20.0, "max_duration_s": 12.0, "learning_rate": 6e-4, "warmup_steps": 60,
-        "validate_every": 250, "save_every": 100, "device": "cpu", "train_subsampling": False, "dropout": 0.0,
-        "predictor_masking": 0.3,
+        "steps": 1000, "batch_s": 20.0, "max_duration_s": 12.0, "learning_rate": 1e-3, "warmup_steps": 60,
+        "validate_every": 250, "save_every": 100, "device": "cpu", "dropout": 0.0,
         "streaming_lookahead_ms": 560, "streaming_utterances_per_locale": 3, "average_best": 2,
-        "augmentation": Augmentation(speeds=(0.9, 1.0, 1.1), gain_db=6.0, freq_masks=1, time_masks=2),
+        "augmentation": Augmentation(),
     },
     "gpu_under_20h": {
         "steps": 2000, "batch_s": 200.0, "learning_rate": 3e-5, "min_learning_rate": 5e-6, "warmup_steps": 40,
@@ -53,15 +54,13 @@ SOURCES: dict[str, dict[str, str]] = {
         "learning_rate": _OWN,
         "batch_s": _SMALL,
         "steps": _MINUTES.format(2),
-        "train_subsampling": _FAST,
-        "predictor_masking": _HEAR,
+        "augmentation": _PLAIN,
     },
     "cpu": {
         "learning_rate": _OWN,
         "batch_s": _SMALL,
         "steps": _MINUTES.format(5),
-        "train_subsampling": _FAST,
-        "predictor_masking": _HEAR,
+        "augmentation": _PLAIN,
     },
     "gpu_under_20h": {
         "learning_rate": _SKILL,

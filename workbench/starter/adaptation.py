@@ -74,9 +74,8 @@ def name_of(variant: Mapping[str, Any]) -> str:
 
 
 def recipe_of(variant: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> Recipe:
-    """What a variant trains with: the preset, and an adapter's own rate (it starts from nothing), with the
-    predictor heard in full (the joint that would have to learn to do without it is frozen)."""
-    own = {"learning_rate": ADAPTER_RATE, "predictor_masking": 0.0} if variant["trains"] == "adapter" else {}
+    """What a variant trains with: the preset, and an adapter's own rate (it starts from nothing)."""
+    own = {"learning_rate": ADAPTER_RATE} if variant["trains"] == "adapter" else {}
     made = preset(
         "cpu",
         str(CHECKPOINT),
