@@ -82,7 +82,7 @@ def walked(tmp_path: Path, *names: str) -> tuple[Heard, dict[str, Any]]:
     return heard, json.loads(next(line for line in heard.output.splitlines() if line.startswith("{")))
 
 
-@pytest.mark.soak  # Chromium itself looks for a way out by IPv6 (5 routes missing, no request of a page): open
+@pytest.mark.soak  # open: Chromium itself looks for a way out by IPv6 (5 missing routes, no page asks)
 @pytest.mark.browser
 @pytest.mark.model
 @pytest.mark.skipif(not shutil.which(CHROMIUM), reason=f"no Chromium at {CHROMIUM} (set WORKBENCH_CHROMIUM)")
