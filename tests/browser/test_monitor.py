@@ -31,9 +31,8 @@ monitor = Monitor(run, poll_s=0.3)
 
 
 TWO = """
-from workbench.finetuning.run import Run
-from workbench.widgets.monitor import Monitor
-Monitor([Run.attach("watched"), Run.attach("again")])
+both = Monitor([run, Run.attach("again")], poll_s=0.3) if Path("again").exists() else None
+both
 """
 READ = """root => [...root.querySelectorAll(".nwb-sample")].map(s =>
   [...s.querySelectorAll("[data-heard]")].map(line => ({
@@ -43,7 +42,7 @@ READ = """root => [...root.querySelectorAll(".nwb-sample")].map(s =>
 
 @pytest.fixture(scope="module")
 def book(lab: Lab) -> Notebook:
-    book = lab.notebook("monitor.ipynb", [START, "monitor"])
+    book = lab.notebook("monitor.ipynb", [START, "monitor", TWO])
     assert not book.failures(), book.failures()
     yield book
     book.show()
@@ -54,7 +53,7 @@ def book(lab: Lab) -> Notebook:
 @pytest.fixture
 def view(book: Notebook) -> Locator:
     book.show()
-    view = book.panel.get_by_test_id("monitor")
+    view = book.panel.get_by_test_id("monitor").first
     view.wait_for()
     return view
 
@@ -118,14 +117,14 @@ def test_samples_show_how_reading_changed(book: Notebook, view: Locator) -> None
     assert view.locator(".nwb-sample del, .nwb-sample .nwb-heard-substitute").count() > 0
 
 
-def test_several_runs_lie_over_each_other(book: Notebook, lab: Lab, picture) -> None:
-    book.show()
+def test_several_runs_lie_over_each_other(book: Notebook, view: Locator, picture) -> None:
     book.kernel("1", setup="import shutil; shutil.copytree('watched', 'again', dirs_exist_ok=True)")
-    two = lab.notebook("two.ipynb", [TWO])
-    both = two.panel.get_by_test_id("monitor")
+    book.run_all()
+    both = book.panel.get_by_test_id("monitor").nth(1)
     both.wait_for()
-    expect(both.get_by_test_id("run")).to_have_count(2)
+    expect(both.get_by_test_id("run")).to_have_count(2, timeout=60_000)
     loss = both.get_by_test_id("chart").filter(has_text="Loss")
-    expect(loss.locator("path.nwb-line")).to_have_count(4)  # each run's values, and their average
+    # Each run's values, and their average.
+    expect(loss.locator(".nwb-chart-drawing path.nwb-line")).to_have_count(4, timeout=60_000)
     expect(loss).to_contain_text("again")
     picture("monitor-two-runs", both)
