@@ -158,10 +158,13 @@ def test_words_land_in_order_and_never_early(book: Notebook, view: Locator) -> N
 
 def test_seeking_shows_the_state_at_that_moment(book: Notebook, view: Locator) -> None:
     recorded = events(book)
-    for press in ("ArrowLeft", "ArrowLeft", "Shift+ArrowRight"):
+    if view.locator(".nwb-player").get_attribute("data-playing") == "1":
+        view.get_by_test_id("player-play").click()
+    expect(view.locator(".nwb-player")).to_have_attribute("data-playing", "0")
+    for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowRight"):
         view.locator(".nwb-stage").click(position={"x": 400, "y": 20})
         view.evaluate("root => { root.tabIndex = -1; root.focus(); }")
-        book.page.keyboard.press(press)
+        book.page.keyboard.press(key)
         book.page.wait_for_timeout(150)
         time_s = float(view.get_attribute("data-time"))
         index = max((i for i, event in enumerate(recorded) if event[3] <= time_s + 1e-3), default=-1)

@@ -40,7 +40,7 @@ export function createLane(actions) {
     let low = -1, high = states.length - 1;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
-      if (states[middle].emission <= seconds + 1e-4) low = middle;
+      if (states[middle].emission <= seconds) low = middle;
       else high = middle - 1;
     }
     paint(low);
