@@ -113,6 +113,7 @@ def test_every_bar_leads_to_the_utterances_it_counts(evaluation: Evaluation) -> 
     commas = next(row for row in side["marks"] if row["mark"] == ",")
     assert commas["reference"] == 4
     assert found(kind="mark", mark=",") == {"u0", "u3", "u4", "u7"}
+    assert found(kind="case") == {"u0", "u2", "u3", "u4", "u6", "u7"}  # ask, athina, go
     four = next(row for row in side["frequency"] if row["at_least"] == 4)
     assert four["accuracy"] < 1
     assert found(kind="frequency", at_least=4, occurs="4–7") == {"u0", "u4"}

@@ -150,6 +150,17 @@ def _by_mark(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mappin
     return np.intersect1d(np.unique(events.row[wrong]), rows)
 
 
+def _by_case(evaluation: Evaluation, choice: Choice, rows: Array, _: Mapping[str, Any]) -> Array:
+    """Rows in which a word that is right came in other capitals."""
+    from workbench.evaluation.punctuation import case_counts
+
+    wrong, _there = evaluation._kept(
+        ("case", choice.name), lambda: case_counts(evaluation.scored, choice.name)
+    )
+    found: Array = rows[wrong[rows] > 0]
+    return found
+
+
 FILTERS: Mapping[str, Callable[[Any, Choice, Any, Mapping[str, Any]], Any]] = {
     "confusion": _by_word,
     "word": _by_word,
@@ -157,6 +168,7 @@ FILTERS: Mapping[str, Callable[[Any, Choice, Any, Mapping[str, Any]], Any]] = {
     "frequency": _by_frequency,
     "language": _by_language,
     "mark": _by_mark,
+    "case": _by_case,
 }
 
 

@@ -23,9 +23,11 @@ export function drawSide(host, side, { is, choose, keyword }) {
       pair: [row.said, row.heard], value: share(heard_as, row, "count"), text: `${row.count}×`, title: words.heardAsTitle(row.said, row.heard, row.count),
       ...linked({ kind: "language", said: row.said, heard: row.heard }),
     })), { testid: "heard-as" }) : null,
-    marks.length ? barList(words.marks, marks.map((row) => ({
+    marks.length || capitals(kase).length ? barList(words.marks, [...marks.map((row) => ({
       label: row.mark, value: row.f1 ?? 0, text: `${Math.round(100 * (row.f1 ?? 0))} %`, title: words.markTitle(row), ...linked({ kind: "mark", mark: row.mark }),
-    })), { note: words.caseNote(kase[0]), testid: "marks" }) : null,
+    })), ...capitals(kase).map(({ rate }) => ({
+      label: words.capitals, value: 1 - rate, text: `${Math.round(100 * (1 - rate))} %`, title: words.capitalsTitle(rate), ...linked({ kind: "case" }),
+    }))], { note: words.marksNote, testid: "marks" }) : null,
     columnChart(words.position, position.map((row, part) => ({
       label: part === 0 ? words.start : part === position.length - 1 ? words.end : "", value: row.rate, title: words.positionTitle(row), ...linked({ kind: "position", part, bins: position.length }),
     })), { testid: "position" }),
@@ -35,6 +37,9 @@ export function drawSide(host, side, { is, choose, keyword }) {
       label: row.occurs, value: row.accuracy, title: words.frequencyTitle(row), ...linked({ kind: "frequency", at_least: row.at_least, occurs: row.occurs }),
     })), { note: words.frequencyNote, testid: "frequency" })));
 }
+
+/** None where the language has no case. */
+const capitals = (kase) => kase.filter(({ rate }) => rate !== null && rate !== undefined);
 
 const bands = (rows, column, kind, linked) => rows.filter((row) => row[column]).map((row) => ({
   label: row[column].replace(/ \S+$/, ""), value: row.rate, title: words.bandTitle(row[column], row), ...linked({ kind, band: row[column] }),
