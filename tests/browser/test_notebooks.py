@@ -1,4 +1,4 @@
-"""The six notebooks run from the top in Chromium; pictures of them for the README (`make screenshots`)."""
+"""The notebooks run from the top in Chromium; pictures of them for the README (`make screenshots`)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ PICTURE_OF = {
     "03_finetune": ".nwb-monitor",
     "04_errors": ".nwb-explorer",
     "05_release": ".jp-RenderedHTML section",
+    "06_field": ".jp-RenderedHTML .report",
 }
 
 

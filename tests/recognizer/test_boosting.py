@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from evidence import CHECKPOINT, heard, starter_rows
-from rapidfuzz.distance import Levenshtein
 
 from workbench.recognizer.boosting import Boost
 from workbench.recognizer.checkpoint import Checkpoint
@@ -46,9 +45,6 @@ def test_said_keywords_are_found_that_were_missed_without_the_list(capfd):
         ]
 
     plain = texts([None] * len(rows))
-    errors = sum(Levenshtein.distance(text, row["text"]) for text, row in zip(plain, rows, strict=True))
-    if errors > 0.65 * sum(len(row["text"]) for row in rows):
-        pytest.skip("a checkpoint that hears next to nothing can't be helped to words")
     lists = {tag: tuple(keyword_of(r) for r in rows if r["target_lang"] == tag) for tag in LOCALES}
     boosted = texts([Boost(lists[row["target_lang"]]) for row in rows])
     before, after = (
