@@ -2,7 +2,7 @@
 
 Minimum edit distance with unit costs. Where several alignments are equally short, the one rapidfuzz gives is
 taken, so substitutions, insertions and deletions agree with jiwer. Many pairs go through one call of
-:mod:`kernels` (measurements there); pairs too long for its tables go to rapidfuzz itself.
+:mod:`alignment_kernels`; pairs too long for its tables go to rapidfuzz itself.
 """
 
 from __future__ import annotations
@@ -224,12 +224,12 @@ def _by_kernel(
 ) -> tuple[IntArray, ...]:
     import numpy as np
 
-    from workbench.evaluation import kernels
+    from workbench.evaluation import alignment_kernels
 
     most = int(np.maximum(spans[:, 1] - spans[:, 0], spans[:, 3] - spans[:, 2]).sum()) if keep else 0
     counts = np.zeros((len(spans), 3), np.int32)
     edits = np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32)
-    filled = kernels.align_pairs(left, right, spans, max(alphabet, 1), counts, keep, *edits)
+    filled = alignment_kernels.align_pairs(left, right, spans, max(alphabet, 1), counts, keep, *edits)
     # Copies, so that the room left over goes back.
     return counts, *(column[: filled if keep else 0].copy() for column in edits)
 
