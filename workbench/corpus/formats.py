@@ -28,17 +28,21 @@ def nemo(job: Job) -> dict[str, str]:
 
 
 def nemo_row(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
-    path = job.audio_path(row)
-    written = os.path.relpath(path, job.target) if job.settings["relative_paths"] else str(path)
-    made = {**plain_fields(row), "audio_filepath": written}
+    made = {**plain_fields(row), "audio_filepath": _written_path(job, row)}
     made["lang"] = made["target_lang"] = row["target_lang"]
     made["prompt_mode"] = job.settings["prompt_mode"]
     return made
 
 
+def _written_path(job: Job, row: Mapping[str, Any]) -> str:
+    """A path that leads from the export to the audio, which a path relative to the corpus root does not."""
+    path = job.audio_path(row)
+    return os.path.relpath(path, job.target) if job.settings["relative_paths"] else str(path)
+
+
 def as_csv(job: Job) -> dict[str, str]:
     """One table; text that a spreadsheet would run as a formula is defused with a leading apostrophe."""
-    rows = [plain_fields(row) for row in job.rows]
+    rows = [{**plain_fields(row), "audio_filepath": _written_path(job, row)} for row in job.rows]
     names = list(dict.fromkeys(name for row in rows for name in row))
     path = job.draft / "utterances.csv"
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
