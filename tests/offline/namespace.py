@@ -3,6 +3,11 @@
 Without a route, ``connect`` and ``sendto`` fail with ENETUNREACH before a packet exists, and the kernel adds
 one to ``OutNoRoutes`` (IPv4: /proc/net/snmp, IPv6: /proc/net/snmp6) of that namespace, whoever tried.
 Names are looked up at an address outside, so that a lookup counts as well.
+
+Chromium asks the system, now and then, whether there would be a way out by IPv6: it connects a UDP socket to
+one fixed address and closes it. That sends nothing, yet counts where no route is. So that it cannot hide an
+attempt of ours, that one address may be given a way out that ends on this machine, where packets are counted:
+``Heard.attempts["packets"]``. Anything sent there is seen; any other address still has no route.
 """
 
 from __future__ import annotations
@@ -17,8 +22,16 @@ from typing import Any
 
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
+CHROMIUMS_QUESTION = "2001:4860:4860::8888"
 _ENTER = """
 ip link set lo up
+if [ -n "$OFFLINE_ANSWER" ]; then
+  ip link add leaving type veth peer name arriving
+  for end in leaving arriving; do ip link set $end addrgenmode none; ip link set $end multicast off up; done
+  ip -6 addr add 2001:db8::2/128 dev lo nodad
+  ip -6 route add "$OFFLINE_ANSWER/128" dev leaving
+  ip -6 neigh add "$OFFLINE_ANSWER" lladdr 02:00:00:00:00:01 dev leaving
+fi
 printf 'nameserver 192.0.2.53\\noptions timeout:1 attempts:1\\n' > "$1" && mount --bind "$1" /etc/resolv.conf
 printf '127.0.0.1 localhost %s\\n::1 localhost\\n' "$(hostname)" > "$2" && mount --bind "$2" /etc/hosts
 shift 2
@@ -49,15 +62,18 @@ def missing() -> str | None:
     return None if done.returncode == 0 else f"no network namespace here: {done.stderr.strip()[:120]}"
 
 
-def run(command: list[str], scratch: Path, timeout_s: float, **environment: str) -> Heard:
+def run(
+    command: list[str], scratch: Path, timeout_s: float, *, answer: str = "", **environment: str
+) -> Heard:
     """Run a command in a fresh namespace; every attempt to leave it is counted.
 
     Args:
         scratch: a folder for the notes and the namespace's resolv.conf and hosts.
+        answer: an address that gets a way out where packets are counted, see above.
     """
     notes = scratch / "notes.txt"
     notes.unlink(missing_ok=True)
-    env = {**os.environ, **environment, "OFFLINE_NOTES": str(notes)}
+    env = {**os.environ, **environment, "OFFLINE_NOTES": str(notes), "OFFLINE_ANSWER": answer}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE / "watch"), str(REPO), env.get("PYTHONPATH"))))
     inside = [sys.executable, str(HERE / "namespace.py"), *command]
     files = [str(scratch / "resolv.conf"), str(scratch / "hosts")]
@@ -74,11 +90,15 @@ def run(command: list[str], scratch: Path, timeout_s: float, **environment: str)
 
 
 def counted() -> dict[str, int]:
-    """Attempts to leave the namespace of this process, since it was made."""
+    """Attempts to leave the namespace of this process, since it was made: sends and connects without a route,
+    and packets that took the way out where there is one."""
     heads, values = (line.split() for line in Path("/proc/net/snmp").read_text().splitlines()[:2])
     v6 = dict(line.split() for line in Path("/proc/net/snmp6").read_text().splitlines())
     found = dict(zip(heads, values, strict=True))
-    return {"ipv4": int(found["OutNoRoutes"]), "ipv6": int(v6["Ip6OutNoRoutes"])}
+    counts = {"ipv4": int(found["OutNoRoutes"]), "ipv6": int(v6["Ip6OutNoRoutes"])}
+    devices = Path("/proc/net/dev").read_text().splitlines()[2:]
+    packets = {line.split(":")[0].strip(): int(line.split(":")[1].split()[9]) for line in devices}
+    return counts | ({"packets": packets["leaving"]} if "leaving" in packets else {})
 
 
 def _inside() -> None:
