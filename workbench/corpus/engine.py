@@ -45,6 +45,7 @@ class Engine:
         self.source_columns = list(source_columns)
         self._lock = threading.RLock()
         self._version = -1
+        self._rows_stamp: tuple[int, int] | None = None
         self._signal_stamp: tuple[int, int] | None = None
         self._rates: Callable[[list[str]], list[float]] | None = None
         self.columns: list[str] = []
@@ -136,16 +137,20 @@ class Engine:
             cursor.unregister("rated")
 
     def sync(self) -> None:
-        """Take in what reviewers decided and what was measured since the last call."""
+        """Take in decisions, measurements, and rows that came or went since the last call."""
         version, stamp = self.decisions.version(), _stamp(self.folder / "signal.parquet")
-        if version == self._version and stamp == self._signal_stamp and self.columns:
+        rows = _stamp(self.folder / "utterances.parquet")
+        if (version, stamp, rows) == (self._version, self._signal_stamp, self._rows_stamp):
             return
         with self._lock:
             cursor = self._database.cursor()
             try:
-                if stamp != self._signal_stamp or not self.columns:
+                if (stamp, rows) != (self._signal_stamp, self._rows_stamp):
                     self._create_views(cursor, stamp is not None)
-                    self._signal_stamp = stamp
+                    if rows != self._rows_stamp:
+                        self._rate(cursor, "utterances")
+                        self._version = -1
+                    self._signal_stamp, self._rows_stamp = stamp, rows
                 if version > self._version:
                     self._load(cursor, max(self._version, 0))
                     self._rate(cursor, "state")

@@ -59,10 +59,7 @@ class Corpus:
             WorkbenchError: no corpus lies there, or it was written by a newer workbench.
         """
         folder = Path(folder).absolute()
-        try:
-            facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            raise WorkbenchError("no corpus lies here", where=str(folder), mend="Import one first.") from None
+        facts = _recorded(folder)
         if facts["schema_version"] > SCHEMA_VERSION:
             raise WorkbenchError(
                 f"a corpus of schema {facts['schema_version']}", mend="Update the workbench."
@@ -80,8 +77,8 @@ class Corpus:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What ``source.json`` records about the import."""
-        return dict(self._facts)
+        """What ``source.json`` records about the import, and about rows that joined or left since."""
+        return _recorded(self.folder)
 
     @property
     def columns(self) -> list[str]:
@@ -348,6 +345,14 @@ class Corpus:
             f"no column {name[:60]!r}",
             mend=f"Did you mean {', '.join(near)}?" if near else ", ".join(columns),
         )
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    try:
+        facts: dict[str, Any] = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise WorkbenchError("no corpus lies here", where=str(folder), mend="Import one first.") from None
+    return facts
 
 
 def _cell(value: Any) -> str:
