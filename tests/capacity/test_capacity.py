@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -125,3 +127,21 @@ def test_other_load_is_real_and_ends() -> None:
     assert not psutil.pid_exists(number)
     with pytest.raises(WorkbenchError), burners(5 * (os.cpu_count() or 1)):
         pass
+
+
+_PINNED = """
+import os, time, psutil
+from workbench.capacity.worker import _core_times, usable_cores
+os.sched_setaffinity(0, {usable_cores()[-1]})
+before, all_before = _core_times(), sum(psutil.cpu_times())
+time.sleep(1)
+print(len(usable_cores()), _core_times()[1] - before[1], sum(psutil.cpu_times()) - all_before)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process to a core")
+def test_load_on_other_cores_is_none_of_a_pinned_process() -> None:
+    done = subprocess.run([sys.executable, "-c", _PINNED], capture_output=True, text=True, check=True)
+    usable, ours, everyones = (float(word) for word in done.stdout.split())
+    assert usable == 1
+    assert ours == pytest.approx(everyones / (os.cpu_count() or 1), rel=0.3)

@@ -56,8 +56,8 @@ class Cell:
             {'count': 0} where the checkpoint emitted nothing.
         real_time_factor: computing over audio. ``busy``: computing over wall clock; the load generator and
             the features of arriving audio are not in it, ``cpu_share`` has them.
-        cpu_share: of the cores that this process may use, by this process. ``machine_cpu_share``: by
-            everybody, so a value well above ``cpu_share`` says that the machine was not ours alone.
+        cpu_share: of the cores that this process may use, by this process. ``machine_cpu_share``: of the
+            same cores by everybody; well above ``cpu_share``, it says that they were not ours alone.
         gpu_share: mean utilisation as the driver reports it; None without a GPU or its library.
         rss_mib: highest resident memory during the measurement.
         given_up: so much audio waited that the measurement was cut off; latencies are then too low.

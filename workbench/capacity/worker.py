@@ -41,24 +41,18 @@ class Watcher(threading.Thread):
         self._ended = threading.Event()
 
     def __enter__(self) -> Watcher:
-        import psutil
-
-        self._begin = time.process_time(), time.perf_counter(), psutil.cpu_times()
+        self._begin = time.process_time(), time.perf_counter(), _core_times()
         self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        import psutil
-
         self._ended.set()
         self.join()
         process_s, wall_s, before = self._begin
-        after, cores = psutil.cpu_times(), len(os.sched_getaffinity(0))
         elapsed_s = max(time.perf_counter() - wall_s, 1e-9)
-        self.cpu_share = (time.process_time() - process_s) / elapsed_s / cores
-        total = sum(after) - sum(before)
-        idle = (after.idle - before.idle) + (getattr(after, "iowait", 0) - getattr(before, "iowait", 0))
-        self.machine_cpu_share = 1 - idle / total if total > 0 else 0.0
+        self.cpu_share = (time.process_time() - process_s) / elapsed_s / len(usable_cores())
+        busy, total = (after - was for after, was in zip(_core_times(), before, strict=True))
+        self.machine_cpu_share = busy / total if total > 0 else 0.0
 
     def run(self) -> None:
         import psutil
@@ -70,6 +64,27 @@ class Watcher(threading.Thread):
                 self.gpu.append(share)
             if self._ended.wait(0.2):
                 return
+
+
+def usable_cores() -> list[int]:
+    """Numbers of the cores that this process may use; all of them where the system does not say."""
+    import psutil
+
+    count = psutil.cpu_count() or 1
+    if not hasattr(os, "sched_getaffinity"):
+        return list(range(count))
+    return sorted(core for core in os.sched_getaffinity(0) if core < count)
+
+
+def _core_times() -> tuple[float, float]:
+    """Seconds (not idle, all) of the cores that this process may use: other cores are no load on it."""
+    import psutil
+
+    times = psutil.cpu_times(percpu=True)
+    chosen = [times[core] for core in usable_cores()]
+    idle = sum(core.idle + getattr(core, "iowait", 0.0) for core in chosen)
+    total = sum(sum(core) for core in chosen)
+    return total - idle, total
 
 
 class Worker:
@@ -96,7 +111,7 @@ class Worker:
         import torch
 
         name = torch.cuda.get_device_name() if self.cuda else None
-        cores, threads = len(os.sched_getaffinity(0)), torch.get_num_threads()
+        cores, threads = len(usable_cores()), torch.get_num_threads()
         return {
             "processor": f"{platform.machine()}, {cores} cores usable",
             "cores": cores,
