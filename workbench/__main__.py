@@ -65,11 +65,25 @@ def parser() -> argparse.ArgumentParser:
     capacity.add_argument("--threads", type=int, help="of torch")
     capacity.add_argument("--chart", type=Path, help="write the chart as a page of its own")
 
+    _add_conditions(verbs)
     _add_pipeline(verbs)
 
     verify = verbs.add_parser("verify", help="check the ledger's chain")
     verify.add_argument("--head", help="the head hash kept elsewhere")
     return top
+
+
+def _add_conditions(verbs: Any) -> None:
+    conditions = verbs.add_parser("conditions", help="errors by noise and band, per locale; write JSON")
+    conditions.add_argument("corpus")
+    conditions.add_argument("checkpoint")
+    conditions.add_argument("--where", help="only utterances that this SQL expression is true for")
+    conditions.add_argument("--name", help="of the sweep; the checkpoint's by default")
+    conditions.add_argument("--snr-db", type=float, nargs="*", help="besides none added")
+    conditions.add_argument("--bands", nargs="+", choices=("wide", "telephone"))
+    conditions.add_argument("--noise", choices=("white", "pink", "street"))
+    conditions.add_argument("--lookahead-ms", type=int)
+    conditions.add_argument("--chart", type=Path, help="write the chart as a page of its own")
 
 
 def _add_pipeline(verbs: Any) -> None:
@@ -184,6 +198,19 @@ def _capacity(given: argparse.Namespace) -> int:
     return 0 if found.status == "complete" else 1
 
 
+def _conditions(given: argparse.Namespace) -> int:
+    workspace, corpus = _view(given)
+    names = ("name", "bands", "noise", "lookahead_ms")
+    options = {name: value for name in names if (value := getattr(given, name)) is not None}
+    if given.snr_db is not None:
+        options["snr_db"] = (None, *given.snr_db)
+    found = workspace.conditions(given.checkpoint, corpus, **options)
+    sys.stdout.write(f"{found.table.round(3).to_string(index=False)}\n")
+    if given.chart is not None:
+        found.chart().write_html(given.chart)
+    return 0 if found.status == "complete" else 1
+
+
 def _pipeline(given: argparse.Namespace) -> int:
     names = ("name", "corpus", "where", "base")
     options = {name: value for name in names if (value := getattr(given, name)) is not None}
@@ -214,6 +241,7 @@ _VERBS = {
     "evaluate": _evaluate,
     "finetune": _finetune,
     "capacity": _capacity,
+    "conditions": _conditions,
     "pipeline": _pipeline,
     "verify": _verify,
 }

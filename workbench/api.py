@@ -7,33 +7,40 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.capacity.cells import Budget
+from workbench.capacity.choice import choose_lookahead
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe
-from workbench.objects import Capacity, Checkpoint, Corpus, Evaluation, FieldReport, Release, Run
+from workbench.objects import (
+    Capacity,
+    Checkpoint,
+    ConditionSweep,
+    Corpus,
+    Evaluation,
+    FieldReport,
+    Release,
+    Run,
+)
 from workbench.roles import require
+from workbench.widgets.progress import Progress, progress_bar
 from workbench.workspace import WorkspaceFolder, check_name, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.capacity import Choice
     from workbench.field import Baseline
     from workbench.release.cadence import Standing
     from workbench.release.pipeline import Outcome
     from workbench.widgets.overview import Overview
 
 __all__ = [
-    "Capacity", "Checkpoint", "Corpus", "Evaluation", "FieldReport", "Release", "Run", "Workspace",
-    "choose_lookahead", "evaluate", "starter",
+    "Capacity", "Checkpoint", "ConditionSweep", "Corpus", "Evaluation", "FieldReport", "Release", "Run",
+    "Workspace", "choose_lookahead", "evaluate", "starter",
 ]  # fmt: skip
-
-Progress = Callable[[int, int], None]
 
 
 class Workspace(WorkspaceFolder):
@@ -148,7 +155,7 @@ class Workspace(WorkspaceFolder):
 
         target = corpus.predictions_folder / f"{check_name(name)}.parquet"
         rows = corpus.frame().to_dict("records")
-        with _bar(f"transcribe {name}", progress) as shown:
+        with progress_bar(f"transcribe {name}", progress) as shown:
             transcribe(
                 self.checkpoint(checkpoint),
                 rows,
@@ -256,7 +263,7 @@ class Workspace(WorkspaceFolder):
         rate, ids = recogniser.info.sample_rate, corpus.sample(clips).ids()
         if budget_ms is not None:
             options.setdefault("budget", Budget(budget_ms))
-        with _bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
+        with progress_bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
             measure_capacity(
                 recogniser,
                 [corpus.audio(id, rate) for id in ids],
@@ -277,6 +284,31 @@ class Workspace(WorkspaceFolder):
     def capacity_path(self, name: str) -> Path:
         """Where the JSON of a sweep lies."""
         return self.reports / "capacity" / f"{check_name(Path(name).stem)}.json"
+
+    def conditions(
+        self,
+        checkpoint: str,
+        corpus: Corpus,
+        *,
+        name: str | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> ConditionSweep:
+        """Errors, empty outputs and punctuation by noise and band, per locale; asked again, it goes on.
+
+        Args:
+            name: of the JSON in ``reports/conditions/``; the checkpoint's by default.
+            options: of :func:`workbench.field.sweep_conditions`: ``snr_db``, ``bands``, ``noise`` …
+
+        Raises:
+            WorkbenchError: as there.
+        """
+        from workbench.field import sweep_conditions
+
+        path = self.reports / "conditions" / f"{check_name(Path(name or checkpoint).stem)}.json"
+        with progress_bar(f"conditions of {checkpoint}", progress) as shown:
+            sweep_conditions(self.checkpoint(checkpoint), corpus, out=path, progress=shown, **options)
+        return ConditionSweep.load(path)
 
     def field_log(
         self,
@@ -344,21 +376,6 @@ def evaluate(corpus: Corpus, *names: str, **options: Any) -> Evaluation:
     return made
 
 
-def choose_lookahead(
-    evaluation: Evaluation, capacity: Capacity | None = None, *, by: str = "target_lang", **budget: Any
-) -> Choice:
-    """Error rate, latency and streams per locale and look-ahead, with the setting for a budget.
-
-    Args:
-        evaluation: of one streamed prediction per look-ahead.
-        by: ``target_lang``, or ``()`` for all locales together.
-        budget: ``latency_p95_s`` and ``streams``, see :func:`workbench.capacity.choose`.
-    """
-    from workbench.capacity import choose
-
-    return choose(evaluation.frontier(by=by), capacity, **budget)
-
-
 def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
     """A workspace that holds the starter corpus and the starter checkpoint, both named ``starter``.
 
@@ -374,20 +391,3 @@ def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
     if "starter" not in workspace.checkpoint_names():
         workspace.add_checkpoint("starter", CHECKPOINT)
     return workspace
-
-
-@contextmanager
-def _bar(label: str, progress: Progress | None, unit: str = "utt") -> Iterator[Progress]:
-    """A progress bar around a call that reports (done, total); the caller's own report, if given, wins."""
-    if progress is not None:
-        yield progress
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(desc=label, unit=unit, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show

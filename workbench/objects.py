@@ -13,6 +13,7 @@ from workbench.capacity.result import Capacity as MeasuredCapacity
 from workbench.corpus.table import Corpus as CorpusTable
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation as Scored
+from workbench.field.conditions import ConditionSweep as SweptConditions
 from workbench.field.dashboard import FieldReport as Watched
 from workbench.finetuning.run import Run as TrainingRun
 from workbench.recognizer.checkpoint import Checkpoint as Recognizer
@@ -131,6 +132,16 @@ class Capacity(MeasuredCapacity):
         from workbench.widgets.capacity_figures import capacity_chart
 
         return capacity_chart(self, **options)
+
+
+class ConditionSweep(SweptConditions):
+    """A sweep of noise and band; see :class:`workbench.field.ConditionSweep`."""
+
+    def chart(self, **options: Any) -> go.Figure:
+        """Errors, empty outputs and punctuation against noise, a row per locale, a line per band."""
+        from workbench.widgets.conditions_figures import conditions_panels
+
+        return conditions_panels(self, **options)
 
 
 class FieldReport(Watched):

@@ -113,6 +113,22 @@ def test_the_json_gives_the_same_sweep_and_extrapolations_are_labelled(tmp_path:
     assert "at least 8 streams" in made.line()
 
 
+def test_a_straight_line_below_what_was_measured_is_not_drawn() -> None:
+    cells = [cell(streams=16, busy=0.5), cell(streams=96, busy=0.85)]
+    assert not capacity(cells, [Largest(560, 96, None, 2, 2)]).extrapolations()
+    [guess] = capacity(cells[:1], [Largest(560, 16, None, 2, 2)]).extrapolations()
+    assert guess["streams"] == 32
+
+
+def test_others_count_where_the_machine_was_full() -> None:
+    idle = cell(streams=1, cpu_share=0.1, machine_cpu_share=1.0)
+    full = cell(streams=8, cpu_share=0.95, machine_cpu_share=1.0)
+    assert "other processes" not in capacity([idle, full], [Largest(560, 8, 9, 2, 2)]).line()
+    crowded = cell(streams=8, cpu_share=0.5, machine_cpu_share=1.0)
+    made = capacity([idle, crowded], [Largest(560, 8, 9, 2, 2)]).line()
+    assert "where other processes took 50% of the cores" in made
+
+
 def test_a_file_that_is_no_sweep(tmp_path: Path) -> None:
     path = tmp_path / "capacity.json"
     for text in ("", "[]", '{"schema_version": 1}', '{"schema_version": 99}'):

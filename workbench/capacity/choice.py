@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.capacity.result import Capacity
+    from workbench.evaluation import Evaluation
 
 COLUMNS = (
     "locale", "lookahead_ms", "rate", "low", "high", "enough", "latency_p50_s", "latency_p95_s", "streams",
@@ -62,6 +63,19 @@ class Choice:
         parts = [f"word latency p95 ≤ {self.latency_p95_s:g} s"] if self.latency_p95_s is not None else []
         parts += [f"at least {self.streams} streams"] if self.streams is not None else []
         return " and ".join(parts) or "no budget"
+
+
+def choose_lookahead(
+    evaluation: Evaluation, capacity: Capacity | None = None, *, by: str = "target_lang", **budget: Any
+) -> Choice:
+    """Error rate, latency and streams per locale and look-ahead, with the setting for a budget.
+
+    Args:
+        evaluation: of one streamed prediction per look-ahead.
+        by: ``target_lang``, or ``()`` for all locales together.
+        budget: ``latency_p95_s`` and ``streams``, see :func:`choose`.
+    """
+    return choose(evaluation.frontier(by=by), capacity, **budget)
 
 
 def choose(

@@ -127,7 +127,10 @@ class Capacity:
                     f"{most.streams} streams kept the recogniser busy {most.busy:.0%} of the time; "
                     "taken as proportional, latency not considered"
                 )
-                found.append(_extrapolated(lookahead_ms, "computing", int(most.streams / most.busy), because))
+                streams = int(most.streams / most.busy)
+                # Larger batches cost less a stream: what was measured may be past the straight line.
+                if largest is None or streams > largest.streams:
+                    found.append(_extrapolated(lookahead_ms, "computing", streams, because))
             for memory in self.memory:
                 if memory.lookahead_ms != lookahead_ms or not memory.straight:
                     continue
@@ -152,7 +155,7 @@ class Capacity:
             found.append(
                 f"{largest.lookahead_ms} ms look-ahead: {largest} streams at once hold {self.budget} in "
                 f"{largest.kept} of {largest.repeats} repeats{memory}{beside}, on {machine}"
-                f"{self._others(largest.lookahead_ms)}{cut}."
+                f"{self._others(largest)}{cut}."
             )
         if not found:
             for row in self.frame().to_dict("records"):
@@ -166,9 +169,10 @@ class Capacity:
         """The first of :meth:`lines`, or that nothing was measured."""
         return next(iter(self.lines()), "Capacity was not measured.")
 
-    def _others(self, lookahead_ms: int) -> str:
-        """That the machine was not ours alone, where it was not."""
-        cells = [c for c in self.cells if c.lookahead_ms == lookahead_ms]
+    def _others(self, found: Largest) -> str:
+        """That the machine was not ours alone, where it was not: with that many streams or more, since fewer
+        leave time to others that they would not have had."""
+        cells = [c for c in self.cells if c.lookahead_ms == found.lookahead_ms and c.streams >= found.streams]
         share = _median([c.machine_cpu_share - c.cpu_share for c in cells]) or 0.0
         share -= self.beside / (self.machine.get("cores") or 1)
         return f", where other processes took {share:.0%} of the cores" if share > 0.1 else ""

@@ -112,11 +112,13 @@ def in_conditions(
     *,
     lookahead_ms: int | None = None,
     prompt_mode: str = "auto",
+    **options: Any,
 ) -> pd.DataFrame:
     """Predictions of a view's clips as they sound under a condition; nothing is kept.
 
     Args:
         condition: noise, telephone line, room; see ``recognizer.conditions``.
+        options: of ``transcribe``: ``progress``, ``cancel``, ``device`` …
 
     Raises:
         WorkbenchError: as ``transcribe``.
@@ -137,5 +139,6 @@ def in_conditions(
             lookahead_ms=lookahead_ms,
             prompt_mode=prompt_mode,
             load=lambda row: condition.apply(corpus.audio(str(row["id"]), rate), rate),
+            **options,
         )
         return pd.read_parquet(out)

@@ -1,0 +1,241 @@
+"""Noise and line: what callers in the street and on the telephone lose, by locale.
+
+Every clip is read again under each pair of signal-to-noise ratio and band (``recognizer.conditions``); the
+errors, empty outputs and punctuation of each locale stand side by side. Clips and noise are the same from
+condition to condition, so that a difference between two of them is the condition's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from workbench.errors import WorkbenchError
+from workbench.field.rehearsal import in_conditions
+from workbench.workspace import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.corpus.table import Corpus
+    from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.recognizer.conditions import Condition
+
+log = logging.getLogger("workbench.field.conditions")
+SCHEMA_VERSION = 1
+SNR_DB: tuple[float | None, ...] = (None, 20.0, 10.0, 5.0, 0.0)
+BANDS = ("wide", "telephone")
+COLUMNS = (
+    "locale", "band", "snr_db", "utterances", "speakers", "rate", "low", "high", "enough", "empty",
+    "empty_share", "marks", "mark_error_rate", "mark_low", "mark_high",
+)  # fmt: skip
+
+
+@dataclass
+class ConditionSweep:
+    """What was left under each condition.
+
+    Attributes:
+        asked: checkpoint, clips (their digest), noise, look-ahead, prompt mode, normaliser, seed.
+        table: a row per locale, band and ratio: ``locale``; ``band`` ('wide' or 'telephone'); ``snr_db``
+            (NaN: no noise added); ``utterances, speakers``; ``rate, low, high`` of errors with ``enough`` as
+            :meth:`Evaluation.rates` has them; ``empty`` outputs, their share ``empty_share``; ``marks`` and
+            ``mark_error_rate, mark_low, mark_high`` as :meth:`Evaluation.punctuation_rates` has them.
+            Shares are fractions, NaN where there is nothing to share.
+        status: 'running', 'complete' or 'cancelled'.
+    """
+
+    asked: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    status: str = "running"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        import pandas as pd
+
+        frame = pd.DataFrame(self.rows, columns=list(COLUMNS))
+        numbers = [c for c in COLUMNS if c not in ("locale", "band", "enough")]
+        frame[numbers] = frame[numbers].astype(float)
+        whole = ["utterances", "speakers", "empty", "marks"]
+        frame[whole] = frame[whole].astype(int)
+        bands = frame["band"].map({band: place for place, band in enumerate(BANDS)})
+        order = frame.assign(_band=bands, _snr=-frame["snr_db"].fillna(float("inf")))
+        return frame.loc[order.sort_values(["locale", "_band", "_snr"]).index].reset_index(drop=True)
+
+    def has(self, band: str, snr_db: float | None) -> bool:
+        """Whether a condition was measured already."""
+        return any((row["band"], row["snr_db"]) == (band, snr_db) for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "status": self.status,
+            "asked": self.asked,
+            "rows": self.rows,
+        }
+
+    def save(self, path: Path) -> Path:
+        """Write the JSON: whole or not at all. It holds figures only, no text and no names of clips."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a JSON of :meth:`save`, finished or not.
+
+        Raises:
+            WorkbenchError: not such a file, or of a newer schema.
+        """
+        try:
+            held = json.loads(Path(path).read_text("utf-8"))
+            if held["schema_version"] > SCHEMA_VERSION:
+                raise WorkbenchError("a sweep of conditions of a newer schema", where=str(path))
+            return cls(held["asked"], [{name: row[name] for name in COLUMNS} for row in held["rows"]],
+                       held["status"])  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkbenchError(f"not a sweep of conditions: {error}", where=str(path)) from error
+
+
+def sweep_conditions(
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    *,
+    snr_db: Iterable[float | None] = SNR_DB,
+    bands: Sequence[str] = BANDS,
+    noise: str = "street",
+    lookahead_ms: int | None = None,
+    prompt_mode: str = "langID",
+    normaliser: str = "basic",
+    seed: int = 0,
+    out: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> ConditionSweep:
+    """Read a view's clips under every pair of ratio and band.
+
+    Args:
+        snr_db: speech to noise; None adds no noise. ``noise``: 'white', 'pink' or 'street'.
+        bands: 'wide': as recorded; 'telephone': 300–3400 Hz at 8 kHz through G.711.
+        lookahead_ms: None is the checkpoint's default.
+        out: JSON file, written anew after every condition; asked for the same again, only what is missing is
+            measured.
+        progress: called with (done, total) clips. ``cancel``: asked before each batch; conditions measured
+            before are kept and ``status`` says 'cancelled'. An interrupt does the same to ``out``, and is
+            raised on.
+
+    Raises:
+        WorkbenchError: no clips, an unknown band or noise, or what ``transcribe`` raises.
+    """
+    conditions = {
+        (band, ratio): _condition(ratio, band, noise, seed)
+        for band in dict.fromkeys(bands)
+        for ratio in dict.fromkeys(None if db is None else float(db) for db in snr_db)
+    }
+    ids = corpus.ids()
+    if not ids or not conditions:
+        raise WorkbenchError("no clips or no conditions", where="sweep", mend="Give a view with utterances.")
+    asked = {
+        "checkpoint_sha256": checkpoint.sha256,
+        "clips": len(ids),
+        "clips_sha256": hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
+        "noise": noise,
+        "lookahead_ms": lookahead_ms,
+        "prompt_mode": prompt_mode,
+        "normaliser": normaliser,
+        "seed": seed,
+    }
+    sweep = _begun(asked, out)
+    try:
+        for place, ((band, ratio), condition) in enumerate(conditions.items()):
+            if sweep.has(band, ratio):
+                continue
+            if cancel is not None and cancel():
+                sweep.status = "cancelled"
+                break
+            heard = in_conditions(
+                checkpoint, corpus, condition, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
+                progress=_onward(progress, place * len(ids), len(conditions) * len(ids)), cancel=cancel,
+            )  # fmt: skip
+            sweep.rows += _rows(corpus.frame(), heard, band, ratio, normaliser)
+            if out is not None:
+                sweep.save(out)
+        else:
+            sweep.status = "complete"
+    except WorkbenchError:
+        if cancel is None or not cancel():
+            raise
+        sweep.status = "cancelled"
+        log.info("cancelled after %d rows, which are kept", len(sweep.rows))
+    except KeyboardInterrupt:
+        sweep.status = "cancelled"
+        raise
+    finally:
+        if out is not None:
+            sweep.save(out)
+    return sweep
+
+
+def _condition(ratio: float | None, band: str, noise: str, seed: int) -> Condition:
+    from workbench.recognizer.conditions import Condition
+
+    if band not in BANDS:
+        raise WorkbenchError(f"unknown band {band!r}", where="sweep", mend=f"Use {' or '.join(BANDS)}.")
+    if noise == "babble":
+        raise WorkbenchError("babble needs other voices", where="sweep", mend="Use white, pink or street.")
+    return Condition(snr_db=ratio, noise=noise, telephone=band == "telephone", seed=seed)  # type: ignore[arg-type]
+
+
+def _begun(asked: dict[str, Any], out: Path | None) -> ConditionSweep:
+    """The sweep of an earlier call of the same question, or a new one."""
+    if out is not None and out.exists():
+        earlier = ConditionSweep.load(out)
+        if earlier.asked == asked:
+            earlier.status = "running"
+            return earlier
+    return ConditionSweep(asked)
+
+
+def _onward(
+    progress: Callable[[int, int], None] | None, before: int, total: int
+) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, _: progress(before + done, total)
+
+
+def _rows(
+    clips: pd.DataFrame, heard: pd.DataFrame, band: str, ratio: float | None, normaliser: str
+) -> list[dict[str, Any]]:
+    """The table's rows of one condition; plain values, None for what is not known."""
+    from workbench.evaluation import evaluate
+
+    scored = evaluate(clips, {"heard": heard}, by=("target_lang",), normaliser=normaliser)
+    marks = scored.punctuation_rates("heard", "target_lang").set_index("target_lang")
+    found = []
+    for rate in scored.rates("heard", "target_lang").to_dict("records"):
+        locale = rate["target_lang"]
+        marked = marks.loc[locale] if locale in marks.index else {}
+        row = {
+            "locale": locale,
+            "band": band,
+            "snr_db": ratio,
+            **{name: rate[name] for name in ("utterances", "speakers", "rate", "low", "high", "enough")},
+            "empty": rate["empty_hypotheses"],
+            "empty_share": rate["empty_hypotheses"] / rate["utterances"],
+            "marks": marked.get("marks", 0),
+            "mark_error_rate": marked.get("rate"),
+            "mark_low": marked.get("low"),
+            "mark_high": marked.get("high"),
+        }
+        found.append({name: _plain(value) for name, value in row.items()})
+    return found
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if value != value else value
