@@ -126,6 +126,18 @@ def test_takes_kept_at_once_all_come_in_and_strays_go(corpus: Corpus) -> None:
     assert {path.stem for path in stray.parent.iterdir()} == set(kept)
 
 
+def test_a_take_joins_whatever_the_import_was(make: Any, tmp_path: Path) -> None:
+    """Rows that were put right on their way in, other columns of the source, and a purpose of its own."""
+    rows = [{"id": str(n), "lang": "en", "extra": n, "Purpose": "training"} for n in range(3)]
+    pcm = spoken(0.1)
+    for corpus in (make(rows, tags={"en": "en-US"}), make([{}])):
+        row = keep_take(corpus, pcm, RATE, said(pcm))
+        assert row.get("Purpose") or row["purpose"] == "training testing"
+        assert row.get("extra") is None
+        assert corpus.row(row["id"])["row_index"] == len(corpus) - 1
+        assert corpus.facts["rows"] == len(corpus)
+
+
 def test_an_erasure_finds_a_take(corpus: Corpus, home: WorkspaceFolder) -> None:
     pcm = spoken()
     row = keep_take(corpus, pcm, RATE, said(pcm))

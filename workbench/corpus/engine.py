@@ -6,12 +6,13 @@ corpus folder cannot be reached from SQL, settings are locked, and a query that 
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.corpus import filters
 from workbench.corpus.decisions import DecisionStore
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+Result = TypeVar("Result")
 LONGEST_QUERY_S = 30.0
+_ATTEMPTS = 20
 MEMORY_LIMIT = "2GB"
 
 SIGNAL_COLUMNS = (
@@ -62,9 +65,32 @@ class Engine:
         Raises:
             WorkbenchError: it ran for LONGEST_QUERY_S, needed too much memory, or a value did not fit.
         """
+        return self._undisturbed(lambda: self._query(sql, parameters))
+
+    def _undisturbed(self, act: Callable[[], Result]) -> Result:
+        """Do something with the newest rows; again, where a file was put in another's place meanwhile.
+
+        DuckDB opens a file more than once, and would take the new one for the one that it looked into.
+        """
+        for attempt in itertools.count(1):
+            found = self._stamps()
+            try:
+                self._sync()
+                made = act()
+            except Exception:
+                if self._stamps() == found or attempt == _ATTEMPTS:
+                    raise
+            else:
+                if self._stamps() == found or attempt == _ATTEMPTS:
+                    return made
+        raise AssertionError
+
+    def _stamps(self) -> tuple[Any, Any]:
+        return _stamp(self.folder / "utterances.parquet"), _stamp(self.folder / "signal.parquet")
+
+    def _query(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
         import duckdb
 
-        self.sync()
         cursor = self._database.cursor()
         timer = threading.Timer(LONGEST_QUERY_S, cursor.interrupt)
         timer.daemon = True
@@ -87,9 +113,11 @@ class Engine:
         Raises:
             WorkbenchError: otherwise; the message names near columns.
         """
+        return self._undisturbed(lambda: self._check(expression))
+
+    def _check(self, expression: str) -> str:
         import duckdb
 
-        self.sync()
         cursor = self._database.cursor()
         try:
             text = filters.check(cursor, expression, self.columns)
@@ -138,8 +166,11 @@ class Engine:
 
     def sync(self) -> None:
         """Take in decisions, measurements, and rows that came or went since the last call."""
-        version, stamp = self.decisions.version(), _stamp(self.folder / "signal.parquet")
-        rows = _stamp(self.folder / "utterances.parquet")
+        self._undisturbed(lambda: None)
+
+    def _sync(self) -> None:
+        version = self.decisions.version()
+        rows, stamp = self._stamps()
         if (version, stamp, rows) == (self._version, self._signal_stamp, self._rows_stamp):
             return
         with self._lock:

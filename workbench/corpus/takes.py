@@ -173,6 +173,8 @@ def _with_row(table: pa.Table, row: dict[str, Any]) -> pa.Table:
         names["purpose"] = "purpose"
         table = table.append_column("purpose", pa.nulls(table.num_rows, pa.string()))
     made = {names[name]: value for name, value in row.items() if name in FIELDS or name == "purpose"}
+    # An import may have found a column without nulls, such as the line of the source, which a take has not.
+    table = table.cast(pa.schema([field.with_nullable(True) for field in table.schema]))
     last = pc.max(table["row_index"]).as_py()
     made["row_index"] = 0 if last is None else last + 1
     return pa.concat_tables([table, pa.Table.from_pylist([made], schema=table.schema)])
