@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from test_search import capacity, cell, frontier
 
 from workbench.capacity import choose
@@ -20,10 +21,18 @@ def test_every_measured_point_is_drawn_and_the_largest_that_held_is_ringed() -> 
     rings = [trace for trace in figure.data if trace.mode == "markers" and len(trace.x)]
     assert [list(ring.x) for ring in rings] == [[8]]
     notes = [note.text for note in figure.layout.annotations]
-    assert "budget 300 ms" in notes
+    [budget] = [note for note in figure.layout.annotations if note.text == "budget 300 ms"]
+    assert 10**budget.y == pytest.approx(300)  # at its line: the axis is logarithmic
+    assert figure.layout.yaxis.type == "log"
     [published] = [text for text in notes if "H100" in text]
     assert "not measured here" in published
     assert "2,400 streams at 1120 ms" in published
+
+
+def test_numbers_below_the_axis_leave_room_for_each_other() -> None:
+    cells = [cell(560, streams) for streams in (1, 2, 32, 48, 54, 56, 64)]
+    axis = capacity_chart(capacity(cells, [Largest(560, 54, 56, 2, 2)])).layout.xaxis
+    assert list(axis.tickvals) == [1, 2, 32, 54]
 
 
 def test_nothing_measured_is_an_empty_chart() -> None:

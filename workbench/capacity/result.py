@@ -180,7 +180,8 @@ class Capacity:
     def machine_line(self) -> str:
         gpu = self.machine.get("gpu")
         where = f"{gpu}, {self.machine.get('precision')}" if gpu else self.machine.get("processor", "unknown")
-        return f"{where}, {self.machine.get('threads', '?')} threads"
+        threads = self.machine.get("threads", "?")
+        return f"{where}, {threads} thread{'' if threads == 1 else 's'}"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, published figures and extrapolations labelled and apart."""

@@ -113,9 +113,10 @@ class Worker:
         name = torch.cuda.get_device_name() if self.cuda else None
         cores, threads = len(usable_cores()), torch.get_num_threads()
         return {
-            "processor": f"{platform.machine()}, {cores} cores usable",
+            "processor": f"{platform.machine()}, {cores} core{'s' * (cores > 1)} usable",
             "cores": cores,
             "threads": threads,
+            "load_1min": round(os.getloadavg()[0], 1),
             "memory_mib": psutil.virtual_memory().total / _MIB,
             "gpu": name,
             "gpu_memory_mib": torch.cuda.get_device_properties(0).total_memory / _MIB if self.cuda else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workbench.widgets.figures import INK, dress, look, plain
@@ -66,15 +68,19 @@ def capacity_chart(capacity: Capacity, *, title: str = "") -> go.Figure:
             col=1,
         )
     if budget:
-        label = {"text": plain(f"budget {budget.latency_ms:g} ms"), "font": {"color": INK}}
-        figure.add_hline(
-            budget.latency_ms, line={"dash": "dot", "color": INK}, row=1, col=1, annotation=label
-        )
+        figure.add_hline(budget.latency_ms, line={"dash": "dot", "color": INK}, row=1, col=1)
+        # A logarithmic axis takes annotations at the exponent.
+        place = {"x": 0, "xref": "x domain", "y": math.log10(budget.latency_ms), "yref": "y"}
+        words = {"text": plain(f"budget {budget.latency_ms:g} ms"), "font": {"color": INK}}
+        figure.add_annotation(**place, **words, xanchor="left", yanchor="bottom", showarrow=False)
     figure.add_hline(1.0, line={"dash": "dot", "color": INK}, row=2, col=1)
-    counts = sorted(set(frame["streams"])) if len(frame) else []
-    figure.update_xaxes(type="log", tickvals=counts, ticktext=[f"{n:g}" for n in counts])
+    counts = _ticks(frame["streams"] if len(frame) else [], [found.streams for found in capacity.largest])
+    figure.update_xaxes(type="log", tickvals=counts, ticktext=[f"{n:g}" for n in counts], tickangle=0)
     figure.update_xaxes(title="Streams at once", row=2, col=1)
-    figure.update_yaxes(title=f"{_METRICS[metric]} {percentile}, ms", rangemode="tozero", row=1, col=1)
+    # Past the limit latency grows without end: on a straight scale nothing else could be read.
+    stops = [m * 10**e for e in range(5) for m in (1, 2, 5)]
+    figure.update_yaxes(title=f"{_METRICS[metric]} {percentile}, ms", type="log", row=1, col=1)
+    figure.update_yaxes(tickvals=stops, ticktext=[f"{stop:,}" for stop in stops], row=1, col=1)
     figure.update_yaxes(title="Computing", tickformat=".0%", range=[0, 1.08], row=2, col=1)
     dress(figure, title or _title(capacity), height=520, legend=True)
     # Below the axis, in two lines: one would not fit a narrow notebook.
@@ -82,6 +88,16 @@ def capacity_chart(capacity: Capacity, *, title: str = "") -> go.Figure:
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 0, "yshift": -58, "xanchor": "left"}
     figure.add_annotation(**note, **place, yanchor="top")
     return figure.update_layout(margin_b=98)
+
+
+def _ticks(measured: Iterable[int], largest: Iterable[int]) -> list[int]:
+    """Numbers to write below a logarithmic axis: those that held the budget first, none upon another."""
+    chosen: list[int] = []
+    # Powers of two before what the search tried between them.
+    for count in [*largest, *sorted({int(n) for n in measured}, key=lambda n: (n & (n - 1) > 0, n))]:
+        if count > 0 and all(max(count, other) / min(count, other) > 1.2 for other in chosen):
+            chosen.append(count)
+    return sorted(chosen)
 
 
 def _published() -> str:
