@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation import evaluate
 from workbench.field import Baseline, FieldLog, propose, watch_log
 from workbench.field.charts import limits, residual, smoothed
 from workbench.field.weekly import weekly
@@ -145,6 +146,21 @@ def test_the_report_holds_no_text_and_the_json_the_same_figures(tmp_path: Path) 
     assert "<script" not in page
     assert len(json.loads(figures)["alarms"]) == len(found.alarms) > 0
     assert found.alarms["sentence"][0] in page.replace("&#x27;", "'")
+
+
+def test_the_error_report_has_the_field_as_a_section(tmp_path: Path) -> None:
+    found = watch_log(FieldLog(simulation.log(3, changed={"el-GR": {"empty": 0.3}}, since=10)))
+    rows = pd.DataFrame({"id": ["a"], "text": ["one two"], "target_lang": "en-US", "duration": 1.0})
+    scored = evaluate(rows, {"base": pd.DataFrame({"id": ["a"], "hypothesis": ["one too"]})})
+    page = scored.report(tmp_path / "all.html", field=found).read_text("utf-8")
+    before, section = page.split('<section id="field"><h2>In the field</h2>')
+    assert "Headline" in before
+    assert "Drift" not in before
+    assert found.alarms["sentence"][0] in section.replace("&#x27;", "'")
+    assert "<h3>Control charts</h3>" in section
+    kept = json.loads((tmp_path / "all.json").read_text("utf-8"))
+    assert len(kept["field"]["alarms"]) == len(found.alarms) > 0
+    assert "field" not in json.loads(scored.report(tmp_path / "plain.html").with_suffix(".json").read_text())
 
 
 def test_proposals_keep_to_consent_purpose_keeping_time_and_erasure(tmp_path: Path) -> None:

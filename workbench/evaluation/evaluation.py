@@ -192,7 +192,8 @@ class Evaluation(QualityViews):
     def report(self, path: str | Path, *, title: str = "Error report", **options: Any) -> Path:
         """Write the report as one HTML file that needs nothing else, and the same figures as JSON beside it.
 
-        Options are those of :func:`workbench.evaluation.summary.summarise`.
+        Options are those of :func:`workbench.evaluation.summary.summarise`, and ``field``: a field report
+        (``ws.field_log(...)``), which becomes a section.
         """
         from workbench.evaluation.report import write_report
 

@@ -11,7 +11,7 @@ import os
 import tempfile
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.evaluation import report_sections as sections
 from workbench.evaluation.report_confidence import confidence
@@ -24,18 +24,38 @@ if TYPE_CHECKING:
     from workbench.evaluation.evaluation import Evaluation
 
 
-def write_report(evaluation: Evaluation, path: Path, *, title: str = "Error report", **options: Any) -> Path:
-    """Write ``path`` (HTML) and the same name with ``.json``; see :func:`summarise` for the options."""
+class Section(Protocol):
+    """What another room adds to the report, such as the field report: escaped HTML, and its figures."""
+
+    def section(self) -> str: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def write_report(
+    evaluation: Evaluation,
+    path: Path,
+    *,
+    title: str = "Error report",
+    field: Section | None = None,
+    **options: Any,
+) -> Path:
+    """Write ``path`` (HTML) and the same name with ``.json``; see :func:`summarise` for the options.
+
+    Args:
+        field: what production says of the same release, as a section of its own.
+    """
     summary = summarise(evaluation, **options)
     path = path if path.suffix else path.with_suffix(".html")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, render(summary, title))
-    _write(path.with_suffix(".json"), as_json({"title": title, **summary}))
+    _write(path, render(summary, title, field.section() if field else ""))
+    seen = {"field": plain(field.to_dict())} if field else {}
+    _write(path.with_suffix(".json"), as_json({"title": title, **summary, **seen}))
     return path
 
 
-def render(summary: dict[str, Any], title: str) -> str:
-    """The whole page."""
+def render(summary: dict[str, Any], title: str, field: str = "") -> str:
+    """The whole page; ``field``: a section of escaped HTML."""
     body = [
         f"<h1>{escape(title)}</h1>",
         sections.scope(summary),
@@ -50,6 +70,7 @@ def render(summary: dict[str, Any], title: str) -> str:
         sections.frontier(summary),
         confidence(summary),
         sections.word_lists(summary),
+        field,
         methods(summary),
     ]
     # The policy is a second lock: even text that slipped through unescaped could load or run nothing.

@@ -103,6 +103,11 @@ class FieldReport:
             f'<body><main class="report"><h1>{escape(title)}</h1>{self._body()}</main></body></html>\n'
         )
 
+    def section(self) -> str:
+        """The same as a section of the error report: ``evaluation.report(path, field=…)``."""
+        inner = self._body().replace("<h2>", "<h3>").replace("</h2>", "</h3>")
+        return f'<section id="field"><h2>In the field</h2>{inner}</section>'
+
     def _repr_html_(self) -> str:
         return f'<style>{STYLE}</style><div class="report">{self._body()}</div>'
 
