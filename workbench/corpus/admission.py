@@ -6,6 +6,7 @@ the rows that are at fault.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from workbench.corpus.manifest import FILE, LINE, NotPlainError
 from workbench.corpus.plain import PlainLines
 from workbench.corpus.schema import FIELDS, OPTIONAL, literal, quoted
-from workbench.corpus.staging import Plan, Seen, look_over, stage, tidied_sql, written_fields
+from workbench.corpus.staging import Plan, Seen, glance, look_over, stage, tidied_sql, written_fields
 from workbench.errors import Problem
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) ->
     Raises:
         WorkbenchError: the source's columns clash with the workbench's own.
     """
-    with _connection() as connection:
+    with connect() as connection:
         connection.register("raw", _numbered(table))
         names = table.column_names
         raw = {name: f"raw.{_numbered_name(index)}" for index, name in enumerate(names)}
@@ -85,9 +86,9 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
     """
     draft = target.with_name(f"{target.name}.draft")
     try:
-        with _connection() as connection:
+        with connect() as connection:
             raw = {name: quoted(name) for name in lines.kinds}
-            select, columns = written_fields(list(lines.kinds), plan, raw, tidied=False)
+            select, columns = written_fields(list(lines.kinds), plan, raw, tidied=False, kinds=lines.kinds)
             total = lines.copy(connection, select, draft)
             # Tidied while read back: values are few there, and each is looked at once and not once a row.
             tidy = [(quoted(n), tidied_sql(quoted(n))) for n in OPTIONAL]
@@ -98,10 +99,13 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
             )
             replaced = ", ".join(f"{sql} AS {name}" for name, sql in tidy)
             connection.execute(f"CREATE TEMP VIEW written AS SELECT * REPLACE ({replaced}) FROM parsed")
-            untidy = " OR ".join(f"{name} IS DISTINCT FROM {sql}" for name, sql in tidy)
-            changed = bool(connection.execute(f"SELECT 1 FROM parsed WHERE {untidy} LIMIT 1").fetchall())
             numbers = [n for n, kind in lines.kinds.items() if kind == "DOUBLE" and n not in FIELDS]
-            seen = look_over(connection, numbers)
+            present = [n for n in FIELDS if n in plan.mapping or n in plan.defaults]
+            seen, changed = glance(connection, "parsed", present, numbers), False
+            if seen is None:
+                untidy = " OR ".join(f"{name} IS DISTINCT FROM {sql}" for name, sql in tidy)
+                changed = bool(connection.execute(f"SELECT 1 FROM parsed WHERE {untidy} LIMIT 1").fetchall())
+                seen = look_over(connection, numbers)
             if seen.total != total or seen.infinite:
                 raise NotPlainError
             changed |= stage(connection, seen, plan, problems)
@@ -128,13 +132,21 @@ def numbered(table: pa.Table) -> pa.Table:
     return table
 
 
-def _connection() -> duckdb.DuckDBPyConnection:
-    import duckdb
-
-    connection = duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
+def connect() -> duckdb.DuckDBPyConnection:
+    """A connection of its own to a database in memory that all imports of this process share: starting one
+    costs as much as parsing 3,000 lines."""
+    connection = _database(os.getpid()).cursor()
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+@functools.cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """By process: what a fork copies has lost its threads."""
+    import duckdb
+
+    return duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
 
 
 def _numbered(table: pa.Table) -> pa.Table:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus import manifest, plain, readers
-from workbench.corpus.admission import Admitted, admit, admit_plain
+from workbench.corpus.admission import Admitted, admit, admit_plain, connect
 from workbench.corpus.erased import Erased, without_erased
 from workbench.corpus.readers import Reader
 from workbench.corpus.schema import SCHEMA_VERSION, guess_mapping
@@ -143,7 +143,8 @@ def _straight(
     if reader.lines is None:
         return None
     try:
-        lines = plain.look(reader.lines)
+        with connect() as connection:
+            lines = plain.look(connection, reader.lines)
         while True:
             plan = plan_of(list(lines.kinds))
             if "duration" not in plan.mapping:
@@ -152,7 +153,8 @@ def _straight(
                 admitted = admit_plain(lines, plan, draft, problems)
                 break
             except manifest.NotPlainError:
-                lines = plain.read_whole(lines)
+                with connect() as connection:
+                    lines = plain.read_whole(connection, lines)
     except manifest.NotPlainError:
         return None
     reader.sha256 = lines.sha256

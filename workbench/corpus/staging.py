@@ -46,13 +46,26 @@ _CONTROL = r"[\x00-\x1f\x7f]"
 
 
 def written_fields(
-    names: Sequence[str], plan: Plan, raw: Mapping[str, str], *, tidied: bool = True
+    names: Sequence[str],
+    plan: Plan,
+    raw: Mapping[str, str],
+    *,
+    tidied: bool = True,
+    kinds: Mapping[str, str] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """SQL for the fields in order and the source's own columns after them; and the names of all columns."""
+    """SQL for the fields in order and the source's own columns after them; and the names of all columns.
+
+    Args:
+        names: the source's columns.
+        plan: what they become.
+        raw: column → SQL.
+        tidied: "unknown" and its kin become null.
+        kinds: column → DuckDB type, where known; what is a number already is not cast again.
+    """
     used = set(plan.mapping.values())
     extras = [n for n in names if n not in used and n not in (LINE, FILE)]
     renamed = _new_names(extras)
-    select = [f"{_field(name, plan, raw, tidied)} AS {quoted(name)}" for name in FIELDS]
+    select = [f"{_field(name, plan, raw, tidied, kinds or {})} AS {quoted(name)}" for name in FIELDS]
     select += [f"{raw[n]} AS {quoted(renamed.get(n, n))}" for n in extras]
     return select, [*FIELDS, *(renamed.get(n, n) for n in extras), LINE, FILE]
 
@@ -99,6 +112,43 @@ _FAULT = f"""CASE
 _UNFIT_ID = "(f.id = '' OR length(f.id) > 300 OR contains(f.id, chr(0)))"
 
 
+_ODD_ANYWHERE = r"^[/~]|^ *$|//|\./|\\|:|[./]$|[\x00-\x1f\x7f]"
+"""All that ``_ODD`` and ``_FAULT`` look for in a path, in one pattern: matched once, not eleven times."""
+
+
+def glance(
+    connection: duckdb.DuckDBPyConnection, view: str, present: Sequence[str], numbers: Sequence[str] = ()
+) -> Seen | None:
+    """What :func:`look_over` says of rows without any fault, at a third of its price; None where one may be.
+
+    Args:
+        connection: with the view.
+        view: rows with fields as the source has them, not tidied, and without NUL characters.
+        present: the fields that the source has; the others are the same on every row.
+        numbers: further columns of numbers.
+    """
+    words = [quoted(n) for n in OPTIONAL if n in present]
+    untidy = " OR ".join(f"{name} IS DISTINCT FROM {tidied_sql(name)}" for name in words) or "false"
+    sound = [f"isfinite({quoted(n)}) AND abs({quoted(n)}) < 9e18" for n in ("duration", "offset", *numbers)]
+    # The values of these fields are few, so each is looked at once and not once a row.
+    rows = connection.execute(
+        f"""SELECT target_lang, lang, split, n, line, ids, ({untidy}) OR NOT fit FROM (
+            SELECT target_lang, lang, split, {", ".join(("true", *words))}, count(*) AS n,
+                min({LINE}) AS line, count(id) AS ids,
+                count(audio_filepath) = count(*) AND max(strlen(audio_filepath)) <= 1000
+                AND NOT bool_or(regexp_matches(audio_filepath, {literal(_ODD_ANYWHERE)}))
+                AND coalesce(min(duration) > 0, true) AND min("offset") >= 0
+                AND coalesce(min(strlen(id)) > 0 AND max(strlen(id)) <= 300, true)
+                AND {" AND ".join(f"coalesce(bool_and({one}), true)" for one in sound)} AS fit
+            FROM {view} GROUP BY ALL)"""
+    ).fetchall()
+    if any(row[6] for row in rows):
+        return None
+    total, given = sum(row[3] for row in rows), sum(row[5] for row in rows)
+    repeated = _distinct_ids(connection, view, given) != given
+    return Seen(total, total, 0, given, repeated, 0, 0, tuple(_counted(rows, at) for at in range(3)))
+
+
 def look_over(connection: duckdb.DuckDBPyConnection, numbers: Sequence[str] = ()) -> Seen:
     finite = [f"coalesce(isfinite(f.{quoted(n)}) AND abs(f.{quoted(n)}) < 9e18, true)"
               for n in ("duration", "offset", *numbers)]  # fmt: skip
@@ -110,22 +160,28 @@ def look_over(connection: duckdb.DuckDBPyConnection, numbers: Sequence[str] = ()
         FROM (SELECT *, false AS outside FROM written) f GROUP BY ALL"""
     ).fetchall()
     total, given, unfit, odd, fit, infinite = (sum(row[at] for row in rows) for at in (3, 5, 6, 7, 8, 9))
-    # Hashes first: half the memory of the ids, and as many hashes as ids settle it.
-    hashes = "SELECT count(DISTINCT hash(id)) FROM written WHERE id IS NOT NULL"
+    repeated = _distinct_ids(connection, "written", given) != given
+    held = tuple(_counted(rows, at) for at in range(3))
+    return Seen(total, fit, odd, given, repeated, unfit, infinite, held)
+
+
+def _distinct_ids(connection: duckdb.DuckDBPyConnection, view: str, given: int) -> int:
+    """Hashes first: half the memory of the ids, and as many hashes as ids settle it."""
+    hashes = f"SELECT count(DISTINCT hash(id)) FROM {view} WHERE id IS NOT NULL"
     distinct = connection.execute(hashes).fetchall()[0][0]
     if distinct != given:
-        distinct = connection.execute("SELECT count(DISTINCT id) FROM written").fetchall()[0][0]
+        distinct = connection.execute(f"SELECT count(DISTINCT id) FROM {view}").fetchall()[0][0]
+    return int(distinct)
 
-    def values(at: int) -> dict[str, tuple[int, int]]:
-        found: dict[str, tuple[int, int]] = {}
-        for row in rows:
-            if row[at] is not None:
-                count, line = found.get(row[at], (0, row[4]))
-                found[row[at]] = (count + row[3], min(line, row[4]))
-        return found
 
-    held = (values(0), values(1), values(2))
-    return Seen(total, fit, odd, given, given != distinct, unfit, infinite, held)
+def _counted(rows: Sequence[Sequence[Any]], at: int) -> dict[str, tuple[int, int]]:
+    """Of one column of groups: value → (rows, first line)."""
+    found: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        if row[at] is not None:
+            count, line = found.get(row[at], (0, row[4]))
+            found[row[at]] = (count + row[3], min(line, row[4]))
+    return found
 
 
 def stage(connection: duckdb.DuckDBPyConnection, seen: Seen, plan: Plan, problems: list[Problem]) -> bool:
@@ -159,7 +215,7 @@ def _new_names(extras: Sequence[str]) -> dict[str, str]:
     return renamed
 
 
-def _field(name: str, plan: Plan, raw: Mapping[str, str], tidied: bool) -> str:
+def _field(name: str, plan: Plan, raw: Mapping[str, str], tidied: bool, kinds: Mapping[str, str]) -> str:
     """SQL for one field, cast to its type, with "unknown" and its kin as null where ``tidied``."""
     column = plan.mapping.get(name)
     kind = FIELDS[name]
@@ -167,7 +223,8 @@ def _field(name: str, plan: Plan, raw: Mapping[str, str], tidied: bool) -> str:
     if kind == "DOUBLE":
         number = f"TRY_CAST({value} AS DOUBLE)"
         # What is no number at all becomes NaN, so that it is named and not taken for "not known".
-        value = f"CASE WHEN {value} IS NOT NULL AND {number} IS NULL THEN 'nan'::DOUBLE ELSE {number} END"
+        if kinds.get(column or "") != "DOUBLE":
+            value = f"CASE WHEN {value} IS NOT NULL AND {number} IS NULL THEN 'nan'::DOUBLE ELSE {number} END"
         return f"coalesce({value}, 0.0)" if name == "offset" else f"({value})"
     value = f"{value}::VARCHAR"
     default = plan.defaults.get(name)
