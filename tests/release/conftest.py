@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from candidates import with_candidates
 
 from workbench.workspace import WorkspaceFolder
 
@@ -31,3 +32,9 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             tar.add(path, arcname=path.name)
     shutil.copy(STARTER, folder / "base.nemo")
     return {"base": folder / "base.nemo", "tuned": again}
+
+
+@pytest.fixture
+def home(ws: WorkspaceFolder, checkpoints: dict[str, Path]) -> WorkspaceFolder:
+    """Two candidates, their predictions and real clips; see ``candidates``."""
+    return with_candidates(ws, checkpoints)

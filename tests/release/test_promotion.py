@@ -187,6 +187,48 @@ def test_of_two_promotions_at_once_one_wins(ws: WorkspaceFolder, checkpoints: di
         roll_back(ws, generation=seen)
 
 
+_AT_ONCE = """
+import sys, time
+from pathlib import Path
+from workbench.errors import WorkbenchError
+from workbench.release.promotion import promote
+from workbench.workspace import WorkspaceFolder
+ws, gate, me = WorkspaceFolder(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+(gate / me).touch()
+while len(list(gate.iterdir())) < 3:
+    time.sleep(0.01)
+try:
+    promote(ws, generation=int(sys.argv[4]))
+except WorkbenchError as error:
+    sys.exit(f"refused: {error}")
+"""
+
+
+def test_of_promotions_in_processes_of_their_own_one_wins(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    released(ws, checkpoints, "base")
+    stage(ws, "tuned", checkpoints["tuned"])
+    gated(ws, checkpoints["tuned"])
+    seen, gate = pointers(ws).generation, tmp_path / "gate"
+    gate.mkdir()
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", _AT_ONCE, str(ws.path), str(gate), str(number), str(seen)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert sorted(process.returncode for process in started) == [0, 1, 1]
+    assert sum("moved meanwhile" in text for text in said) == 2
+    assert pointers(ws).generation == seen + 1
+    assert served(ws) == sha256(checkpoints["tuned"])
+    assert verify(ws) == []
+    assert ws.ledger.verify().ok
+
+
 _KILLED = """
 import os, signal, sys
 from workbench.release import promotion

@@ -2,7 +2,7 @@
 
 bundle/
   bundle.json          schema, names, hashes of every file, manifest digests, head of the ledger
-  NAME.nemo            (and adapter.nemo)
+  NAME.nemo            (and NAME.adapter.pt)
   model_card.md/.html  data_card.md   gate.json
   clips/00.wav …       expected.jsonl
   smoke_test.py        runs in a fresh process on any machine
@@ -83,6 +83,7 @@ def build(
         rows: the fixed set of clips; their audio goes into the bundle, so choose speakers who agreed.
         lookahead_ms: look-ahead the expected texts are streamed at.
         manifests: digests of the manifests trained on, by a name.
+        adapter: the trained adapter alone, beside the checkpoint that holds it.
 
     Raises:
         WorkbenchError: the folder exists, the gate report is about another file, or no clip was given.
@@ -107,7 +108,7 @@ def build(
                 "the checkpoint file changed since its gate", where=check, mend="Gate it again."
             )
         if adapter is not None:
-            shutil.copyfile(adapter, draft / "adapter.nemo")
+            shutil.copyfile(adapter, draft / f"{name}.adapter{adapter.suffix}")
         (draft / "model_card.md").write_text(model_card.markdown(), encoding="utf-8")
         (draft / "model_card.html").write_text(model_card.html(), encoding="utf-8")
         if data_card is not None:

@@ -237,6 +237,7 @@ class Release:
 
         Args:
             clips: the fixed set for the smoke test: a small view of a corpus, or rows with ``audio_root``.
+            adapter: the adapter alone; the one that the run left beside its checkpoint by default.
 
         Raises:
             WorkbenchError: not gated yet, or as ``bundle.build``.
@@ -250,6 +251,7 @@ class Release:
         if root is None:
             raise WorkbenchError("rows need audio_root", where="bundle")
         data = descent.provenance(self.run).get("data", {}) if self.run else {}
+        beside = self.candidate_path.with_suffix(".adapter.pt")
         made = bundles.build(
             Path(path),
             self.name,
@@ -263,7 +265,7 @@ class Release:
             lookahead_ms=lookahead_ms or self.workspace.config.lookahead_ms,
             manifests={Path(name).name: digest for name, digest in data.items()},
             ledger_head=str(self.workspace.ledger.head()),
-            adapter=adapter,
+            adapter=adapter or (beside if beside.exists() else None),
         )
         self.workspace.record("release.bundle", {"candidate": self.candidate_sha256, "bundle": made.digest})
         return made

@@ -1,0 +1,52 @@
+"""Lineage as data, as a drawing and as a page without scripts."""
+
+from __future__ import annotations
+
+import json
+import re
+from xml.etree import ElementTree
+
+from candidates import POLICY
+
+from workbench.release import Release, lineage
+from workbench.workspace import WorkspaceFolder
+
+
+def test_lineage_leads_from_the_release_back_to_the_recordings(home: WorkspaceFolder) -> None:
+    release = Release(home, candidate="tuned", base="base")
+    release.gate(POLICY)
+    release.promote()
+    made = release.graph()
+    kinds = [node.kind for node in made.ancestors("release production")]
+    assert kinds[0] == "gate"
+    assert {"checkpoint", "prediction", "corpus", "source"} <= set(kinds)
+    drawn = ElementTree.fromstring(made.svg())
+    boxes = drawn.findall(".//{http://www.w3.org/2000/svg}g")
+    assert len(boxes) == len(made.nodes)
+    assert json.loads(json.dumps(made.to_dict()))["edges"]
+
+
+def test_the_static_lineage_leads_from_box_to_facts_to_origin() -> None:
+    made = lineage.Graph()
+    for id, kind in (("s", "source"), ("c", "corpus"), ("r", "run"), ("x", "release")):
+        made.nodes[id] = lineage.Node(id, kind, f"the {kind}", {"rows": 3, "unknown": None})
+    made.edges = [lineage.Edge("s", "c"), lineage.Edge("c", "r")]
+    page = made._repr_html_()
+    ids, leads = re.findall(r'<li id="([^"]+)"', page), re.findall(r'href="#([^"]+)"', page)
+    assert len(ids) == len(set(ids)) == 4
+    # Each box leads to its facts, each step can be followed both ways, and no lead is dead.
+    assert len(leads) == 4 + 2 * 2
+    assert set(leads) == set(ids)
+    assert "rows: <bdi>3</bdi>" in page
+    assert "unknown" not in page
+    assert [n.id for n in made.descendants("s")] == ["c", "r"]
+    ElementTree.fromstring(page)
+
+
+def test_lineage_draws_hostile_labels_as_text() -> None:
+    made = lineage.Graph()
+    made.nodes["x"] = lineage.Node("x", "corpus", '<script>"&', {"k": "<img onerror=1>"})
+    for shown in (made.svg(), made._repr_html_()):
+        assert "<script>" not in shown
+        assert "<img" not in shown
+        ElementTree.fromstring(shown)
