@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workbench.corpus import engine
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
 
@@ -111,6 +112,34 @@ def test_any_text_is_a_filter_or_one_clear_line(corpus: Corpus, text: str) -> No
 
 
 def test_a_runaway_query_is_interrupted(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.corpus.engine.LONGEST_QUERY_S", 0.3)
+    monkeypatch.setattr(engine, "LONGEST_QUERY_S", 0.3)
     with pytest.raises(WorkbenchError, match="longer than"):
         corpus._engine.query("SELECT count(*) FROM range(100000000) a, range(100000) b")
+
+
+SLOW, MANY = "SELECT sum(hash(a.range + b.range)) AS n", ", range(8000) a, range(5000) b"
+
+
+@pytest.mark.parametrize("where", ["", "WHERE duration > 0"])
+def test_what_the_program_reads_may_take_longer(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    limits: list[float | None] = []
+    real = engine._run
+    monkeypatch.setattr(engine, "_run", lambda *given: limits.append(given[3]) or real(*given))
+    monkeypatch.setattr(engine, "LONGEST_QUERY_S", 0.02)
+    with pytest.raises(WorkbenchError, match="longer than"):
+        corpus._engine.query(f"{SLOW} FROM rows {MANY}")
+    monkeypatch.setattr(engine, "LONGEST_QUERY_S", 20.0 if where else 0.02)
+    assert corpus._engine.read(SLOW, where, MANY)["n"][0].as_py() > 0
+    assert limits == ([0.02, 20.0, None] if where else [0.02, None])
+
+
+def test_a_filter_is_interrupted_before_the_program_reads(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "LONGEST_QUERY_S", 0.3)
+    endless = "(SELECT count(*) FROM range(100000000) a, range(100000) b WHERE a.range + b.range > duration)"
+    with pytest.raises(WorkbenchError, match="filter ran longer than"):
+        corpus._engine.read("SELECT *", f"WHERE {endless} > 0")
+    assert len(corpus) == 3

@@ -40,11 +40,8 @@ def plan(
         ``missing_minutes``, ``missing_speakers``, ``error_rate``, ``need`` (0 to 1) and ``minutes``.
     """
     kept = corpus.where("status <> 'rejected'")
-    sql = (
-        "SELECT target_lang, accent, sum(duration) / 3600 AS hours, count(DISTINCT speaker) AS speakers "
-        f"FROM rows {kept._where()} GROUP BY ALL ORDER BY ALL"
-    )
-    table = kept._engine.query(sql).to_pandas()
+    select = "SELECT target_lang, accent, sum(duration) / 3600 AS hours, count(DISTINCT speaker) AS speakers"
+    table = kept._engine.read(select, kept._where(), "GROUP BY ALL ORDER BY ALL").to_pandas()
     goals = [_goal(target_hours, locale) for locale in table["target_lang"]]
     table["missing_minutes"] = [max(0.0, g - h) * 60 for g, h in zip(goals, table["hours"], strict=True)]
     table["missing_speakers"] = (target_speakers - table["speakers"]).clip(lower=0)

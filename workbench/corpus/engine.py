@@ -1,7 +1,8 @@
 """The database behind a corpus: DuckDB in memory over its Parquet files, with decisions folded in.
 
 One engine serves every view of a corpus and every thread: each call takes its own cursor. Files outside the
-corpus folder cannot be reached from SQL, settings are locked, and a query that runs for 30 s is interrupted.
+corpus folder cannot be reached from SQL, settings are locked, and a user's filter that runs for 30 s is
+interrupted; what the program itself reads takes as long as it takes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,12 +62,27 @@ class Engine:
         self.sync()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run a query over the views ``rows`` and ``utterances`` with the newest decisions.
+        """Run a query that holds a user's filter, over the views ``rows`` and ``utterances``, with the newest
+        decisions.
 
         Raises:
             WorkbenchError: it ran for LONGEST_QUERY_S, needed too much memory, or a value did not fit.
         """
         return self._undisturbed(lambda: self._query(sql, parameters))
+
+    def read(self, select: str, where: str = "", rest: str = "", parameters: Sequence[Any] = ()) -> pa.Table:
+        """The program's own reading of ``rows``, which may take its time: of a large corpus on a slow disk.
+
+        Args:
+            select: ``SELECT ...`` without its FROM.
+            where: ``WHERE ...`` of users' filters; which rows it leaves is settled first, within the limit.
+            rest: what follows the FROM; nothing of it is a user's.
+            parameters: of ``rest``.
+
+        Raises:
+            WorkbenchError: the filters ran for LONGEST_QUERY_S, or the memory did not do.
+        """
+        return self._undisturbed(lambda: self._read(select, where, rest, parameters))
 
     def _undisturbed(self, act: Callable[[], Result]) -> Result:
         """Do something with the newest rows; again, where a file was put in another's place meanwhile.
@@ -89,23 +106,18 @@ class Engine:
         return _stamp(self.folder / "utterances.parquet"), _stamp(self.folder / "signal.parquet")
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
-        import duckdb
+        with closing(self._database.cursor()) as cursor:
+            return _run(cursor, sql, parameters, LONGEST_QUERY_S)
 
-        cursor = self._database.cursor()
-        timer = threading.Timer(LONGEST_QUERY_S, cursor.interrupt)
-        timer.daemon = True
-        timer.start()
-        try:
-            return _arrow(cursor, sql, parameters)
-        except duckdb.InterruptException as error:
-            raise WorkbenchError(
-                f"the query ran longer than {LONGEST_QUERY_S:.0f} s", mend="Narrow the filter."
-            ) from error
-        except duckdb.Error as error:
-            raise WorkbenchError(filters.explain(error)[:200], mend="Check the filter.") from error
-        finally:
-            timer.cancel()
-            cursor.close()
+    def _read(self, select: str, where: str, rest: str, parameters: Sequence[Any]) -> pa.Table:
+        with closing(self._database.cursor()) as cursor:
+            if not where:
+                return _run(cursor, f"{select} FROM rows {rest}", parameters, None)
+            cursor.execute("BEGIN")  # the filters and the reading see the same decisions
+            left = _run(cursor, f"SELECT row_index FROM rows {where}", (), LONGEST_QUERY_S)
+            cursor.register("left_by_filters", left)
+            chosen = "(FROM rows SEMI JOIN left_by_filters USING (row_index))"
+            return _run(cursor, f"{select} FROM {chosen} {rest}", parameters, None)
 
     def check(self, expression: str) -> str:
         """The filter, if it is safe and its types fit.
@@ -322,6 +334,32 @@ def _script() -> str:
         "WHEN regexp_full_match(text, '[\\x{00}-\\x{024F}]*') THEN 'Latin' "
         f"WHEN {japanese} THEN 'Japanese' ELSE list_sort([{', '.join(counts)}], 'DESC')[1].s END"
     )
+
+
+def _run(
+    cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any], limit_s: float | None
+) -> pa.Table:
+    """A query's rows; interrupted after ``limit_s``, where there is a limit."""
+    import duckdb
+
+    timer = None
+    if limit_s is not None:
+        timer = threading.Timer(limit_s, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+    try:
+        return _arrow(cursor, sql, parameters)
+    except duckdb.InterruptException as error:
+        if limit_s is None:  # by the user's own hand
+            raise
+        raise WorkbenchError(
+            f"the filter ran longer than {limit_s:.0f} s", mend="Narrow the filter."
+        ) from error
+    except duckdb.Error as error:
+        raise WorkbenchError(filters.explain(error)[:200], mend="Check the filter.") from error
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def _arrow(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> pa.Table:

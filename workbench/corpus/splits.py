@@ -169,12 +169,13 @@ def _set_aside(
 
 def cells(corpus: Corpus) -> pd.DataFrame:
     """Utterances, hours, speakers and words by locale, accent and split."""
-    sql = (
+    select = (
         "SELECT target_lang, accent, split, count(*) AS utterances, sum(duration) / 3600 AS hours, "
-        "count(DISTINCT speaker) AS speakers, sum(words)::BIGINT AS words FROM rows "
-        "WHERE status <> 'rejected' GROUP BY ALL ORDER BY ALL"
+        "count(DISTINCT speaker) AS speakers, sum(words)::BIGINT AS words"
     )
-    return corpus._engine.query(sql).to_pandas()
+    return corpus._engine.read(
+        select, rest="WHERE status <> 'rejected' GROUP BY ALL ORDER BY ALL"
+    ).to_pandas()
 
 
 def _warnings(

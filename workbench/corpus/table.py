@@ -108,7 +108,7 @@ class Corpus:
         return store
 
     def __len__(self) -> int:
-        return int(self._engine.query(f"SELECT count(*) AS n FROM rows {self._where()}")["n"][0].as_py())
+        return int(self._engine.read("SELECT count(*) AS n", self._where())["n"][0].as_py())
 
     def __repr__(self) -> str:
         narrowed = f" where {' and '.join(self._shown)}" if self._shown else ""
@@ -184,12 +184,12 @@ class Corpus:
             else ""
         )
         # Positions first, wide columns after: sorting carries one column instead of thirty.
-        inner = f"SELECT row_index FROM rows {self._where()} ORDER BY {order}row_index"
-        found = self._engine.query(f"{inner} LIMIT {limit} OFFSET {offset}")["row_index"].to_pylist()
+        rest = f"ORDER BY {order}row_index LIMIT {limit} OFFSET {offset}"
+        found = self._engine.read("SELECT row_index", self._where(), rest)["row_index"].to_pylist()
         if not found:
             return []
         listed = ", ".join(map(str, found))
-        table = self._engine.query(f"SELECT * FROM rows WHERE row_index IN ({listed})")
+        table = self._engine.read("SELECT *", rest=f"WHERE row_index IN ({listed})")
         by_index = {row["row_index"]: plain_row(row) for row in table.to_pylist()}
         return [by_index[index] for index in found if index in by_index]
 
@@ -197,7 +197,7 @@ class Corpus:
         """All rows in the source's order as an Arrow table."""
         names = [self._column(name) for name in columns] if columns is not None else None
         listed = ", ".join(quoted(name) for name in names) if names is not None else "*"
-        return self._engine.query(f"SELECT {listed} FROM rows {self._where()} ORDER BY row_index")
+        return self._engine.read(f"SELECT {listed}", self._where(), "ORDER BY row_index")
 
     def use_tokenizer(self, tokenizer: Any) -> None:
         """Add the column ``unknown_rate``, share of a transcript's pieces that the tokenizer does not know.
@@ -226,7 +226,7 @@ class Corpus:
         Raises:
             WorkbenchError: no row of the corpus has that id.
         """
-        rows = self._engine.query("SELECT * FROM rows WHERE id = ?", [id]).to_pylist()
+        rows = self._engine.read("SELECT *", rest="WHERE id = ?", parameters=[id]).to_pylist()
         if not rows:
             raise WorkbenchError(f"no utterance {id[:80]!r}", where=self.name)
         return plain_row(rows[0])
@@ -236,7 +236,7 @@ class Corpus:
         names = [quoted(self._column(name)) for name in columns]
         select = ", ".join([*names, "count(*) AS utterances", "coalesce(sum(duration), 0) / 3600 AS hours"])
         by = f"GROUP BY {', '.join(names)} ORDER BY {', '.join(names)}" if names else ""
-        return self._engine.query(f"SELECT {select} FROM rows {self._where()} {by}").to_pandas()
+        return self._engine.read(f"SELECT {select}", self._where(), by).to_pandas()
 
     def audio_path(self, id: str) -> Path:
         """The recording of a row.
