@@ -53,7 +53,9 @@ def conditions_panels(sweep: ConditionSweep, *, title: str = "") -> go.Figure:
     figure.update_xaxes(title=f"{sweep.asked.get('noise', 'noise')}, dB below speech", row=len(locales))
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
     figure.update_annotations(font={"color": INK, "size": 12.5})
-    figure = dress(figure, title, height=120 + 150 * len(locales), legend=True)
+    left = "" if sweep.status == "complete" else f" ({sweep.status})"
+    heading = title or f"What noise and the line cost{left}"
+    figure = dress(figure, heading, height=120 + 150 * len(locales), legend=True)
     return figure.update_layout(legend={"y": 1.0, "yref": "container", "yanchor": "top"}, margin_t=70)
 
 
