@@ -1,4 +1,4 @@
-"""The look of the report: light or dark by the reader's setting, and on paper."""
+"""The look of the report: light or dark by the reader's setting, in JupyterLab by its theme, and on paper."""
 
 STYLE = """
 :root{color-scheme:light dark;--bg:#fff;--ink:#1a1c20;--soft:#5b616b;--line:#d5d9e0;
@@ -7,6 +7,10 @@ STYLE = """
 --panel:#1e2127;--hot:#e8590c;--accent:#7fb0ff}}
 @media print{:root{color-scheme:light;--bg:#fff;--ink:#000;--soft:#444;--line:#bbb;--panel:#f4f6f9;
 --hot:#d9480f;--accent:#1f5fbf}}
+body[data-jp-theme-light="true"] .report{color-scheme:light;--bg:#fff;--ink:#1a1c20;--soft:#5b616b;
+--line:#d5d9e0;--panel:#f4f6f9;--hot:#d9480f;--accent:#1f5fbf}
+body[data-jp-theme-light="false"] .report{color-scheme:dark;--bg:#15171b;--ink:#e8eaee;--soft:#a3abb8;
+--line:#3a404a;--panel:#1e2127;--hot:#e8590c;--accent:#7fb0ff}
 .report *{box-sizing:border-box}
 .report{background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,sans-serif;max-width:72rem;
 margin:0 auto;padding:1.5rem}
@@ -20,7 +24,7 @@ margin:0 auto;padding:1.5rem}
 .report .warn{border-left:4px solid var(--hot)}
 .report .say ul,.report .warn ul{margin:.2rem 0;padding-left:1.1rem}
 .report .scroll{overflow-x:auto;margin:.8rem 0}
-.report table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+.report table{color:var(--ink);border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 .report caption{text-align:left;color:var(--soft);padding:.3rem 0}
 .report th,.report td{border-bottom:1px solid var(--line);padding:.28rem .6rem;text-align:left;
 vertical-align:top;background:transparent;color:inherit}
