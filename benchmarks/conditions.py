@@ -1,4 +1,4 @@
-"""What noise and the line cost the starter, per locale: every ratio and band over the suitable test clips.
+"""What noise and the line cost the starter, per locale: every ratio and band over test clips of 2 to 6 seconds.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/conditions.py WORKSPACE [--snr-db 20 10 5 0]
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import workbench as wb
 
 REPO = Path(__file__).resolve().parents[1]
-CLIPS = "split = 'test' AND duration BETWEEN 1 AND 12"
+CLIPS = "split = 'test' AND duration BETWEEN 2 AND 6"
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     )
     made = {
         "what": "Errors, empty outputs and punctuation of the starter by noise and band, per locale, over "
-        "all suitable test clips: the same clips under every condition. snr_db null: no noise added.",
+        "test clips of 2 to 6 seconds: the same clips under every condition. snr_db null: no noise added.",
         "commit": commit.stdout.strip(),
         "date": datetime.now(UTC).date().isoformat(),
         "clips": CLIPS,
