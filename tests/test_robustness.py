@@ -51,3 +51,9 @@ def test_the_chart_shows_what_each_condition_leaves() -> None:
     assert [trace.name for trace in chart.data] == ["error rate", "marks kept", "capitals kept"]
     assert list(chart.data[1].y) == pytest.approx([1, 2 / 6, 0])
     assert list(chart.data[1].x) == list(conditions)
+    # No line leads to a condition that is no step of the ladder.
+    apart = conditions_chart(table, apart=["street 0 dB"]).data[1]
+    assert list(apart.x) == [*conditions, "street 0 dB"]
+    assert list(apart.y)[:2] == list(chart.data[1].y)[:2]
+    assert apart.y[2] is None
+    assert apart.y[3] == chart.data[1].y[2]

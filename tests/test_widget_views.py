@@ -145,3 +145,17 @@ def test_figures_draw_what_tables_hold() -> None:
     groups = pd.DataFrame({"target_lang": ["el-GR", None], "hours": [1.0, 2.0], "utterances": [3, 4]})
     assert list(counts_by_locale(groups).data[0].y) == ["el-GR", "not stated"]
     assert len(set(COLOURS)) == len(COLOURS)
+
+
+def test_no_word_ends_after_the_recording() -> None:
+    late = (Word("home.", 0.6, 1.4, 0.5),)
+    last = StreamEvent(0, 0.0, 1.0, 0.1, 1.1, "home.", "", (), late, "en-US", 0, is_last=True)
+    assert lane_data([last], "en-US", None)["words"] == [["home.", 0.6, 1.0, 1.1, 0.5]]
+    assert lane_data([last], "en-US", None)["figures"]["late_p50_s"] == pytest.approx(0.1)
+
+
+def test_digits_alone_stand_as_their_line_runs() -> None:
+    line = marked([("equal", "שלום"), ("substitute", "17:45.")])
+    assert line.count('dir="rtl"') == 2
+    assert line.index('<bdi dir="rtl"') > line.index("שלום")
+    assert 'dir="rtl"' not in marked([("equal", "hello"), ("equal", "17:45.")])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workbench.widgets.board import Board
     from workbench.widgets.explorer import Explorer
     from workbench.widgets.lineage import Lineage
+    from workbench.widgets.microphone import Microphone
     from workbench.widgets.monitor import Monitor
     from workbench.widgets.playback import Playback
 
@@ -85,6 +86,12 @@ class Checkpoint(Recognizer):
 
         choice = {self.path.stem: self, **others} if others else self
         return Playback(choice, corpus.row(id), corpus=corpus, **options)
+
+    def microphone(self, corpus: CorpusTable | None = None, **options: Any) -> Microphone:
+        """Speak in the browser and watch the transcript come; takes whose speaker consents join ``corpus``."""
+        from workbench.widgets.microphone import Microphone
+
+        return Microphone(self, corpus=corpus, **options)
 
 
 class Run(TrainingRun):

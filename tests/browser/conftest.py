@@ -12,7 +12,8 @@ import pytest
 
 playwright = pytest.importorskip("playwright.sync_api")
 
-from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Server  # noqa: E402
+from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Notebook, Server  # noqa: E402
+from playback_page import first_player, playback_book  # noqa: E402
 from playwright.sync_api import Browser, Locator, expect, sync_playwright  # noqa: E402
 
 from workbench.widgets.audio import wav_bytes  # noqa: E402
@@ -62,6 +63,18 @@ def lab(browser: Browser, server: Server) -> Iterator[Lab]:
     lab = Lab(browser, server)
     yield lab
     lab.page.context.close()
+
+
+@pytest.fixture(scope="session")
+def played(lab: Lab) -> Notebook:
+    """The notebook with players, of all modules that test playback."""
+    return playback_book(lab)
+
+
+@pytest.fixture
+def player(played: Notebook) -> Locator:
+    """Its first player, one lane, as it was at first."""
+    return first_player(played)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,11 @@
 """The microphone of the person at the browser: a real recording through Chromium's fake device; refusals.
 
 The fake device plays ``mic.wav``, over and over, at 44.1 kHz. What the widget takes is bit for bit that file
-from some sample on, and its transcript is the file's from there. Refusals come from Chromium itself.
+from its first sound on, and reads as the recording does. Refusals come from Chromium itself.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -15,31 +14,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import soxr
-from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Notebook, Server, Window
+from labpage import CHROMIUM, CHROMIUM_ARGS, Lab, Notebook, Server, Window
+from microphone_page import CHOOSE, OPEN, RATE, TAIL_S, WARM, record, speak, start_in
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.model
-STARTER = REPO / "data" / "starter"
-RATE = 44100
-LEAD_S, TAIL_S = 1.0, 4.0
 FAKE_UI, FAKE_DEVICE = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
 
-WIDGET = f"""
-from workbench.recognizer.checkpoint import Checkpoint
-from workbench.widgets.microphone import Microphone
-checkpoint = Checkpoint.open({str(REPO / "data" / "checkpoint" / "starter.nemo")!r})
+WIDGET = f"""{OPEN}
 mic = Microphone(checkpoint, takes="takes", lookahead_ms=560)
 mic
 """
-WARM = "checkpoint.engine(); None"
-# The same samples from the file itself, 16-bit at 44.1 kHz as the device plays them.
+# What the take holds, from the file itself, 16-bit at 44.1 kHz as the device plays it.
 FROM_THERE = """
-import numpy as np, soundfile
-from workbench.recognizer.streaming import play
 file = soundfile.read("mic.wav", dtype="int16")[0]
-from_there = file[({0} + np.arange({1})) % len(file)]
-own = play(checkpoint, from_there, 44100, "auto", 560)[-1].final_transcript
+own = reading(file[({0} + np.arange({1})) % len(file)], 44100)
 """
 CLICK = "document.querySelector('[data-testid=record]').click()"
 STATE = "document.querySelector('[data-testid=microphone]')?.dataset.state"
@@ -55,14 +44,10 @@ def book(lab: Lab) -> Notebook:
 
 @pytest.fixture(scope="module")
 def spoken(book: Notebook, lab_root: Path) -> np.ndarray:
-    """``mic.wav``: silence, a test recording, silence; int16 at 44.1 kHz, as it lies on disk."""
-    rows = map(json.loads, (STARTER / "manifest.jsonl").open(encoding="utf-8"))
-    row = next(row for row in rows if row["target_lang"] == "es-US" and 1.5 < row["duration"] < 3)
-    pcm = soundfile.read(STARTER / row["audio_filepath"], dtype="float32")[0]
-    lead, tail = (np.zeros(int(seconds * RATE), np.float32) for seconds in (LEAD_S, TAIL_S))
-    sound = np.concatenate([lead, soxr.resample(pcm, 16000, RATE), tail])
-    soundfile.write(lab_root / "mic.wav", sound, RATE, subtype="PCM_16")
-    return soundfile.read(lab_root / "mic.wav", dtype="int16")[0]
+    """``mic.wav``: silence, a recording, silence; int16 at 44.1 kHz."""
+    chosen = book.kernel("chosen", CHOOSE)
+    assert chosen, "no recording reads the same at the device's rate and with more silence behind it"
+    return speak(lab_root / "mic.wav", chosen)
 
 
 @pytest.fixture
@@ -73,51 +58,45 @@ def view(book: Notebook):
     return view
 
 
-def record(book: Notebook, view, seconds: float, at_once: str = "") -> np.ndarray:
-    """Samples of a take of at least that length, (n,) int16. ``at_once``: what is said before it begins."""
-    view.get_by_test_id("record").click()
-    if at_once:
-        expect(view.get_by_test_id("mic-transcript")).to_contain_text(at_once)
-    expect(view).to_have_attribute("data-state", "recording")
-    book.wait(lambda: book.kernel("sum(map(len, mic._blocks))") > seconds * RATE, "the take", 120)
-    view.get_by_test_id("record").click()
-    expect(view).to_have_attribute("data-state", "idle")
-    samples, rate = book.kernel("[mic.take()[0].tolist(), mic.take()[1]]")
-    assert rate == RATE
-    return np.array(samples, dtype=np.int16)
-
-
-def start_in(file: np.ndarray, take: np.ndarray) -> tuple[int, bool]:
-    """Where in the file, played over and over, the take begins, and whether they are bit for bit equal."""
-    size = len(file)
-    folded = np.zeros(size)
-    np.add.at(folded, np.arange(len(take)) % size, take.astype(np.float64))
-    match = np.fft.irfft(np.conj(np.fft.rfft(folded)) * np.fft.rfft(file.astype(np.float64)), size)
-    start = int(match.argmax())
-    return start, np.array_equal(file[(start + np.arange(len(take))) % size], take)
-
-
 def test_a_recording_spoken_at_the_microphone_reads_as_its_file(
     book: Notebook, view, spoken: np.ndarray, picture
 ) -> None:
-    """What is captured is the file, bit for bit, and reads as the file does from there: the browser chooses
-    where it begins, and how much silence comes first matters to a checkpoint. A machine that is starved of
-    time drops blocks of 10 ms between device and page; then it is said again."""
+    """What is captured is the recording, bit for bit, and reads as its 16 kHz file does.
+
+    A machine that is starved of time drops blocks of 10 ms between device and page; then it is said again."""
+    first = int(np.flatnonzero(spoken)[0])
     for _ in range(6):
-        take = record(book, view, len(spoken) / RATE - TAIL_S + 0.8)
+        take = record(book, view, len(spoken) / RATE - TAIL_S - first / RATE + 0.8)
         start, equal = start_in(spoken, take)
         if equal:
             break
     picture("microphone", view)
     assert equal, "what was captured is not what the device played"
+    assert start == first, "the silence of a device that is not on yet belongs to no take"
     live, own = book.kernel("[mic._session.final_transcript, own]", FROM_THERE.format(start, len(take)))
-    print(f"read {live!r}, begun {start / RATE:.3f} s into the file")
     assert live == own
+    assert live == book.kernel("its_own"), "the transcript of the recording's own file"
     assert live
     assert "".join(view.get_by_test_id("mic-transcript").text_content().split()) == "".join(live.split())
     figures = view.get_by_test_id("latency")
     expect(figures).to_contain_text(re.compile(r"median \d+ ms.*95th percentile \d+ ms"))
     assert int(view.get_attribute("data-latencies")) > 0
+
+
+def test_a_device_that_gives_nothing_but_zeros_is_said(book: Notebook, view, lab_root: Path) -> None:
+    """A muted microphone; with the first sound the take begins."""
+    before = (lab_root / "mic.wav").read_bytes()
+    soundfile.write(lab_root / "mic.wav", np.zeros(RATE * 5, np.int16), RATE, subtype="PCM_16")
+    try:
+        view.get_by_test_id("record").click()
+        expect(view).to_have_attribute("data-state", "recording")
+        expect(view.get_by_test_id("mic-note")).to_contain_text("nothing but digital silence")
+        assert book.kernel("len(mic._blocks)") == 0
+        view.get_by_test_id("record").click()
+        expect(view).to_have_attribute("data-state", "idle")
+        expect(view.get_by_test_id("keep")).not_to_be_visible()
+    finally:
+        (lab_root / "mic.wav").write_bytes(before)
 
 
 def test_what_is_said_while_the_model_loads_is_not_lost(book: Notebook, view, spoken: np.ndarray) -> None:
@@ -136,32 +115,7 @@ Microphone._start = slow
     finally:
         book.kernel("None", "Microphone._start = quick")
     start, _ = start_in(spoken, take)
-    apart = min(start, len(spoken) - start)  # silence that came before the file's own counts from its end
-    assert apart < 1.0 * RATE, "the take begins when the microphone opened"
-
-
-def test_a_take_is_kept_only_with_consent(book: Notebook, view, lab_root: Path) -> None:
-    record(book, view, 1.0)
-    view.get_by_test_id("keep").click()
-    assert book.kernel("list(mic.saved)") == []  # the box is not ticked
-    view.get_by_test_id("consent").check()
-    view.locator("select[name=locale]").select_option("es-US")
-    view.get_by_test_id("keep").click()
-    book.wait(lambda: book.kernel("len(mic.saved)") == 1, "the take")
-    [line] = [json.loads(text) for text in (lab_root / "takes" / "manifest.jsonl").open()]
-    assert line["consent"]
-    assert line["target_lang"] == "es-US"
-    kept = soundfile.info(lab_root / "takes" / line["audio_filepath"])
-    assert kept.duration == pytest.approx(line["duration"], abs=0.01)
-    code = """
-from pathlib import Path
-from workbench.corpus.sources import import_source
-takes = import_source(Path("takes/manifest.jsonl"), Path("takes-corpus"), name="takes")
-[row] = takes.page(0, 10)
-"""
-    row = book.kernel("[row['id'], row['consent'], row['source'], len(takes.audio(row['id']))]", code)
-    assert row[:3] == [line["id"], line["consent"], "microphone"]
-    assert row[3] == pytest.approx(16000 * line["duration"], rel=0.01)
+    assert abs(start - int(np.flatnonzero(spoken)[0])) < 0.1 * RATE, "the take begins with the first sound"
 
 
 def allow(browser: Browser, book: Notebook, setting: str) -> None:

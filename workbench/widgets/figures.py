@@ -6,7 +6,7 @@ alike. Series differ by colour, dash and marker, never by colour alone. plotly l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
@@ -92,8 +92,8 @@ def _latency_lines(part: pd.DataFrame, name: str, style: dict[str, Any]) -> list
 
     lines = []
     for column, label, dash in (
-        ("latency_p50_s", "median", "solid"),
-        ("latency_p95_s", "95th percentile", "dot"),
+        ("latency_p50_s", "latency, median", "solid"),
+        ("latency_p95_s", "latency, 95th percentile", "dot"),
     ):
         if column in part.columns:
             lines.append(
@@ -194,11 +194,12 @@ def counts_by_locale(
     return dress(figure, title, height=max(220, 90 + 30 * len(order)), legend=split_by is not None)
 
 
-def conditions_chart(table: pd.DataFrame, *, title: str = "") -> go.Figure:
+def conditions_chart(table: pd.DataFrame, *, apart: Collection[str] = (), title: str = "") -> go.Figure:
     """Error rate, and marks and capitals kept, as conditions worsen from left to right.
 
     Args:
         table: from ``widgets.robustness.robustness``.
+        apart: conditions that are no step of the ladder: no line leads to them.
 
     Raises:
         WorkbenchError: a column is missing.
@@ -215,16 +216,22 @@ def conditions_chart(table: pd.DataFrame, *, title: str = "") -> go.Figure:
     for index, (column, name, of) in enumerate(lines):
         if table[column].isna().all():
             continue
-        counts = table[of] if of in table.columns else None
+        rows: list[tuple[str, Any, Any]] = []
+        for row in table.to_dict("records"):
+            condition = plain(str(row["condition"]))
+            if row["condition"] in apart:
+                rows.append((condition, None, None))  # a point without a value breaks the line
+            rows.append((condition, row[column], row.get(of)))
+        x, y, counts = zip(*rows, strict=True)
         figure.add_trace(
             go.Scatter(
-                x=[plain(str(condition)) for condition in table["condition"]],
-                y=table[column],
+                x=x,
+                y=y,
                 name=name,
                 mode="lines+markers",
-                customdata=counts,
+                customdata=counts if of in table.columns else None,
                 hovertemplate="%{x}: %{y:.0%}"
-                + (" of %{customdata}" if counts is not None else "")
+                + (" of %{customdata}" if of in table.columns else "")
                 + f"<extra>{name}</extra>",
                 **look(index),
             )
@@ -269,7 +276,9 @@ def _need(frame: pd.DataFrame, columns: Sequence[str], who: str) -> None:
 def dress(figure: go.Figure, title: str, height: int, legend: bool) -> go.Figure:
     """Font, ink, grid and legend that every chart has."""
     figure.update_layout(
-        title={"text": plain(title), "x": 0, "xanchor": "left", "font": {"size": 15}} if title else None,
+        title={"text": plain(title), "x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 15}}
+        if title
+        else None,
         height=height,
         showlegend=legend,
         template="none",

@@ -163,8 +163,10 @@ def timed_words(events: Sequence[StreamEvent], written: Sequence[str], locale: s
         emitted[:stable] = [_ms(event.emission_s)] * stable
         if not stable:
             break
+    # When a word was spoken is an estimate; where the recording ends is not.
+    last_s = events[-1].audio_end_s if events else 0.0
     return [
-        [word, _ms(info.start_s), _ms(info.end_s), at, info.confidence]
+        [word, *(_ms(min(s, last_s)) for s in (info.start_s, info.end_s)), at, info.confidence]
         if info
         else [word, None, None, at, None]
         for word, info, at in zip(written, matched, emitted, strict=True)

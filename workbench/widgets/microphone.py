@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from workbench.corpus.takes import PURPOSES, keep_take, take_row, withdraw_take, write_sound
 from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, LOCALES
+from workbench.release.tombstones import erased_before
+from workbench.roles import workspace_of
 from workbench.widgets import assets
-from workbench.widgets.audio import wav_bytes
 from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.static import MUTED, box, escape
+from workbench.workspace import write_atomic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,8 @@ class Microphone(LiveWidget):
 
     Args:
         checkpoint: the recogniser.
-        corpus: takes are kept in its folder, under ``takes/``; ``takes``: another folder for them.
+        corpus: takes that are kept join it as rows. ``takes``: without a corpus, a folder for them and their
+            ``manifest.jsonl``, which an import reads.
         locale: ``auto`` or a tag; ``lookahead_ms``: the checkpoint's default if None.
     """
 
@@ -60,9 +62,8 @@ class Microphone(LiveWidget):
         lookahead_ms: int | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        self.takes = (
-            Path(takes) if takes is not None else corpus.folder / "takes" if corpus is not None else None
-        )
+        self.corpus = corpus.whole if corpus is not None else None
+        self.takes = Path(takes) if takes is not None else None
         self._session: Session | None = None
         self._blocks: list[NDArray[np.int16]] = []
         self._rate = 0
@@ -75,7 +76,9 @@ class Microphone(LiveWidget):
                 "lookaheads_ms": sorted(checkpoint.info.lookaheads_ms),
                 "locale": locale,
                 "lookahead_ms": lookahead_ms or checkpoint.info.default_lookahead_ms,
-                "can_save": self.takes is not None,
+                "can_save": corpus is not None or takes is not None,
+                "corpus": corpus.name if corpus is not None else "",
+                "purposes": [" ".join(PURPOSES), *PURPOSES],
                 "longest_s": LONGEST_S,
             }
         )
@@ -108,57 +111,73 @@ class Microphone(LiveWidget):
 
     @answers("save", lane="session")
     def _save(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Keep the take: a WAV file and a manifest line. Only with consent."""
-        if self.takes is None:
-            raise WorkbenchError("nowhere to keep a take", mend="Pass corpus=… or takes=… to the microphone.")
+        """Keep the take; only with consent, and what for."""
         if body.get("consent") is not True:
             raise WorkbenchError("the speaker has not consented", mend="Tick the box, or discard the take.")
-        row = self.keep(
-            str(body.get("text") or ""), str(body.get("locale") or ""), str(body.get("speaker") or "")
-        )
+        given = {name: str(body.get(name) or "") for name in ("text", "locale", "speaker", "purpose")}
+        row = self.keep(**given)
         self.saved = [*self.saved, {"id": row["id"], "text": row["text"]}]
-        return {"id": row["id"], "folder": str(self.takes)}
+        return {
+            "id": row["id"],
+            "corpus": self.corpus.name if self.corpus is not None else "",
+            "folder": str(self.takes),
+        }
+
+    @answers("discard", lane="session")
+    def _discard(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """Forget what was recorded; nothing of it was ever written."""
+        self._blocks = []
+        return {}
+
+    @answers("withdraw", lane="session")
+    def _withdraw(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """Take back a take that was kept here."""
+        id = str(body["id"])
+        if self.corpus is None or id not in [take["id"] for take in self.saved]:
+            raise WorkbenchError("this take was not kept here", where=id[:80])
+        withdraw_take(self.corpus, id)
+        self.saved = [take for take in self.saved if take["id"] != id]
+        return {}
 
     def take(self) -> tuple[NDArray[np.int16], int]:
-        """The samples of the last take, (n,), and their rate."""
+        """The samples of the last take, (n,), and their rate; none once it was kept or discarded."""
         import numpy as np
 
         return (np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int16)), self._rate
 
-    def keep(self, text: str, locale: str, speaker: str = "") -> dict[str, Any]:
-        """Write the last take and its manifest line; ``import_source`` reads the manifest.
+    def keep(self, text: str, locale: str, purpose: str, speaker: str = "") -> dict[str, Any]:
+        """Keep the last take, as its speaker agreed: a row of the corpus, or a file and its manifest line.
+
+        Args:
+            text: what was said; ``locale``: its tag.
+            purpose: what the speaker agreed to: ``training``, ``testing``, or both with a space between.
+            speaker: a code name, or empty.
+
+        Returns:
+            the row.
 
         Raises:
-            WorkbenchError: nothing was recorded, or the locale is not one of the checkpoint's.
+            WorkbenchError: nothing was recorded, the locale is not one of the checkpoint's, the speaker was
+                erased from the workspace, or the user may not add to it.
         """
-        import numpy as np
-
-        from workbench.workspace import write_atomic
-
         pcm, rate = self.take()
-        if self.takes is None or not len(pcm):
-            raise WorkbenchError("nothing was recorded", mend="Record a take first.")
-        if locale not in self.choices["locales"] or locale == AUTO:
+        if self.corpus is None and self.takes is None:
+            raise WorkbenchError("nowhere to keep a take", mend="Pass corpus=… or takes=… to the microphone.")
+        if len(pcm) and (locale not in self.choices["locales"] or locale == AUTO):
             raise WorkbenchError("a kept take needs its locale", mend="Choose the locale that was spoken.")
-        stem = f"take-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
-        self.takes.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomic(self.takes / f"{stem}.wav", wav_bytes(pcm.astype(np.float32) / np.float32(32768), rate))
-        row = {
-            "id": stem,
-            "audio_filepath": f"{stem}.wav",
-            "offset": 0.0,
-            "duration": round(len(pcm) / rate, 3),
-            "text": " ".join(text.split()),
-            "target_lang": locale,
-            "lang": locale,
-            "speaker": speaker.strip() or None,
-            "source": "microphone",
-            "consent": CONSENT,
-            "recorded_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        manifest = self.takes / "manifest.jsonl"
-        before = manifest.read_text("utf-8") if manifest.exists() else ""
-        write_atomic(manifest, before + json.dumps(row, ensure_ascii=False) + "\n")
+        said = {"text": text, "locale": locale, "speaker": speaker, "purpose": purpose, "consent": CONSENT}
+        row = take_row(len(pcm), rate, **said)
+        if self.corpus is not None:
+            _refuse_erased(self.corpus, row)
+            row = keep_take(self.corpus, pcm, rate, row)
+        else:
+            assert self.takes is not None
+            write_sound(self.takes / f"{row['id']}.wav", pcm, rate)
+            row["audio_filepath"] = f"{row['id']}.wav"
+            manifest = self.takes / "manifest.jsonl"
+            before = manifest.read_text("utf-8") if manifest.exists() else ""
+            write_atomic(manifest, before + json.dumps(row, ensure_ascii=False) + "\n")
+        self._blocks = []
         return row
 
     def _shown(self, events: list[Any]) -> dict[str, Any]:
@@ -176,3 +195,12 @@ class Microphone(LiveWidget):
         takes = "".join(f'<li dir="auto">{escape(take["text"])}</li>' for take in self.saved)
         said = f"<ul>{takes}</ul>" if takes else f'<p style="{MUTED}">No take was kept.</p>'
         return box("<p><b>Microphone</b> (live in JupyterLab)</p>", said, label="Microphone")
+
+
+def _refuse_erased(corpus: Corpus, row: dict[str, Any]) -> None:
+    home = workspace_of(corpus.folder)
+    if home is not None and erased_before(home, [{**row, "audio_filepath": ""}])[0]:
+        raise WorkbenchError(
+            "this speaker's recordings, or all takes, were erased from the workspace and stay out",
+            mend="If the speaker agrees anew, use another code name.",
+        )

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.widgets.static import MUTED, Markup, box, escape, marked, seconds, svg, table, waveform_svg
+from workbench.widgets.static import (
+    MUTED,
+    Markup,
+    box,
+    escape,
+    isolated,
+    marked,
+    right_to_left,
+    seconds,
+    svg,
+    table,
+    waveform_svg,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +57,10 @@ def _lane(pcm: NDArray[np.float32], clip: Mapping[str, Any], lane: Mapping[str, 
     marks = lane["marks"] or ["equal"] * len(words)
     text = marked(zip(marks, (str(row[0]) for row in words), strict=False))
     picture = svg(_picture(pcm, clip, lane), WIDTH, 150, f"Waveform, chunks and words of {title}")
+    runs = right_to_left(str(lane["final"]))
     rows = [
-        (word, seconds(start), seconds(end), seconds(at), _late(end, at)) for word, start, end, at, _ in words
+        (isolated(str(word), runs), seconds(start), seconds(end), seconds(at), _late(end, at))
+        for word, start, end, at, _ in words
     ]
     figures = lane["figures"]
     facts = (

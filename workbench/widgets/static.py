@@ -73,20 +73,23 @@ def _cell(value: object) -> str:
 
 def marked(words: Iterable[tuple[str, str]]) -> Markup:
     """A line of (operation, word) with each operation's look, and its name as a title."""
-    spans, said = [], []
-    for operation, word in words:
-        said.append(word)
+    spans, rows = [], list(words)
+    line = right_to_left("".join(word for _, word in rows))
+    for operation, word in rows:
         look = WORD_STYLES.get(operation, "")
-        if not look:
-            spans.append(f"<bdi>{escape(word)}</bdi>")
-        else:
-            name = escape(WORD_NAMES[operation])
-            spans.append(
-                f'<bdi style="{look};border-radius:3px;padding:0 2px" title="{name}">{escape(word)}</bdi>'
-            )
-    line = " ".join(spans)
+        name = f' title="{escape(WORD_NAMES[operation])}"' if look else ""
+        spans.append(isolated(word, line, f"{look};border-radius:3px;padding:0 2px" if look else "", name))
+    text = " ".join(spans)
     # Said in so many words: dir="auto" passes over <bdi>.
-    return Markup(f'<span dir="rtl">{line}</span>' if right_to_left("".join(said)) else line)
+    return Markup(f'<span dir="rtl">{text}</span>' if line else text)
+
+
+def isolated(word: str, line_right_to_left: bool, look: str = "", attributes: str = "") -> Markup:
+    """A word kept apart from its neighbours; digits and marks alone ("17:45.") stand as their line runs."""
+    alone = line_right_to_left and not any(letter.isalpha() for letter in word)
+    run = ' dir="rtl"' if alone else ""
+    style = f' style="{look}"' if look else ""
+    return Markup(f"<bdi{run}{style}{attributes}>{escape(word)}</bdi>")
 
 
 def right_to_left(text: str) -> bool:

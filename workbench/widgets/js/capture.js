@@ -1,4 +1,5 @@
 // The browser's microphone as numbered blocks of 16-bit samples, each with the time its last sample was captured.
+// Nothing but zeros is a device that is not on yet: the first block begins with the first sample that is none.
 //
 //   const capture = await openCapture({ block_s: 0.08, onblock({ samples, rate, captured_ms, level }), onlost(kind) });
 //   await capture.close();      why = unavailable();      // a key of strings.microphone.trouble, or ""
@@ -9,12 +10,24 @@ registerProcessor("nwb-tap", class extends AudioWorkletProcessor {
     this.size = options.processorOptions.size;
     this.block = new Int16Array(this.size);
     this.filled = 0;
+    this.heard = false;
+    this.zeros = 0;
   }
   process(inputs) {
     const channel = inputs[0][0];
     if (!channel) return true;
-    for (let i = 0; i < channel.length; i += 1) {
-      this.block[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(channel[i] * 32767)));
+    let first = 0;
+    if (!this.heard) {
+      while (first < channel.length && channel[first] === 0) first += 1;
+      this.heard = first < channel.length;
+      const before = this.zeros;
+      this.zeros += first;
+      const patience = 2 * sampleRate;
+      if (!this.heard && before < patience && this.zeros >= patience) this.port.postMessage({ silent: true });
+    }
+    for (let i = first; i < channel.length; i += 1) {
+      const scale = channel[i] < 0 ? 32768 : 32767; // as browsers make floats of a device's 16 bits
+      this.block[this.filled++] = Math.max(-32768, Math.min(32767, Math.round(channel[i] * scale)));
       if (this.filled === this.size) {
         this.port.postMessage({ samples: this.block, end_s: currentTime + (i + 1) / sampleRate }, [this.block.buffer]);
         this.block = new Int16Array(this.size);
@@ -51,8 +64,9 @@ export async function openCapture({ block_s = 0.08, onblock, onlost }) {
   const size = Math.round(block_s * context.sampleRate);
   const node = new AudioWorkletNode(context, "nwb-tap", { numberOfOutputs: 0, processorOptions: { size } });
   let open = true;
-  node.port.onmessage = ({ data: { samples, end_s } }) => {
+  node.port.onmessage = ({ data: { samples, end_s, silent } }) => {
     if (!open) return;
+    if (silent) return onlost("silent");
     const captured_ms = performance.now() - Math.max(0, context.currentTime - end_s) * 1000;
     let sum = 0;
     for (const v of samples) sum += v * v;

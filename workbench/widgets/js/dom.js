@@ -41,6 +41,9 @@ export function direction(text) {
   return RIGHT_TO_LEFT.test(/\p{L}/u.exec(text ?? "")?.[0] ?? "") ? "rtl" : "ltr";
 }
 
+/** The `dir` of one word in a line that runs `line`: digits and marks alone ("17:45.") stand as their line runs. */
+export const directionOf = (word, line) => (/\p{L}/u.test(word) ? null : line);
+
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   play: "M8 5.5v13l11-6.5z",

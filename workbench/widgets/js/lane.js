@@ -2,7 +2,7 @@
 //
 //   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
 //   lane.show(data, { choices, differs, alone });    lane.at(time_s);    lane.element
-import { direction, fill, h, icon, set } from "./dom.js";
+import { direction, directionOf, fill, h, icon, set } from "./dom.js";
 import { playback as words } from "./strings.js";
 
 const ADD = 5, KEEP = 4, PARTIAL = 6, TAG = 7, EMISSION = 3;
@@ -91,7 +91,7 @@ function wordSpans(state, data, go) {
       const title = info?.[3] != null ? words.wordTitle(info) : "";
       out.push(h("bdi", {
         class: `nwb-word ${tail ? "nwb-tail" : ""} ${mark}`, dataset: { word: index }, title,
-        dir: /\p{L}/u.test(word) ? null : direction(data.final), // digits and marks alone stand as their line runs
+        dir: directionOf(word, direction(data.final)),
         onclick: () => info?.[1] != null && go(info[1], true),
       }, word));
     }
@@ -112,7 +112,7 @@ function paintTag(parts, data, state) {
 function figures(data) {
   const { figures: f, errors, style } = data;
   const item = (name, value, title) => h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
-  const s = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2)} s`);
+  const s = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2).replace("-", "−")} s`);
   const out = [
     item(words.firstWord, s(f.first_word_s), words.firstWordTitle),
     item(words.late, s(f.late_p50_s), words.lateTitle),
@@ -132,16 +132,18 @@ function figures(data) {
 /** Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by colour alone. */
 function alignment(data, go) {
   let next = 0;
+  const dir = direction(data.alignment.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));
+  const side = (name, word) => h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
   const pairs = data.alignment.map(([operation, reference, hypothesis]) => {
     const info = operation === "delete" ? data.words?.[next] : data.words?.[next++];
     return h("button", {
       type: "button", class: `nwb-pair nwb-op-${operation}`, "aria-label": words.pair(operation, reference, hypothesis),
       title: words.pair(operation, reference, hypothesis), onclick: () => info?.[1] != null && go(info[1], true),
-    }, h("bdi", { class: "nwb-pair-ref" }, reference || "∅"), h("bdi", { class: "nwb-pair-hyp" }, hypothesis || "∅"));
+    }, side("ref", reference), side("hyp", hypothesis));
   });
   return h("details", { class: "nwb-reference", open: true },
     h("summary", {}, words.reference, h("span", { class: "nwb-muted" }, ` ${words.referenceNote}`)),
-    h("div", { class: "nwb-pairs", dir: direction(data.alignment.map(([, reference, hypothesis]) => reference || hypothesis).join(" ")), role: "group", "aria-label": words.reference }, ...pairs));
+    h("div", { class: "nwb-pairs", dir, role: "group", "aria-label": words.reference }, ...pairs));
 }
 
 function fillSettings(parts, settings, choices, { choose }) {

@@ -95,6 +95,8 @@ class View {
   /** Blocks go out one by one while the kernel keeps up; when it does not, or has no session yet, they wait here. */
   block({ samples, rate, captured_ms, level }) {
     if (this.state !== "recording" && this.state !== "preparing") return;
+    if (this.silent) this.say("");
+    this.silent = false;
     this.sent_s += samples.length / rate;
     this.ui.time.textContent = clock(this.sent_s);
     set(this.ui.level, { "aria-valuenow": level.toFixed(3) });
@@ -173,6 +175,7 @@ class View {
 
   lost(kind) {
     this.say(words.trouble[kind], "warn");
+    this.silent = kind === "silent"; // until the first sound
     if (kind !== "lost") return;
     if (this.state === "recording") this.stop();
     else this.stopped(words.trouble.lost);
@@ -187,18 +190,20 @@ class View {
   }
 
   offerSave() {
-    const { can_save, locales, names } = this.model.get("choices");
+    const { can_save, corpus, locales, names, purposes } = this.model.get("choices");
     if (!can_save || this.sent_s < 0.3) return;
     const tags = locales.filter((tag) => tag !== "auto");
     const guess = this.settings.locale !== "auto" ? this.settings.locale : this.ui.tag.textContent.split(" ")[0];
     const text = h("textarea", { class: "nwb-input", rows: 2, dir: "auto", name: "text", "aria-label": words.said });
     text.value = this.shown.replace("|", " ").trim();
+    const purpose = h("select", { class: "nwb-input", name: "purpose", required: true, "aria-label": words.purpose, dataset: { testid: "purpose" } },
+      h("option", { value: "" }, words.purposeAsk), ...purposes.map((value) => h("option", { value }, words.purposes[value] ?? value)));
     const spoken = h("select", { class: "nwb-input", name: "locale", "aria-label": words.spoken }, ...tags.map((tag) => h("option", { value: tag }, `${tag} · ${names[tag] ?? ""}`)));
     if (tags.includes(guess)) spoken.value = guess;
-    fill(this.ui.save, h("b", {}, words.keep), h("span", { class: "nwb-muted" }, words.keepNote), text,
-      h("div", { class: "nwb-save-row" }, spoken, h("input", { class: "nwb-input", name: "speaker", placeholder: words.speaker, "aria-label": words.speaker, maxlength: 60 }),
+    fill(this.ui.save, h("b", {}, words.keep), h("span", { class: "nwb-muted" }, words.keepNote(corpus)), text,
+      h("div", { class: "nwb-save-row" }, spoken, h("input", { class: "nwb-input", name: "speaker", placeholder: words.speaker, "aria-label": words.speaker, maxlength: 60 }), purpose,
         h("label", { class: "nwb-consent" }, h("input", { type: "checkbox", name: "consent", required: true, dataset: { testid: "consent" } }), words.consent)),
-      h("div", { class: "nwb-save-row" }, h("button", { type: "submit", class: "nwb-btn nwb-primary", dataset: { testid: "keep" } }, icon("save"), words.save), h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: () => { this.ui.save.hidden = true; } }, words.discard)));
+      h("div", { class: "nwb-save-row" }, h("button", { type: "submit", class: "nwb-btn nwb-primary", dataset: { testid: "keep" } }, icon("save"), words.save), h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: () => this.discard(), dataset: { testid: "discard" } }, words.discard)));
     this.ui.save.hidden = false;
   }
 
@@ -206,16 +211,36 @@ class View {
     event.preventDefault();
     const form = new FormData(this.ui.save);
     try {
-      const kept = await this.channel.ask("save", { consent: form.get("consent") === "on", text: form.get("text"), locale: form.get("locale"), speaker: form.get("speaker") });
+      const kept = await this.channel.ask("save", { consent: form.get("consent") === "on", ...Object.fromEntries(["text", "locale", "speaker", "purpose"].map((name) => [name, form.get(name)])) });
       this.ui.save.hidden = true;
-      this.say(words.kept(kept.id, kept.folder), "good");
+      const back = h("button", { type: "button", class: "nwb-btn", onclick: () => this.withdraw(kept.id), dataset: { testid: "withdraw" } }, icon("undo"), words.withdraw);
+      this.say(kept.corpus ? words.joined(kept.id, kept.corpus) : words.kept(kept.id, kept.folder), "good", kept.corpus ? back : null);
     } catch (error) {
       this.say(error.message, "bad");
     }
   }
 
-  say(text, kind = "") {
-    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: "status", dataset: { testid: "mic-note" } }, icon(kind === "good" ? "check" : "warn"), h("span", {}, text)) : null);
+  async withdraw(id) {
+    try {
+      await this.channel.ask("withdraw", { id });
+      this.say(words.withdrawn(id), "good");
+    } catch (error) {
+      this.say(error.message, "bad");
+    }
+  }
+
+  async discard() {
+    this.ui.save.hidden = true;
+    try {
+      await this.channel.ask("discard");
+      this.say(words.discarded, "good");
+    } catch (error) {
+      this.say(error.message, "bad");
+    }
+  }
+
+  say(text, kind = "", action = null) {
+    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: "status", dataset: { testid: "mic-note" } }, icon(kind === "good" ? "check" : "warn"), h("span", {}, text), action) : null);
   }
 
   refresh() {

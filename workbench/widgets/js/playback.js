@@ -57,7 +57,7 @@ class View {
       note: h("div"),
     };
     this.root = h("div", {
-      class: "nwb nwb-playback", role: "region", "aria-label": words.region, dataset: { testid: "playback" }, "data-lm-suppress-shortcuts": "true",
+      class: "nwb nwb-playback", role: "region", "aria-label": words.region, dataset: { testid: "playback" }, tabindex: -1, "data-lm-suppress-shortcuts": "true",
       onkeydown: (event) => this.key(event),
     },
       h("header", { class: "nwb-head" }, this.ui.title, h("span", { class: "nwb-spring" }), this.ui.noise, this.ui.line, this.ui.room, this.ui.gain, this.ui.compare),

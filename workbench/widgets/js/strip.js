@@ -5,7 +5,7 @@
 //   strip.range(start_s, end_s);     // the stretch of the waveform that is in view
 //   strip.at(time_s);                // cursor
 //   strip.destroy();
-import { h, perFrame } from "./dom.js";
+import { direction, directionOf, h, perFrame, set } from "./dom.js";
 import { playback as words } from "./strings.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -33,7 +33,7 @@ export function createStrip(host, { label = "" } = {}) {
       svg.append(shape("rect", { x: start, y: 0, width: width - start, height: HEIGHT, class: "nwb-strip-after" }));
     }
     drawChunks(svg, lane.events.filter((e) => e[END] >= from && e[START] <= to), x);
-    drawWords(svg, lane.words.filter((w) => w[3] !== null && w[3] >= from - 2 && w[3] <= to + 2), x, width);
+    drawWords(svg, lane.words.filter((w) => w[3] !== null && w[3] >= from - 2 && w[3] <= to + 2), x, width, direction(lane.final));
     move();
   });
   function move() {
@@ -86,7 +86,7 @@ function drawChunks(svg, events, x) {
 }
 
 /** A line from where each word ended in the audio to where it came on screen: the longer, the later. */
-function drawWords(svg, rows, x, width) {
+function drawWords(svg, rows, x, width, line) {
   let free = -Infinity;
   const top = ROWS.chunk[0] + ROWS.chunk[1];
   const [y, height] = ROWS.word;
@@ -97,6 +97,7 @@ function drawWords(svg, rows, x, width) {
     const room = Math.min(text.length, 12) * 6.2;
     if (at >= free && at + room < width) {
       const name = shape("text", { x: at - 2, y: y + height + 9, class: "nwb-strip-word" });
+      if (directionOf(text, line) === "rtl") set(name, { direction: "rtl", "text-anchor": "end", style: { "unicode-bidi": "isolate" } });
       name.textContent = text.length > 12 ? `${text.slice(0, 11)}…` : text;
       svg.append(name);
       free = at + room + 6;

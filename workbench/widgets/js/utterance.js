@@ -1,5 +1,5 @@
 // One utterance of the explorer: errors, reference and hypothesis aligned word by word, and what to do with it.
-import { direction, h, icon } from "./dom.js";
+import { direction, directionOf, h, icon } from "./dom.js";
 import { explorer as words, playback } from "./strings.js";
 
 /** actions: { listen(id, start_s), stream(id, at_s), send(ids, reason), keyword(words, id) }; can: what is possible. */
@@ -30,10 +30,11 @@ export function utteranceElement(item, { choice, can, actions }) {
 /** Words of both sides, one stop of the Tab key; arrows walk through them, up and down from line to line. */
 function pairs(item, aligned, actions) {
   const dir = direction(aligned.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));
+  const side = (name, word) => h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
   return h("div", { class: "nwb-pairs", dir, role: "group", "aria-label": words.aligned, onkeydown: walk }, ...aligned.map(([operation, reference, hypothesis, start], place) => h("button", {
     type: "button", class: `nwb-pair nwb-op-${operation}`, title: playback.pair(operation, reference, hypothesis), "aria-label": playback.pair(operation, reference, hypothesis),
     tabindex: place ? "-1" : "0", dataset: { operation }, onclick: () => actions.listen(item.id, Math.max(0, (start ?? 0) - 0.15)),
-  }, h("bdi", { class: "nwb-pair-ref" }, reference || "∅"), h("bdi", { class: "nwb-pair-hyp" }, hypothesis || "∅"))));
+  }, side("ref", reference), side("hyp", hypothesis))));
 }
 
 function walk(event) {
