@@ -1,4 +1,4 @@
-"""What noise and the line cost the starter, per locale: every ratio and band over test clips of 2 to 6 seconds.
+"""What noise and the line cost the starter, per locale: every ratio and band on clips of 2 to 6 seconds.
 
 Run: OMP_NUM_THREADS=1 python benchmarks/conditions.py WORKSPACE [--snr-db 20 10 5 0]
 
