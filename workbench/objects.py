@@ -88,7 +88,7 @@ class Checkpoint(Recognizer):
         return Playback(choice, corpus.row(id), corpus=corpus, **options)
 
     def microphone(self, corpus: CorpusTable | None = None, **options: Any) -> Microphone:
-        """Speak in the browser and watch the transcript come; takes whose speaker consents join ``corpus``."""
+        """Speak in the browser, watch the transcript come; takes of speakers who consent join ``corpus``."""
         from workbench.widgets.microphone import Microphone
 
         return Microphone(self, corpus=corpus, **options)
