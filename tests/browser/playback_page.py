@@ -37,9 +37,9 @@ def greek_letters(each):
     pcm, rate = soundfile.read(source / each["audio_filepath"], dtype="float32")
     return sum("α" <= c <= "ω" for c in play(checkpoint, pcm, rate, "auto", 560)[-1].final_transcript)
 
-# Greek is what the checkpoint has heard least of: of ten recordings that which brings most of its letters.
+# Greek is what the checkpoint has heard least of: of six recordings that which brings most of its letters.
 greek_rows = [r for r in rows if r["target_lang"] == "el-GR" and 1.5 < r["duration"] < 4]
-greek_row = max(greek_rows[:: len(greek_rows) // 10][:10], key=greek_letters)
+greek_row = max(greek_rows[:: len(greek_rows) // 6][:6], key=greek_letters)
 for each in (row, greek_row):
     file = Path("clips", each["audio_filepath"])
     file.parent.mkdir(parents=True, exist_ok=True)
