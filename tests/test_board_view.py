@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from workbench.corpus import listening
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.widgets.board import predictions_of
 from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import PRIORITY, BoardView, Query
 
@@ -187,13 +191,66 @@ def test_findings_order_and_filter(corpus: Corpus, view: BoardView) -> None:
     ]
     view.take_findings(pd.DataFrame(found, columns=columns))
     view.ask(Query(order_by=PRIORITY))
-    assert view.ids()[:3] == [ids[9], ids[7], ids[3]]
-    assert [f["rule"] for f in view.rows(0, 1)[0]["findings"]] == ["clipping", "digits"]
-    assert view.rows(2, 1)[0]["findings"][0]["value"] is None
+    rows = {row["id"]: row for row in view.rows(0, SIZE)}
+    assert set(view.ids()[:3]) == {ids[9], ids[7], ids[3]}
+    assert [f["rule"] for f in rows[ids[9]]["findings"]] == ["clipping", "digits"]
+    assert rows[ids[3]]["findings"][0]["value"] is None
     assert view.ask(Query(rule="clipping")) == 2
     assert view.ask(Query(rule="*")) == 3
     rules = [(bar["value"], bar["clips"]) for bar in view.facets()["rule"]]
     assert rules == [("clipping", 2), ("digits", 1), ("silence", 1)]
+
+
+def test_doubt_first_is_the_listening_order_within_the_minutes(corpus: Corpus, view: BoardView) -> None:
+    ids = corpus.ids()
+    columns = ["id", "rule", "severity", "reason", "mend", "value"]
+    findings = pd.DataFrame([(ids[7], "clipping", "error", "", "", 0.1)], columns=columns)
+    corpus.decisions.accept(ids[0], reviewer="ana")
+    texts = corpus.frame(["id", "text"]).set_index("id")["text"]
+    said = {ids[20]: "nothing of the kind", ids[21]: texts[ids[21]].upper(), ids[22]: texts[ids[22]]}
+    heard = pd.DataFrame(
+        {"id": list(said), "hypothesis": list(said.values()), "confidence": [0.95, 0.95, 0.2]}
+    )
+    view.catch_up()
+    view.take_findings(findings)
+    view.take_predictions(heard)
+    wanted = listening.order(corpus, findings, heard)
+    assert view.ask(Query(order_by=PRIORITY)) == SIZE
+    assert view.ids() == [*wanted["id"], ids[0]]  # what is decided comes last
+    assert view.spent == wanted["minutes"].iloc[-1]
+    assert set(view.ids()[:3]) == {ids[7], ids[20], ids[22]}
+    why = {row["id"]: row["why"] for row in view.rows(0, 3)}
+    assert why == {ids[7]: "clipping", ids[20]: "the model disagrees", ids[22]: "the model is unsure"}
+    wanted = listening.order(corpus, findings, heard, minutes=3)
+    assert view.ask(Query.from_json({"order_by": PRIORITY, "minutes": 3})) == len(wanted) < SIZE / 4
+    assert view.ids() == list(wanted["id"])
+    assert view.spent <= 3
+    # The minutes go to the clips that the filters leave.
+    narrow = view.ask(Query(sql="duration < 2", order_by=PRIORITY, minutes=3))
+    assert narrow > len(wanted)
+    assert corpus.where("duration >= 2").frame(["id"])["id"].isin(view.ids()).sum() == 0
+
+
+@pytest.mark.parametrize("sent", [None, "", "x", -3, float("nan"), float("inf"), []])
+def test_minutes_that_are_none_are_no_limit(sent: Any) -> None:
+    assert Query.from_json({"minutes": sent}).minutes == 0
+
+
+def test_the_board_takes_the_newest_predictions(corpus: Corpus) -> None:
+    folder = corpus.folder / "predictions"
+    assert predictions_of(corpus, None) is None
+    folder.mkdir()
+    for second, name in enumerate(("base", "tuned")):
+        rows = {"id": ["clip-0001"], "hypothesis": [name], "detected_lang": [None], "confidence": [0.5]}
+        pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
+        os.utime(folder / f"{name}.parquet", (second, second))
+    newest, named = predictions_of(corpus, None), predictions_of(corpus, "base")
+    assert newest is not None
+    assert named is not None
+    assert list(newest["hypothesis"]) == ["tuned"]
+    assert list(named["hypothesis"]) == ["base"]
+    with pytest.raises(WorkbenchError, match="base, tuned"):
+        predictions_of(corpus, "other")
 
 
 def test_static_form_escapes_transcripts(view: BoardView) -> None:

@@ -32,7 +32,8 @@ findings = pd.DataFrame(
     [(ids[1], "text_digits", "warning", "digits: 42", "Write them out.", 1.0),
      (ids[2], "clipping", "error", "3 % of samples clipped", "Reject it.", 0.03)],
     columns=["id", "rule", "severity", "reason", "mend", "value"])
-board = Board(corpus, findings=findings, reviewer="ana")
+heard = pd.DataFrame([(ids[7], 0.9, 0.1)], columns=["id", "error_rate", "confidence"])
+board = Board(corpus, findings=findings, predictions=heard, reviewer="ana")
 """
 
 
@@ -232,6 +233,42 @@ def test_doubtful_clips_come_first_when_asked(book: Notebook, board: Locator) ->
     button.click()
     expect(first).not_to_contain_text("clipping")
     expect(button).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_reviewers_minutes_are_spent_on_the_most_doubtful(
+    lab: Lab, book: Notebook, board: Locator, picture
+) -> None:
+    """The rows within two minutes are those of ``listening.order``, by keyboard, and say why."""
+    minutes, total = board.get_by_test_id("board-minutes"), board.get_by_test_id("board-total")
+    minutes.focus()
+    book.page.keyboard.type("2")
+    press(book, "Enter")
+    wanted = book.kernel(
+        "[[row['id'], row['why']] for row in listening.order(corpus, findings, heard, 2).to_dict('records')]",
+        setup="from workbench.corpus import listening",
+    )
+    assert 3 < len(wanted) < 20
+    expect(total).to_contain_text(f"{len(wanted)} clips")
+    expect(total).to_contain_text("min to hear and decide, of your 2")
+    expect(board.get_by_test_id("board-priority")).to_have_attribute("aria-pressed", "true")
+    expect(board.get_by_test_id("board-grid")).to_have_attribute("aria-rowcount", str(len(wanted) + 1))
+    assert book.kernel("board.view.ids()") == [row[0] for row in wanted]
+    press(book, "Escape")
+    at(board, 1)
+    why = {"clipping": "clipping", "the model disagrees, the model is unsure": "the model disagrees"}
+    expect(board.get_by_test_id("board-why")).to_contain_text(why[wanted[0][1]])
+    picture("board-minutes-light", board)
+    lab.theme("dark")
+    try:
+        picture("board-minutes-dark", board)
+    finally:
+        lab.theme("light")
+    # Cleared, it is the whole corpus in that order; pressed again, the source's.
+    minutes.fill("")
+    minutes.press("Enter")
+    expect(total).not_to_contain_text("of your")
+    board.get_by_test_id("board-priority").click()
+    expect(total).not_to_contain_text("to hear and decide")
 
 
 def test_another_reviewers_word_appears(book: Notebook, board: Locator) -> None:

@@ -157,10 +157,6 @@ def _signal_hits(
 def _model_hits(
     rows: Sequence[Mapping[str, Any]], predictions: pd.DataFrame | None, thresholds: Mapping[str, float]
 ) -> Iterator[Hit]:
-    from rapidfuzz.distance import Levenshtein
-
-    from workbench.text import normalise, strip_tag
-
     if predictions is None:
         return
     by_id = {row["id"]: row for row in predictions.to_dict("records")}
@@ -171,9 +167,6 @@ def _model_hits(
         tag = heard.get("detected_lang")
         if isinstance(tag, str) and str(row["target_lang"]).split("-")[0] != tag.split("-")[0]:
             yield row["id"], "language_heard", tag
-        reference = normalise(strip_tag(row["text"] or "")[0], row["target_lang"])
-        hypothesis = normalise(str(heard.get("hypothesis") or ""), row["target_lang"])
-        if reference:
-            rate = Levenshtein.distance(reference, hypothesis) / len(reference)
-            if rate > thresholds.get("disagrees", 1e9):
-                yield row["id"], "disagrees", round(rate, 3)
+        rate = textchecks.disagreement(row["text"], row["target_lang"], heard.get("hypothesis"))
+        if rate is not None and rate > thresholds.get("disagrees", 1e9):
+            yield row["id"], "disagrees", round(rate, 3)

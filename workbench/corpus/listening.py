@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from workbench.corpus.textchecks import disagreement
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -15,6 +17,8 @@ WEIGHTS = {"error": 3.0, "warning": 1.0, "info": 0.2}
 DISAGREEMENT, UNSURE, RARE = 2.0, 1.0, 0.5
 OVERHEAD_S = 6.0
 """What a decision takes beside listening once; measured decisions replace it when a board records them."""
+UNKNOWN_S = 5.0
+"""What a clip whose length nobody states is taken to last."""
 _RARE_SHARE = 0.05
 
 
@@ -29,7 +33,7 @@ def order(
     Args:
         corpus: the rows; decided ones are left out.
         findings: of ``run_checks``; each adds the weight of its severity, a rule once per clip.
-        predictions: ``id``, ``confidence`` (0 to 1) and, where known, ``error_rate`` of the hypothesis;
+        predictions: ``id``, ``confidence`` (0 to 1) and ``hypothesis``, or the ``error_rate`` of it;
             disagreement and low confidence add up to 2 and 1.
         minutes: stop when the reviewer's time is used up.
 
@@ -37,9 +41,20 @@ def order(
         DataFrame ``id, score, value_per_minute, why, duration, minutes`` (cumulative), best first. Clips of
         equal worth alternate between locales, so that a short session hears all of them.
     """
+    rows = corpus.where("status = 'pending'").frame(["id", "duration", "target_lang", "accent", "text"])
+    return ranked(rows, findings, with_error_rates(rows, predictions), minutes)
+
+
+def ranked(
+    rows: pd.DataFrame,
+    findings: pd.DataFrame | None = None,
+    predictions: pd.DataFrame | None = None,
+    minutes: float | None = None,
+) -> pd.DataFrame:
+    """The same for rows at hand: ``id``, ``duration`` in seconds, ``target_lang`` and ``accent``."""
     import pandas as pd
 
-    rows = corpus.where("status = 'pending'").frame(["id", "duration", "target_lang", "accent"])
+    rows = rows.copy()
     score: dict[str, float] = defaultdict(float)
     why: dict[str, list[str]] = defaultdict(list)
     if findings is not None:
@@ -52,9 +67,9 @@ def order(
     for id_ in _rare(rows):
         score[id_] += RARE
         why[id_].append("rare locale or accent")
-    rows["score"] = [round(score[id_], 4) for id_ in rows["id"]]
-    rows["why"] = [", ".join(why[id_]) for id_ in rows["id"]]
-    seconds = rows["duration"].fillna(5.0) + OVERHEAD_S
+    rows["score"] = [round(score.get(id_, 0.0), 4) for id_ in rows["id"]]
+    rows["why"] = [", ".join(why.get(id_, ())) for id_ in rows["id"]]
+    seconds = rows["duration"].fillna(UNKNOWN_S) + OVERHEAD_S
     rows["value_per_minute"] = (rows["score"] / (seconds / 60)).round(4)
     rows["turn"] = rows.groupby(["target_lang", "value_per_minute"], dropna=False).cumcount()
     rows = rows.sort_values(["value_per_minute", "turn", "id"], ascending=[False, True, True])
@@ -63,6 +78,20 @@ def order(
         rows = rows[rows["minutes"] <= minutes]
     columns = ["id", "score", "value_per_minute", "why", "duration", "minutes"]
     return pd.DataFrame(rows[columns]).reset_index(drop=True)
+
+
+def with_error_rates(rows: pd.DataFrame, predictions: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Predictions of these rows with ``error_rate``, characters over what stands in ``text``, where it is
+    not there yet."""
+    if predictions is None or "error_rate" in predictions or "hypothesis" not in predictions:
+        return predictions
+    texts = {row["id"]: (row["text"], row["target_lang"]) for row in rows.to_dict("records")}
+    found = predictions[predictions["id"].isin(list(texts))].copy()
+    found["error_rate"] = [
+        disagreement(*texts[id_], hypothesis)
+        for id_, hypothesis in zip(found["id"], found["hypothesis"], strict=True)
+    ]
+    return found
 
 
 def _by_model(predictions: pd.DataFrame | None) -> list[tuple[str, float, str]]:

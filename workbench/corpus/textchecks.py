@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench import locales
 from workbench.errors import WorkbenchError
-from workbench.text import strip_tag
+from workbench.text import normalise, strip_tag
 
 Hit = tuple[str, str, Any]
 """id, rule, value."""
@@ -141,3 +141,14 @@ def _median(values: Sequence[float]) -> float:
     import statistics
 
     return statistics.median(values)
+
+
+def disagreement(text: str | None, tag: Any, hypothesis: Any) -> float | None:
+    """Characters in which a model's hypothesis differs from a transcript, both normalised, over those of the
+    transcript; None where there is no transcript."""
+    from rapidfuzz.distance import Levenshtein
+
+    reference = normalise(strip_tag(text or "")[0], tag)
+    if not reference:
+        return None
+    return Levenshtein.distance(reference, normalise(str(hypothesis or ""), tag)) / len(reference)

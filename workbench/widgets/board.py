@@ -36,6 +36,8 @@ class Board(AudioAnswers, LiveWidget):
     Args:
         corpus: what to work through; a filtered one (``c.where(…)``) shows its rows only.
         findings: result of ``corpus.checks.run_checks``; left out, the checks run in the background.
+        predictions: of a model on these clips, whose doubts count in what deserves ears first: a table, or
+            the name of one of the corpus; left out, the newest that it has.
         reviewer: whose decisions these are; the current user by default.
         order_by: a column, ``"priority"`` (what deserves ears first) or nothing for the source's order.
     """
@@ -48,6 +50,7 @@ class Board(AudioAnswers, LiveWidget):
         corpus: Corpus,
         *,
         findings: pd.DataFrame | None = None,
+        predictions: pd.DataFrame | str | None = None,
         reviewer: str | None = None,
         order_by: str = "",
     ) -> None:
@@ -58,8 +61,10 @@ class Board(AudioAnswers, LiveWidget):
         self.view = BoardView(corpus, self.reviewer)
         self._ui: dict[str, Any] = {}
         super().__init__()
+        self._predictions = predictions_of(corpus, predictions)
         if findings is not None:
             self.view.take_findings(findings)
+            self._take_predictions()
         if order_by:
             self.view.ask(Query(order_by=order_by))
         if findings is None:
@@ -194,6 +199,7 @@ class Board(AudioAnswers, LiveWidget):
         return {
             "total": len(view),
             "minutes": view.minutes,
+            "spent": view.spent,
             "pending": len(view.pending_ids()),
             "all": len(view.table),
             "query": view.query.to_json(),
@@ -203,13 +209,42 @@ class Board(AudioAnswers, LiveWidget):
             "not_run": view.not_run,
         }
 
+    def _take_predictions(self) -> None:
+        if self._predictions is not None:
+            self.view.take_predictions(self._predictions)
+
     def _run_checks(self) -> None:
         from workbench.corpus.checks import run_checks
 
         try:
-            self.view.take_findings(run_checks(self.corpus))
+            self._take_predictions()
+            self.view.take_findings(run_checks(self.corpus, predictions=self._predictions))
         except Exception as error:
             log.exception("the checks failed")
             self.push("checks", {"error": f"{type(error).__name__}: {error}"[:300]})
         else:
             self.push("checks", {"facets": self.view.facets(), "not_run": self.view.not_run})
+
+
+def predictions_of(corpus: Corpus, given: pd.DataFrame | str | None) -> pd.DataFrame | None:
+    """Predictions as a table: those given, those of a name, or the newest of a corpus that has any.
+
+    Raises:
+        WorkbenchError: the corpus has none of that name.
+    """
+    if given is not None and not isinstance(given, str):
+        return given
+    import pandas as pd
+
+    folder = corpus.folder / "predictions"
+    found = sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    if given is not None:
+        named = [path for path in found if path.stem == given]
+        if not named:
+            known = ", ".join(path.stem for path in found) or "none yet"
+            raise WorkbenchError(
+                f"no prediction {given[:40]!r}", where=corpus.name, mend=f"There is {known}."
+            )
+        found = named
+    columns = ["id", "hypothesis", "detected_lang", "confidence"]
+    return pd.read_parquet(found[-1], columns=columns) if found else None

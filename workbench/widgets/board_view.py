@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.corpus.table import Corpus
 
 PRIORITY = "priority"
-"""Order: what deserves ears first, by the weight of its findings."""
+"""Order: what deserves ears first, as :mod:`workbench.corpus.listening` ranks it; decided clips last."""
 LARGEST_PAGE = 300
 SHOWN = ("id", "text", "target_lang", "accent", "speaker", "duration", "status", "reason", "tags", "edited")
 WEIGHTS = {"error": 100.0, "warning": 10.0, "info": 1.0}
@@ -34,7 +34,9 @@ class Query:
     """What the reviewer asked to see.
 
     ``facets``: column → chosen values, None for unknown; ``rule``: id of a check, ``*`` for any finding;
-    ``tag``: one that reviewers or the error explorer gave; ``status``: a status, ``decided`` or ``all``.
+    ``tag``: one that reviewers or the error explorer gave; ``status``: a status, ``decided`` or ``all``;
+    ``minutes``: what the reviewer has, for the order ``priority``: the undecided clips worth most in that
+    time; 0 for all clips.
     """
 
     sql: str = ""
@@ -44,6 +46,7 @@ class Query:
     tag: str = ""
     order_by: str = ""
     descending: bool = False
+    minutes: float = 0.0
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Query:
@@ -57,6 +60,7 @@ class Query:
             tag=str(body.get("tag") or ""),
             order_by=str(body.get("order_by") or ""),
             descending=bool(body.get("descending")),
+            minutes=_minutes(body.get("minutes")),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -73,6 +77,10 @@ class BoardView:
         self.query = Query()
         self.findings: dict[int, list[dict[str, Any]]] = {}
         self.findings_known = False
+        self.predictions: pd.DataFrame | None = None
+        self.spent = 0.0
+        self._found: pd.DataFrame | None = None
+        self._why: dict[int, str] = {}
         self.not_run: dict[str, str] = {}
         self._lock = threading.RLock()
         self._version = corpus.decisions.version()
@@ -115,9 +123,14 @@ class BoardView:
         mask = self._mask(query) & self._rule_mask(query.rule) & self.table.tag_mask(query.tag)
         for name in FACETS:
             mask = mask & self.table.facet_mask(name, query.facets.get(name, ()))
-        order = self._order(query)
+        why, spent = dict[int, str](), 0.0
+        if query.order_by == PRIORITY:
+            shown, why, spent = self._doubtful(mask, query.minutes)
+        else:
+            order = self._order(query)
+            shown = order[mask[order]]
         with self._lock:
-            self.query, self._shown = query, order[mask[order]]
+            self.query, self._shown, self._why, self.spent = query, shown, why, spent
             return len(self._shown)
 
     def rows(self, offset: int, limit: int) -> list[dict[str, Any]]:
@@ -207,10 +220,20 @@ class BoardView:
         for found in by_row.values():
             found.sort(key=lambda finding: -WEIGHTS.get(str(finding.get("severity")), 0.0))
         with self._lock:
-            self.findings, self.findings_known = by_row, True
+            self.findings, self.findings_known, self._found = by_row, True, findings
             self.not_run = {
                 str(rule): str(lacks) for rule, lacks in findings.attrs.get("not_run", {}).items()
             }
+
+    def take_predictions(self, predictions: pd.DataFrame) -> None:
+        """Let a model's hypotheses and confidence count in the listening order."""
+        from workbench.corpus import listening
+
+        rated = predictions
+        if "error_rate" not in predictions:
+            rated = listening.with_error_rates(self.corpus.frame(["id", "text", "target_lang"]), predictions)
+        with self._lock:
+            self.predictions = rated
 
     def _read(self, numbers: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Some columns of the corpus as they are now, by row number."""
@@ -236,7 +259,7 @@ class BoardView:
             for (who, name), word in words.items()
             if who != self.reviewer
         ]
-        return {"findings": self.findings.get(n, []), "others": others}
+        return {"findings": self.findings.get(n, []), "others": others, "why": self._why.get(n, "")}
 
     def _mask(self, query: Query) -> NDArray[np.bool_]:
         """Rows that match the SQL and the status of a query."""
@@ -265,16 +288,36 @@ class BoardView:
         if not name:
             order = np.arange(len(self.table))
             return order[::-1] if query.descending else order
-        if name == PRIORITY:
-            weights = np.zeros(len(self.table))
-            for n, found in self.findings.items():
-                weights[n] = sum(WEIGHTS.get(str(finding.get("severity")), 0.0) for finding in found)
-            return np.argsort(-weights, kind="stable")
         column = self.corpus.frame(["row_index", name])
         column = column.sort_values(name, ascending=not query.descending, kind="stable", na_position="last")
         return np.array(
             [self.table.row_number[r] for r in column["row_index"].tolist() if r in self.table.row_number]
         )
+
+    def _doubtful(
+        self, mask: NDArray[np.bool_], minutes: float
+    ) -> tuple[NDArray[np.int64], dict[int, str], float]:
+        """Row numbers of a mask in the listening order, why each comes where it does, and the minutes that
+        hearing and deciding the undecided ones takes; with ``minutes``, only those that fit into them."""
+        import numpy as np
+        import pandas as pd
+
+        from workbench.corpus import listening
+
+        table, pending = self.table, mask & np.equal(self.table.status, 0)
+        numbers = np.flatnonzero(pending)
+        seconds = table.minutes[numbers] * 60
+        columns: dict[str, Any] = {"id": [table.ids[n] for n in numbers.tolist()]}
+        columns["duration"] = np.where(seconds > 0, seconds, np.nan)
+        for name in FACETS:
+            codes, values = table.facets[name]
+            columns[name] = pd.Series(values, dtype=object).take(codes[numbers]).to_numpy()
+        found = listening.ranked(pd.DataFrame(columns), self._found, self.predictions, minutes or None)
+        first = np.array([table.number[clip] for clip in found["id"]], dtype=np.int64)
+        why = {n: text for n, text in zip(first.tolist(), found["why"], strict=True) if text}
+        spent = float(found["minutes"].iloc[-1]) if len(found) else 0.0
+        rest = np.flatnonzero(mask & ~pending) if not minutes else np.zeros(0, dtype=np.int64)
+        return np.concatenate([first, rest]), why, spent
 
     def _rules(self, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
         counts: Counter[tuple[str, str]] = Counter()
@@ -286,3 +329,12 @@ class BoardView:
             for (rule, severity), clips in counts.items()
         ]
         return sorted(bars, key=lambda bar: (-WEIGHTS.get(bar["severity"], 0.0), -bar["clips"]))
+
+
+def _minutes(value: Any) -> float:
+    """Minutes as a browser sends them; 0 for anything that is none."""
+    try:
+        minutes = float(value or 0)
+    except (TypeError, ValueError):
+        return 0.0
+    return minutes if 0 < minutes < 1e6 else 0.0

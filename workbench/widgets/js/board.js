@@ -11,7 +11,7 @@ const SYNC_MS = 8000;
 
 async function render({ model, el }) {
   const channel = openChannel(model);
-  const state = { query: { sql: "", facets: {}, status: "all", rule: "", tag: "", order_by: "", descending: false }, summary: { total: 0, minutes: 0, pending: 0 }, name: "", reviewer: "", selected: null, key: null, checks: null, sheet: null, opening: false };
+  const state = { query: { sql: "", facets: {}, status: "all", rule: "", tag: "", order_by: "", descending: false, minutes: 0 }, summary: { total: 0, minutes: 0, pending: 0 }, name: "", reviewer: "", selected: null, key: null, checks: null, sheet: null, opening: false };
 
   const head = createHead({ onHelp: help });
   const filter = createFilter({ onQuery: ask, onBulk: bulk, onLeave: () => table.focus() });
@@ -53,7 +53,7 @@ async function render({ model, el }) {
       if (inside && (!root.contains(document.activeElement) || document.activeElement.hidden)) table.focus(); // its button is gone
       table.reset(summary.total);
       remember();
-      const place = "order_by" in change ? 0 : (summary.place ?? 0); // a new order is read from its top
+      const place = "order_by" in change || "minutes" in change ? 0 : (summary.place ?? 0); // a new order is read from its top
       if (summary.total) choose(place);
       else { state.selected = null; clip.show(null); }
     } catch (error) {
@@ -65,7 +65,7 @@ async function render({ model, el }) {
   /** A head's first click sorts upwards, the second downwards, the third brings the source's order back. */
   function sort(name) {
     const { order_by: now, descending } = state.query;
-    if (now !== name) ask({ order_by: name, descending: false });
+    if (now !== name) ask({ order_by: name, descending: false, minutes: 0 });
     else ask(descending ? { order_by: "", descending: false } : { descending: true });
   }
 

@@ -54,19 +54,38 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
   const problem = h("div", { id: listId, class: "nwb-filter-problem", role: "alert", hidden: true, dataset: { testid: "board-filter-problem" } });
   const statuses = h("div", { class: "nwb-segments", role: "group", "aria-label": words.statusLabel },
     ...Object.entries(words.statuses).map(([value, label]) => h("button", { type: "button", class: "nwb-btn", dataset: { status: value }, onclick: () => onQuery({ status: value }) }, label)));
-  const priority = h("button", { type: "button", class: "nwb-btn", title: words.priorityHint, "aria-pressed": "false", dataset: { testid: "board-priority" }, onclick: () => onQuery({ order_by: priority.getAttribute("aria-pressed") === "true" ? "" : "priority", descending: false }) }, icon("flag", 14), words.priority);
+  const priority = h("button", { type: "button", class: "nwb-btn", title: words.priorityHint, "aria-pressed": "false", dataset: { testid: "board-priority" }, onclick: () => doubtful(priority.getAttribute("aria-pressed") !== "true") }, icon("flag", 14), words.priority);
+  const minutes = h("input", {
+    class: "nwb-input nwb-minutes", type: "number", min: 0, max: 9999, step: 1, inputmode: "numeric", placeholder: "–", "aria-label": words.minutesHave, title: words.minutesHint, dataset: { testid: "board-minutes" },
+    onkeydown: (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") doubtful(true);
+      if (event.key === "Escape") onLeave();
+    },
+    onchange: () => doubtful(true),
+  });
+  /** The order in which doubt comes first, within the minutes written beside it; or the source's order and all clips. */
+  function doubtful(on) {
+    const wanted = on ? Math.max(0, minutes.valueAsNumber || 0) : 0;
+    if (on && asked.order_by === "priority" && asked.minutes === wanted) return;
+    onQuery({ order_by: on ? "priority" : "", descending: false, minutes: wanted });
+  }
+  let asked = {};
   const total = h("span", { class: "nwb-num nwb-total", role: "status", dataset: { testid: "board-total" } });
-  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: () => onQuery({ sql: "", facets: {}, rule: "", tag: "", status: "all" }) }, icon("clear", 13), words.clear);
+  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: () => onQuery({ sql: "", facets: {}, rule: "", tag: "", status: "all", minutes: 0 }) }, icon("clear", 13), words.clear);
   const bulk = h("button", { type: "button", class: "nwb-btn nwb-plain", dataset: { testid: "board-bulk" }, onclick: onBulk }, words.bulk);
-  const element = h("div", { class: "nwb-filter" }, h("div", { class: "nwb-filter-row" }, input, apply, statuses, priority), problem,
+  const element = h("div", { class: "nwb-filter" }, h("div", { class: "nwb-filter-row" }, input, apply, statuses, h("span", { class: "nwb-doubtful" }, priority, minutes, h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit))), problem,
     h("div", { class: "nwb-filter-row nwb-filter-under" }, total, clear, h("span", { class: "nwb-spring" }), bulk));
 
   function draw(query, summary) {
     if (document.activeElement !== input) input.value = query.sql;
     for (const b of statuses.children) set(b, { "aria-pressed": String(b.dataset.status === query.status) });
     set(priority, { "aria-pressed": String(query.order_by === "priority") });
-    total.textContent = `${words.clips(count(summary.total))} · ${words.minutes(summary.minutes)}`;
-    clear.hidden = !(query.sql || query.rule || query.tag || query.status !== "all" || Object.values(query.facets ?? {}).some((v) => v.length));
+    asked = query;
+    if (document.activeElement !== minutes) minutes.value = query.minutes ? String(query.minutes) : "";
+    const ranked = query.order_by === "priority" && summary.spent ? ` · ${words.spent(summary.spent, query.minutes)}` : "";
+    total.textContent = `${words.clips(count(summary.total))} · ${words.minutes(summary.minutes)}${ranked}`;
+    clear.hidden = !(query.sql || query.rule || query.tag || query.status !== "all" || query.minutes || Object.values(query.facets ?? {}).some((v) => v.length));
     bulk.disabled = !summary.pending;
     set(bulk, { title: words.bulkTitle(count(summary.pending)) });
     error("");

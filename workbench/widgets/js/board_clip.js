@@ -117,7 +117,8 @@ export function createClip({ channel, act, go }) {
 
   function drawFindings() {
     const found = row.findings ?? [];
-    fill(findings, h("h4", {}, words.findings), ...(row.tags ?? []).map(tagged), ...(found.length ? found.map((f) => h("div", { class: `nwb-finding nwb-${{ error: "bad", warning: "warn" }[f.severity] ?? "calm"}` },
+    const why = row.why ? h("div", { class: "nwb-why", dataset: { testid: "board-why" } }, h("span", { class: "nwb-muted" }, `${words.why}: `), row.why.split(", ").map(ruleName).join(", ")) : null;
+    fill(findings, h("h4", {}, words.findings), why, ...(row.tags ?? []).map(tagged), ...(found.length ? found.map((f) => h("div", { class: `nwb-finding nwb-${{ error: "bad", warning: "warn" }[f.severity] ?? "calm"}` },
       icon(f.severity === "error" ? "warn" : "info", 14), h("div", {}, h("strong", {}, ruleName(f.rule)), h("div", { dir: "auto" }, f.reason ?? ""), f.mend ? h("div", { class: "nwb-muted" }, f.mend) : null)))
       : row.tags?.length ? [] : [h("div", { class: "nwb-muted" }, words.noFindings)]));
   }
