@@ -124,21 +124,34 @@ def test_a_worker_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_wav_file_is_read_as_libsndfile_reads_it(tmp_path: Path) -> None:
+    """Long after short and short after long: nothing of one clip stays for the next."""
     import numpy as np
 
-    from workbench.corpus import audio
-
-    wave = np.random.default_rng(1).uniform(-1, 1, (4_000, 2))
     path = tmp_path / "a.wav"
-    soundfile.write(path, wave, 8_000, subtype="PCM_16")
-    samples, rate = audio.wav_samples(path.read_bytes()) or (None, 0)
-    assert rate == 8_000
-    assert np.array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])
-    cut = path.read_bytes()[:-100]
-    assert audio.wav_samples(cut) is None
+    for frames in (4_000, 9_000, 500):
+        wave = np.random.default_rng(frames).uniform(-1, 1, (frames, 2))
+        soundfile.write(path, wave, 8_000, subtype="PCM_16")
+        data = measures._contents(str(path), path.stat().st_size)
+        assert bytes(data) == path.read_bytes()
+        samples, rate = measures._wav_samples(data) or (None, 0)
+        assert rate == 8_000
+        assert np.array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])
+    assert measures._wav_samples(data[:-100]) is None
+    assert bytes(measures._contents(str(path), 7)) == path.read_bytes()  # it grew since it was looked at
     for subtype in ("PCM_24", "FLOAT"):
         soundfile.write(path, wave, 8_000, subtype=subtype)
-        assert audio.wav_samples(path.read_bytes()) is None
+        assert measures._wav_samples(memoryview(path.read_bytes())) is None
+
+
+def test_the_last_loud_sample_is_found() -> None:
+    import numpy as np
+
+    for size in (1, 1_000, 5_000, 20_000):
+        for at in {0, size // 2, size - 1}:
+            heard = np.zeros(size, bool)
+            assert measures._last(heard) == -1
+            heard[[0, at]] = True
+            assert measures._last(heard) == at
 
 
 def test_measures_are_what_they_say() -> None:

@@ -78,23 +78,26 @@ def read(path: Path, offset_s: float = 0.0, duration_s: float | None = None) -> 
     return samples, rate
 
 
-def wav_samples(data: bytes) -> tuple[np.ndarray, int] | None:
-    """Samples of a whole 16-bit PCM WAV file as :func:`read` gives them; None for any other kind of file.
+_HEAD = 4_096
+"""Bytes in which the header of a WAV file is looked for."""
 
-    Seven times as fast as opening the file by libsndfile, which counts where clips last a second or two.
+
+def wav_layout(data: memoryview) -> tuple[int, int, int, int] | None:
+    """Where the samples of a whole 16-bit PCM WAV file lie: first byte, frames, channels, sample rate in Hz.
+
+    None for any other kind of file. Reading the samples from there is seven times as fast as opening the
+    file by libsndfile, which counts where clips last a second or two.
     """
-    import numpy as np
-
+    head = io.BytesIO(data[:_HEAD])
     try:
-        with wave.open(io.BytesIO(data)) as file:
+        with wave.open(head) as file:
             channels, width, rate, frames = file.getparams()[:4]
-            pcm = file.readframes(frames)
+            first = head.tell()
     except (wave.Error, EOFError, ValueError, RuntimeError):
         return None
-    if width != 2 or not frames or len(pcm) != 2 * channels * frames:
+    if width != 2 or not frames or first + 2 * channels * frames > len(data):
         return None
-    samples = np.frombuffer(pcm, "<i2").reshape(-1, channels)
-    return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32), rate
+    return first, frames, channels, rate
 
 
 def read_mono(

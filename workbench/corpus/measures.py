@@ -27,6 +27,7 @@ import functools
 import hashlib
 import math
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ SILENCE_DBFS = -60.0
 BANDWIDTH_RULE_DB = -50.0
 _FFT = 512
 _FRAMES = 64
+_KEPT = 16 << 20
+"""Bytes that a thread keeps of each kind for its next clip."""
 _AT_ONCE = 64 << 20
 """A file of more bytes is hashed and decoded in pieces."""
 
@@ -82,9 +85,9 @@ def _row(
         decoded = None
         if path[-4:].lower() == ".wav" and not offset_s and duration_s is None and found.st_size <= _AT_ONCE:
             # One read serves the hash and the samples.
-            data = Path(path).read_bytes()
+            data = _contents(path, found.st_size)
             row["audio_sha256"] = hashlib.sha256(data).hexdigest()
-            decoded = audio.wav_samples(data)
+            decoded = _wav_samples(data)
         else:
             row["audio_sha256"] = _hash_of(path, found.st_size, found.st_mtime_ns)
         samples, rate = audio.read(Path(path), offset_s, duration_s) if decoded is None else decoded
@@ -98,6 +101,55 @@ def _row(
             "the recording is missing" if isinstance(error, FileNotFoundError) else type(error).__name__
         )
     return row
+
+
+class _Scratch(threading.local):
+    """Memory of one thread, used for one clip after the other: what is allocated anew for each costs more in
+    page faults than in arithmetic."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], np.ndarray] = {}
+
+    def take(self, name: str, size: int, kind: str) -> np.ndarray:
+        """``size`` numbers of what was there before; of their own where the clip is too long to keep."""
+        import numpy as np
+
+        if size * np.dtype(kind).itemsize > _KEPT:
+            return np.empty(size, kind)
+        held = self._held.get((name, kind))
+        if held is None or len(held) < size:
+            held = self._held[name, kind] = np.empty(2 * size, kind)
+        return held[:size]
+
+
+_scratch = _Scratch()
+
+
+def _contents(path: str, size: int) -> memoryview:
+    """A whole file; valid until the thread's next."""
+    held = _scratch.take("file", size + 1, "u1").data
+    with open(path, "rb", buffering=0) as stream:
+        count = 0
+        while more := stream.readinto(held[count:]):
+            count += more
+            if count > size:  # it grew meanwhile
+                return memoryview(held[:count].tobytes() + stream.read())
+    return held[:count]
+
+
+def _wav_samples(data: memoryview) -> tuple[np.ndarray, int] | None:
+    """Samples of a 16-bit WAV file as :func:`workbench.corpus.audio.read` gives them, valid until the
+    thread's next file; None for any other kind."""
+    import numpy as np
+
+    layout = audio.wav_layout(data)
+    if layout is None:
+        return None
+    first, frames, channels, rate = layout
+    samples = _scratch.take("samples", frames * channels, "f4")
+    samples[:] = np.frombuffer(data, "<i2", frames * channels, first)
+    samples *= np.float32(1 / 32768)
+    return samples.reshape(-1, channels), rate
 
 
 @functools.lru_cache(maxsize=256)
@@ -135,9 +187,10 @@ def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
         return {**facts, "error": "the recording holds samples that are no numbers"}
     levels = frame_levels(mono, sample_rate)
     leading, trailing = silences(levels)
-    loudness = np.abs(mono)
+    loudness = np.abs(mono, out=_scratch.take("loudness", len(mono), mono.dtype.str))
     peak = float(loudness.max())
-    power_spectra = spectra(mono, loudness > 0.02 * peak)
+    heard = np.greater(loudness, 0.02 * peak, out=_scratch.take("heard", len(mono), "?"))
+    power_spectra = spectra(mono, heard)
     return {
         **facts,
         "peak_dbfs": _db(peak),
@@ -230,7 +283,7 @@ def spectra(mono: np.ndarray, heard: np.ndarray) -> np.ndarray:
     from scipy.fft import rfft
 
     if heard.any():
-        mono = mono[heard.argmax() : len(heard) - heard[::-1].argmax()]
+        mono = mono[heard.argmax() : _last(heard) + 1]
     if len(mono) < _FFT:
         mono = np.pad(mono, (0, _FFT - len(mono)))
     starts = np.linspace(0, len(mono) - _FFT, _FRAMES).astype(np.intp)
@@ -239,6 +292,18 @@ def spectra(mono: np.ndarray, heard: np.ndarray) -> np.ndarray:
     found = rfft(frames, axis=1, overwrite_x=True)
     power: np.ndarray = found.real**2 + found.imag**2
     return power
+
+
+def _last(heard: np.ndarray) -> int:
+    """Index of the last true value, -1 where there is none; looked for from the end, where it mostly is."""
+    end, size = len(heard), 1_024
+    while end > 0:
+        start = max(0, end - size)
+        found = heard[start:end].nonzero()[0]
+        if len(found):
+            return start + int(found[-1])
+        end, size = start, 2 * size
+    return -1
 
 
 def bandwidth(power: np.ndarray, sample_rate: int) -> float:
