@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import collection, leakage, splits
+from workbench.corpus import collection, leakage, measures, signal, splits
+from workbench.corpus.checks import run_checks
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
 
@@ -159,21 +160,41 @@ def test_one_recording_is_one_whatever_it_is_called(make: Make) -> None:
         {"id": "e", "text": "Five.", "split": "test", "source_sha256": "f" * 64, "offset": 3.0},
     ]
     corpus = make(rows)
-    for id_, content in zip("abcd", (b"same", b"same", b"c", b"d"), strict=True):
+    for id_, content in zip("abcd", (b"same", b"same", b"else", b"d"), strict=True):
         corpus.audio_path(id_).write_bytes(content)
-
-    def tied(**options: bool) -> list[list[str]]:
-        keyed = leakage.keyed_rows(corpus, **options)
-        groups = defaultdict(list)
-        for row in keyed:
-            groups[row["audio_key"]].append(row["id"])
-        return sorted(groups.values())
-
-    assert tied() == [["a"], ["b"], ["c", "d"], ["e"]]
-    assert tied(hash_audio=True) == [["a", "b"], ["c", "d"], ["e"]]
-    assert leakage.find(corpus).set_index("level").loc["audio", "ids"] == ["c", "d"]
+    assert tied(corpus) == [["a", "b"], ["c", "d"], ["e"]]  # without a scan
+    found = leakage.find(corpus)
+    assert sorted(found[found["level"] == "audio"]["ids"]) == [["a", "b"], ["c", "d"]]
+    checked = run_checks(corpus, ["leak_audio", "duplicate_audio"])
+    assert set(checked[checked["rule"] == "leak_audio"]["id"]) == set("abcd")
     report = corpus.split(seed=1)
     chosen = {row["id"]: row["split"] for row in corpus.page(0, 9)}
     assert chosen["a"] == chosen["b"]
     assert chosen["c"] == chosen["d"]
     assert set(report.set_aside) <= set("abcde")
+
+
+def tied(corpus: Corpus) -> list[list[str]]:
+    groups = defaultdict(list)
+    for row in leakage.keyed_rows(corpus):
+        groups[row["audio_key"]].append(row["id"])
+    return sorted(groups.values())
+
+
+def test_only_what_may_be_alike_is_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same size is not enough, nor are the same ends; what a scan has hashed is not read again."""
+    corpus = make([{"id": id_, "text": id_} for id_ in "abcdefg"])
+    big = 3 * leakage._END
+    middle = {id_: b"0" * leakage._END + id_.encode() * leakage._END + b"1" * leakage._END for id_ in "ab"}
+    files = {**middle, "c": middle["a"], "d": b"x" * big, "e": b"short", "f": b"other"}
+    for id_, content in files.items():
+        corpus.audio_path(id_).write_bytes(content)
+    read: list[str] = []
+    real = measures.hash_file
+    monkeypatch.setattr(measures, "hash_file", lambda path: read.append(path.name) or real(path))
+    assert tied(corpus) == [["a", "c"], ["b"], ["d"], ["e"], ["f"], ["g"]]  # g is missing
+    assert sorted(read) == ["0.wav", "1.wav", "2.wav"]
+    read.clear()
+    signal.scan(corpus.pick(["a"]))
+    assert tied(corpus) == [["a", "c"], ["b"], ["d"], ["e"], ["f"], ["g"]]
+    assert sorted(read) == ["1.wav", "2.wav", "3.wav"]  # of the size that the scan met

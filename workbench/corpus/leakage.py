@@ -6,8 +6,9 @@ says that speakers are shared, which then stands in every report.
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +21,21 @@ if TYPE_CHECKING:
 
 COLUMNS = ("id", "audio_filepath", "offset", "duration", "text", "target_lang", "accent", "speaker", "split")
 LEVELS = ("audio", "sentence", "speaker")
+_END = 4_096
+"""Bytes at either end of a file that are compared before all of it is read."""
 
 
-def keyed_rows(corpus: Corpus, *, hash_audio: bool = False) -> list[dict[str, Any]]:
+def keyed_rows(corpus: Corpus) -> list[dict[str, Any]]:
     """Rows with ``audio_key``, ``sentence_key`` and ``speaker_key``; null where nothing can be said.
 
-    Two rows have one ``audio_key`` where any of these is the same: the path, the hash of the file, or a hash
-    that the source states (of the file, or of what it was made from: two encodings of one recording).
-
-    Args:
-        corpus: the rows.
-        hash_audio: read the files that ``signal.scan`` has not hashed; a file that is missing has no hash.
+    Two rows have one ``audio_key`` where any of these is the same: the path, the bytes of the file, or a hash
+    that the source states (of the file, or of what it was made from: two encodings of one recording). Files
+    that ``signal.scan`` has not hashed are compared here; one that is missing is like no other.
     """
     names = [*COLUMNS, *(n for n in ("audio_sha256", "source_sha256") if n in corpus.columns)]
     rows: list[dict[str, Any]] = corpus.table(names).to_pylist()
     keys = normalised_keys([row["text"] or "" for row in rows])
-    hashes = audio_hashes(corpus)
-    if hash_audio:
-        hashes |= _hashed(corpus, [row for row in rows if row["id"] not in hashes and not row["offset"]])
+    hashes = _hashes(corpus, [row for row in rows if not row["offset"]])
     for row, key in zip(rows, keys, strict=True):
         # A sentence is the same in its own language only: "no" is Spanish, Italian and English.
         language = (row["target_lang"] or "").split("-")[0]
@@ -57,36 +55,75 @@ def keyed_rows(corpus: Corpus, *, hash_audio: bool = False) -> list[dict[str, An
     return rows
 
 
-def _hashed(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+def _hashes(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Hashes by id, of all files that may hold the same bytes as another: first sizes are compared, then the
+    ends of files of one size, and only what is still alike is read."""
     from concurrent.futures import ThreadPoolExecutor
 
     from workbench.corpus.audio import locate_text
     from workbench.corpus.measures import hash_file
     from workbench.errors import WorkbenchError
 
+    scanned = _scanned(corpus)
     roots = [str(root) for root in corpus.facts["audio_roots"]]
 
-    def digest(row: dict[str, Any]) -> str | None:
+    def located(row: dict[str, Any]) -> tuple[str, int] | None:
         try:
-            return hash_file(Path(locate_text(str(row["audio_filepath"]), roots)))
+            path = locate_text(str(row["audio_filepath"]), roots)
+            return path, os.stat(path).st_size
         except (WorkbenchError, OSError, ValueError):
             return None
 
+    new = {row["id"]: found for row in rows if row["id"] not in scanned and (found := located(row))}
+    known = {size for _, size in scanned.values()}
+    paths: dict[int, set[str]] = defaultdict(set)
+    for path, size in new.values():
+        paths[size].add(path)
+    twins = {path for size, some in paths.items() if len(some) > 1 and size not in known for path in some}
+    whole = {path for size, some in paths.items() if size in known for path in some}
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(digest, rows))
-    return {row["id"]: value for row, value in zip(rows, found, strict=True) if value}
+        alike: dict[Hashable, list[str]] = defaultdict(list)
+        ordered = sorted(twins)
+        for path, ends in zip(ordered, pool.map(_ends, ordered), strict=True):
+            alike[ends].append(path)
+        whole |= {path for ends, some in alike.items() if ends and len(some) > 1 for path in some}
+        ordered = sorted(whole)
+        digests = dict(zip(ordered, pool.map(_read_or_none(hash_file), ordered), strict=True))
+    found = {id_: digest for id_, (path, _) in new.items() if (digest := digests.get(path))}
+    return {id_: digest for id_, (digest, _) in scanned.items()} | found
 
 
-def audio_hashes(corpus: Corpus) -> dict[str, str]:
-    """Hashes of the audio where ``signal.scan`` has measured it."""
+def _read_or_none(read: Callable[[Path], str]) -> Callable[[str], str | None]:
+    def act(path: str) -> str | None:
+        try:
+            return read(Path(path))
+        except OSError:
+            return None
+
+    return act
+
+
+def _ends(path: str) -> tuple[int, bytes, bytes] | None:
+    """Size, and the first and last bytes of a file; None where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            first = stream.read(_END)
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - _END))
+            return size, first, stream.read()
+    except OSError:
+        return None
+
+
+def _scanned(corpus: Corpus) -> dict[str, tuple[str, int]]:
+    """Hash and size of the audio by id, where ``signal.scan`` has measured it."""
     path = corpus.folder / "signal.parquet"
     if not path.exists():
         return {}
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, columns=["id", "audio_sha256"])
-    pairs = zip(table["id"].to_pylist(), table["audio_sha256"].to_pylist(), strict=True)
-    return {id_: digest for id_, digest in pairs if digest}
+    rows = pq.read_table(path, columns=["id", "audio_sha256", "size"]).to_pylist()
+    return {row["id"]: (row["audio_sha256"], row["size"]) for row in rows if row["audio_sha256"]}
 
 
 def find(corpus: Corpus, speakers: str = "disjoint") -> pd.DataFrame:

@@ -73,7 +73,7 @@ def split(
     shares = _shares(fractions)
     if speakers not in ("disjoint", "shared"):
         raise WorkbenchError(f"speakers={speakers!r}", mend="Use disjoint or shared.")
-    rows = leakage.keyed_rows(corpus.where("status <> 'rejected'"), hash_audio=True)
+    rows = leakage.keyed_rows(corpus.where("status <> 'rejected'"))
     if not rows:
         raise WorkbenchError("there are no rows to divide", where=corpus.name)
     # The source's order must not matter, only what the rows are.
