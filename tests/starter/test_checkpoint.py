@@ -38,7 +38,6 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "heard", lambda rows: heard(rows)[::40])  # aligning all takes minutes
     recipe = checkpoint.load_recipe()
     recipe["network"].update(layers=1, letter_layer=1, d_model=32, subsampling_channels=8, predictor=16)
-    recipe["features"]["speeds"] = [1.0]
     recipe["validation"] = {"every": 1000, "clips_per_voice": 1}
     short = {
         "batch_s": 8,
@@ -49,6 +48,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
         "dropout": 0.1,
         "joins": 0.3,
         "augment": 1,
+        "tempo": 0.5,
+        "silence": 0.5,
         "letters": 0.5,
         "blur": 0.1,
     }
@@ -67,7 +68,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
             asked += 1
             return asked in stops
 
-        while not checkpoint.make(folder, folder / "out.nemo", _small(recipe), cancel):
+        while not checkpoint.make(folder, folder / "out.nemo", _small(recipe), cancel=cancel):
             pass
         held = torch.load(folder / "state.pt", weights_only=True)
         assert (held["stage"], held["step"]) == (1, 4)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from workbench.finetuning import emissions, letter_times
 from workbench.starter import alignment, paths
 
 LETTERS = "abcde"
@@ -32,11 +33,11 @@ def _voice(rng, clips=40):
 
 def test_letter_ends_of_a_made_up_voice_are_found():
     made = _voice(np.random.default_rng(3))
-    model = alignment.VoiceModel([m for _, m, _ in made], [t for t, _, _ in made])
+    model = letter_times.VoiceModel([m for _, m, _ in made], [t for t, _, _ in made])
     model.train(np.random.default_rng(0))
     off = []
     for i, (text, _, truth) in enumerate(made):
-        found = paths.letter_ends(model.spoken(i), text)
+        found = emissions.letter_ends(model.spoken(i), text)
         off.append(np.abs(found - truth[[j for j, c in enumerate(text) if c != " "]]))
     off = np.concatenate(off)
     assert np.median(off) <= 1, "10 ms frames"
@@ -44,15 +45,24 @@ def test_letter_ends_of_a_made_up_voice_are_found():
 
 
 def test_a_pause_between_words_is_optional():
-    chain = alignment.chain("ab c", {"a": 0, "b": 1, "c": 2})
+    chain = letter_times.chain("ab c", {"a": 0, "b": 1, "c": 2})
     assert chain.letter.tolist() == [-1, 0, 0, 1, 1, -1, 3, 3, -1]
     assert chain.skip.tolist() == [False] * 6 + [True, False, False]
 
 
-def test_marks_come_with_the_next_letter_and_the_tag_with_the_last_frame():
-    pieces = ["▁", "N", "o", ",", "▁", "s", "i", ".", "▁", "<es-ES>"]
-    ends = paths.token_ends(pieces, np.array([10, 20, 40, 55]), 60)
-    assert ends.tolist() == [10, 10, 20, 40, 40, 40, 55, 60, 60, 60]
+SENTENCE = ["▁", "N", "o", ",", "▁", "s", "i", ".", "▁", "<es-ES>"]
+
+
+@pytest.mark.parametrize(("frames", "closed"), [(60, 60), (200, 55 + emissions.SETTLE)])
+def test_marks_come_with_the_next_letter_and_the_tag_when_the_sentence_has_settled(frames, closed):
+    ends = emissions.token_ends(SENTENCE, np.array([10, 20, 40, 55]), frames)
+    assert ends.tolist() == [10, 10, 20, 40, 40, 40, 55, closed, closed, closed]
+
+
+def test_a_sentence_is_closed_before_the_next_one_begins():
+    ends = emissions.token_ends(SENTENCE * 2, np.array([10, 20, 40, 55, 60, 70, 90, 105]), 300)
+    assert ends[7:12].tolist() == [60, 60, 60, 60, 60], "the next letter ends at 60"
+    assert ends[17:].tolist() == [125, 125, 125]
 
 
 def test_the_path_emits_every_token_once_and_leaves_every_frame():
@@ -75,16 +85,22 @@ def test_spliced_words_and_joined_clips_keep_to_one_voice_and_to_the_longest_cli
     lengths = [120, 90, 200, 150]
     start = np.concatenate([[0], np.cumsum(lengths)])
     cache = FeatureCache(np.zeros((start[-1], 4), np.float16), start)
-    stage = {"augment": 0, "joins": 0.5, "splices": 2.0, "max_clip_s": 4, "batch_s": 8}
+    stage = {
+        "augment": 0, "joins": 0.5, "splices": 2.0, "max_clip_s": 4, "batch_s": 8, "tempo": 0.5,
+        "silence": 0.5,
+    }  # fmt: skip
     words = [[batches.Span(i, 10, 40, f"w{i}")] for i in range(4)]
-    drawn = batches.epoch(["a", "a", "b", "b"], [cache], stage, words, np.random.default_rng(0))
+    drawn = batches.epoch(["a", "a", "b", "b"], cache.lengths(), stage, words, np.random.default_rng(0))
     samples = [sample for batch in drawn for sample in batch]
     whole = sorted(s.clip for sample in samples for s in sample.spans if s.words is None)
     assert whole == [0, 1, 2, 3], "every clip once in a pass"
     assert sum(sample.spans[0].words is not None for sample in samples) == 8
     for sample in samples:
         assert len({span.clip // 2 for span in sample.spans}) == 1
-        assert len(batches.features(sample, [cache])) == sample.frames
+        assert len(batches.features(sample, cache, np.random.default_rng(1))) == sample.frames
+        assert len(sample.pauses) == len(sample.spans) + 1
+    assert any(sample.pauses[0] for sample in samples)
+    assert any(sample.tempo != 1.0 for sample in samples)
     assert all(max(s.frames for s in batch) * len(batch) <= 800 for batch in drawn)
 
 
@@ -117,4 +133,20 @@ def test_one_path_is_never_likelier_than_all_of_them():
 
 
 def test_encoder_frames_hear_the_end_of_a_letter():
-    assert paths.encoder_frames(np.array([0, 1, 8, 9, 80]), 10).tolist() == [0, 1, 1, 2, 9]
+    assert emissions.encoder_frames(np.array([0, 1, 8, 9, 80]), 10).tolist() == [0, 1, 1, 2, 9]
+
+
+def test_what_is_spoken_moves_with_tempo_and_pauses():
+    """The letters of a sample end where its features say so: twice as fast, after ten frames of silence."""
+    from workbench.starter import batches, lessons
+    from workbench.starter.features import FeatureCache
+
+    spoken = np.repeat(np.array([-1, 0, 1, -1], np.int16), 10)
+    cache = FeatureCache(np.zeros((40, 4), np.float16), np.array([0, 40]))
+    times = alignment.Alignment(spoken, np.array([0, 40]))
+    material = lessons.Material([{"text": "No."}], cache, times, [], cache)
+    sample = batches.Sample((batches.Span(0),), (10, 6), 2.0, 36)
+    own, spelt = lessons.spoken_letters(material, sample)
+    assert spelt == "no"
+    assert len(own) == sample.frames == len(batches.features(sample, cache, np.random.default_rng(0)))
+    assert emissions.letter_ends(own, spelt).tolist() == [20, 25]

@@ -144,16 +144,18 @@ class _TransducerLoss(torch.autograd.Function):  # type: ignore[misc]
         label_scores = log_probs[:, :, :-1].gather(-1, index).squeeze(-1)
         wants_gradient = bool(ctx.needs_input_grad[0])
         losses = torch.empty(logits.shape[0], dtype=torch.float64)
+        blank_scores, label_scores = blank_scores.cpu(), label_scores.cpu()
         blank_occupancy = torch.zeros_like(blank_scores) if wants_gradient else blank_scores
         label_occupancy = torch.zeros_like(label_scores) if wants_gradient else label_scores
-        lengths = frames.long(), label_lengths.long()
+        lengths = frames.long().cpu(), label_lengths.long().cpu()
         results = losses, blank_occupancy, label_occupancy
         arrays = [tensor.numpy() for tensor in (blank_scores, label_scores, *lengths, *results)]
         _walk(arrays, wants_gradient)
         if wants_gradient:
-            ctx.save_for_backward(log_probs, index, blank_occupancy, label_occupancy)
+            occupancies_there = blank_occupancy.to(logits.device), label_occupancy.to(logits.device)
+            ctx.save_for_backward(log_probs, index, *occupancies_there)
             ctx.blank = blank
-        return losses.to(logits.dtype)
+        return losses.to(logits)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None, None, None]:
@@ -171,7 +173,9 @@ class _TransducerLoss(torch.autograd.Function):  # type: ignore[misc]
 
 
 class TransducerLoss(torch.nn.Module):  # type: ignore[misc]
-    """Transducer loss on CPU, for ``model.loss._loss`` of a NeMo RNN-T model or on its own.
+    """Transducer loss walked on the CPU, for ``model.loss._loss`` of a NeMo RNN-T model or on its own.
+
+    Logits may lie on a GPU; only the scores of blanks and next labels travel.
 
     ``reduction``: None for one loss per utterance, ``"sum"`` or ``"mean_batch"``. NeMo's wrapper sets it to
     None around each call and reduces by itself. A padded position takes no part; its gradient is exactly
@@ -204,8 +208,6 @@ class TransducerLoss(torch.nn.Module):  # type: ignore[misc]
 
     def _check(self, acts: Tensor, labels: Tensor, act_lens: Tensor, label_lens: Tensor) -> None:
         batch, frames, nodes, tokens = acts.shape
-        if acts.is_cuda:
-            raise ValueError("this loss runs on CPU; on a GPU keep NeMo's loss")
         if not (len(labels) == len(act_lens) == len(label_lens) == batch):
             raise ValueError(
                 f"batch sizes differ: logits {batch}, labels {len(labels)}, lengths {len(act_lens)}"

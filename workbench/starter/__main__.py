@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     checkpoint.add_argument("--recipe", type=Path, help="another recipe than the package's recipe.yaml")
     checkpoint.add_argument("--resume", action="store_true", help="continue what --folder holds")
     checkpoint.add_argument("--threads", type=int, default=2)
+    checkpoint.add_argument("--device", default="cpu", help="cpu or cuda")
     card = steps.add_parser(
         "card", help="measure the checkpoint on unseen sentences; write evidence and data card"
     )
@@ -84,7 +85,7 @@ def _checkpoint(given: argparse.Namespace) -> None:
         )
     torch.set_num_threads(given.threads)
     logging.getLogger("nemo_logger").setLevel(logging.ERROR)
-    make(given.folder, given.out, load_recipe(given.recipe or RECIPE))
+    make(given.folder, given.out, load_recipe(given.recipe or RECIPE), given.device)
 
 
 def _card(given: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from workbench.finetuning.emissions import spelling
 from workbench.starter import CORPUS, MANIFEST, alignment, features, network, tokenizer
 
 log = logging.getLogger("workbench.starter")
@@ -45,7 +46,8 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
     """Tokenizer, network and cached features; returns (Learner, Material)."""
     import torch
 
-    from workbench.starter.training import Learner, Material
+    from workbench.starter.lessons import Material
+    from workbench.starter.training import Learner
 
     rows = features.read_rows(MANIFEST)
     own = heard(rows)
@@ -55,24 +57,22 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
         tokenizer.train(texts, tokens, **recipe["tokenizer"])
     torch.manual_seed(recipe["seed"])
     model = network.build(recipe["network"], recipe["features"]["mels"], tokens)
-    spelt = sorted(
-        {c for row in rows if row["split"] == "train" for c in network.spelling(row["text"])} - {" "}
-    )
+    spelt = sorted({c for row in rows if row["split"] == "train" for c in spelling(row["text"])} - {" "})
     layer, d_model = recipe["network"]["letter_layer"], recipe["network"]["d_model"]
     letters = network.LetterHead(model.encoder, layer, d_model, "".join(spelt))
-    caches = [
-        features.cached(own, CORPUS, model.preprocessor, folder / f"features-{speed}.npz", speed)
-        for speed in recipe["features"]["speeds"]
-    ]
+    plain = features.cached(own, CORPUS, model.preprocessor, folder / "features.npz")
     held_out = validation_sample(rows, recipe["validation"]["clips_per_voice"])
     cache = features.cached(held_out, CORPUS, model.preprocessor, folder / "features-validation.npz")
-    plain = caches[recipe["features"]["speeds"].index(1.0)]
-    spoken = alignment.cached(own, plain, network.spelling, folder / "alignment.npz", recipe["seed"])
-    return Learner(recipe, model, letters), Material(own, caches, spoken, held_out, cache)
+    spoken = alignment.cached(own, plain, folder / "alignment.npz", recipe["seed"])
+    return Learner(recipe, model, letters), Material(own, plain, spoken, held_out, cache)
 
 
 def make(
-    folder: Path, target: Path, recipe: dict[str, Any], cancel: Callable[[], bool] = lambda: False
+    folder: Path,
+    target: Path,
+    recipe: dict[str, Any],
+    device: str = "cpu",
+    cancel: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Train all stages in ``folder`` and write ``target``; True when every stage ran to its end.
 
@@ -91,7 +91,7 @@ def make(
         before = folder / f"stage-{number - 1}.pt"
         if number and before.is_file():
             learner.load(torch.load(before, weights_only=True))
-        if not train_stage(learner, material, number, folder, validate, cancel):
+        if not train_stage(learner, material, number, folder, validate, device, cancel):
             return False
         torch.save(learner.snapshot(), folder / f"stage-{number}.pt")
         write(learner, target)

@@ -1,4 +1,4 @@
-"""Log-mel features of every clip that the starter may hear, cached once per speed."""
+"""Log-mel features of every clip that the starter may hear, cached once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.starter.recordings import SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class FeatureCache:
-    """Clips at one speed: ``frames[start[i]:start[i + 1]]`` is clip i, (frames, mels) float16."""
+    """``frames[start[i]:start[i + 1]]`` is clip i, (frames, mels) float16."""
 
     frames: npt.NDArray[np.float16]
     start: npt.NDArray[np.int64]
@@ -38,12 +38,11 @@ def cached(
     root: Path,
     preprocessor: Any,
     target: Path,
-    speed: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> FeatureCache:
     """Features of ``rows`` from NeMo's own ``preprocessor``, dither off; read from ``target`` if there."""
     if not target.is_file():
-        _compute(rows, root, preprocessor, target, speed, progress)
+        _compute(rows, root, preprocessor, target, progress)
     with np.load(target) as held:
         return FeatureCache(held["frames"], held["start"])
 
@@ -53,7 +52,6 @@ def _compute(
     root: Path,
     preprocessor: Any,
     target: Path,
-    speed: float,
     progress: Callable[[int, int], None] | None,
 ) -> None:
     import soundfile
@@ -64,8 +62,8 @@ def _compute(
     pieces, start = [], [0]
     for done, row in enumerate(rows, start=1):
         pcm, rate = soundfile.read(root / row["audio_filepath"], dtype="float32")
-        if speed != 1.0 or rate != SAMPLE_RATE:
-            pcm = soxr.resample(pcm, rate * speed, SAMPLE_RATE)
+        if rate != SAMPLE_RATE:
+            pcm = soxr.resample(pcm, rate, SAMPLE_RATE)
         signal = torch.from_numpy(pcm)[None]
         with torch.no_grad():
             mel, length = preprocessor(input_signal=signal, length=torch.tensor([signal.shape[1]]))

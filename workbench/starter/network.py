@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +153,6 @@ class LetterHead(Module):  # type: ignore[misc]
         logits: Tensor = self.output(self._kept).reshape(batch, SLOTS * frames, -1)
         self._kept = None
         return logits
-
-
-def spelling(text: str) -> str:
-    """Letters and digits of a transcript, lower case, one space between words."""
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
 
 
 def set_dropout(model: Any, rate: float) -> None:

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workbench.starter.network import SLOTS, spelling
+from workbench.finetuning.emissions import STRIDE, Ints, spelling
+from workbench.starter.network import SLOTS
 
-STRIDE = 8  # log-mel frames in a frame of the encoder
 IGNORED = -100
 MARKS = '.,;:!?…¿¡«»"()–-*'
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,6 @@ class Path:
     frame: torch.Tensor
     emitted: torch.Tensor
     target: torch.Tensor
-
-
-def letter_ends(spoken: npt.NDArray[np.int16], spelt: str) -> Ints:
-    """End of each letter of ``spelt``, spaces left out, in log-mel frames; ``spoken``: ``Alignment.clip``."""
-    ends = np.zeros(len(spelt), np.int64)
-    at = np.flatnonzero(spoken >= 0)
-    ends[spoken[at]] = at + 1  # the last one stays
-    ends = np.maximum.accumulate(ends)
-    return ends[[i for i, c in enumerate(spelt) if c != " "]]
 
 
 def words(text: str, spoken: npt.NDArray[np.int16]) -> list[tuple[int, int, str]]:
@@ -55,33 +45,6 @@ def words(text: str, spoken: npt.NDArray[np.int16]) -> list[tuple[int, int, str]
             found.append((int(inside[0]), int(inside[-1]) + 1, word.strip(MARKS).lower()))
         at += letters + 1
     return found
-
-
-def token_ends(pieces: Sequence[str], ends: Ints, frames: int) -> Ints:
-    """End of each piece in log-mel frames; ``ends`` as ``letter_ends`` gives them.
-
-    A piece ends with its last letter. A mark or a space between words comes with the letter after it, what
-    follows the last letter (final mark, locale tag) with the clip's last frame.
-    """
-    letters = [0 if _is_tag(p) else sum(c.isalnum() for c in p.lower()) for p in pieces]
-    spoken = sum(letters)
-    if spoken != len(ends) and len(ends):
-        ends = ends[np.minimum(np.arange(spoken) * len(ends) // max(1, spoken), len(ends) - 1)]
-    found, done = np.empty(len(pieces), np.int64), 0
-    for i, count in enumerate(letters):
-        done += count
-        last = done - 1 if count else done
-        found[i] = ends[last] if last < len(ends) else frames
-    return found
-
-
-def _is_tag(piece: str) -> bool:
-    return piece.lstrip("▁").startswith("<") and piece.endswith(">")
-
-
-def encoder_frames(ends: Ints, frames: int) -> Ints:
-    """The encoder's frame that has heard each end: frame t ends at log-mel frame 8 t (causal subsampling)."""
-    return np.clip(-(-ends // STRIDE), 0, frames - 1)
 
 
 def lattice_path(

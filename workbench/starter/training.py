@@ -12,50 +12,21 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from workbench.finetuning.transducer_loss import TransducerLoss
-from workbench.locales import AUTO, prompt_dictionary
-from workbench.starter import batches, network, paths
-from workbench.starter.alignment import Alignment
-from workbench.starter.features import FeatureCache
+from workbench.starter import network, paths
+from workbench.starter.lessons import Batch, Lessons, Material
 from workbench.starter.tokenizer import tag_piece
 
 log = logging.getLogger("workbench.starter")
 SAVE_EVERY_S = 120.0
-
-
-@dataclass
-class Material:
-    """What a stage learns from: rows, their features at each speed, and when their letters are spoken."""
-
-    rows: list[dict[str, Any]]
-    caches: list[FeatureCache]
-    alignment: Alignment
-    validation: list[dict[str, Any]]
-    validation_cache: FeatureCache
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Padded: ``mels`` (batch, bands, frames), ``labels`` (batch, longest), ``letters`` (batch, slots)
-    with -100 where there is no speech to name, and the path of every clip through its lattice."""
-
-    mels: torch.Tensor
-    lengths: torch.Tensor
-    labels: torch.Tensor
-    label_counts: torch.Tensor
-    letters: torch.Tensor
-    prompts: torch.Tensor
-    path: paths.Path
 
 
 @dataclass
@@ -107,17 +78,26 @@ class Average:
 
     def __init__(self, learner: Learner, decay: float) -> None:
         self.learner, self.decay, self.weights = learner, decay, learner.snapshot()
+        self._pairs: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
 
     def update(self, step: int) -> None:
         keep = min(self.decay, (1 + step) / (10 + step))
-        for name, module in self.learner.modules().items():
-            own = self.weights[name]
-            pairs = [(own[key], value) for key, value in module.state_dict().items()]
-            torch._foreach_lerp_(
-                [a for a, _ in pairs if a.is_floating_point()],
-                [v.detach() for a, v in pairs if a.is_floating_point()],
-                1 - keep,
-            )
+        if self._pairs is None:
+            pairs = [
+                (self.weights[name][key], value.detach())
+                for name, module in self.learner.modules().items()
+                for key, value in module.state_dict().items()
+                if value.is_floating_point()
+            ]
+            self._pairs = [a for a, _ in pairs], [v for _, v in pairs]
+        torch._foreach_lerp_(*self._pairs, 1 - keep)
+
+    def to(self, device: str) -> None:
+        """Move the average; the learner's weights may have been moved or loaded too."""
+        self._pairs = None
+        self.weights = {
+            name: {key: value.to(device) for key, value in own.items()} for name, own in self.weights.items()
+        }
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -139,72 +119,18 @@ def rate_at(step: int, stage: dict[str, Any]) -> float:
     return float(low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
 
 
-def _collate(
-    learner: Learner, material: Material, batch: list[batches.Sample], masks: int, rng: np.random.Generator
-) -> Batch:
-    prompt_slots, head = prompt_dictionary(), learner.letters
-    mels, tokens, letters, prompts, emissions, counts = [], [], [], [], [], []
-    for sample in batch:
-        locale = material.rows[sample.spans[0].clip]["target_lang"]
-        mels.append(torch.from_numpy(batches.augment(batches.features(sample, material.caches), masks, rng)))
-        own = learner.tokens(_text(material, sample), locale)
-        frames = batches.encoder_frames(len(mels[-1]))
-        spoken, spelt = _spoken(material, sample)
-        ends = paths.token_ends(
-            learner.model.tokenizer.ids_to_tokens(own), paths.letter_ends(spoken, spelt), len(mels[-1])
-        )
-        emissions.append(paths.encoder_frames(ends, frames))
-        letters.append(torch.from_numpy(paths.slots(spoken, spelt, frames, head.letters, head.pause)))
-        tokens.append(torch.tensor(own))
-        counts.append(frames)
-        prompts.append(prompt_slots[AUTO if rng.random() < 0.5 else locale])
-    pad = torch.nn.utils.rnn.pad_sequence
-    return Batch(
-        mels=pad(mels, batch_first=True).transpose(1, 2).contiguous(),
-        lengths=torch.tensor([len(m) for m in mels]),
-        labels=pad(tokens, batch_first=True).long(),
-        label_counts=torch.tensor([len(t) for t in tokens]),
-        letters=pad(letters, batch_first=True, padding_value=paths.IGNORED),
-        prompts=torch.tensor(prompts),
-        path=paths.lattice_path(emissions, [t.tolist() for t in tokens], counts, learner.blank),
-    )
-
-
-def _text(material: Material, sample: batches.Sample) -> str:
-    """Transcripts of whole clips as they stand; loose words as one sentence."""
-    if sample.spans[0].words is None:
-        return " ".join(material.rows[span.clip]["text"] for span in sample.spans)
-    said = " ".join(span.words or "" for span in sample.spans)
-    return f"{said[:1].upper()}{said[1:]}."
-
-
-def _spoken(material: Material, sample: batches.Sample) -> tuple[npt.NDArray[np.int16], str]:
-    """When the letters of a sample's spans are spoken, one after the other, and how they spell together."""
-    pieces, spelt = [], ""
-    for span in sample.spans:
-        whole = len(material.caches[sample.speed].clip(span.clip))
-        own = material.alignment.clip(span.clip, whole)[span.first : span.last]
-        spelling = network.spelling(material.rows[span.clip]["text"])
-        skipped = 0
-        if span.words is not None:
-            spelling, skipped = network.spelling(span.words), int(own[own >= 0].min(initial=len(spelling)))
-        own = np.where(own >= 0, own - skipped, -1)
-        spelt += " " if spelt else ""
-        own = np.where((own >= 0) & (own < len(spelling)), own + len(spelt), -1)
-        pieces.append(own.astype(np.int16))
-        spelt += spelling
-    return np.concatenate(pieces), spelt
-
-
-def _loss(learner: Learner, stage: dict[str, Any], batch: Batch, transducer: TransducerLoss) -> torch.Tensor:
-    """Loss per token on the known path or over all paths, plus the letter head's loss per slot."""
+def _loss(
+    learner: Learner, stage: dict[str, Any], batch: Batch, heard: torch.Tensor, transducer: TransducerLoss
+) -> torch.Tensor:
+    """Loss per token on the known path or over all paths, plus the letter head's loss per slot; ``heard``:
+    the labels as the predictor hears them."""
     model = learner.model
     encoded, frames = learner.encode(batch.mels, batch.lengths, batch.prompts)
     named = learner.letters()
     spelt = torch.nn.functional.cross_entropy(
         named.flatten(0, 1), batch.letters[:, : named.shape[1]].flatten(), ignore_index=paths.IGNORED
     )
-    predicted, _, _ = model.decoder(targets=_blurred(batch, stage), target_length=batch.label_counts)
+    predicted, _, _ = model.decoder(targets=heard, target_length=batch.label_counts)
     tokens = batch.label_counts.sum()
     if stage["loss"] == "path":
         emitted = paths.path_loss(model.joint, encoded.transpose(1, 2), predicted.transpose(1, 2), batch.path)
@@ -231,39 +157,37 @@ def train_stage(
     number: int,
     folder: Path,
     validate: Callable[[Learner, Material], dict[str, Any]],
+    device: str = "cpu",
     cancel: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run stage ``number`` of the recipe to its end; True when done, False when cancelled.
 
     Continues from ``folder/state.pt`` where that is of this stage; figures go to ``folder/metrics.jsonl``.
+    The learner is on the CPU before and after.
     """
     recipe, stage = learner.recipe, learner.recipe["stages"][number]
-    optimizer = torch.optim.AdamW(
-        learner.parameters(),
-        lr=1e-3,
-        betas=tuple(recipe["optimizer"]["betas"]),
-        weight_decay=recipe["optimizer"]["weight_decay"],
-    )
     learner.model.joint.log_softmax = False
+    learner.model.spec_augmentation = None  # the lessons are masked already
     transducer = TransducerLoss(blank=learner.blank, reduction=None)
     state = folder / "state.pt"
     average = Average(learner, stage.get("average", recipe["optimizer"]["average"]))
-    step, plan = _resume(learner, optimizer, average, state, number), _plan(learner, material, number)
+    optimizer = _optimizer(learner, recipe)
+    step, lessons = _resume(learner, optimizer, average, state, number), Lessons(learner, material, number)
     log.info("stage %s from step %d of %d", stage["name"], step, stage["steps"])
-    shown: list[float] = []
+    shown: list[torch.Tensor] = []
     since = saved = time.monotonic()
     network.set_dropout(learner.model, stage["dropout"])
     last = stage.get("until", stage["steps"])  # a schedule may be left before its end
-    while step < last and not cancel():
-        key = recipe["seed"] * 10_000_000 + number * 1_000_000 + step
-        random.seed(key)
-        torch.manual_seed(key)
-        batch = plan(step)
-        masks = stage["augment"]
-        tensors = _collate(learner, material, batch, masks, np.random.default_rng(key))
+    _move(learner, optimizer, average, device)
+    for batch in _batches(lessons, range(step, last), device):
+        if cancel():
+            break
+        random.seed(lessons.key(step))
+        torch.manual_seed(lessons.key(step))
+        heard = _blurred(batch, stage).to(device)
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, stage)
-        loss = _loss(learner, stage, tensors, transducer)
+        loss = _loss(learner, stage, batch.to(device), heard, transducer)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe["optimizer"]["clip"])
@@ -271,45 +195,59 @@ def train_stage(
             optimizer.step()
             average.update(step)
         step += 1
-        shown.append(float(loss.detach()))
+        shown.append(loss.detach())
         if step % 50 == 0:
-            mean, seconds = sum(shown) / len(shown), (time.monotonic() - since) / len(shown)
+            mean, seconds = float(sum(shown)) / len(shown), (time.monotonic() - since) / len(shown)
             _record(folder, {"stage": stage["name"], "step": step, "loss": mean, "step_s": seconds})
             shown, since = [], time.monotonic()
         if step % recipe["validation"]["every"] == 0 or step == last:
+            _move(learner, optimizer, average, "cpu")
             with average.applied():
                 figures = validate(learner, material)
+            _move(learner, optimizer, average, device)
             _record(folder, {"stage": stage["name"], "step": step, **figures})
             network.set_dropout(learner.model, stage["dropout"])
             since = time.monotonic()
-        if time.monotonic() - saved > SAVE_EVERY_S or step == last:
+        if time.monotonic() - saved > SAVE_EVERY_S:
             _save(learner, optimizer, average, state, number, step)
             saved = time.monotonic()
+    _move(learner, optimizer, average, "cpu")
+    _save(learner, optimizer, average, state, number, step)
     if step < last:
-        _save(learner, optimizer, average, state, number, step)
         return False
     learner.load(average.weights)
     return True
 
 
-def _plan(learner: Learner, material: Material, number: int) -> Callable[[int], list[batches.Sample]]:
-    """Step → batch. Passes are drawn from (seed, stage, pass), so any step can be found again."""
-    stage = learner.recipe["stages"][number]
-    voices = [row["source"] for row in material.rows]
-    words = [paths.words(row["text"], material.alignment.own(i)) for i, row in enumerate(material.rows)]
-    loose = [[batches.Span(i, *word) for word in own] for i, own in enumerate(words)]
-    drawn: list[list[batches.Sample]] = []
-    passes = 0
+def _optimizer(learner: Learner, recipe: dict[str, Any]) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        learner.parameters(),
+        lr=1e-3,
+        betas=tuple(recipe["optimizer"]["betas"]),
+        weight_decay=recipe["optimizer"]["weight_decay"],
+    )
 
-    def at(step: int) -> list[batches.Sample]:
-        nonlocal passes
-        while len(drawn) <= step:
-            rng = np.random.default_rng([learner.recipe["seed"], number, passes])
-            drawn.extend(batches.epoch(voices, material.caches, stage, loose, rng))
-            passes += 1
-        return drawn[step]
 
-    return at
+def _batches(lessons: Lessons, steps: range, device: str) -> Iterable[Batch]:
+    """The steps' batches in order; made ahead by other processes where a GPU would wait for them."""
+    if device == "cpu":
+        return (lessons[step] for step in steps)
+    workers = max(1, min(6, (os.cpu_count() or 2) // 3))
+    loader: Iterable[Batch] = torch.utils.data.DataLoader(
+        lessons, sampler=steps, batch_size=None, num_workers=workers, prefetch_factor=8
+    )
+    return loader
+
+
+def _move(learner: Learner, optimizer: torch.optim.Optimizer, average: Average, device: str) -> None:
+    """Weights, their average and the optimizer's memory to ``device``; parameters stay the same objects."""
+    for module in learner.modules().values():
+        module.to(device)
+    average.to(device)
+    for held in optimizer.state.values():
+        for name, value in held.items():
+            if torch.is_tensor(value) and name != "step":
+                held[name] = value.to(device)
 
 
 def _resume(

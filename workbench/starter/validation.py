@@ -12,7 +12,8 @@ from workbench.locales import prompt_dictionary
 from workbench.starter.tokenizer import tag_piece
 
 if TYPE_CHECKING:
-    from workbench.starter.training import Learner, Material
+    from workbench.starter.lessons import Material
+    from workbench.starter.training import Learner
 
 WELL_HEARD = 100  # training clips of a voice
 
