@@ -89,8 +89,8 @@ def _hashes(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
         whole |= {path for ends, some in alike.items() if ends and len(some) > 1 for path in some}
         ordered = sorted(whole)
         digests = dict(zip(ordered, pool.map(_read_or_none(hash_file), ordered), strict=True))
-    found = {id_: digest for id_, (path, _) in new.items() if (digest := digests.get(path))}
-    return {id_: digest for id_, (digest, _) in scanned.items()} | found
+    read = {id_: digest for id_, (path, _) in new.items() if (digest := digests.get(path))}
+    return {id_: digest for id_, (digest, _) in scanned.items()} | read
 
 
 def _read_or_none(read: Callable[[Path], str]) -> Callable[[str], str | None]:
