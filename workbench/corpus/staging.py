@@ -112,6 +112,8 @@ _FAULT = f"""CASE
 _UNFIT_ID = "(f.id = '' OR length(f.id) > 300 OR contains(f.id, chr(0)))"
 
 
+_MANY = ("speaker", "consent", "recorded_at")
+"""Fields that may say something else on every row."""
 _ODD_ANYWHERE = r"^[/~]|^ *$|//|\./|\\|:|[./]$|[\x00-\x1f\x7f]"
 """All that ``_ODD`` and ``_FAULT`` look for in a path, in one pattern: matched once, not eleven times."""
 
@@ -127,20 +129,26 @@ def glance(
         present: the fields that the source has; the others are the same on every row.
         numbers: further columns of numbers.
     """
-    words = [quoted(n) for n in OPTIONAL if n in present]
-    untidy = " OR ".join(f"{name} IS DISTINCT FROM {tidied_sql(name)}" for name in words) or "false"
+    few = [quoted(n) for n in OPTIONAL if n in present and n not in _MANY]
+    many = [quoted(n) for n in _MANY if n in present]
+    untidy = " OR ".join(f"{name} IS DISTINCT FROM {tidied_sql(name)}" for name in few) or "false"
+    tidy = [f"NOT bool_or({name} IS DISTINCT FROM {tidied_sql(name)})" for name in many]
     sound = [f"isfinite({quoted(n)}) AND abs({quoted(n)}) < 9e18" for n in ("duration", "offset", *numbers)]
-    # The values of these fields are few, so each is looked at once and not once a row.
+    fit = [
+        "count(audio_filepath) = count(*) AND max(strlen(audio_filepath)) <= 1000",
+        f"NOT bool_or(regexp_matches(audio_filepath, {literal(_ODD_ANYWHERE)}))",
+        'coalesce(min(duration) > 0, true) AND min("offset") >= 0',
+        "coalesce(min(strlen(id)) > 0 AND max(strlen(id)) <= 300, true)",
+        *(f"coalesce(bool_and({one}), true)" for one in sound),
+        *tidy,
+    ]
+    # Where values are few, each is looked at once and not once a row.
     rows = connection.execute(
-        f"""SELECT target_lang, lang, split, n, line, ids, ({untidy}) OR NOT fit FROM (
-            SELECT target_lang, lang, split, {", ".join(("true", *words))}, count(*) AS n,
-                min({LINE}) AS line, count(id) AS ids,
-                count(audio_filepath) = count(*) AND max(strlen(audio_filepath)) <= 1000
-                AND NOT bool_or(regexp_matches(audio_filepath, {literal(_ODD_ANYWHERE)}))
-                AND coalesce(min(duration) > 0, true) AND min("offset") >= 0
-                AND coalesce(min(strlen(id)) > 0 AND max(strlen(id)) <= 300, true)
-                AND {" AND ".join(f"coalesce(bool_and({one}), true)" for one in sound)} AS fit
-            FROM {view} GROUP BY ALL)"""
+        f"""SELECT target_lang, lang, split, sum(n)::BIGINT, min(line), sum(ids)::BIGINT,
+            bool_or(({untidy}) OR NOT coalesce(fit, false))
+        FROM (SELECT target_lang, lang, split, {", ".join(("true", *few))}, count(*) AS n,
+                min({LINE}) AS line, count(id) AS ids, {" AND ".join(fit)} AS fit
+            FROM {view} GROUP BY ALL) GROUP BY ALL"""
     ).fetchall()
     if any(row[6] for row in rows):
         return None
