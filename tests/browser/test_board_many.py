@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -98,20 +103,57 @@ def test_a_whole_view_is_decided_at_once_and_taken_back(
 
 @pytest.mark.soak
 def test_a_hundred_thousand_clips_open_and_page(lab: Lab, repo: Path, real: list[dict]) -> None:
-    book, board = opened(lab, repo, 100_000)
-    grid = board.get_by_test_id("board-grid")
+    """Writes ``docs/evidence/board_many.json``: what each step took in the browser, by the clock."""
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        seconds[step] = round(time.monotonic() - start, 2)
+
+    with timed("notebook started, corpus written and imported, board ready"):
+        book, board = opened(lab, repo, 100_000)
+    grid, total = board.get_by_test_id("board-grid"), board.get_by_test_id("board-total")
+    row = board.locator("[role=row][aria-selected=true]")
     expect(grid).to_have_attribute("aria-rowcount", "100001")
-    expect(board.get_by_test_id("board-total")).to_contain_text("100,000 clips")
+    expect(total).to_contain_text("100,000 clips")
     for key, place in {"End": 99_999, "PageUp": None, "Home": 0}.items():
         grid.focus()
-        book.page.keyboard.press(key)
-        row = board.locator("[role=row][aria-selected=true]")
-        expect(row).to_have_attribute("data-full", "1")
-        if place is not None:
-            expect(row.locator(".nwb-clip-text")).to_have_text(re.compile(rf" {place}$"))
-    grid.evaluate("(el) => { el.scrollTop = 34 * 50_000; }")
-    middle = board.locator("[role=row][aria-rowindex='50005']")
-    expect(middle).to_contain_text("50003")
-    assert board.locator("[role=row]").count() < 60  # only what is in sight is in the page
-    board.locator("[data-facet=target_lang][data-value='fr-CA']").click()
-    expect(board.get_by_test_id("board-total")).to_contain_text("25,000 clips")
+        with timed(f"key {key}"):
+            book.page.keyboard.press(key)
+            expect(row).to_have_attribute("data-full", "1")
+            if place is not None:
+                expect(row.locator(".nwb-clip-text")).to_have_text(re.compile(rf" {place}$"))
+    with timed("scroll to the middle"):
+        grid.evaluate("(el) => { el.scrollTop = 34 * 50_000; }")
+        expect(board.locator("[role=row][aria-rowindex='50005']")).to_contain_text("50003")
+    in_page = board.locator("[role=row]").count()
+    assert in_page < 60  # only what is in sight is in the page
+    with timed("a bar clicked: 25,000 clips"):
+        board.locator("[data-facet=target_lang][data-value='fr-CA']").click()
+        expect(total).to_contain_text("25,000 clips")
+    with timed("an SQL filter"):
+        board.get_by_test_id("board-filter").fill("id < 'clip-050000'")
+        board.get_by_test_id("board-filter").press("Enter")
+        expect(total).to_contain_text("12,500 clips")
+    with timed("all filters cleared"):
+        board.get_by_test_id("board-clear").click()
+        expect(total).to_contain_text("100,000 clips")
+    with timed("the clips most worth 30 minutes"):
+        board.get_by_test_id("board-minutes").fill("30")
+        board.get_by_test_id("board-minutes").press("Enter")
+        expect(total).to_contain_text("min to hear and decide, of your 30")
+    grid.focus()
+    with timed("accept, saved, next clip"):
+        book.page.keyboard.press("a")
+        expect(board.get_by_test_id("board-said")).to_have_text("Accepted.")
+    with timed("undo"):
+        book.page.keyboard.press("u")
+        expect(board.get_by_test_id("board-said")).to_have_text("Undone.")
+    facts = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "clips": 100_000, "rows_in_the_page": in_page, "cores": os.cpu_count(),
+        "load_1min": os.getloadavg()[0], "seconds": seconds,
+    }  # fmt: skip
+    (repo / "docs/evidence/board_many.json").write_text(json.dumps(facts, indent=1) + "\n")
