@@ -199,7 +199,7 @@ def both_ways(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list
     return made
 
 
-def _declines(path: Path) -> None:
+def _declines(*_: Any) -> None:
     raise manifest.NotPlainError
 
 
