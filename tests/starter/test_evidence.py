@@ -32,4 +32,6 @@ def test_figures_measured_without_the_training_keep_its_curves(tmp_path):
     path = _lines(tmp_path, [{"stage": "path", "step": 50, "loss": 3.0, "step_s": 0.6}])
     evidence.write({"test_clips": 1}, path, target)
     evidence.write({"test_clips": 2}, tmp_path / "absent.jsonl", target)
-    assert json.loads(target.read_text("utf-8")) == {"test_clips": 2, "curves": {}, "minutes": {"path": 0.5}}
+    assert json.loads(target.read_text("utf-8")) == {
+        "test_clips": 2, "curves": {}, "minutes": {"path": 0.5}, "devices": {"path": "one CPU core"},
+    }  # fmt: skip

@@ -150,3 +150,24 @@ def test_what_is_spoken_moves_with_tempo_and_pauses():
     assert spelt == "no"
     assert len(own) == sample.frames == len(batches.features(sample, cache, np.random.default_rng(0)))
     assert emissions.letter_ends(own, spelt).tolist() == [20, 25]
+
+
+@pytest.mark.model
+def test_a_clip_must_be_closed_in_its_last_frame():
+    """Cross-entropy of the last labels and of the blank there, clip by clip; no other logit counts."""
+    import torch
+
+    from workbench.starter import lessons, training
+
+    torch.manual_seed(0)
+    logits = torch.randn(2, 5, 6, 8, requires_grad=True)
+    labels, counts, frames = torch.randint(0, 7, (2, 5)), torch.tensor([5, 2]), torch.tensor([4, 5])
+    nothing = torch.zeros(0)
+    batch = lessons.Batch(nothing, nothing, labels, counts, nothing, nothing, paths.Path(*[nothing] * 4))
+    found = training._closing(logits, batch, frames, blank=7)
+    scores = torch.log_softmax(logits, -1)
+    expected = -sum(scores[0, 3, u, labels[0, u]] for u in (2, 3, 4)) - scores[0, 3, 5, 7]
+    expected = expected - sum(scores[1, 4, u, labels[1, u]] for u in (0, 1)) - scores[1, 4, 2, 7]
+    assert torch.isclose(found, expected)
+    found.backward()
+    assert set(logits.grad.abs().sum((2, 3)).nonzero().flatten().tolist()) == {0, 3, 1, 4}

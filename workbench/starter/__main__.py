@@ -96,7 +96,10 @@ def _card(given: argparse.Namespace) -> None:
     from workbench.starter.features import read_rows
 
     target = DATA.parent / "docs" / "evidence" / "starter.json"
-    evidence.write(evidence.measure(given.folder, every=given.every), given.metrics, target)
+    measured = evidence.measure(given.folder, every=given.every)
+    if given.metrics.is_file():
+        measured["core_hours"] = evidence.core_hours(given.metrics.parent)
+    evidence.write(measured, given.metrics, target)
     figures = json.loads(target.read_text("utf-8"))
     (DATA / "README.md").write_text(card(read_rows(MANIFEST), figures), encoding="utf-8")
 

@@ -102,8 +102,8 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
         (
             "\n## Checkpoint\n",
             f"`checkpoint/starter.nemo`: class `EncDecRNNTBPEModelWithPrompt`, {figures['parameters'] / 1e6:.1f}M parameters, "
-            f"{figures['checkpoint_bytes'] / 1e6:.1f} MB, trained from nothing by `python -m workbench.starter checkpoint` in "
-            f"{sum(figures['minutes'].values()):.0f} minutes of one CPU core ({_stages(figures['minutes'])}). Figures on {figures['test_clips']} test clips, sentences it never heard; case and punctuation off "
+            f"{figures['checkpoint_bytes'] / 1e6:.1f} MB, trained from nothing by `python -m workbench.starter checkpoint`: "
+            f"{_stages(figures)}. {_core_hours(figures)}Figures on {figures['test_clips']} test clips, sentences it never heard; case and punctuation off "
             "(`basic`); 95 % intervals by bootstrap over utterances, so for *these voices only*.\n",
             _verdict(overall, figures["joined"]["cer"][-1]),
             _table(header, cells),
@@ -120,8 +120,21 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _stages(minutes: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {spent:.0f}" for name, spent in minutes.items())
+def _stages(figures: Mapping[str, Any]) -> str:
+    """Minutes of each stage, by device."""
+    on: dict[str, list[str]] = {}
+    for name, spent in figures["minutes"].items():
+        on.setdefault(figures["devices"][name], []).append(f"{name} {spent:.0f}")
+    return "; ".join(f"on {device}, in minutes, {', '.join(stages)}" for device, stages in on.items())
+
+
+def _core_hours(figures: Mapping[str, Any]) -> str:
+    if "core_hours" not in figures:
+        return ""
+    return (
+        f"All of it on one CPU core takes about {sum(figures['core_hours'].values()):.1f} hours, reckoned from a "
+        "few steps of each stage timed, not from a whole run. "
+    )
 
 
 def _verdict(overall: Mapping[str, Any], joined: Mapping[str, Any]) -> str:

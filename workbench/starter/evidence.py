@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,13 +140,15 @@ def _joined(model: Checkpoint, rows: list[dict[str, Any]], folder: Path, ms: int
 
 
 def write(figures: Mapping[str, Any], metrics: Path, evidence: Path) -> None:
-    """Write the figures with the curve and the time of each stage; ``metrics`` is the training's
-    metrics.jsonl. Without it the curves of the last measurement stay."""
+    """Write the figures with the curve, the time and the device of each stage; ``metrics`` is the training's
+    metrics.jsonl. Without it what the last measurement says of the training stays."""
     if metrics.is_file():
-        training = {"curves": curves(metrics), "minutes": minutes(metrics)}
+        training = {"curves": curves(metrics), "minutes": minutes(metrics), "devices": devices(metrics)}
     else:
         held = json.loads(evidence.read_text("utf-8"))
-        training = {name: held[name] for name in ("curves", "minutes") if name in held}
+        training = {
+            name: held[name] for name in ("curves", "minutes", "devices", "core_hours") if name in held
+        }
     evidence.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**figures, **training}, ensure_ascii=False, indent=1)
     evidence.write_text(text + "\n", encoding="utf-8")
@@ -165,6 +168,35 @@ def curves(metrics: Path) -> dict[str, list[dict[str, Any]]]:
         if "cer" in point:
             kept = {key: point[key] for key in CURVE if key in point}
             found.setdefault(point["stage"], []).append(kept)
+    return found
+
+
+def devices(metrics: Path) -> dict[str, str]:
+    """What each stage was trained on."""
+    return {point["stage"]: point.get("device", "one CPU core") for point in _points(metrics)}
+
+
+def core_hours(folder: Path, steps: int = 4) -> dict[str, float]:
+    """Hours of one core that each stage of the recipe takes from nothing: ``steps`` of its steps, timed here
+    in processor seconds, times all of them. ``folder`` holds features and alignment, or gets them."""
+    import tempfile
+
+    import torch
+
+    from workbench.starter.checkpoint import load_recipe, prepare
+    from workbench.starter.training import train_stage
+
+    torch.set_num_threads(1)
+    recipe = load_recipe()
+    learner, material = prepare(folder, recipe)
+    found = {}
+    for number, stage in enumerate(recipe["stages"]):
+        whole = stage.get("until", stage["steps"])
+        stage["until"] = steps
+        with tempfile.TemporaryDirectory() as scratch:
+            begin = time.process_time()
+            train_stage(learner, material, number, Path(scratch), lambda _learner, _material: {})
+            found[stage["name"]] = round((time.process_time() - begin) / steps * whole / 3600, 2)
     return found
 
 

@@ -27,6 +27,7 @@ from workbench.starter.tokenizer import tag_piece
 
 log = logging.getLogger("workbench.starter")
 SAVE_EVERY_S = 120.0
+CLOSING = 3  # final mark, space and tag
 
 
 @dataclass
@@ -139,7 +140,22 @@ def _loss(
         emitted = transducer(
             acts=logits, labels=batch.labels, act_lens=frames, label_lens=batch.label_counts
         ).sum()
+        if stage.get("closing"):
+            emitted = emitted + stage["closing"] * _closing(logits, batch, frames, learner.blank)
     return emitted / tokens + stage["letters"] * spelt
+
+
+def _closing(logits: torch.Tensor, batch: Batch, frames: torch.Tensor, blank: int) -> torch.Tensor:
+    """Summed cross-entropy of the last ``CLOSING`` labels in each clip's last frame, and of the blank after
+    them: a clip that ends with its last sound must be closed there, for no later frame will come."""
+    after = torch.cat([batch.labels, torch.zeros_like(batch.labels[:, :1])], dim=1)
+    clip = torch.arange(len(frames), device=frames.device)
+    after[clip, batch.label_counts] = blank
+    columns = torch.arange(after.shape[1], device=frames.device)
+    ends = batch.label_counts[:, None]
+    chosen = (columns <= ends) & (columns >= ends - CLOSING)
+    last = logits[clip, frames - 1]
+    return torch.nn.functional.cross_entropy(last[chosen], after[chosen], reduction="sum")
 
 
 def _blurred(batch: Batch, stage: dict[str, Any]) -> torch.Tensor:
@@ -198,7 +214,11 @@ def train_stage(
         shown.append(loss.detach())
         if step % 50 == 0:
             mean, seconds = float(sum(shown)) / len(shown), (time.monotonic() - since) / len(shown)
-            _record(folder, {"stage": stage["name"], "step": step, "loss": mean, "step_s": seconds})
+            on = "one CPU core" if device == "cpu" else torch.cuda.get_device_name()
+            _record(
+                folder,
+                {"stage": stage["name"], "step": step, "loss": mean, "step_s": seconds, "device": on},
+            )
             shown, since = [], time.monotonic()
         if step % recipe["validation"]["every"] == 0 or step == last:
             _move(learner, optimizer, average, "cpu")
