@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.finetuning import emissions, letter_times
-from workbench.starter import alignment, paths
+from workbench.starter import alignment, emissions, letter_times, paths
 
 LETTERS = "abcde"
 

@@ -77,20 +77,21 @@ class PlainLines:
         return lines
 
 
-def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int = _SAMPLE) -> PlainLines:
+def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None = None) -> PlainLines:
     """The columns of a manifest.
 
     Args:
         connection: asks DuckDB.
         path: the file.
-        sample: lines to look at; -1 for all. Fewer are looked at only where kinds cannot shift unnoticed:
-            whole numbers would be rounded where a later line holds a fraction.
+        sample: lines to look at, ``_SAMPLE`` by default, -1 for all. Fewer than all only where kinds cannot
+            shift unnoticed: whole numbers would be rounded where a later line holds a fraction.
 
     Raises:
         NotPlainError: not flat JSON lines of texts, numbers and truth values.
     """
     if path.suffix == ".gz":
         raise NotPlainError
+    sample = _SAMPLE if sample is None else sample
     kinds = _described(connection, path, sample)
     if sample != _WHOLE and not _SURE.issuperset(kinds.values()):
         sample = _WHOLE

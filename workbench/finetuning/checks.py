@@ -68,10 +68,6 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at(
             "tokenizer", f"resets decoder and joint, but only {recipe.trains} trains", "Use trains: full."
         )
-    if not 0 <= recipe.aligned_steps <= recipe.steps:
-        yield at("aligned_steps", f"is {recipe.aligned_steps}", f"Use 0 to {recipe.steps}, the steps.")
-    if recipe.aligned_steps and recipe.device == "cuda":
-        yield at("aligned_steps", "needs the loss that runs on CPU", "Use 0, or device: cpu.")
     if not 0 <= recipe.predictor_masking < 1:
         yield at("predictor_masking", f"is {recipe.predictor_masking}", "Use 0 to below 1.")
     if recipe.dropout is not None and not 0 <= recipe.dropout < 1:

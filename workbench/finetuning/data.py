@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,6 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.finetuning.emissions import emission_frames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +101,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
     """Batches of the plan from ``first_step`` on, as NeMo's prompt model takes them.
 
     Each is (signal ``(B, T)``, signal lengths ``(B,)``, tokens ``(B, U)``, token lengths ``(B,)``, prompt
-    slots ``(B,)``), and in the recipe's ``aligned_steps`` the emission frames ``(B, U)``, -1 where unknown.
-    Unreadable audio is left out of its batch and noted through ``on_problem``.
+    slots ``(B,)``). Unreadable audio is left out of its batch and noted through ``on_problem``.
     """
 
     def __init__(
@@ -117,14 +115,11 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         first_step: int = 0,
         rank: int = 0,
         untagged: frozenset[str] = frozenset(),
-        pieces: Callable[[list[int]], list[str]] = lambda ids: [],
-        spoken: Mapping[tuple[int, int], NDArray[np.int16]] | None = None,
         on_problem: Callable[[Problem], None] = lambda problem: None,
     ) -> None:
         super().__init__()
         self.sources, self.recipe, self.tokenize, self.prompts = sources, recipe, tokenize, prompts
         self.on_problem, self.untagged = on_problem, untagged
-        self.pieces, self.spoken = pieces, spoken or {}
         self._cache = AudioCache(CACHE_MB / max(1, recipe.loader_workers))
         kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.ranks == rank)]
         self._uses = kept[["step", "part", "source", "row"]].to_numpy(dtype=np.int64)
@@ -140,8 +135,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
             yield self._batch(self._edges[at], self._edges[at + 1])
 
     def _batch(self, begin: int, end: int) -> tuple[torch.Tensor, ...]:
-        signals, tokens, slots, emissions = [], [], [], []
-        aligned = int(self._uses[begin, 0]) < self.recipe.aligned_steps
+        signals, tokens, slots = [], [], []
         for position in range(begin, end):
             step, part, source, row = (int(value) for value in self._uses[position])
             utterance = self.sources[source][row]
@@ -155,21 +149,13 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
                 continue
             signals.append(torch.from_numpy(signal))
             tag = "" if utterance.locale in self.untagged else f" <{utterance.locale}>"
-            ids = self.tokenize(utterance.text + tag)
-            if aligned:
-                letters = self.spoken.get((source, row))
-                at = emission_frames(self.pieces(ids), utterance.text, letters, len(signal))
-                emissions.append(torch.from_numpy(at))
-            tokens.append(torch.tensor(ids))
+            tokens.append(torch.tensor(self.tokenize(utterance.text + tag)))
             slots.append(int(self._slots[position]))
         if not signals:
             raise WorkbenchError(
                 "no utterance of a batch could be read", mend="See problems.jsonl in the run folder."
             )
-        batch = collate(signals, tokens, slots)
-        if not aligned:
-            return batch
-        return (*batch, torch.nn.utils.rnn.pad_sequence(emissions, batch_first=True, padding_value=-1))
+        return collate(signals, tokens, slots)
 
 
 def collate(

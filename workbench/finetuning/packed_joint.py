@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -35,29 +34,17 @@ def _lattices(
     label: NDArray[Any],
     frames: NDArray[Any],
     labels: NDArray[Any],
-    emissions: NDArray[Any],
     losses: NDArray[Any],
     blank_occupancy: NDArray[Any],
     label_occupancy: NDArray[Any],
     wants_gradient: bool,
 ) -> None:
-    """Losses ``(utterances,)`` and arc posteriors ``(cells,)`` of utterances packed one after the other.
-
-    ``emissions``: the frame that emits each label, as packed as the labels; an utterance whose first one is
-    negative counts all paths, the others the one path that they name.
-    """
-    start = first = 0
+    """Losses ``(utterances,)`` and arc posteriors ``(cells,)`` of utterances packed one after the other."""
+    start = 0
     for b in range(len(frames)):
         shape = (frames[b], labels[b] + 1)
         end = start + shape[0] * shape[1]
         own_blank, own_label = blank[start:end].reshape(shape), label[start:end].reshape(shape)
-        at = emissions[first : first + labels[b]]
-        first += labels[b]
-        if labels[b] and at[0] >= 0:
-            taken = (blank_occupancy[start:end].reshape(shape), label_occupancy[start:end].reshape(shape))
-            losses[b] = _one_path(own_blank, own_label, at, taken[0], taken[1])
-            start = end
-            continue
         beta = backward_scores(own_blank, own_label, frames[b], labels[b])
         losses[b] = -beta[0, 0]
         if wants_gradient:
@@ -69,28 +56,6 @@ def _lattices(
                 label_occupancy[start:end].reshape(shape),
             )
         start = end
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _one_path(
-    blank: NDArray[Any],
-    label: NDArray[Any],
-    at: NDArray[Any],
-    blank_taken: NDArray[Any],
-    label_taken: NDArray[Any],
-) -> float:
-    """Negative log-likelihood of the path that emits label u in frame ``at[u]`` (the last one if later), and
-    its arcs marked by 1."""
-    frames, labels = len(blank), len(at)
-    loss, u = 0.0, 0
-    for t in range(frames):
-        while u < labels and (at[u] <= t or t == frames - 1):
-            loss -= label[t, u]
-            label_taken[t, u] = 1.0
-            u += 1
-        loss -= blank[t, u]
-        blank_taken[t, u] = 1.0
-    return loss
 
 
 def _chunks(frames: list[int], labels: list[int]) -> Iterator[range]:
@@ -113,13 +78,7 @@ def _emitted(labels: Tensor, frames: int, count: int, blank: int) -> Tensor:
 
 
 def _chunk(
-    net: torch.nn.Module,
-    parts: list[Tensor],
-    emitted: Tensor,
-    sizes: list[Any],
-    emissions: Tensor,
-    scale: Tensor,
-    blank: int,
+    net: torch.nn.Module, parts: list[Tensor], emitted: Tensor, sizes: list[Any], scale: Tensor, blank: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, their gradient and the losses of utterances whose hidden cells are ``parts``."""
     logits = net(torch.cat(parts))
@@ -128,10 +87,9 @@ def _chunk(
     label_scores = log_probs.gather(1, emitted[:, None]).squeeze(1)
     losses = torch.empty(len(sizes[0]), dtype=torch.float64)
     blank_occupancy, label_occupancy = torch.zeros_like(blank_scores), torch.zeros_like(blank_scores)
-    lengths = torch.tensor(sizes[0]), torch.tensor(sizes[1])
-    results = (losses, blank_occupancy, label_occupancy)
-    arrays = (blank_scores, label_scores, *lengths, emissions, *results)
-    _lattices(*(tensor.numpy() for tensor in arrays), True)
+    arrays = (blank_scores, label_scores, torch.tensor(sizes[0]), torch.tensor(sizes[1]), losses)
+    results = (blank_occupancy, label_occupancy)
+    _lattices(*(tensor.numpy() for tensor in (*arrays, *results)), True)
     blank_occupancy *= scale
     label_occupancy *= scale
     # d loss / d logit[k] = softmax[k] · P(node visited) − P(arc k taken)
@@ -151,7 +109,6 @@ class _PackedLoss(torch.autograd.Function):  # type: ignore[misc]
         blank: int,
         labels: Tensor,
         sizes: tuple[list[int], list[int]],
-        emissions: Tensor,
         weights: Tensor,
         encoded: Tensor,
         predicted: Tensor,
@@ -175,8 +132,7 @@ class _PackedLoss(torch.autograd.Function):  # type: ignore[misc]
                 parts = [(f[:, None] + g[None]).flatten(0, 1) for f, g in leaves]
                 chosen = [frames[b] for b in own], [counts[b] for b in own]
                 scale = weights[own.start : own.stop].repeat_interleave(cells)
-                at = torch.cat([emissions[b, : counts[b]] for b in own])
-                logits, slope, losses = _chunk(net, parts, emitted, list(chosen), at, scale, blank)
+                logits, slope, losses = _chunk(net, parts, emitted, list(chosen), scale, blank)
             wanted = [leaf for pair in leaves for leaf in pair]
             found = torch.autograd.grad(logits, [*wanted, *trained], slope)
             for place, b in enumerate(own):
@@ -194,7 +150,7 @@ class _PackedLoss(torch.autograd.Function):  # type: ignore[misc]
         gradients = [gradient * grad_outputs[0] for gradient in ctx.saved_tensors]
         rest = iter(gradients[2:])
         of_parameters = [next(rest) if trained else None for trained in ctx.trained]
-        return (None, None, None, None, None, None, *gradients[:2], *of_parameters)
+        return (None, None, None, None, None, *gradients[:2], *of_parameters)
 
 
 def packed_loss(
@@ -205,7 +161,6 @@ def packed_loss(
     frames: Tensor,
     counts: Tensor,
     weights: Tensor,
-    emissions: Tensor | None = None,
 ) -> Tensor:
     """Weighted sum of the transducer losses of a batch, differentiable in everything that trains.
 
@@ -214,8 +169,6 @@ def packed_loss(
             blank last.
         encoded: ``(B, T, D)``; predicted: ``(B, U + 1, D)``; labels: ``(B, U)``; frames, counts: ``(B,)``.
         weights: ``(B,)``, constants.
-        emissions: ``(B, U)``, the encoder frame that emits each label. An utterance that has them counts that
-            one path alone (Hu et al. 2020, arXiv:2005.00572), one whose first is negative all of them.
 
     Raises:
         ValueError: lengths or labels do not fit.
@@ -229,8 +182,7 @@ def packed_loss(
         g = g * (torch.rand(*g.shape[:2], 1) > joint.masking_prob)
     net = joint.joint_net
     parameters = tuple(net.parameters())
-    at = torch.full_like(labels, -1).long() if emissions is None else emissions.long()
-    total: Tensor = _PackedLoss.apply(net, blank, labels.long(), sizes, at, weights, f, g, *parameters)
+    total: Tensor = _PackedLoss.apply(net, blank, labels.long(), sizes, weights, f, g, *parameters)
     return total
 
 
@@ -242,12 +194,6 @@ def _weights(reduction: str, counts: Tensor) -> Tensor:
     if reduction == "mean":
         return 1 / counts / len(counts)
     return each / counts.sum() if reduction == "mean_volume" else each
-
-
-class _Held:
-    """What the joint is to know of the batch that it was not given."""
-
-    emissions: Tensor | None = None
 
 
 def install(model: Any) -> bool:
@@ -278,18 +224,8 @@ def install(model: Any) -> bool:
         weights = _weights(loss.reduction, transcript_lengths)
         encoded, predicted = encoder_outputs.transpose(1, 2), decoder_outputs.transpose(1, 2)
         lengths = encoder_lengths, transcript_lengths
-        loss_sum = packed_loss(joint, encoded, predicted, transcripts, *lengths, weights, held.emissions)
-        return loss_sum, None, None, None
+        return packed_loss(joint, encoded, predicted, transcripts, *lengths, weights), None, None, None
 
-    train = model.training_step
-
-    def training_step(_model: Any, batch: tuple[Tensor, ...], batch_nb: int) -> Any:
-        """NeMo's, which takes five tensors; a sixth are the emissions of ``packed_loss``."""
-        held.emissions = batch[5] if len(batch) > 5 else None
-        return train(batch[:5], batch_nb)
-
-    held = _Held()
-    model.training_step = MethodType(training_step, model)
     joint.forward = forward  # NeMo's training step calls it so where ``fuse_loss_wer`` is set
     joint.set_fuse_loss_wer(True, loss, model.wer)
     return True

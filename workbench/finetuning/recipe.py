@@ -90,9 +90,6 @@ class Recipe:
             ``dropout``: of the encoder, 0 for none, None for the checkpoint's own.
         predictor_masking: share of label positions where the joint hears the encoder alone (Xu et al. 2024,
             arXiv:2410.02597). Little new data otherwise teaches sentences by heart, not sounds.
-        aligned_steps: this many first steps take the target's utterances along one known path through the
-            lattice (Hu et al. 2020, arXiv:2005.00572): letter times found beforehand say when to emit what.
-            A locale that the base hardly knows is learnt so much sooner. On CPU, from some minutes a speaker.
         steps: optimiser steps; ``batch_s``: seconds of audio per batch, padding included; ``accumulate``:
             batches per step and device.
         learning_rate: peak rate; ``encoder_rate_factor`` scales it for the encoder.
@@ -115,7 +112,6 @@ class Recipe:
     train_subsampling: bool = True
     dropout: float | None = None
     predictor_masking: float = 0.0
-    aligned_steps: int = 0
     steps: int = 500
     batch_s: float = 40.0
     accumulate: int = 1

@@ -194,10 +194,8 @@ def _fit(
     validator = Validator(recipe, validation, base.prompts, folder.note_problem, folder.cancel.exists)
     callback = RunCallback(recipe, folder, table, validator, clock)
     trainer = _trainer(recipe, device, callback)
-    spoken = _letter_times(recipe, model, sources) if first_step < recipe.aligned_steps else {}
     batches = data.PlanBatches(
         table, sources, recipe, model.tokenizer.text_to_ids, base.prompts,
-        pieces=model.tokenizer.ids_to_tokens, spoken=spoken,
         first_step=first_step, rank=trainer.global_rank, on_problem=folder.note_problem,
         untagged=untagged(recipe, base),
     )  # fmt: skip
@@ -207,20 +205,6 @@ def _fit(
     except CancelledError:  # while the base was validated: there is nothing to save, a resume begins anew
         callback.outcome = "cancelled"
     return callback
-
-
-def _letter_times(recipe: Recipe, model: Any, sources: list[list[Utterance]]) -> dict[tuple[int, int], Any]:
-    """When the letters of the target's utterances are spoken, by source and row."""
-    from workbench.finetuning.data import read_audio
-    from workbench.finetuning.letter_times import of_utterances
-
-    found: dict[tuple[int, int], Any] = {}
-    for number, source in enumerate(recipe.sources):
-        if source.role == "target":
-            letters = of_utterances(sources[number], model.preprocessor, read_audio, recipe.seed)
-            found |= {(number, row): own for row, own in enumerate(letters) if own is not None}
-            log.info("letter times of %d of %d utterances of source %d", len(found), len(letters), number + 1)
-    return found
 
 
 def _trainer(recipe: Recipe, device: str, callback: Any) -> Any:

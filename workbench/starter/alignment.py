@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workbench.finetuning.emissions import spelling
-from workbench.finetuning.letter_times import Floats, Ints, align
+from workbench.starter.emissions import spelling
 from workbench.starter.features import FeatureCache
+from workbench.starter.letter_times import Floats, Ints, align
 
 log = logging.getLogger("workbench.starter")
 

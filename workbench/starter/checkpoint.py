@@ -13,8 +13,8 @@ from typing import Any
 
 import yaml
 
-from workbench.finetuning.emissions import spelling
 from workbench.starter import CORPUS, MANIFEST, alignment, features, network, tokenizer
+from workbench.starter.emissions import spelling
 
 log = logging.getLogger("workbench.starter")
 RECIPE = Path(__file__).with_name("recipe.yaml")

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workbench.finetuning.emissions import encoder_frames, letter_ends, spelling, token_ends
 from workbench.locales import AUTO, prompt_dictionary
 from workbench.starter import batches, paths
+from workbench.starter.emissions import encoder_frames, letter_ends, spelling, token_ends
 
 if TYPE_CHECKING:
     from workbench.starter.alignment import Alignment

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workbench.finetuning.emissions import STRIDE, Ints, spelling
+from workbench.starter.emissions import STRIDE, Ints, spelling
 from workbench.starter.network import SLOTS
 
 IGNORED = -100

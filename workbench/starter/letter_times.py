@@ -7,19 +7,12 @@ section IV) finds the times in seconds for minutes of speech. Used in training o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
-
-from workbench.errors import WorkbenchError
-from workbench.finetuning.emissions import spelling
-
-if TYPE_CHECKING:
-    from workbench.finetuning.rows import Utterance
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -31,7 +24,6 @@ PASSES = 24
 GROW_AT = {6: 2, 10: 4, 14: 8}  # pass → Gaussians of each state
 FLOOR = 0.15  # of a state's variance, as a share of the voice's own
 FRAMES_PER_GAUSSIAN = 12
-LEAST_UTTERANCES = 30  # of a voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,42 +196,3 @@ def align(clips: Sequence[Floats], spellings: Sequence[str], seed: int) -> list[
     with threadpool_limits(1):  # products too small to share; on busy cores the threads wait for each other
         model.train(np.random.default_rng(seed))
     return [model.spoken(number) for number in range(len(clips))]
-
-
-def of_utterances(
-    utterances: Sequence[Utterance], preprocessor: Any, read: Callable[[Utterance], Floats], seed: int
-) -> list[npt.NDArray[np.int16] | None]:
-    """Letter places, as ``align`` gives them, of every utterance; a voice is a speaker of one locale.
-
-    Speakers with few utterances stand together in one voice. None where there is too little speech to learn a
-    voice from, no letter to place, or audio that cannot be read.
-    """
-    import torch
-
-    preprocessor = preprocessor.eval()  # no dither
-    voices: dict[tuple[str, str | None], list[int]] = {}
-    for number, utterance in enumerate(utterances):
-        voices.setdefault((utterance.locale, utterance.speaker), []).append(number)
-    for (locale, speaker), own in list(voices.items()):
-        if speaker is not None and len(own) < LEAST_UTTERANCES:
-            voices.setdefault((locale, None), []).extend(voices.pop((locale, speaker)))
-    found: list[npt.NDArray[np.int16] | None] = [None] * len(utterances)
-    for own in voices.values():
-        clips, held = [], []
-        for number in own:
-            spelt = spelling(utterances[number].text)
-            try:
-                signal = torch.from_numpy(read(utterances[number]))[None]
-            except WorkbenchError:  # noted when its batch comes
-                continue
-            with torch.no_grad():
-                mel, length = preprocessor(input_signal=signal, length=torch.tensor([signal.shape[1]]))
-            clip = mel[0, :, : int(length[0])].T.numpy()
-            if spelt and len(clip) >= STATES * len(spelt) + 2:
-                clips.append(clip)
-                held.append(number)
-        if len(clips) >= LEAST_UTTERANCES:
-            texts = [spelling(utterances[number].text) for number in held]
-            for number, places in zip(held, align(clips, texts, seed), strict=True):
-                found[number] = places.astype(np.int16)
-    return found

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 STRIDE = 8  # log-mel frames in a frame of the encoder
-HOP = 160  # samples in a log-mel frame
 SETTLE = 20  # log-mel frames of quiet that end a sentence
 Ints = npt.NDArray[np.int64]
 
@@ -61,21 +60,3 @@ def _is_tag(piece: str) -> bool:
 def encoder_frames(ends: Ints, frames: int) -> Ints:
     """The encoder's frame that has heard each end: frame t ends at log-mel frame 8 t (causal subsampling)."""
     return np.clip(-(-ends // STRIDE), 0, frames - 1)
-
-
-def emission_frames(
-    pieces: Sequence[str], text: str, letters: npt.NDArray[np.int16] | None, samples: int
-) -> Ints:
-    """The encoder's frame that emits each piece of an utterance, all -1 if its ``letters`` are not known.
-
-    Args:
-        pieces: of the text and its tag.
-        letters: place in ``spelling(text)`` of the letter spoken in each 10 ms, before any change of speed.
-        samples: of the signal that is trained on, 16 kHz.
-    """
-    if letters is None:
-        return np.full(len(pieces), -1, np.int64)
-    frames = max(1, samples // HOP)
-    stretched = letters[np.arange(frames) * len(letters) // frames]
-    ends = token_ends(pieces, letter_ends(stretched, spelling(text)), frames)
-    return encoder_frames(ends, frames // STRIDE + 1)
