@@ -33,7 +33,7 @@ from workbench.workspace import hold_slot, sha256_file, write_atomic
 log = logging.getLogger("workbench.starter")
 OTHERS_EACH = 60  # test clips of every locale that is not the target
 ADAPTER_RATE = 3e-3
-REPLAY_WEIGHT = 0.7
+REPLAY_WEIGHT = 2.0  # hours of the other locales to one of the target
 METRICS = ("wer", "cer")
 FIGURES = ["rate_a", "rate_b", "difference", "low", "high", "p_holm", "utterances"]
 
