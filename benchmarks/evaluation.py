@@ -72,15 +72,16 @@ def write_manifest(path: Path, utterances: int) -> None:
 
 def read(manifest: str) -> tuple[Any, Any]:
     """Utterance rows and predictions of a manifest with ``pred_text``."""
-    import duckdb
     import numpy as np
     import pandas as pd
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
 
+    options = arrow_json.ReadOptions(block_size=4 << 20)
+    table = arrow_json.read_json(manifest, read_options=options)
     # Long offsets are what pandas keeps texts with; others would be copied.
-    connection = duckdb.connect(config={"arrow_large_buffer_size": "true"})
-    table = connection.sql(
-        f"SELECT * FROM read_json('{manifest}', format='newline_delimited')"
-    ).to_arrow_table()
+    schema = [f.with_type(pa.large_string()) if pa.types.is_string(f.type) else f for f in table.schema]
+    table = table.cast(pa.schema(schema))
     frame = table.to_pandas(types_mapper=_strings)
     frame["id"] = np.arange(len(frame))
     predictions = pd.DataFrame({"id": frame["id"], "hypothesis": frame.pop("pred_text")})

@@ -11,6 +11,7 @@ from rapidfuzz.distance.Levenshtein import editops
 
 from workbench import text as txt
 from workbench.evaluation import alignment
+from workbench.evaluation.characters import COUNTED, Characters, character_counts
 from workbench.evaluation.clusters import Slicing, cluster_sums, clusters_of
 from workbench.evaluation.punctuation import tokens
 from workbench.evaluation.units import TextStore, _rules_of, marks_of, number_texts
@@ -40,7 +41,9 @@ def test_pieces_give_the_words_and_characters_of_whole_texts(lines: list[tuple[s
     store, codes = store_of(texts, languages)
     for normaliser in ("raw", "basic", "cased", "whisper"):
         table = store.words(normaliser)
-        side, _ = store.characters(normaliser, codes)
+        pieces = store.pieces(normaliser)
+        spans = np.column_stack([pieces.offsets[codes], pieces.offsets[codes + 1]])
+        side = Characters.of(store, normaliser).side(pieces.numbers, spans, store.groups[codes])
         shown: dict[int, str] = {}
         for place, (line, language) in enumerate(lines):
             whole = txt.normalise(line, language, normaliser)
@@ -50,6 +53,33 @@ def test_pieces_give_the_words_and_characters_of_whole_texts(lines: list[tuple[s
             assert len(numbers) == len(units)
             assert all(shown.setdefault(n, c) == c for n, c in zip(numbers, units, strict=True))
         assert len(set(shown.values())) == len(shown)
+
+
+WORDS_AND_SIGNS = st.lists(st.sampled_from(["a", "ab", "ba", "—", "x-y", "Ａ", "", "語 a"]), max_size=7)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(WORDS_AND_SIGNS, WORDS_AND_SIGNS, st.sampled_from(LANGUAGES)), min_size=1, max_size=6)
+)
+@example([(["a", "—", "ab"], ["a", "x-y", "ab"], "en"), (["a", "ab"], ["a", "a", "ab"], "es")])
+def test_characters_between_shared_pieces_give_the_counts_of_whole_texts(
+    lines: list[tuple[list[str], list[str], str]],
+) -> None:
+    sides = [[" ".join(line[side]) for line in lines] for side in (0, 1)]
+    languages = [line[2] for line in lines]
+    columns = [pa.chunked_array([side], pa.large_string()) for side in sides]
+    store, codes = number_texts(columns, np.array(languages, object))
+    for normaliser in ("raw", "basic", "whisper"):
+        found = character_counts(store, normaliser, *codes)
+        for place, language in enumerate(languages):
+            whole = [
+                txt.characters(txt.normalise(side[place], language, normaliser), language) for side in sides
+            ]
+            counts = alignment.count(*whole)
+            assert [int(found[kind][place]) for kind in COUNTED] == [
+                getattr(counts, kind) for kind in COUNTED
+            ]
 
 
 @settings(max_examples=60, deadline=None)

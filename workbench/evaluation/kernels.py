@@ -182,9 +182,10 @@ def expanded_sizes(
     offsets = np.zeros(len(starts) + 1, np.int64)
     for text in range(len(starts)):
         size, forms = 0, 0
-        for at in range(starts[text], stops[text]):
-            form = form_of[groups[text], pieces[at]]
-            length = form_offsets[form + 1] - form_offsets[form]
+        form_in = form_of[groups[text]]
+        for at in range(np.uint64(starts[text]), np.uint64(stops[text])):
+            form = np.uint64(form_in[np.uint64(pieces[at])])
+            length = form_offsets[form + _ONE] - form_offsets[form]
             size += length
             forms += length > 0
         if parted[text] and forms > 1:
@@ -213,21 +214,55 @@ def expand(
             ``f`` is ``forms[form_offsets[f]:form_offsets[f + 1]]``.
         parted: (texts,) whether ``separator`` stands between the forms of a text.
     """
-    filled = 0
+    filled = _ZERO  # all places are unsigned, as in number_spans: not looked at for being negative
     for text in range(len(starts)):
-        begun = False
-        for at in range(starts[text], stops[text]):
-            form = form_of[groups[text], pieces[at]]
-            low, high = form_offsets[form], form_offsets[form + 1]
+        begun, divided = False, parted[text]
+        form_in = form_of[groups[text]]
+        for at in range(np.uint64(starts[text]), np.uint64(stops[text])):
+            form = np.uint64(form_in[np.uint64(pieces[at])])
+            low, high = np.uint64(form_offsets[form]), np.uint64(form_offsets[form + _ONE])
             if low == high:
                 continue
-            if begun and parted[text]:
+            if begun and divided:
                 out[filled] = separator
-                filled += 1
+                filled += _ONE
             begun = True
             for place in range(low, high):
                 out[filled] = forms[place]
-                filled += 1
+                filled += _ONE
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def trim_common(
+    pieces: Array, said: Array, heard: Array, groups: Array, form_of: Array, form_offsets: Array
+) -> None:
+    """Leave out, of each pair of texts, the pieces both begin and both end with; spans are changed in place.
+
+    A piece with a form stays on both sides, so that separators and hence the characters in which the rests
+    differ are those in which the texts do: alignments of the rests make the same edits.
+
+    Args:
+        said, heard: (pairs, 2) spans of pieces of both texts of a pair, which ``groups`` (pairs,) treats.
+    """
+    for pair in range(len(said)):
+        a, b, c, d = said[pair, 0], said[pair, 1], heard[pair, 0], heard[pair, 1]
+        form_in = form_of[groups[pair]]
+        begin, left, right = a, 0, 0
+        while a < b and c < d and pieces[a] == pieces[c]:
+            a, c = a + 1, c + 1
+        while a < b and c < d and pieces[b - 1] == pieces[d - 1]:
+            b, d = b - 1, d - 1
+        for at in range(a, b):
+            left += form_offsets[form_in[pieces[at]] + 1] > form_offsets[form_in[pieces[at]]]
+        for at in range(c, d):
+            right += form_offsets[form_in[pieces[at]] + 1] > form_offsets[form_in[pieces[at]]]
+        kept = (left > 0 and right > 0) or (a == b and c == d)
+        while not kept and a > begin:
+            a, c = a - 1, c - 1
+            kept = form_offsets[form_in[pieces[a]] + 1] > form_offsets[form_in[pieces[a]]]
+        if not kept:
+            b, d = said[pair, 1], heard[pair, 1]
+        said[pair, 0], said[pair, 1], heard[pair, 0], heard[pair, 1] = a, b, c, d
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

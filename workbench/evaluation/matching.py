@@ -179,7 +179,7 @@ def _facts(frame: pd.DataFrame) -> dict[str, Any]:
     facts = {}
     for column in FACTS:
         if column in frame.columns:
-            values = frame[column].astype(object).unique().tolist()
-            known = None if len(values) != 1 or values[0] is None or values[0] != values[0] else values[0]
-            facts[column] = "mixed" if len(values) > 1 else known
+            values = frame[column].drop_duplicates()
+            known = [value.item() if hasattr(value, "item") else value for value in values[values.notna()]]
+            facts[column] = "mixed" if len(values) > 1 else known[0] if known else None
     return facts

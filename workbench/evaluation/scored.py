@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation.alignment import SUBSTITUTION, Edits, align_sides, count_sides
+from workbench.evaluation.alignment import SUBSTITUTION, Edits, align_sides
+from workbench.evaluation.characters import COUNTED, character_counts
 from workbench.evaluation.units import TextStore
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Metric = Literal["wer", "cer"]
-COUNTED = ("hits", "substitutions", "insertions", "deletions")
-_CHUNK = 50_000
 FACTS = ("checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming")
 
 
@@ -142,7 +141,7 @@ class ScoredCorpus:
             if metric == "wer":
                 per_pair = self.word_edits(name, normaliser).edits.per_pair()
             else:
-                per_pair = self._character_counts(name, normaliser)
+                per_pair = character_counts(self.store, normaliser, *self.pair_codes(name))
             pair = self._distinct_pairs(name)[2]
             self._counts[key] = {kind: spread(pair, per_pair[kind]) for kind in COUNTED}
         return self._counts[key]
@@ -154,18 +153,6 @@ class ScoredCorpus:
             c["substitutions"] + c["insertions"] + c["deletions"],
             c["hits"] + c["substitutions"] + c["deletions"],
         )
-
-    def _character_counts(self, name: str, normaliser: str) -> dict[str, Array]:
-        """Counts of each distinct pair, a chunk at a time: characters are many, and their edits of no use."""
-        import numpy as np
-
-        left, right, _ = self._distinct_pairs(name)
-        parts = []
-        for start in range(0, max(len(left), 1), _CHUNK):
-            said, alphabet = self.store.characters(normaliser, left[start : start + _CHUNK])
-            heard, _ = self.store.characters(normaliser, right[start : start + _CHUNK])
-            parts.append(count_sides(said, heard, alphabet))
-        return {kind: np.concatenate([part[kind] for part in parts]) for kind in COUNTED}
 
     def spelling_only(self, name: str, normaliser: str) -> Array:
         """Substitutions of each utterance that vanish when encoding and habit (’, ё) are folded."""

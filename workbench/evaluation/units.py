@@ -25,7 +25,6 @@ Splitter = Callable[[list[str], str], tuple[list[str], list[int]]]
 """From texts and a language code to their units, one after the other, and how many each has."""
 _CHUNK = 50_000
 _RECURRING = 0.75  # share of distinct texts from which all are kept
-_CODE_POINTS = 0x110000
 
 
 @cache
@@ -59,7 +58,6 @@ class TextStore:
     languages: list[str]
     _pieces: dict[str, Pieces] = field(default_factory=dict)
     _words: dict[str, WordTable] = field(default_factory=dict)
-    _characters: dict[str, Characters] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -90,9 +88,9 @@ class TextStore:
         pieces = self.pieces(normaliser)
         # Flat lists of text: a list a piece would wake the garbage collector, which costs more than the work.
         units, lengths = [], []
-        form_of = self._form_numbers(pieces)
+        form_of = self.form_numbers(pieces)
         for group, language in enumerate(self.languages):
-            found, counts = split(_of_group(pieces, form_of, group), language)
+            found, counts = split(of_group(pieces, form_of, group), language)
             units += found
             lengths += counts
         flat, vocabulary = _numbered(units, known)
@@ -104,52 +102,7 @@ class TextStore:
         kernels.expand(pieces.numbers, *spans, self.groups, form_of, flat, bounds, plain, -1, numbers)
         return WordTable(numbers, _same(offsets, pieces.offsets), vocabulary)
 
-    def characters(self, normaliser: str, codes: IntArray) -> tuple[Side, int]:
-        """The units of the character error rate of some texts, as numbers below the second value."""
-        import numpy as np
-
-        from workbench.evaluation import kernels
-
-        pieces = self.pieces(normaliser)
-        if normaliser not in self._characters:
-            self._characters[normaliser] = self._made_characters(normaliser)
-        found = self._characters[normaliser]
-        spans = pieces.offsets[codes], pieces.offsets[codes + 1]
-        groups = self.groups[codes]
-        spaced = np.array([language not in txt.CHARACTER_LANGUAGES for language in self.languages], bool)
-        parted = spaced[groups]
-        offsets = kernels.expanded_sizes(pieces.numbers, *spans, groups, found.form_of, found.offsets, parted)
-        symbols = np.empty(int(offsets[-1]), np.int32)
-        kernels.expand(
-            pieces.numbers, *spans, groups, found.form_of, found.symbols, found.offsets, parted, 0, symbols
-        )
-        return Side(symbols, offsets[:-1], offsets[1:]), found.alphabet
-
-    def _made_characters(self, normaliser: str) -> Characters:
-        import numpy as np
-
-        pieces, spaced = self.pieces(normaliser), not txt.CHARACTER_LANGUAGES & set(self.languages)
-        forms: list[str] = []
-        if spaced and (normaliser == "raw" or normaliser not in txt.PIECEWISE):
-            forms = pieces.vocabulary  # the same under all rules
-            form_of = np.tile(np.arange(len(forms), dtype=np.int32), (len(self.languages), 1))
-        else:
-            form_of = self._form_numbers(pieces)
-            for group, language in enumerate(self.languages):
-                found = _forms(_of_group(pieces, form_of, group), language, normaliser)
-                unspaced = language in txt.CHARACTER_LANGUAGES
-                forms += [txt.characters(form, language) for form in found] if unspaced else found
-        points = np.frombuffer("".join([" ", *forms]).encode("utf-32-le"), np.uint32)
-        used = np.zeros(_CODE_POINTS, bool)
-        used[points] = True
-        used[32] = False
-        number = np.cumsum(used, dtype=np.int32)
-        number[32] = 0
-        sizes = np.fromiter(map(len, forms), np.int64, len(forms))
-        bounds = np.concatenate([[0], np.cumsum(sizes)])
-        return Characters(form_of, number[points[1:]], bounds, int(number[-1]) + 1)
-
-    def _form_numbers(self, pieces: Pieces) -> IntArray:
+    def form_numbers(self, pieces: Pieces) -> IntArray:
         """(groups, pieces): number of the form of a piece under a group's rules, group after group; -1 where
         the piece does not occur under them."""
         import numpy as np
@@ -190,16 +143,6 @@ class TextStore:
             for place, line in zip(places, done, strict=True):
                 lines[place] = line
         return lines
-
-
-@dataclass
-class Characters:
-    """Characters of each form of a piece, as numbers below ``alphabet``; 0 is the space."""
-
-    form_of: IntArray
-    symbols: IntArray
-    offsets: IntArray
-    alphabet: int
 
 
 @dataclass
@@ -334,7 +277,7 @@ def _cut(texts: Any) -> Pieces:
     return Pieces(numbers, offsets, vocabulary)
 
 
-def _of_group(pieces: Pieces, form_of: IntArray, group: int) -> list[str]:
+def of_group(pieces: Pieces, form_of: IntArray, group: int) -> list[str]:
     import numpy as np
 
     there = form_of[group] >= 0
@@ -350,7 +293,7 @@ def _same(offsets: IntArray, known: IntArray) -> IntArray:
     return known if np.array_equal(offsets, known) else offsets
 
 
-def _forms(pieces: list[str], language: str, normaliser: str) -> list[str]:
+def forms_of(pieces: list[str], language: str, normaliser: str) -> list[str]:
     """Normalised pieces; those of a normaliser that needs the whole text are normalised already."""
     done = normaliser == "raw" or normaliser not in txt.PIECEWISE
     return pieces if done else txt.normalise_many(pieces, language, normaliser)
@@ -358,7 +301,7 @@ def _forms(pieces: list[str], language: str, normaliser: str) -> list[str]:
 
 def _split(normaliser: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
     """Words of pieces under a normaliser."""
-    forms = _forms(pieces, language, normaliser)
+    forms = forms_of(pieces, language, normaliser)
     if language in txt.UNSPACED_LANGUAGES:
         return flattened(txt.words(form, language) for form in forms)
     # Normalised pieces hold single spaces only.
