@@ -121,8 +121,7 @@ def ours(manifest: str, report: bool) -> dict[str, Any]:
     warm_up()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start, cpu = time.perf_counter(), time.process_time()
-    rows, predictions = read(manifest)
-    evaluation = score(rows, predictions)
+    evaluation = score(*read(manifest))
     found = {}
     for metric in ("wer", "cer"):
         errors, units = evaluation.scored.totals("p", metric, "raw")

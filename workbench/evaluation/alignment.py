@@ -177,9 +177,11 @@ def align_sides(references: Side, hypotheses: Side, alphabet: int) -> Edits:
     parts = _in_chunks(references, hypotheses, alphabet, keep=True)
     counts = np.concatenate([np.zeros((0, 3), np.int32), *(part[0] for part in parts)])
     offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1, dtype=np.int64))])
+    longest = max(references.lengths.max(initial=0), hypotheses.lengths.max(initial=0))
+    narrow = np.int16 if longest < 1 << 14 else np.int32
     operation, source, destination = (
-        np.concatenate([np.zeros(0, kind), *(part[place] for part in parts)])
-        for place, kind in ((1, np.uint8), (2, np.int32), (3, np.int32))
+        np.concatenate([np.zeros(0, kind), *(part[place].astype(kind) for part in parts)])
+        for place, kind in ((1, np.uint8), (2, narrow), (3, narrow))
     )
     return Edits(offsets, operation, source, destination, references.lengths, hypotheses.lengths)
 

@@ -79,16 +79,22 @@ def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Ar
     import numpy as np
     import pandas as pd
 
-    said = scored.rows["target_lang"].astype(object)
-    known = said.notna().to_numpy() & (said != "auto").to_numpy()
-    rows = rows[known[rows]]
-    detected = scored.prediction(name).column("detected_lang").astype(object)
-    detected = detected.where(detected.notna(), NONE)
-    right = (said == detected).to_numpy()
-    short = {tag: str(tag).split("-")[0].lower() for tag in {*said.dropna().unique(), *detected.unique()}}
-    spoken, heard = said.map(short), detected.map(short)
-    same_language = (spoken == heard).to_numpy()
-    ones = np.ones(len(scored), np.int64)
+    said, said_tags = pd.factorize(scored.rows["target_lang"])
+    prediction = scored.prediction(name)
+    heard, heard_tags = pd.factorize(prediction.source["detected_lang"])
+    heard = np.where(prediction.present, heard[prediction.positions.clip(0)], -1)
+    # Numbers of tags, not tags: a million texts would be as many Python objects.
+    tags = [*dict.fromkeys([*map(str, said_tags), *map(str, heard_tags), NONE])]
+    place = {tag: number for number, tag in enumerate(tags)}
+    said, heard = (
+        np.array([*(place[str(tag)] for tag in names), place[NONE]], np.int32)[numbers]
+        for numbers, names in ((said, said_tags), (heard, heard_tags))
+    )
+    spoken = ~np.isin(said, [place[tag] for tag in (NONE, "auto") if tag in place])
+    rows = rows[spoken[rows]]
+    short = _numbered_languages(tags)
+    right, same_language = said == heard, short[said] == short[heard]
+    ones = np.ones(len(scored), np.int8)
     tables = []
     for by in (("target_lang",), ()):
         table = share_table(scored, settings, (right, ones), rows, by, ("correct", "total"))
@@ -98,8 +104,17 @@ def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Ar
             table = table if by else table.assign(target_lang="all")
         tables.append(table)
     accuracy = pd.concat(tables, ignore_index=True).rename(columns={"rate": "accuracy"})
-    confusion = pd.crosstab(said.iloc[rows], detected.iloc[rows], rownames=["said"], colnames=["detected"])
-    return LanguageScore(accuracy, confusion)
+    counts = np.bincount(said[rows].astype(np.int64) * len(tags) + heard[rows], minlength=len(tags) ** 2)
+    confusion = pd.DataFrame(counts.reshape(len(tags), -1), pd.Index(tags, name="said"), tags)
+    confusion = confusion.rename_axis(columns="detected").sort_index().sort_index(axis=1)
+    return LanguageScore(accuracy, confusion.loc[confusion.any(axis=1), confusion.any(axis=0)])
+
+
+def _numbered_languages(tags: Sequence[str]) -> Array:
+    """For each tag a number, the same where the language is."""
+    import numpy as np
+
+    return np.unique([tag.split("-")[0].lower() for tag in tags], return_inverse=True)[1]
 
 
 def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tuple[Array, Array, Array]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation.memory import give_back
 from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
 from workbench.evaluation.units import number_texts
 
@@ -39,16 +40,24 @@ def put_together(
     rows = _usable_rows(rows, problems)
     index = pd.Index(rows["id"])
     columns, found = [_texts(rows["text"])], []
+    shared = [True]
     for done, (name, source) in enumerate(predictions.items()):
         frame, positions = _matched(name, _frame(name, source), index, problems)
         texts = _texts(frame["hypothesis"])
         in_order = len(texts) == len(positions) and (positions == np.arange(len(positions))).all()
         columns.append(texts if in_order else texts.take(_nullable(positions)))
-        found.append((name, frame, positions))
+        found.append((name, frame, positions.astype(np.int32)))
+        shared.append(bool(in_order))
         if progress:
             progress(done + 1, len(predictions))
     languages = _languages(rows)
     store, codes = number_texts(columns, languages)
+    frames = [(rows, "text"), *((frame, "hypothesis") for _, frame, _ in found)]
+    if len(store) == len(rows) * len(frames):
+        for place, (frame, column) in enumerate(frames):
+            _share(frame, column, store.texts[place * len(rows) : (place + 1) * len(rows)], shared[place])
+    del columns
+    give_back(len(rows))
     scored = {
         name: Prediction(name, codes[place + 1], frame, positions, _facts(frame))
         for place, (name, frame, positions) in enumerate(found)
@@ -149,6 +158,15 @@ def _texts(column: pd.Series[Any]) -> Any:
         texts = [None if t is None else txt.strip_tag(t)[0] for t in chunked.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.large_string())])
     return chunked
+
+
+def _share(frame: pd.DataFrame, column: str, texts: Any, same: bool) -> None:
+    """Let a column read the numbered texts, so that they are held once; ``frame`` is a copy of ours."""
+    import pandas as pd
+
+    kind = frame[column].dtype
+    if same and isinstance(kind, pd.StringDtype) and kind.storage == "pyarrow":
+        frame[column] = pd.Series(kind.__from_arrow__(texts), index=frame.index)
 
 
 def _nullable(positions: Array) -> Any:

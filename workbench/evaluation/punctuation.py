@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
 from workbench.evaluation.alignment import DELETION, INSERTION, Edits, Side, align_sides
 from workbench.evaluation.scored import ScoredCorpus
-from workbench.evaluation.units import WordTable, flattened, marks_of
+from workbench.evaluation.units import flattened, marks_of, split_words
 from workbench.locales import LOCALES
 
 if TYPE_CHECKING:
@@ -65,26 +65,26 @@ def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
 
     languages = scored.store.languages
     marks = list(dict.fromkeys("".join(marks_of(language) for language in languages)))
-    # Marks come first in the vocabulary. The table is the largest of all, and is not kept.
-    table = scored.store.derived("raw", _split_tokens, marks)
+    # Marks come first in the vocabulary. Tokens are many: they are written out for a chunk at a time.
+    units = scored.store.piece_units("raw", _split_tokens, marks)
     codes = scored.prediction(name).codes
     present = np.flatnonzero(codes >= 0)
     parts = []
     for start in range(0, len(present), _CHUNK):
         rows = present[start : start + _CHUNK]
-        sides = scored.reference_codes[rows], codes[rows]
-        masked = [_masked(table, side, len(marks)) for side in sides]
-        edits = align_sides(masked[0], masked[1], len(table.vocabulary))
-        parts.append(_chunk_events(table, len(marks), rows, sides, edits))
+        said, heard = units.flat(scored.reference_codes[rows]), units.flat(codes[rows])
+        masked = [_masked(*side, len(marks)) for side in (said, heard)]
+        edits = align_sides(masked[0], masked[1], len(units.vocabulary))
+        parts.append(_chunk_events(len(marks), rows, said, heard, edits))
     row, kind, said, heard = (np.concatenate(column) for column in zip(*parts, strict=True))
     return MarkEvents(row, kind, said, heard, marks)
 
 
-def _masked(table: WordTable, codes: Array, marks: int) -> Side:
-    """Some texts with every mark as the same token."""
-    numbers, offsets = table.flat(codes)
-    numbers[numbers < marks] = 0
-    return Side(numbers, offsets[:-1], offsets[1:])
+def _masked(numbers: Array, offsets: Array, marks: int) -> Side:
+    """Texts with every mark as the same token."""
+    import numpy as np
+
+    return Side(np.where(numbers < marks, 0, numbers), offsets[:-1], offsets[1:])
 
 
 def _split_tokens(pieces: list[str], language: str) -> tuple[list[str], list[int]]:
@@ -111,12 +111,12 @@ def kept_pairs(edits: Edits, lengths: tuple[Array, Array]) -> tuple[Array, Array
 
 
 def _chunk_events(
-    table: WordTable, marks: int, rows: Array, sides: tuple[Array, Array], edits: Edits
+    marks: int, rows: Array, reference: tuple[Array, Array], hypothesis: tuple[Array, Array], edits: Edits
 ) -> tuple[Array, Array, Array, Array]:
     import numpy as np
 
-    said, heard = (table.flat(codes)[0] for codes in sides)
-    lengths = table.lengths[sides[0]], table.lengths[sides[1]]
+    said, heard = reference[0], hypothesis[0]
+    lengths = np.diff(reference[1]), np.diff(hypothesis[1])
     row_said, row_heard = (np.repeat(rows, size) for size in lengths)
     at_said, at_heard = kept_pairs(edits, lengths)
     both = (said[at_said] < marks) & (heard[at_heard] < marks)
@@ -178,7 +178,7 @@ def mark_counts(events: MarkEvents, total: int) -> tuple[Array, Array]:
     import numpy as np
 
     wrong = np.bincount(events.row[events.kind != CORRECT], minlength=total)
-    return wrong, np.bincount(events.row, minlength=total)
+    return wrong.astype(np.int32), np.bincount(events.row, minlength=total).astype(np.int32)
 
 
 def case_counts(scored: ScoredCorpus, name: str) -> tuple[Array, Array]:
@@ -186,26 +186,25 @@ def case_counts(scored: ScoredCorpus, name: str) -> tuple[Array, Array]:
     row; both 0 where the language has no case."""
     import numpy as np
 
-    basic, cased = scored.store.words("basic"), scored.store.words("cased")
+    basic = scored.store.words("basic")
+    cased = scored.store.piece_units("cased", partial(split_words, "cased"))
     paired = scored.word_edits(name, "basic")
     codes = scored.pair_codes(name)
-    # A text whose words part differently once in lower case cannot be compared word by word.
-    alike = basic.lengths == cased.lengths
-    usable = alike[codes[0]] & alike[codes[1]]
     can_differ = np.array([word.lower() != word.upper() for word in cased.vocabulary], bool)
-    wrong, there = np.zeros(len(usable), np.int32), np.zeros(len(usable), np.int32)
-    for start in range(0, len(usable), _CHUNK):
-        part = slice(start, min(start + _CHUNK, len(usable)))
-        pairs = np.arange(part.start, part.stop)[usable[part]]
+    wrong, there = np.zeros(len(codes[0]), np.int32), np.zeros(len(codes[0]), np.int32)
+    for start in range(0, len(codes[0]), _CHUNK):
+        pairs = np.arange(start, min(start + _CHUNK, len(codes[0])))
+        # A text whose words part differently once in lower case cannot be compared word by word.
+        for side in codes:
+            alike = np.diff(cased.flat(side[pairs])[1]) == basic.lengths_of(side[pairs])
+            pairs = pairs if alike.all() else pairs[alike]
         sides = codes[0][pairs], codes[1][pairs]
-        lengths = basic.lengths[sides[0]], basic.lengths[sides[1]]
-        said, heard = kept_pairs(paired.edits.of(pairs), lengths)
-        hit = basic.flat(sides[0])[0][said] == basic.flat(sides[1])[0][heard]
-        said_form, heard_form = cased.flat(sides[0])[0][said], cased.flat(sides[1])[0][heard]
-        hit &= can_differ[said_form]
-        pair = np.repeat(pairs, lengths[0])[said]
-        there += np.bincount(pair[hit], minlength=len(usable)).astype(np.int32)
-        wrong += np.bincount(pair[hit & (said_form != heard_form)], minlength=len(usable)).astype(np.int32)
-    scored.store.forget("cased")
+        plain, forms = [basic.flat(side) for side in sides], [cased.flat(side)[0] for side in sides]
+        said, heard = kept_pairs(paired.edits.of(pairs), (np.diff(plain[0][1]), np.diff(plain[1][1])))
+        said_form, heard_form = forms[0][said], forms[1][heard]
+        hit = (plain[0][0][said] == plain[1][0][heard]) & can_differ[said_form]
+        pair = np.repeat(np.arange(len(pairs)), np.diff(plain[0][1]))[said]
+        there[pairs] = np.bincount(pair[hit], minlength=len(pairs))
+        wrong[pairs] = np.bincount(pair[hit & (said_form != heard_form)], minlength=len(pairs))
     caseless = np.isin(scored.languages, sorted({row.language for row in LOCALES.values() if not row.cased}))
     return np.where(caseless, 0, paired.spread(wrong)), np.where(caseless, 0, paired.spread(there))

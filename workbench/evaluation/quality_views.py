@@ -11,6 +11,7 @@ from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
 from workbench.evaluation.error_views import ErrorViews
+from workbench.evaluation.memory import give_back
 from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
@@ -172,6 +173,7 @@ class QualityViews(ErrorViews):
     def _kept(self, key: object, make: Any) -> Any:
         if key not in self.scored.kept:
             self.scored.kept[key] = make()
+            give_back(len(self.scored))
         return self.scored.kept[key]
 
     def _shares(

@@ -14,6 +14,7 @@ from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.alignment import SUBSTITUTION, Edits, align_sides
 from workbench.evaluation.characters import COUNTED, character_counts
+from workbench.evaluation.memory import give_back
 from workbench.evaluation.units import TextStore
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class ScoredCorpus:
 
         if "speaker" not in self.rows.columns:
             return np.full(len(self), -1)
-        numbers: Array = pd.factorize(self.rows["speaker"])[0]
+        numbers: Array = pd.factorize(self.rows["speaker"])[0].astype(np.int32)
         return numbers
 
     def prediction(self, name: str) -> Prediction:
@@ -132,6 +133,7 @@ class ScoredCorpus:
             table = self.store.words(normaliser)
             edits = align_sides(table.side(left), table.side(right), len(table.vocabulary))
             self._edits[key] = PairedEdits(edits, pair)
+            give_back(len(self))
         return self._edits[key]
 
     def counts(self, name: str, metric: Metric, normaliser: str) -> dict[str, Array]:
@@ -144,6 +146,7 @@ class ScoredCorpus:
                 per_pair = character_counts(self.store, normaliser, *self.pair_codes(name))
             pair = self._distinct_pairs(name)[2]
             self._counts[key] = {kind: spread(pair, per_pair[kind]) for kind in COUNTED}
+            give_back(len(self))
         return self._counts[key]
 
     def totals(self, name: str, metric: Metric, normaliser: str) -> tuple[Array, Array]:
@@ -184,5 +187,6 @@ class ScoredCorpus:
             distinct, inverse = np.unique(joint, return_inverse=True)
             pair = np.full(len(self), -1, np.int32)
             pair[there] = inverse
-            self._pairs[name] = (distinct // size, distinct % size, pair)
+            left, right = (side.astype(np.int32) for side in (distinct // size, distinct % size))
+            self._pairs[name] = (left, right, pair)
         return self._pairs[name]

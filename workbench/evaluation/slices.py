@@ -146,11 +146,14 @@ def _evaluate(rows: pd.DataFrame, expression: str) -> pd.Series[Any]:
     from workbench.corpus import filters
 
     plain = [c for c in rows.columns if not _nested(rows[c])]
+    # Only what the expression may name: every column would be read, and its texts kept, for nothing.
+    said = expression.casefold().replace('""', '"')  # how a name with a quote is written
+    named = [c for c in plain if str(c).casefold() in said] or plain[:1]
     settings = {"enable_external_access": "false", "lock_configuration": "true"}
     with duckdb.connect(":memory:", config=settings) as connection:
         with connection.cursor() as parser:
             safe = filters.check(parser, expression, plain)
-        connection.register("utterances", pa.Table.from_pandas(rows[plain], preserve_index=False))
+        connection.register("utterances", pa.Table.from_pandas(rows[named], preserve_index=False))
         try:
             found = connection.sql(f"SELECT ({safe}) AS value FROM utterances").to_arrow_table()
             return found["value"].to_pandas(types_mapper=_strings)

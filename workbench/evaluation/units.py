@@ -76,14 +76,19 @@ class TextStore:
         if normaliser == "raw" and not txt.UNSPACED_LANGUAGES & set(self.languages):
             pieces = self.pieces(normaliser)
             return WordTable(pieces.numbers, pieces.offsets, pieces.vocabulary)
-        return self.derived(normaliser, partial(_split, normaliser))
+        return self.derived(normaliser, partial(split_words, normaliser))
 
     def derived(self, normaliser: str, split: Splitter, known: Sequence[str] = ()) -> WordTable:
-        """Units of every text from those that each distinct piece is split into; the vocabulary starts with
-        ``known``."""
+        """:meth:`piece_units` of every text, kept together."""
         import numpy as np
 
-        from workbench.evaluation import kernels
+        units = self.piece_units(normaliser, split, known)
+        numbers, offsets = units.flat(np.arange(len(self)))
+        return WordTable(numbers, _same(offsets, units.pieces.offsets), units.vocabulary)
+
+    def piece_units(self, normaliser: str, split: Splitter, known: Sequence[str] = ()) -> PieceUnits:
+        """Units that each distinct piece is split into; the vocabulary starts with ``known``."""
+        import numpy as np
 
         pieces = self.pieces(normaliser)
         # Flat lists of text: a list a piece would wake the garbage collector, which costs more than the work.
@@ -95,12 +100,7 @@ class TextStore:
             lengths += counts
         flat, vocabulary = _numbered(units, known)
         bounds = np.concatenate([[0], np.cumsum(np.array(lengths, np.int64))])
-        spans = pieces.offsets[:-1], pieces.offsets[1:]
-        plain = np.zeros(len(self), bool)
-        offsets = kernels.expanded_sizes(pieces.numbers, *spans, self.groups, form_of, bounds, plain)
-        numbers = np.empty(int(offsets[-1]), np.int32)
-        kernels.expand(pieces.numbers, *spans, self.groups, form_of, flat, bounds, plain, -1, numbers)
-        return WordTable(numbers, _same(offsets, pieces.offsets), vocabulary)
+        return PieceUnits(pieces, self.groups, form_of, flat, bounds, vocabulary)
 
     def form_numbers(self, pieces: Pieces) -> IntArray:
         """(groups, pieces): number of the form of a piece under a group's rules, group after group; -1 where
@@ -145,6 +145,33 @@ class TextStore:
         return lines
 
 
+@dataclass(frozen=True)
+class PieceUnits:
+    """Units of pieces, from which those of texts are written out when asked for."""
+
+    pieces: Pieces
+    groups: IntArray
+    form_of: IntArray
+    units: IntArray
+    bounds: IntArray
+    vocabulary: list[str]
+
+    def flat(self, codes: IntArray) -> tuple[IntArray, IntArray]:
+        """As :meth:`WordTable.flat`."""
+        import numpy as np
+
+        from workbench.evaluation import kernels
+
+        spans = self.pieces.offsets[codes], self.pieces.offsets[codes + 1]
+        groups, plain = self.groups[codes], np.zeros(len(codes), bool)
+        forms = self.form_of, self.bounds, plain
+        offsets = kernels.expanded_sizes(self.pieces.numbers, *spans, groups, *forms)
+        numbers = np.empty(int(offsets[-1]), np.int32)
+        forms = self.form_of, self.units, self.bounds, plain
+        kernels.expand(self.pieces.numbers, *spans, groups, *forms, -1, numbers)
+        return numbers, offsets
+
+
 @dataclass
 class WordTable:
     """Words of every distinct text: those of text ``t`` are ``numbers[offsets[t]:offsets[t + 1]]``, numbers
@@ -154,11 +181,16 @@ class WordTable:
     offsets: IntArray
     vocabulary: list[str]
 
-    @cached_property
+    @property
     def lengths(self) -> IntArray:
         import numpy as np
 
         return np.diff(self.offsets).astype(np.int32)
+
+    def lengths_of(self, codes: IntArray) -> IntArray:
+        """Words of some texts."""
+        lengths: IntArray = self.offsets[codes + 1] - self.offsets[codes]
+        return lengths
 
     def of(self, code: int) -> list[str]:
         return [self.vocabulary[n] for n in self.numbers[self.offsets[code] : self.offsets[code + 1]]]
@@ -193,7 +225,8 @@ class WordTable:
 
         from workbench.evaluation import kernels
 
-        offsets = np.concatenate([[0], np.cumsum(self.lengths[codes], dtype=np.int64)])
+        sizes = self.offsets[codes + 1] - self.offsets[codes]
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         numbers = np.empty(int(offsets[-1]), np.int32)
         kernels.gather(self.numbers, self.offsets, codes.astype(np.int64), numbers)
         return numbers, offsets
@@ -299,7 +332,7 @@ def forms_of(pieces: list[str], language: str, normaliser: str) -> list[str]:
     return pieces if done else txt.normalise_many(pieces, language, normaliser)
 
 
-def _split(normaliser: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
+def split_words(normaliser: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
     """Words of pieces under a normaliser."""
     forms = forms_of(pieces, language, normaliser)
     if language in txt.UNSPACED_LANGUAGES:
