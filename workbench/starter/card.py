@@ -96,7 +96,7 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
     equal = "; ".join(
         f"{v['equal']} of {v['clips']} clips at {ms} ms" for ms, v in figures["streaming"].items()
     )
-    auto, wrong = figures["auto"], figures["wrong_tag"]
+    auto, quiet, wrong = figures["auto"], figures["auto_then_quiet"], figures["wrong_tag"]
     overall = next(r for r in figures["cer_by_lookahead"][looks[-1]] if r["target_lang"] == WELL_COVERED)
     return "\n".join(
         (
@@ -108,7 +108,8 @@ def checkpoint_section(figures: Mapping[str, Any]) -> str:
             _verdict(overall, figures["joined"]["cer"][-1]),
             _table(header, cells),
             f"\nWith `auto` the emitted tag is right for {100 * auto['tags_right']:.1f} % of the clips (language right "
-            f"{100 * auto['language_right']:.1f} %). With the next locale's tag {100 * wrong['texts_changed']:.0f} % of the transcripts "
+            f"{100 * auto['language_right']:.1f} %), no tag comes for {100 * auto['tags_missing']:.1f} %: clips are cut at their last sound. With a "
+            f"quarter of a second of silence behind each, as an open line leaves it, it is right for {100 * quiet['tags_right']:.1f} %. With the next locale's tag {100 * wrong['texts_changed']:.0f} % of the transcripts "
             f"and {100 * wrong['tags_changed']:.0f} % of the tags change, and the CER is {_percent(wrong['cer'])} %. Streamed and offline "
             f"transcripts are equal for {equal}.\n",
             "### Joined prompts\n",

@@ -25,6 +25,7 @@ from workbench.starter.recordings import SCARCE_LOCALES
 
 log = logging.getLogger("workbench.starter")
 WELL_COVERED = "well covered"  # all locales but those that the starter hardly heard
+QUIET_S = 0.25
 CURVE = ("step", "cer", "cer_well_heard", "tags_right")
 COLUMNS = ["target_lang", "rate", "low", "high", "errors", "reference_units", "utterances", "interval_kind"]
 
@@ -54,7 +55,8 @@ def measure(folder: Path, checkpoint: Path = CHECKPOINT, every: int = 1) -> dict
         "normaliser": "basic",
         "cer_by_lookahead": by_lookahead,
         "wer_by_lookahead": wer,
-        "auto": _auto(model, test, folder, longest),
+        "auto": _auto(model, test, folder / "auto.parquet", longest),
+        "auto_then_quiet": _auto(model, test, folder / "auto-quiet.parquet", longest, load=_then_quiet),
         "wrong_tag": _wrong_tag(model, test, folder, longest, frame),
         "streaming": _streaming(model, test, folder, longest),
         "joined": _joined(model, rows, folder, longest),
@@ -80,8 +82,20 @@ def _rates(scored: Any, metric: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _auto(model: Checkpoint, test: list[dict[str, Any]], folder: Path, ms: int) -> dict[str, Any]:
-    found = _predict(model, test, folder / "auto.parquet", lookahead_ms=ms, prompt_mode="auto")
+def _then_quiet(row: Mapping[str, Any]) -> Any:
+    """A clip with ``QUIET_S`` of silence behind it, as an open line leaves it."""
+    import numpy as np
+    import soundfile
+
+    pcm, rate = soundfile.read(CORPUS / row["audio_filepath"], dtype="float32")
+    return np.concatenate([pcm, np.zeros(round(QUIET_S * rate), np.float32)])
+
+
+def _auto(
+    model: Checkpoint, test: list[dict[str, Any]], out: Path, ms: int, **options: Any
+) -> dict[str, Any]:
+    """Share of clips whose emitted tag is the stated one, the prompt being ``auto``."""
+    found = _predict(model, test, out, lookahead_ms=ms, prompt_mode="auto", **options)
     stated = pd.Series({row["id"]: row["target_lang"] for row in test})
     detected = found.set_index("id")["detected_lang"].reindex(stated.index)
     right = detected == stated
