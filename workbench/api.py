@@ -32,6 +32,7 @@ from workbench.workspace import WorkspaceFolder, check_name, replacing
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.evaluation.boosted import KeywordBoost
     from workbench.field import Baseline
     from workbench.release.cadence import Standing
     from workbench.release.pipeline import Outcome
@@ -184,6 +185,15 @@ class Workspace(WorkspaceFolder):
         for name, ms in zip(names, wanted, strict=True):
             self.transcribe(corpus, checkpoint, name, lookahead_ms=ms, streaming=True, **options)
         return evaluate(corpus, *names)
+
+    def keyword_boost(self, corpus: Corpus, checkpoint: str, keywords: Any, **options: Any) -> KeywordBoost:
+        """Stream the utterances of the corpus (or view) that hold a keyword, without and with the list, and
+        compare recall, precision and F1; see :func:`workbench.evaluation.boosted.keyword_boost`."""
+        from workbench.evaluation.boosted import keyword_boost
+
+        with progress_bar("keywords", options.pop("progress", None)) as shown:
+            rows, found = corpus.frame(), self.checkpoint(checkpoint)
+            return keyword_boost(found, rows, corpus.audio_root, keywords, progress=shown, **options)
 
     def finetune(
         self,

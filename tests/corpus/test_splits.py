@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import defaultdict
 from collections.abc import Callable
@@ -148,6 +149,30 @@ def test_the_plan_puts_errors_and_gaps_first(make: Make) -> None:
     by_error = collection.plan(corpus, target_hours=4, error_rates={"en-US": 0.9, "el-GR": 0.1}, minutes=60)
     assert by_error["target_lang"].iloc[0] == "en-US"
     assert by_error["minutes"].sum() == pytest.approx(60)
+
+
+def test_the_plan_holds_the_minutes_that_the_explorer_was_told_to_collect(make: Make) -> None:
+    rows = [
+        {"duration": 7200.0, "target_lang": tag, "accent": accent, "speaker": s}
+        for tag, accent in (("en-US", "us"), ("en-US", "scots"), ("el-GR", None))
+        for s in "abcdefghij"
+    ]
+    corpus = make(rows)
+    assert collection.plan(corpus, target_hours=1)["missing_minutes"].sum() == 0
+    wishes = [
+        {"target_lang": "en-US", "accent": "scots", "minutes": 20},
+        {"target_lang": "en-US", "accent": None, "minutes": 10},
+        {"target_lang": "el-GR", "accent": "cretan", "minutes": 90},
+    ]
+    (corpus.folder / collection.WISHES).write_text(json.dumps(wishes), encoding="utf-8")
+    found = collection.plan(corpus, target_hours=1)
+    cells = found["target_lang"] + " " + found["accent"].fillna("-")
+    minutes = dict(zip(cells, found["minutes"], strict=True))
+    assert minutes == {"el-GR cretan": 90, "en-US scots": 25, "en-US us": 5, "el-GR -": 0}
+    assert found["accent"].iloc[0] == "cretan", "nothing of it is there yet"
+    (corpus.folder / collection.WISHES).write_text("{", encoding="utf-8")
+    with pytest.raises(WorkbenchError, match="cannot read the wishes"):
+        collection.plan(corpus)
 
 
 def test_one_recording_is_one_whatever_it_is_called(make: Make) -> None:

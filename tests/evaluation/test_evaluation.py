@@ -5,6 +5,7 @@ from __future__ import annotations
 import jiwer
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from corpora import random_corpus, table
 
@@ -284,3 +285,26 @@ def test_voices_in_both_slices_are_drawn_once_for_both() -> None:
     gap = found.gap("p")
     width = np.hypot(*(rates["high"] - rates["low"]))
     assert gap["gap_high"] - gap["gap_low"] < 0.5 * width
+
+
+def test_run_facts_with_unknown_values_are_read_from_nullable_columns() -> None:
+    rows, predictions = table(
+        {"id": 1, "text": "a", "hypothesis": "a"}, {"id": 2, "text": "b", "hypothesis": "b"}
+    )
+    for values, known in (([80, 80], 80), ([80, None], "mixed"), ([None, None], None)):
+        found = predictions.assign(lookahead_ms=pd.array(values, "Int64"))
+        assert evaluate(rows, {"p": found}).facts("p")["lookahead_ms"] == known
+
+
+def test_texts_are_held_once_and_what_was_given_stays_as_it_was() -> None:
+    kind = pd.StringDtype("pyarrow", na_value=float("nan"))
+    rows = pd.DataFrame({"id": range(3), "text": pd.array(["Ja.", "So so", "Nein"], kind)})
+    heard = pd.DataFrame({"id": range(3), "hypothesis": pd.array(["ja", "so", "nein"], kind)})
+    before = [frame.copy(deep=True) for frame in (rows, heard)]
+    scored = evaluate(rows, {"p": heard}).scored
+    columns = [scored.rows["text"], scored.prediction("p").source["hypothesis"]]
+    assert [list(column) for column in columns] == [["Ja.", "So so", "Nein"], ["ja", "so", "nein"]]
+    places = {pa.array(column.array).buffers()[2].address for column in columns}
+    assert places == {scored.store.texts.buffers()[2].address}
+    for frame, copy in zip((rows, heard), before, strict=True):
+        pd.testing.assert_frame_equal(frame, copy)

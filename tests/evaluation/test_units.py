@@ -11,7 +11,8 @@ from rapidfuzz.distance.Levenshtein import editops
 
 from workbench import text as txt
 from workbench.evaluation import alignment
-from workbench.evaluation.characters import COUNTED, Characters, character_counts
+from workbench.evaluation.alignment import COUNTED
+from workbench.evaluation.characters import Characters, character_counts
 from workbench.evaluation.clusters import Slicing, cluster_sums, clusters_of
 from workbench.evaluation.punctuation import tokens
 from workbench.evaluation.units import TextStore, _rules_of, marks_of, number_texts

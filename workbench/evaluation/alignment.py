@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Operation = Literal["hit", "substitution", "insertion", "deletion"]
 SUBSTITUTION, INSERTION, DELETION = 0, 1, 2
+COUNTED = ("hits", "substitutions", "insertions", "deletions")
 _CHUNK = 20_000  # pairs a call: small enough for threads to share and for tables to stay small
 _CELLS = 4_000_000  # of one pair; rapidfuzz halves the problem from here on, and may pick another alignment
 _LONGEST = 4096
@@ -266,7 +267,7 @@ def align(references: Sequence[Sequence[Any]], hypotheses: Sequence[Sequence[Any
 def count(reference: Sequence[Any], hypothesis: Sequence[Any]) -> Counts:
     """The counts of one pair of sequences of units."""
     one = align([reference], [hypothesis]).per_pair()
-    return Counts(*(int(one[field][0]) for field in ("hits", "substitutions", "insertions", "deletions")))
+    return Counts(*(int(one[field][0]) for field in COUNTED))
 
 
 def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedWord]:

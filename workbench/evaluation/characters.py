@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
-from workbench.evaluation.alignment import Side, checked_counts, count_sides
+from workbench.evaluation.alignment import COUNTED, Side, checked_counts, count_sides
 from workbench.evaluation.units import TextStore, forms_of, of_group
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _CHUNK = 50_000
 _CODE_POINTS = 0x110000
-COUNTED = ("hits", "substitutions", "insertions", "deletions")
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def character_counts(
         units = [characters.lengths(pieces.numbers, spans, groups) for spans in (said, heard)]
         kernels.trim_common(pieces.numbers, said, heard, groups, characters.form_of, characters.offsets)
         rests = [characters.side(pieces.numbers, spans, groups) for spans in (said, heard)]
-        found = count_sides(*rests, characters.alphabet)
+        found = count_sides(rests[0], rests[1], characters.alphabet)
         kinds = [found[kind] for kind in COUNTED[1:]]
-        parts.append(checked_counts(kinds, *units))
+        parts.append(checked_counts(kinds, units[0], units[1]))
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in COUNTED}

@@ -129,7 +129,7 @@ def by_position(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, b
     import numpy as np
     import pandas as pd
 
-    lengths = scored.store.words(normaliser).lengths[scored.reference_codes]
+    lengths = scored.store.words(normaliser).lengths_of(scored.reference_codes)
     # Where a word lies depends on the length alone, and lengths are few.
     sizes, times = np.unique(lengths[rows], return_counts=True)
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)

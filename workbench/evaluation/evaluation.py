@@ -11,6 +11,7 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import confounding, rates
 from workbench.evaluation.gap import gap as worst_against_best
 from workbench.evaluation.matching import put_together
+from workbench.evaluation.memory import give_back
 from workbench.evaluation.quality_views import QualityViews
 from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus
@@ -119,9 +120,9 @@ class Evaluation(QualityViews):
         """
         by = self._columns(by)
         options: Any = {"metric": metric, "normaliser": self._normaliser(normaliser), "where": where}
-        return self._with_confounding(
-            rates.rate_table(self.scored, name, self.settings, by=by, **options), by
-        )
+        table = rates.rate_table(self.scored, name, self.settings, by=by, **options)
+        give_back(len(self))
+        return self._with_confounding(table, by)
 
     def overall(
         self, name: str, metric: Headline = "headline", normaliser: str | None = None

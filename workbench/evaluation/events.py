@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.alignment import DELETION, INSERTION
+from workbench.evaluation.memory import give_back
 from workbench.evaluation.scored import ScoredCorpus
 
 if TYPE_CHECKING:
@@ -36,7 +37,10 @@ def places(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tup
     sizes = (offsets[pair + 1] - offsets[pair]).astype(np.int64)
     ends = np.cumsum(sizes)
     total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(rows, sizes), np.repeat(offsets[pair] - (ends - sizes), sizes) + np.arange(total)
+    kind = np.int32 if len(paired.edits.operation) < 2**31 else np.int64
+    at = np.repeat((offsets[pair] - (ends - sizes)).astype(kind), sizes)
+    at += np.arange(total, dtype=kind)
+    return np.repeat(rows.astype(np.int32), sizes), at
 
 
 def error_events(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> Events:
@@ -52,6 +56,7 @@ def error_events(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) 
     has = operation != DELETION
     codes = scored.prediction(name).codes
     heard[has] = table.numbers[table.offsets[codes[row[has]]] + edits.hypothesis_position[at[has]]]
+    give_back(len(scored))
     return Events(row, operation, position, said, heard, table.vocabulary)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Array = np.ndarray[Any, np.dtype[Any]]
+
+
+_COUNTED = (("reference", "recalled"), ("hypothesis", "correct"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +81,13 @@ def keyword_table(
     """
     import pandas as pd
 
-    table = scored.store.words(normaliser)
-    number = {word: place for place, word in enumerate(table.vocabulary)}
-    said = _Side(scored, name, normaliser, rows, reference=True)
-    heard = _Side(scored, name, normaliser, rows, reference=False)
-    tags = scored.rows["target_lang"].to_numpy() if "target_lang" in scored.rows.columns else None
     records = []
-    for keyword in keywords:
-        language = keyword.target_lang.split("-")[0] or None
-        ids = [
-            number.get(w, -1) for w in txt.words(txt.normalise(keyword.text, language, normaliser), language)
-        ]
-        meant = None if not keyword.target_lang or tags is None else tags == keyword.target_lang
-        reference, recalled = said.find(ids, meant)
-        hypothesis, correct = heard.find(ids, meant)
-        records.append(
-            {
-                "keyword": keyword.text,
-                "domain": keyword.domain or None,
-                "target_lang": keyword.target_lang or None,
-            }
-            | {"reference": reference, "recalled": recalled, "hypothesis": hypothesis, "correct": correct}
-        )
+    for keyword, sides in _occurrences(scored, name, normaliser, rows, keywords):
+        record: dict[str, Any] = {"keyword": keyword.text, "domain": keyword.domain or None}
+        record["target_lang"] = keyword.target_lang or None
+        for (_, right), (occurring, recognised) in zip(sides, _COUNTED, strict=True):
+            record |= {occurring: len(right), recognised: int(right.sum())}
+        records.append(record)
     frame = pd.DataFrame(records)
     total: dict[str, Any] = {"keyword": "all", "domain": None, "target_lang": None}
     total |= {c: int(frame[c].sum()) for c in ("reference", "recalled", "hypothesis", "correct")}
@@ -109,6 +97,35 @@ def keyword_table(
     either = frame["reference"] + frame["hypothesis"]
     frame["f1"] = (frame["recalled"] + frame["correct"]) / either.where(either > 0)
     return frame
+
+
+def keyword_counts(
+    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, keywords: Sequence[Keyword]
+) -> dict[str, Array]:
+    """``reference, recalled, hypothesis, correct`` of all keywords together in each row of the corpus."""
+    import numpy as np
+
+    counts = {kind: np.zeros(len(scored), np.int64) for pair in _COUNTED for kind in pair}
+    for _, sides in _occurrences(scored, name, normaliser, rows, keywords):
+        for (row, right), (occurring, recognised) in zip(sides, _COUNTED, strict=True):
+            counts[occurring] += np.bincount(row, minlength=len(scored))
+            counts[recognised] += np.bincount(row[right], minlength=len(scored))
+    return counts
+
+
+def _occurrences(
+    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, keywords: Sequence[Keyword]
+) -> Iterator[tuple[Keyword, list[tuple[Array, Array]]]]:
+    """Of each keyword, in references and in hypotheses: the row of each occurrence, whether recognised."""
+    table = scored.store.words(normaliser)
+    number = {word: place for place, word in enumerate(table.vocabulary)}
+    both = [_Side(scored, name, normaliser, rows, reference=side) for side in (True, False)]
+    tags = scored.rows["target_lang"].to_numpy() if "target_lang" in scored.rows.columns else None
+    for keyword in keywords:
+        language = keyword.target_lang.split("-")[0] or None
+        words = txt.words(txt.normalise(keyword.text, language, normaliser), language)
+        meant = None if not keyword.target_lang or tags is None else tags == keyword.target_lang
+        yield keyword, [side.find([number.get(w, -1) for w in words], meant) for side in both]
 
 
 class _Side:
@@ -129,12 +146,12 @@ class _Side:
         self.order = np.argsort(self.numbers, kind="stable")
         self.ordered = self.numbers[self.order]
 
-    def find(self, ids: Sequence[int], meant: Array | None) -> tuple[int, int]:
-        """Occurrences of a phrase, and those recognised."""
+    def find(self, ids: Sequence[int], meant: Array | None) -> tuple[Array, Array]:
+        """Row of each occurrence of a phrase, and whether it is recognised."""
         import numpy as np
 
         if not ids or min(ids) < 0:
-            return 0, 0
+            return np.zeros(0, np.int64), np.zeros(0, bool)
         low, high = np.searchsorted(self.ordered, [ids[0], ids[0] + 1])
         at = self.order[low:high]
         at = at[at + len(ids) <= len(self.numbers)]
@@ -145,7 +162,7 @@ class _Side:
         right = self.hit[at].copy()
         for step in range(1, len(ids)):
             right &= self.hit[at + step] & ~self.broken[at + step]
-        return len(at), int(right.sum())
+        return self.row[at], right
 
 
 def _heard_words(

@@ -124,7 +124,7 @@ def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -
 
     table = scored.store.words(normaliser)
     codes = scored.prediction(name).codes
-    length = table.lengths[scored.reference_codes]
+    length = table.lengths_of(scored.reference_codes)
     first, last = np.zeros(len(scored), bool), np.zeros(len(scored), bool)
     row, at = places(scored, name, normaliser, rows)
     edits = scored.word_edits(name, normaliser).edits
@@ -133,7 +133,7 @@ def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -
     first[row[position == 0]] = True
     last[row[position == length[row] - 1]] = True
     empty = np.zeros(len(scored), bool)
-    empty[rows] = (table.lengths[codes[rows]] == 0) & (length[rows] > 0)
+    empty[rows] = (table.lengths_of(codes[rows]) == 0) & (length[rows] > 0)
     return first & ~empty, last & ~empty, empty
 
 
@@ -148,7 +148,7 @@ def frontier_rows(
     first, last, empty = edge_losses(scored, name, normaliser, rows)
     chosen = np.zeros(len(scored), bool)
     chosen[rows] = True
-    spoken = scored.store.words(normaliser).lengths[scored.reference_codes] > 0
+    spoken = scored.store.words(normaliser).lengths_of(scored.reference_codes) > 0
     groups = group(scored.rows, by)
     records = []
     for key, part in zip(groups.keys, groups.rows_of(chosen), strict=True):

@@ -72,10 +72,10 @@ def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
     parts = []
     for start in range(0, len(present), _CHUNK):
         rows = present[start : start + _CHUNK]
-        said, heard = units.flat(scored.reference_codes[rows]), units.flat(codes[rows])
-        masked = [_masked(*side, len(marks)) for side in (said, heard)]
+        sides = units.flat(scored.reference_codes[rows]), units.flat(codes[rows])
+        masked = [_masked(*side, len(marks)) for side in sides]
         edits = align_sides(masked[0], masked[1], len(units.vocabulary))
-        parts.append(_chunk_events(len(marks), rows, said, heard, edits))
+        parts.append(_chunk_events(len(marks), rows, *sides, edits))
     row, kind, said, heard = (np.concatenate(column) for column in zip(*parts, strict=True))
     return MarkEvents(row, kind, said, heard, marks)
 

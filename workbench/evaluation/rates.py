@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.clusters import (
-    Slicing,
-)
+from workbench.evaluation.alignment import COUNTED
+from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.events import coordinates
-from workbench.evaluation.scored import COUNTED, Metric, ScoredCorpus
+from workbench.evaluation.scored import Metric, ScoredCorpus
 from workbench.evaluation.significance import (
     RESAMPLES,
     holm,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation.alignment import SUBSTITUTION, Edits, align_sides
-from workbench.evaluation.characters import COUNTED, character_counts
+from workbench.evaluation.alignment import COUNTED, SUBSTITUTION, Edits, align_sides
+from workbench.evaluation.characters import character_counts
 from workbench.evaluation.memory import give_back
 from workbench.evaluation.units import TextStore
 

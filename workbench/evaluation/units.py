@@ -163,12 +163,11 @@ class PieceUnits:
         from workbench.evaluation import kernels
 
         spans = self.pieces.offsets[codes], self.pieces.offsets[codes + 1]
-        groups, plain = self.groups[codes], np.zeros(len(codes), bool)
-        forms = self.form_of, self.bounds, plain
-        offsets = kernels.expanded_sizes(self.pieces.numbers, *spans, groups, *forms)
+        texts = self.pieces.numbers, *spans, self.groups[codes], self.form_of
+        plain = np.zeros(len(codes), bool)
+        offsets = kernels.expanded_sizes(*texts, self.bounds, plain)
         numbers = np.empty(int(offsets[-1]), np.int32)
-        forms = self.form_of, self.units, self.bounds, plain
-        kernels.expand(self.pieces.numbers, *spans, groups, *forms, -1, numbers)
+        kernels.expand(*texts, self.units, self.bounds, plain, -1, numbers)
         return numbers, offsets
 
 

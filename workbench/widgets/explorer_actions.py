@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
+from workbench.corpus.collection import WISHES, wishes
 from workbench.errors import WorkbenchError
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.keywords import Keyword
 
 MOST_SENT = 5_000
-KEYWORDS, PLAN = "keywords.csv", "collection_plan.json"
+KEYWORDS = "keywords.csv"
 COLUMNS = ("keyword", "domain", "target_lang")
 FORMULA = "=+-@\t\r\n"
 _LOOKED_AT = 300  # utterances, to learn how a word is written
@@ -55,8 +56,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
     @property
     def collection_plan(self) -> list[dict[str, Any]]:
         """What is to be collected: ``target_lang``, ``accent``, ``minutes`` each."""
-        file = self._corpus().folder / PLAN
-        return list(json.loads(file.read_text("utf-8"))) if file.exists() else []
+        return wishes(self._corpus())
 
     @answers("send", lane="decide")
     def _send_to_curation(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -73,7 +73,8 @@ class ExplorerActions(AudioAnswers, LiveWidget):
 
     @answers("plan", lane="decide")
     def _plan(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Add minutes of a locale and accent to the collection plan, a JSON file beside the corpus."""
+        """Add minutes of a locale and accent to the collection plan, a JSON file beside the corpus that
+        :func:`workbench.corpus.collection.plan` reads."""
         from workbench.workspace import write_atomic
 
         minutes = float(body.get("minutes") or 0)
@@ -88,7 +89,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
         with self._keeping:
             kept = [*self.collection_plan, wish]
             text = json.dumps(kept, ensure_ascii=False, indent=1) + "\n"
-            write_atomic(self._corpus().folder / PLAN, text)
+            write_atomic(self._corpus().folder / WISHES, text)
         return {"planned": len(kept), "minutes": sum(float(item["minutes"]) for item in kept)}
 
     @answers("keyword", lane="decide")

@@ -1,0 +1,198 @@
+"""What a keyword list gains when the recogniser is told it: utterances with a keyword, decoded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import text as txt
+from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation.clusters import cluster_sums, clusters_of
+from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
+from workbench.evaluation.significance import expanded_percentiles, resampled_sums
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from workbench.evaluation.evaluation import Evaluation
+    from workbench.recognizer.checkpoint import Checkpoint
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+WITHOUT, WITH = "without list", "with list"
+
+
+@dataclass(frozen=True)
+class KeywordBoost:
+    """The same utterances without and with the list.
+
+    ``gains``: a row each of recall, precision and F1: ``measure, without, with, difference, low, high``
+    (paired bootstrap; NaN where a keyword is never said or heard), ``interval_kind, speakers, utterances``.
+    ``keywords``: a row each keyword, counts and rates with the suffixes ``_without`` and ``_with``.
+    ``evaluation``: both predictions, for ``compare`` and everything else. ``problems``: what was not decoded.
+    """
+
+    gains: pd.DataFrame
+    keywords: pd.DataFrame
+    evaluation: Evaluation
+    problems: list[Problem]
+
+
+def keyword_boost(
+    checkpoint: Checkpoint,
+    rows: pd.DataFrame,
+    audio_root: str | Path,
+    keywords: str | Path | Iterable[str | Keyword],
+    *,
+    weight: float = 1.0,
+    lookahead_ms: int | None = None,
+    device: str = "auto",
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> KeywordBoost:
+    """Stream the utterances whose reference holds a keyword, without and with the list, and score both.
+
+    Each utterance is given the keywords of its locale and those of none. Words that a list makes appear in
+    utterances without any keyword are not seen here: precision is that of this slice.
+
+    Args:
+        rows: utterance rows with ``id, text, audio_filepath, target_lang``.
+        keywords: a list, or a CSV as :func:`read_keywords` takes it; written as transcripts have them.
+        weight: of the list (see :class:`workbench.recognizer.boosting.Boost`).
+        options: of :func:`workbench.evaluation.evaluate`.
+
+    Raises:
+        WorkbenchError: no reference holds a keyword, or no utterance could be decoded.
+    """
+    import pandas as pd
+
+    from workbench.evaluation.evaluation import evaluate
+    from workbench.recognizer.boosting import Boost
+
+    listed = read_keywords(keywords)
+    normaliser = options.get("normaliser", "basic")
+    chosen = rows[holding(rows, listed, normaliser)].reset_index(drop=True)
+    if len(chosen) == 0:
+        raise WorkbenchError("no reference holds a keyword", mend="Check their spelling and target_lang.")
+    lists = {tag: _meant(listed, tag) for tag in chosen["target_lang"].unique()}
+    boosts = {tag: Boost(tuple(k.text for k in found), weight) for tag, found in lists.items()}
+    found, problems = _decoded(checkpoint, chosen, Path(audio_root), boosts, lookahead_ms, device, progress)
+    if not found[WITHOUT]:
+        raise WorkbenchError("no utterance could be decoded", where=str(audio_root), mend=problems[0].mend)
+    evaluation = evaluate(chosen, {name: pd.DataFrame(lines) for name, lines in found.items()}, **options)
+    tables = [evaluation.keywords(name, listed) for name in (WITHOUT, WITH)]
+    shared = ["keyword", "domain", "target_lang", "reference"]
+    joined = tables[0][shared].join(
+        [
+            table.drop(columns=shared).add_suffix(suffix)
+            for table, suffix in zip(tables, ("_without", "_with"), strict=True)
+        ]
+    )
+    return KeywordBoost(gains(evaluation, listed), joined, evaluation, problems)
+
+
+def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normaliser: str = "basic") -> Array:
+    """Which rows have a keyword of their locale in their reference."""
+    import numpy as np
+
+    phrases: dict[Any, list[list[str]]] = {}
+    held = np.zeros(len(rows), bool)
+    for place, (text, tag) in enumerate(zip(rows["text"], rows["target_lang"], strict=True)):
+        if not isinstance(text, str):
+            continue
+        locale = tag if isinstance(tag, str) else None
+        if tag not in phrases:
+            phrases[tag] = [
+                txt.words(txt.normalise(keyword.text, locale, normaliser), locale)
+                for keyword in _meant(keywords, tag)
+            ]
+        words = txt.words(txt.normalise(text, locale, normaliser), locale)
+        held[place] = any(
+            phrase == words[at : at + len(phrase)]
+            for phrase in phrases[tag]
+            if phrase
+            for at in range(len(words) - len(phrase) + 1)
+        )
+    return held
+
+
+def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
+    """Recall, precision and F1 over all keywords without and with the list; see :class:`KeywordBoost`.
+
+    Both are drawn together, by speakers where there are enough of them: what a list gains is known better
+    than either figure.
+    """
+    import numpy as np
+    import pandas as pd
+
+    scored, settings = evaluation.scored, evaluation.settings
+    rows = np.flatnonzero(scored.prediction(WITHOUT).present & scored.prediction(WITH).present)
+    counts = [keyword_counts(scored, n, settings.normaliser, rows, keywords) for n in (WITHOUT, WITH)]
+    clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
+    values = [
+        side[kind][rows] for side in counts for kind in ("reference", "recalled", "hypothesis", "correct")
+    ]
+    sums = cluster_sums(clusters, *values)
+    drawn = resampled_sums(sums, max(settings.resamples, 1), settings.seed)
+    whole = sums.sum(axis=0)[None, :]
+    records = []
+    for place, measure in enumerate(("recall", "precision", "f1")):
+        before, after = (float(_rates(whole[:, at : at + 4])[place][0]) for at in (0, 4))
+        change = _rates(drawn[:, 4:])[place] - _rates(drawn[:, :4])[place]
+        low, high = expanded_percentiles(change, clusters.count, settings.confidence)
+        record: dict[str, Any] = {"measure": measure, "without": before, "with": after}
+        record |= {"difference": after - before, "low": low, "high": high}
+        record |= {"interval_kind": clusters.kind, "speakers": clusters.speakers, "utterances": len(rows)}
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def _rates(counts: Array) -> tuple[Array, Array, Array]:
+    """Recall, precision and F1 from (n, 4) reference, recalled, hypothesis, correct."""
+    import numpy as np
+
+    said, recalled, heard, correct = counts.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return recalled / said, correct / heard, (recalled + correct) / (said + heard)
+
+
+def _meant(keywords: Sequence[Keyword], tag: Any) -> list[Keyword]:
+    return [keyword for keyword in keywords if keyword.target_lang in ("", tag)]
+
+
+def _decoded(
+    checkpoint: Checkpoint,
+    rows: pd.DataFrame,
+    audio_root: Path,
+    boosts: dict[Any, Any],
+    lookahead_ms: int | None,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[dict[str, list[dict[str, Any]]], list[Problem]]:
+    """Predictions of each row without and with its list; a row that cannot be read is a problem in both."""
+    from workbench.recognizer.batches import SegmentReader
+    from workbench.recognizer.streaming import play
+
+    rate = checkpoint.info.sample_rate
+    load = SegmentReader(audio_root, rate)
+    found: dict[str, list[dict[str, Any]]] = {WITHOUT: [], WITH: []}
+    problems: list[Problem] = []
+    for done, row in enumerate(rows.to_dict("records"), 1):
+        tag = row["target_lang"]
+        try:
+            pcm, heard = load(row), {}
+            for name, boost in ((WITHOUT, None), (WITH, boosts[tag])):
+                heard[name] = play(checkpoint, pcm, rate, tag, lookahead_ms, boost, device=device)[-1]
+        except (WorkbenchError, OSError, RuntimeError) as error:
+            what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
+            mend = error.mend if isinstance(error, WorkbenchError) else "Check the file."
+            problems.append(Problem(str(row["audio_filepath"]), what, mend, field=f"id {row['id']}"))
+            continue
+        for name, event in heard.items():
+            found[name].append({"id": row["id"], "hypothesis": event.final_transcript})
+        if progress:
+            progress(done, len(rows))
+    return found, problems
