@@ -81,8 +81,13 @@ def at(board: Locator, number: int) -> None:
     """Wait until row ``number`` (from 1) is chosen and its transcript and recording are there."""
     row = board.locator("[role=row][aria-selected=true]")
     expect(row).to_have_attribute("aria-rowindex", str(number + 1))
-    text = row.locator(".nwb-clip-text").text_content() or ""
-    expect(board.get_by_test_id("board-transcript")).to_have_value(" ".join(text.split()))
+    box = board.get_by_test_id("board-transcript")
+    for _ in range(240):  # the row itself may change while a filter's page is on its way
+        text = " ".join((row.locator(".nwb-clip-text").text_content() or "").split())
+        if box.input_value() == text:
+            break
+        board.page.wait_for_timeout(250)
+    expect(box).to_have_value(text)
     expect(board.locator(".nwb-player")).to_have_attribute("data-ready", "1")
 
 
@@ -227,12 +232,22 @@ def test_a_bar_filters_when_clicked(book: Notebook, board: Locator) -> None:
 
 
 def test_doubtful_clips_come_first_when_asked(book: Notebook, board: Locator) -> None:
-    button, first = board.get_by_test_id("board-priority"), board.locator("[role=row][aria-rowindex='2']")
+    """In the listening order, whatever was decided before; and back to the corpus's own."""
+    button, own = board.get_by_test_id("board-priority"), book.kernel("board.view.ids()")
     button.click()
-    expect(first).to_contain_text("clipping")  # an error outweighs a warning
+    expect(button).to_have_attribute("aria-pressed", "true")
+    wanted = book.kernel(
+        "listening.order(corpus, findings, heard, 10_000)['id'].tolist()",
+        setup="from workbench.corpus import listening",
+    )
+    at(board, 1)
+    doubtful = book.kernel("board.view.ids()")
+    assert doubtful[: len(wanted)] == wanted
+    assert doubtful != own
     button.click()
-    expect(first).not_to_contain_text("clipping")
     expect(button).to_have_attribute("aria-pressed", "false")
+    at(board, 1)
+    assert book.kernel("board.view.ids()") == own
 
 
 def test_a_reviewers_minutes_are_spent_on_the_most_doubtful(
@@ -255,8 +270,7 @@ def test_a_reviewers_minutes_are_spent_on_the_most_doubtful(
     assert book.kernel("board.view.ids()") == [row[0] for row in wanted]
     press(book, "Escape")
     at(board, 1)
-    why = {"clipping": "clipping", "the model disagrees, the model is unsure": "the model disagrees"}
-    expect(board.get_by_test_id("board-why")).to_contain_text(why[wanted[0][1]])
+    expect(board.get_by_test_id("board-why")).to_contain_text(wanted[0][1].split(",")[0])
     picture("board-minutes-light", board)
     lab.theme("dark")
     try:
