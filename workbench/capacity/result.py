@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from workbench import measured
 from workbench.capacity.cells import Budget, Cell, Memory
 from workbench.capacity.search import Largest
-from workbench.errors import WorkbenchError
-from workbench.workspace import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,8 +202,7 @@ class Capacity:
 
     def save(self, path: Path) -> Path:
         """Write the JSON: whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        return measured.write(path, self.to_dict())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -214,10 +211,7 @@ class Capacity:
         Raises:
             WorkbenchError: not such a file, or of a newer schema.
         """
-        try:
-            held = json.loads(Path(path).read_text("utf-8"))
-            if held.pop("schema_version") > SCHEMA_VERSION:
-                raise WorkbenchError("a capacity file of a newer schema", where=str(path))
+        with measured.reading(path, "a capacity file", SCHEMA_VERSION) as held:
             for name in ("extrapolated", "published"):
                 held.pop(name, None)
             held["budget"] = Budget(**held["budget"]) if held["budget"] else None
@@ -225,10 +219,6 @@ class Capacity:
             held["memory"] = [Memory.of(found) for found in held["memory"]]
             held["cells"] = [Cell.of(cell) for cell in held["cells"]]
             return cls(**held)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, WorkbenchError):
-                raise
-            raise WorkbenchError(f"not a capacity file: {error}", where=str(path)) from error
 
     def held_against(self, budget: Budget) -> Capacity:
         """The same measurements judged by another budget; a search made for the old one is left out."""

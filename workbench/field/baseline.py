@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import measured
 from workbench.errors import WorkbenchError
 from workbench.field.charts import FEWEST_WEEKS, QUANTITIES, SMALLEST, parts, residual, together
 from workbench.field.weekly import latency_limits, weekly
-from workbench.workspace import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,10 +103,8 @@ class Baseline:
 
     def save(self, path: Path) -> Path:
         """Write as JSON, to watch later logs of the same release with it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         # A variance that no chart uses is not a number; JSON has none such.
-        text = json.dumps(_plain(self.to_dict()), indent=1, allow_nan=False)
-        return write_atomic(path, text + "\n")
+        return measured.write(path, _plain(self.to_dict()))
 
     @classmethod
     def load(cls, path: Path) -> Baseline:
@@ -116,20 +113,13 @@ class Baseline:
         Raises:
             WorkbenchError: not such a file, or of a newer schema.
         """
-        try:
-            held = json.loads(Path(path).read_text("utf-8"))
-            if held.pop("schema_version") > SCHEMA_VERSION:
-                raise WorkbenchError("a baseline of a newer schema", where=str(path))
+        with measured.reading(path, "a baseline", SCHEMA_VERSION) as held:
             held["levels"] = {
                 quantity: {locale: _level(level) for locale, level in levels.items()}
                 for quantity, levels in held["levels"].items()
             }
             held["dispersion"] = {k: (float(v[0]), float(v[1])) for k, v in held["dispersion"].items()}
             return cls(**held)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, WorkbenchError):
-                raise
-            raise WorkbenchError(f"not a baseline: {error}", where=str(path)) from error
 
 
 def _level(held: list[float | None]) -> tuple[float, float, float]:

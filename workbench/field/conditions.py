@@ -8,16 +8,15 @@ condition to condition, so that a difference between two of them is the conditio
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from workbench import measured
 from workbench.errors import WorkbenchError
 from workbench.field.rehearsal import in_conditions
-from workbench.workspace import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,8 +80,7 @@ class ConditionSweep:
 
     def save(self, path: Path) -> Path:
         """Write the JSON: whole or not at all. It holds figures only, no text and no names of clips."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return write_atomic(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        return measured.write(path, self.to_dict())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -91,14 +89,9 @@ class ConditionSweep:
         Raises:
             WorkbenchError: not such a file, or of a newer schema.
         """
-        try:
-            held = json.loads(Path(path).read_text("utf-8"))
-            if held["schema_version"] > SCHEMA_VERSION:
-                raise WorkbenchError("a sweep of conditions of a newer schema", where=str(path))
-            return cls(held["asked"], [{name: row[name] for name in COLUMNS} for row in held["rows"]],
-                       held["status"])  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WorkbenchError(f"not a sweep of conditions: {error}", where=str(path)) from error
+        with measured.reading(path, "a sweep of conditions", SCHEMA_VERSION) as held:
+            rows = [{name: row[name] for name in COLUMNS} for row in held["rows"]]
+            return cls(held["asked"], rows, held["status"])
 
 
 def sweep_conditions(

@@ -98,32 +98,38 @@ def transcribe(
     # Cut before what is done is left out: a job that goes on decodes the batches of one that never stopped.
     batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
     batches = [batch for batch in batches if batch]
-    count = len(done) + len(problems)
-    report(count, len(rows))
     loader = load or SegmentReader(Path(audio_root), checkpoint.info.sample_rate)
     how, stop = Decoding(right, streaming, device, precision), cancel or (lambda: False)
     if engine == "ray":
         results = _on_ray(checkpoint, batches, how, loader, address, stop)
     else:
         results = decode(checkpoint, batches, how, loader)
-    saved_at = time.monotonic()
-    while not stop() and (result := next(results, None)) is not None:
+    count = len(done) + len(problems)
+    report(count, len(rows))
+    for result in _kept(results, shards, stop):
         problems += result.problems
-        for prediction in result.predictions:
-            shards.add(prediction)
         count += len(result)
-        if time.monotonic() - saved_at > SHARD_S:
-            shards.flush()
-            saved_at = time.monotonic()
         report(count, len(rows))
     if count < len(rows):
-        shards.flush()
         raise WorkbenchError(f"cancelled after {count} of {len(rows)} rows", mend="Repeat the call to go on.")
     problems.sort(key=lambda problem: (problem.file, problem.field))
     write_problems(out.with_suffix(".problems.jsonl"), [problem.to_dict() for problem in problems])
     if problems:
         log.warning("%d of %d rows could not be transcribed: see the problems file", len(problems), len(rows))
     return shards.finish(order)
+
+
+def _kept(results: Iterator[BatchResult], shards: Shards, stop: Callable[[], bool]) -> Iterator[BatchResult]:
+    """The results as they come, until stopped; predictions are written every ``SHARD_S`` and at the end."""
+    saved_at = time.monotonic()
+    while not stop() and (result := next(results, None)) is not None:
+        for prediction in result.predictions:
+            shards.add(prediction)
+        if time.monotonic() - saved_at > SHARD_S:
+            shards.flush()
+            saved_at = time.monotonic()
+        yield result
+    shards.flush()
 
 
 def _on_ray(

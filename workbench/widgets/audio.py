@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 import wave
+from abc import abstractmethod
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +81,9 @@ class AudioAnswers:
     _audio_cache: OrderedDict[str, tuple[NDArray[np.float32], int]]
     _audio_lock = threading.Lock()
 
+    @abstractmethod
     def load_audio(self, key: str) -> tuple[NDArray[np.float32], int]:
         """Samples (n,) and rate of the recording that the browser calls ``key``; called in lane "audio"."""
-        raise NotImplementedError
 
     @answers("audio", lane="audio")
     def _answer_audio(self, body: dict[str, Any], _buffers: list[memoryview]) -> tuple[Any, list[bytes]]:
