@@ -47,12 +47,17 @@ def test_variants_are_chosen_by_locale_or_name():
         adaptation.variants(["el"])
 
 
-def test_every_target_clip_and_a_spread_of_the_others_is_measured():
+def test_every_target_clip_and_a_spread_of_the_others_is_measured(tmp_path, monkeypatch):
+    """But for one whose recording is trained on under another sentence."""
     rows = [
         {"id": f"{tag}{i}", "target_lang": tag, "split": "test" if i % 2 else "train"}
         for tag in ("el-GR", "it-IT")
-        for i in range(40)
+        for i in range(42)
     ]
+    for row in rows:
+        row["audio_filepath"] = row["id"]
+        (tmp_path / row["id"]).write_text("el-GR0" if row["id"] == "el-GR41" else row["id"], "utf-8")
+    monkeypatch.setattr(adaptation, "CORPUS", tmp_path)
     found = pd.DataFrame(adaptation.unheard(rows, "el-GR", 5))
     assert (found["split"] == "test").all()
     assert found["target_lang"].value_counts().to_dict() == {"el-GR": 20, "it-IT": 5}

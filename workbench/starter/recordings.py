@@ -167,14 +167,18 @@ def _convert(job: _Job) -> dict[str, Any] | None:
     }
 
 
+def sounds(rows: list[dict[str, Any]], corpus: Path = CORPUS) -> list[bytes]:
+    """A digest of each row's recording: what two files of the packages that sound the same have in common."""
+    return [hashlib.sha256((corpus / row["audio_filepath"]).read_bytes()).digest() for row in rows]
+
+
 def _unhear(rows: list[dict[str, Any]], corpus: Path) -> None:
     """Where one recording stands under a train sentence and a held-out one too, the starter does not hear it,
     be it the same file in its package or another one with the same sound.
 
     The row stays in the train split: a flaw of the packages, for curation to find.
     """
-    sounds = [hashlib.sha256((corpus / row["audio_filepath"]).read_bytes()).digest() for row in rows]
-    pairs = list(zip(rows, sounds, strict=True))
+    pairs = list(zip(rows, sounds(rows, corpus), strict=True))
     files = {row["source_sha256"] for row, _ in pairs if row["split"] != "train"}
     heard_elsewhere = {sound for row, sound in pairs if row["split"] != "train"}
     for row, sound in pairs:
