@@ -59,16 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _recordings(given: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from workbench.starter.recordings import build
+    from workbench.widgets.progress import progress_bar
 
-    with tqdm(unit="clip") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar("recordings", None, unit="clip") as progress:
         build(given.packages, given.out, progress)
 
 
