@@ -20,7 +20,7 @@ PICTURE_OF = {
     "02_stream": ".nwb-playback",
     "03_finetune": ".nwb-monitor",
     "04_errors": ".nwb-explorer",
-    "05_release": ".jp-RenderedHTML section",
+    "05_release": ".jp-RenderedHTML table:has(caption)",
     "06_field": ".jp-RenderedHTML .report",
 }
 
