@@ -75,7 +75,7 @@ def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
         line = [event.seq, event.at, event.reviewer, event.action, event.field, event.value, event.reason,
                 event.refers, event.stands]  # fmt: skip
         digest.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        for clip in decisions.clips_of(event.seq):
+        for clip in decisions.iter_clips(event.seq):
             digest.update(clip.encode() + b"\n")
     made = [event for event in events if event.action not in ("undo", "redo", "erase")]
     return {

@@ -35,9 +35,10 @@ SELECT clip, field, value, reason FROM (
   WHERE stands = 1 GROUP BY clip, field)
 UNION ALL SELECT clip, '', NULL, NULL FROM touched
 """
-ALL_VIEWS = """
-SELECT clip, field, reviewer, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
-WHERE stands = 1 AND field NOT LIKE 'tag:%' GROUP BY clip, field, reviewer
+JUDGED = """
+SELECT clip, reviewer, value FROM (
+  SELECT clip, reviewer, value, max(events.seq) FROM events JOIN targets USING (seq)
+  WHERE stands = 1 AND field = 'status' GROUP BY clip, reviewer) ORDER BY clip, reviewer
 """
 # A resolution wipes the slate: only words from it on count as differing.
 VIEWS = """
@@ -47,7 +48,7 @@ WITH views AS (
 settled AS (SELECT clip, field, max(seq) AS seq FROM views WHERE action = 'resolve' GROUP BY clip, field)
 SELECT v.clip, v.field, v.reviewer, v.value, v.reason, max(v.seq)
 FROM views v LEFT JOIN settled s ON v.clip = s.clip AND v.field = s.field
-WHERE v.seq >= coalesce(s.seq, 0) GROUP BY v.clip, v.field, v.reviewer
+WHERE v.seq >= coalesce(s.seq, 0) GROUP BY v.clip, v.field, v.reviewer ORDER BY v.clip, v.field, v.reviewer
 """
 UNDOABLE = f"""
 SELECT {COLUMNS} FROM events WHERE reviewer = :who AND stands = 1 AND action NOT IN ('undo', 'redo', 'erase')

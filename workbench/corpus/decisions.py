@@ -8,6 +8,7 @@ both stay, and ``conflicts()`` lists them until someone resolves it.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -189,19 +190,28 @@ class DecisionStore:
 
     def clips_of(self, seq: int) -> list[str]:
         """The ids that an event names."""
+        return list(self.iter_clips(seq))
+
+    def iter_clips(self, seq: int) -> Iterator[str]:
+        """The same, in order, read as they are asked for: an event may name millions."""
         rows = self._connections.get().execute("SELECT clip FROM targets WHERE seq = ? ORDER BY clip", (seq,))
-        return [row[0] for row in rows]
+        return (row[0] for row in rows)
 
     def conflicts(self) -> list[Conflict]:
         """Clips on which two reviewers' latest words differ and nobody has resolved it since."""
-        views: dict[tuple[str, str], dict[str, tuple[str | None, str | None, int]]] = {}
-        for clip, field, reviewer, value, reason, seq in self._connections.get().execute(queries.VIEWS):
-            views.setdefault((clip, field), {})[reviewer] = (value, reason, seq)
-        return [
-            Conflict(clip, field, by)
-            for (clip, field), by in sorted(views.items())
-            if len({value for value, _, _ in by.values()}) > 1
-        ]
+        if self._reviewers() < 2:
+            return []
+        found = []
+        rows = self._connections.get().execute(queries.VIEWS)
+        for (clip, field), words in itertools.groupby(rows, lambda row: row[:2]):
+            by = {reviewer: (value, reason, seq) for _, _, reviewer, value, reason, seq in words}
+            if len({value for value, _, _ in by.values()}) > 1:
+                found.append(Conflict(clip, field, by))
+        return found
+
+    def _reviewers(self) -> int:
+        sql = "SELECT count(DISTINCT reviewer) FROM events WHERE stands = 1"
+        return int(self._connections.get().execute(sql).fetchone()[0])
 
     def agreement(self) -> dict[str, float | int | None]:
         """How far reviewers agree on accepting and rejecting the clips that two or more of them judged.
@@ -210,11 +220,11 @@ class DecisionStore:
             ``clips`` judged by more than one, ``agreed`` among them, and Cohen's ``kappa`` where exactly
             two reviewers did so and both outcomes occur (Cohen 1960), else None.
         """
-        by_clip: dict[str, dict[str, str]] = {}
-        for clip, field, reviewer, value, _, _ in self._connections.get().execute(queries.ALL_VIEWS):
-            if field == "status" and value in (ACCEPTED, REJECTED):
-                by_clip.setdefault(clip, {})[reviewer] = value
-        shared = [views for views in by_clip.values() if len(views) > 1]
+        shared = []
+        judged = self._connections.get().execute(queries.JUDGED) if self._reviewers() > 1 else ()
+        for _, words in itertools.groupby(judged, lambda row: row[0]):
+            views = {reviewer: value for _, reviewer, value in words if value in (ACCEPTED, REJECTED)}
+            shared += [views] if len(views) > 1 else []
         agreed = sum(len(set(views.values())) == 1 for views in shared)
         return {"clips": len(shared), "agreed": agreed, "kappa": _kappa(shared)}
 
@@ -270,25 +280,22 @@ class DecisionStore:
         reason: str | None,
         filter: str,
     ) -> int:
-        clips = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
-        if not clips:
-            raise WorkbenchError("no clip is named", mend="The filter may have matched nothing.")
+        clips = [ids] if isinstance(ids, str) else ids
+        if isinstance(clips, Sequence) and not clips:
+            raise _nothing_named()
         self._ask(action, reviewer)
-        row = (
-            utc_now(),
-            reviewer or current_user(),
-            action,
-            field,
-            value,
-            reason,
-            filter or None,
-            len(clips),
-            None,
-        )
+        who = reviewer or current_user()
         connection = self._connections.get()
         with transaction(connection):
+            row = (utc_now(), who, action, field, value, reason, filter or None, 0, None)
             seq = _insert(connection, row)
-            connection.executemany("INSERT INTO targets VALUES (?, ?)", ((clip, seq) for clip in clips))
+            # One by one as they come: a decision may name millions.
+            count = connection.executemany(
+                "INSERT OR IGNORE INTO targets VALUES (?, ?)", ((clip, seq) for clip in clips)
+            ).rowcount
+            if count < 1:
+                raise _nothing_named()
+            connection.execute("UPDATE events SET clips = ? WHERE seq = ?", (count, seq))
         return seq
 
     def _ask(self, action: str, reviewer: str | None) -> None:
@@ -310,6 +317,10 @@ class DecisionStore:
             connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, found.seq))
             _insert(connection, (utc_now(), who, action, None, None, None, None, found.clips, found.seq))
         return found
+
+
+def _nothing_named() -> WorkbenchError:
+    return WorkbenchError("no clip is named", mend="The filter may have matched nothing.")
 
 
 def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
