@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from workbench.cluster import ENGINES
 from workbench.errors import WorkbenchError
 
 
@@ -29,6 +30,12 @@ def parser() -> argparse.ArgumentParser:
     imports.add_argument("name")
     imports.add_argument("source", help="manifest, folder, CSV, Parquet, saved data set")
 
+    scan = verbs.add_parser("scan", help="measure level, noise, band and silence of every recording")
+    scan.add_argument("corpus")
+    scan.add_argument("--where", help="only utterances that this SQL expression is true for")
+    scan.add_argument("--processes", type=int, help="on this machine; default one per core")
+    _add_engine(scan)
+
     transcribe = verbs.add_parser("transcribe", help="transcribe a corpus with a checkpoint")
     transcribe.add_argument("corpus")
     transcribe.add_argument("checkpoint")
@@ -37,12 +44,22 @@ def parser() -> argparse.ArgumentParser:
     transcribe.add_argument("--lookahead-ms", type=int)
     transcribe.add_argument("--prompt-mode", default="langID", choices=("langID", "auto"))
     transcribe.add_argument("--streaming", action="store_true")
+    _add_engine(transcribe)
+
+    lookaheads = verbs.add_parser("lookaheads", help="stream at several look-aheads, score each, report")
+    lookaheads.add_argument("corpus")
+    lookaheads.add_argument("checkpoint")
+    lookaheads.add_argument("--where", help="only utterances that this SQL expression is true for")
+    lookaheads.add_argument("--lookaheads-ms", type=int, nargs="+", help="default: all of the checkpoint's")
+    lookaheads.add_argument("--report", type=Path, default=Path("report.html"))
+    _add_engine(lookaheads)
 
     evaluate = verbs.add_parser("evaluate", help="score predictions of a corpus and write the report")
     evaluate.add_argument("corpus")
     evaluate.add_argument("predictions", nargs="+")
     evaluate.add_argument("--where")
     evaluate.add_argument("--report", type=Path, default=Path("report.html"))
+    _add_engine(evaluate)
 
     finetune = verbs.add_parser("finetune", help="start a fine-tuning run from a recipe")
     finetune.add_argument("recipe", type=Path)
@@ -73,6 +90,16 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_engine(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--engine",
+        default="local",
+        choices=ENGINES,
+        help="where the work is done; ray needs the extra [cluster]",
+    )
+    verb.add_argument("--address", help="of a Ray cluster: host:6379, ray://host:10001, auto")
+
+
 def _add_conditions(verbs: Any) -> None:
     conditions = verbs.add_parser("conditions", help="errors by noise and band, per locale; write JSON")
     conditions.add_argument("corpus")
@@ -84,6 +111,7 @@ def _add_conditions(verbs: Any) -> None:
     conditions.add_argument("--noise", choices=("white", "pink", "street"))
     conditions.add_argument("--lookahead-ms", type=int)
     conditions.add_argument("--chart", type=Path, help="write the chart as a page of its own")
+    _add_engine(conditions)
 
 
 def _add_pipeline(verbs: Any) -> None:
@@ -154,18 +182,46 @@ def _transcribe(given: argparse.Namespace) -> None:
         lookahead_ms=given.lookahead_ms,
         prompt_mode=given.prompt_mode,
         streaming=given.streaming,
+        engine=given.engine,
+        address=given.address,
     )
     sys.stdout.write(f"{len(made)} utterances transcribed as {given.name}\n")
+
+
+def _scan(given: argparse.Namespace) -> None:
+    from workbench.corpus.signal import scan
+    from workbench.widgets.progress import progress_bar
+
+    _, corpus = _view(given)
+    with progress_bar(f"scan {given.corpus}", None) as shown:
+        found = scan(
+            corpus, processes=given.processes, engine=given.engine, address=given.address, progress=shown
+        )
+    unread = int(found["error"].notna().sum())
+    sys.stdout.write(f"{len(found) - unread} recordings measured, {unread} could not be read\n")
+
+
+def _lookaheads(given: argparse.Namespace) -> None:
+    workspace, corpus = _view(given)
+    _show(
+        workspace.evaluate_lookaheads(
+            corpus, given.checkpoint, given.lookaheads_ms, engine=given.engine, address=given.address
+        ),
+        given.report,
+    )
 
 
 def _evaluate(given: argparse.Namespace) -> None:
     from workbench.api import evaluate
 
     _, corpus = _view(given)
-    scored = evaluate(corpus, *given.predictions)
+    _show(evaluate(corpus, *given.predictions, engine=given.engine, address=given.address), given.report)
+
+
+def _show(scored: Any, report: Path) -> None:
     for name in scored.names:
         sys.stdout.write(f"{name}\n{scored.rates(name).to_string(index=False)}\n")
-    sys.stdout.write(f"{scored.report(given.report)}\n")
+    sys.stdout.write(f"{scored.report(report)}\n")
 
 
 def _finetune(given: argparse.Namespace) -> int:
@@ -200,7 +256,7 @@ def _capacity(given: argparse.Namespace) -> int:
 
 def _conditions(given: argparse.Namespace) -> int:
     workspace, corpus = _view(given)
-    names = ("name", "bands", "noise", "lookahead_ms")
+    names = ("name", "bands", "noise", "lookahead_ms", "engine", "address")
     options = {name: value for name in names if (value := getattr(given, name)) is not None}
     if given.snr_db is not None:
         options["snr_db"] = (None, *given.snr_db)
@@ -237,7 +293,9 @@ _VERBS = {
     "lab": _lab,
     "notebooks": _notebooks,
     "import": _import,
+    "scan": _scan,
     "transcribe": _transcribe,
+    "lookaheads": _lookaheads,
     "evaluate": _evaluate,
     "finetune": _finetune,
     "capacity": _capacity,

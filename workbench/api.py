@@ -158,33 +158,37 @@ class Workspace(WorkspaceFolder):
         rows = corpus.frame().to_dict("records")
         with progress_bar(f"transcribe {name}", progress) as shown:
             transcribe(
-                self.checkpoint(checkpoint),
-                rows,
-                corpus.audio_root,
-                target,
-                lookahead_ms=lookahead_ms,
-                prompt_mode=prompt_mode,
-                streaming=streaming,
-                engine=engine,
-                address=address,
-                progress=shown,
-                cancel=cancel,
-            )
+                self.checkpoint(checkpoint), rows, corpus.audio_root, target, lookahead_ms=lookahead_ms,
+                prompt_mode=prompt_mode, streaming=streaming, engine=engine, address=address,
+                progress=shown, cancel=cancel,
+            )  # fmt: skip
         return corpus.prediction(name)
 
     def evaluate_lookaheads(
-        self, corpus: Corpus, checkpoint: str, lookaheads_ms: Iterable[int] | None = None, **options: Any
+        self,
+        corpus: Corpus,
+        checkpoint: str,
+        lookaheads_ms: Iterable[int] | None = None,
+        *,
+        engine: str = "local",
+        address: str | None = None,
+        **options: Any,
     ) -> Evaluation:
         """Stream the corpus (or view) at several look-aheads and score each, as ``CHECKPOINT-MS``.
 
-        All of the checkpoint's where ``lookaheads_ms`` is None; ``options`` of :meth:`transcribe`, such as
-        ``engine``; scoring is quick and stays here.
+        All of the checkpoint's where ``lookaheads_ms`` is None; ``options`` of :meth:`transcribe`.
+        ``engine='ray'`` decodes and aligns on a cluster at ``address``, with the same results.
         """
+        from workbench.cluster import connected
+
         wanted = list(lookaheads_ms or self.checkpoint(checkpoint).info.lookaheads_ms)
         names = [f"{check_name(checkpoint)}-{ms}" for ms in wanted]
-        for name, ms in zip(names, wanted, strict=True):
-            self.transcribe(corpus, checkpoint, name, lookahead_ms=ms, streaming=True, **options)
-        return evaluate(corpus, *names)
+        place: Any = {"engine": engine, "address": address}
+        with connected(engine, address):
+            for name, ms in zip(names, wanted, strict=True):
+                self.transcribe(corpus, checkpoint, name, lookahead_ms=ms, streaming=True, **place, **options)
+            with progress_bar("score", options.get("progress"), unit="pair") as shown:
+                return evaluate(corpus, *names, progress=shown, **place)
 
     def keyword_boost(self, corpus: Corpus, checkpoint: str, keywords: Any, **options: Any) -> KeywordBoost:
         """Stream the utterances of the corpus (or view) that hold a keyword, without and with the list, and
@@ -206,8 +210,8 @@ class Workspace(WorkspaceFolder):
         """Start a run in a process of its own and return at once; the run waits for a free slot.
 
         ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
-        ``launch`` starts nothing: the folder gets scripts for Slurm and ``torchrun``, made with these options
-        (``slurm``, ``setup``, ``python``) of :func:`workbench.finetuning.launch.prepare_launch`.
+        ``launch`` starts nothing: the folder gets scripts for schedulers and ``torchrun``, made with these
+        options (``slurm``, ``kubernetes``, ``setup``, ``python``) of :func:`workbench.finetuning.launch.prepare_launch`.
 
         Raises:
             WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
@@ -274,13 +278,8 @@ class Workspace(WorkspaceFolder):
         if budget_ms is not None:
             options.setdefault("budget", Budget(budget_ms))
         with progress_bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
-            measure_capacity(
-                recogniser,
-                [corpus.audio(id, rate) for id in ids],
-                out=path,
-                progress=shown,
-                **options,
-            )
+            heard = [corpus.audio(id, rate) for id in ids]
+            measure_capacity(recogniser, heard, out=path, progress=shown, **options)
         return Capacity.load(path)
 
     def measured_capacity(self, name: str) -> Capacity:
@@ -308,7 +307,7 @@ class Workspace(WorkspaceFolder):
 
         Args:
             name: of the JSON in ``reports/conditions/``; the checkpoint's by default.
-            options: of :func:`workbench.field.sweep_conditions`: ``snr_db``, ``bands``, ``noise`` …
+            options: of :func:`workbench.field.sweep_conditions`: ``snr_db``, ``bands``, ``engine`` …
 
         Raises:
             WorkbenchError: as there.
@@ -339,12 +338,9 @@ class Workspace(WorkspaceFolder):
         from workbench.field import read_log, watch_log
 
         found = watch_log(
-            read_log(paths),
-            baseline,
-            baseline_weeks=baseline_weeks,
-            release=release,
+            read_log(paths), baseline, baseline_weeks=baseline_weeks, release=release,
             false_alarms_per_week=false_alarms_per_week,
-        )
+        )  # fmt: skip
         made = FieldReport(**vars(found))
         made.workspace = self
         return made
@@ -369,7 +365,8 @@ class Workspace(WorkspaceFolder):
 
 
 def evaluate(corpus: Corpus, *names: str, **options: Any) -> Evaluation:
-    """Score predictions of a corpus (or view) by name: ``evaluate(c, "base", "tuned")``.
+    """Score predictions of a corpus (or view) by name: ``evaluate(c, "base", "tuned")``; ``options`` of
+    :func:`workbench.evaluation.evaluation.evaluate`, such as ``normaliser`` and ``engine``.
 
     Raises:
         WorkbenchError: no names, or a prediction is missing.

@@ -4,6 +4,6 @@ A job is a pure function over shards: plain values in, plain values out. The cal
 the same way, and puts the results in order; so nothing that is written depends on who computed what, or when.
 """
 
-from workbench.cluster.ray_engine import ENGINES, Needs, check_engine, over_ray
+from workbench.cluster.ray_engine import ENGINES, Needs, check_engine, connected, over_ray
 
-__all__ = ["ENGINES", "Needs", "check_engine", "over_ray"]
+__all__ = ["ENGINES", "Needs", "check_engine", "connected", "over_ray"]

@@ -110,6 +110,23 @@ def _ray() -> Any:
 
 
 @contextmanager
+def connected(engine: str, address: str | None = None) -> Iterator[None]:
+    """Hold one connection over several calls of :func:`over_ray`; with ``engine='local'`` nothing happens.
+
+    A process that is connected already stays so.
+
+    Raises:
+        WorkbenchError: as :func:`check_engine`, or the cluster is not reached.
+    """
+    check_engine(engine, address)
+    if engine == "local":
+        yield
+        return
+    with _connected(_ray(), address):
+        yield
+
+
+@contextmanager
 def _connected(ray: Any, address: str | None) -> Iterator[None]:
     """A connection of its own for the time of a call, unless this process holds one already."""
     if ray.is_initialized():

@@ -6,6 +6,7 @@ that both texts of a pair begin and end with: the rest are hits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     IntArray = np.ndarray[Any, np.dtype[Any]]
 
-_CHUNK = 50_000
+CHUNK = 50_000
 _CODE_POINTS = 0x110000
 
 
@@ -101,20 +102,44 @@ def character_counts(
     Raises:
         WorkbenchError: an alignment does not account for every character.
     """
+    chunks = character_chunks(store, normaliser, left, right)
+    return joined_counts([chunk.counted(count_sides(*chunk.sides)) for chunk in chunks])
+
+
+@dataclass(frozen=True)
+class CharacterChunk:
+    """What of some pairs is to be aligned: ``sides`` as :func:`count_sides` takes them, without the pieces
+    that both texts begin and end with; ``units``: characters of the whole references and hypotheses."""
+
+    sides: tuple[Side, Side, int]
+    units: tuple[IntArray, IntArray]
+
+    def counted(self, found: dict[str, IntArray]) -> dict[str, IntArray]:
+        """The counts of the whole texts from those of ``sides``."""
+        return checked_counts([found[kind] for kind in COUNTED[1:]], *self.units)
+
+
+def character_chunks(
+    store: TextStore, normaliser: str, left: IntArray, right: IntArray
+) -> Iterator[CharacterChunk]:
+    """The pairs of :func:`character_counts`, some after some; one empty chunk where there are none."""
     import numpy as np
 
     from workbench.evaluation import kernels
 
     pieces, characters = store.pieces(normaliser), Characters.of(store, normaliser)
-    parts = []
-    for start in range(0, max(len(left), 1), _CHUNK):
-        sides = left[start : start + _CHUNK], right[start : start + _CHUNK]
-        groups = store.groups[sides[0]]
-        said, heard = (np.column_stack([pieces.offsets[c], pieces.offsets[c + 1]]) for c in sides)
+    for start in range(0, max(len(left), 1), CHUNK):
+        codes = left[start : start + CHUNK], right[start : start + CHUNK]
+        groups = store.groups[codes[0]]
+        said, heard = (np.column_stack([pieces.offsets[c], pieces.offsets[c + 1]]) for c in codes)
         units = [characters.lengths(pieces.numbers, spans, groups) for spans in (said, heard)]
         kernels.trim_common(pieces.numbers, said, heard, groups, characters.form_of, characters.offsets)
         rests = [characters.side(pieces.numbers, spans, groups) for spans in (said, heard)]
-        found = count_sides(rests[0], rests[1], characters.alphabet)
-        kinds = [found[kind] for kind in COUNTED[1:]]
-        parts.append(checked_counts(kinds, units[0], units[1]))
+        yield CharacterChunk((rests[0], rests[1], characters.alphabet), (units[0], units[1]))
+
+
+def joined_counts(parts: Sequence[dict[str, IntArray]]) -> dict[str, IntArray]:
+    """The counts of consecutive chunks as one."""
+    import numpy as np
+
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in COUNTED}

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cluster import check_engine
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import confounding, rates
 from workbench.evaluation.gap import gap as worst_against_best
@@ -15,6 +16,7 @@ from workbench.evaluation.memory import give_back
 from workbench.evaluation.quality_views import QualityViews
 from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
 from workbench.text import NORMALISERS
 
@@ -31,6 +33,8 @@ def evaluate(
     thresholds: Thresholds | None = None,
     resamples: int = 1000,
     seed: int = 20260604,
+    engine: str = "local",
+    address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Score predictions against the references of ``rows``.
@@ -41,10 +45,15 @@ def evaluate(
             Parquet file of one.
         normaliser: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
+        engine: 'local': utterances are aligned here when first asked for; 'ray': at once, words and
+            characters of all predictions, on a cluster at ``address`` (:func:`workbench.cluster.over_ray`).
+            Every figure is the same.
 
     Raises:
-        WorkbenchError: unknown normaliser, missing columns, no reference or no id in common.
+        WorkbenchError: unknown normaliser, missing columns, no reference or no id in common, or the
+            engine's.
     """
+    check_engine(engine, address)
     if normaliser not in NORMALISERS:
         raise WorkbenchError(
             f"unknown normaliser {normaliser!r}", mend=f"Use one of {', '.join(NORMALISERS)}."
@@ -53,6 +62,8 @@ def evaluate(
     kept = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
     kept = tuple(c for c in kept if c in rows.columns or c not in ("target_lang", "accent"))
     settings = Settings(normaliser, kept, thresholds or Thresholds(), resamples, seed=seed)
+    if engine == "ray":
+        align_ahead(scored, (normaliser, "raw"), address=address, progress=progress)
     return Evaluation(scored, settings)
 
 

@@ -149,6 +149,14 @@ class ScoredCorpus:
             give_back(len(self))
         return self._counts[key]
 
+    def keep_edits(self, key: tuple[str, str], edits: PairedEdits) -> None:
+        """Take over what :meth:`word_edits` of (name, normaliser) would make, made elsewhere."""
+        self._edits[key] = edits
+
+    def keep_counts(self, key: tuple[str, str, Metric], counts: dict[str, Array]) -> None:
+        """Take over what :meth:`counts` of (name, normaliser, metric) would make, made elsewhere."""
+        self._counts[key] = counts
+
     def totals(self, name: str, metric: Metric, normaliser: str) -> tuple[Array, Array]:
         """Errors and reference units of each utterance."""
         c = self.counts(name, metric, normaliser)
@@ -174,6 +182,10 @@ class ScoredCorpus:
     def pair_codes(self, name: str) -> tuple[Array, Array]:
         """Numbers of the reference and hypothesis text of each distinct pair of :meth:`word_edits`."""
         return self._distinct_pairs(name)[:2]
+
+    def pairs_of_rows(self, name: str) -> Array:
+        """The distinct pair that each utterance is; -1 where there is no prediction."""
+        return self._distinct_pairs(name)[2]
 
     def _distinct_pairs(self, name: str) -> tuple[Array, Array, Array]:
         """Reference and hypothesis text of each distinct pair, and the pair of each utterance (-1: none)."""

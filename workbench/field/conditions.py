@@ -11,10 +11,12 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from workbench import measured
+from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
 from workbench.field.rehearsal import in_conditions
 
@@ -106,6 +108,8 @@ def sweep_conditions(
     normaliser: str = "basic",
     seed: int = 0,
     out: Path | None = None,
+    engine: str = "local",
+    address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> ConditionSweep:
@@ -117,13 +121,16 @@ def sweep_conditions(
         lookahead_ms: None is the checkpoint's default.
         out: JSON file, written anew after every condition; asked for the same again, only what is missing is
             measured.
+        engine: 'local', or 'ray': clips are read on a cluster, at ``address`` (see
+            :func:`workbench.cluster.over_ray`); the figures are the same.
         progress: called with (done, total) clips. ``cancel``: asked before each batch; conditions measured
             before are kept and ``status`` says 'cancelled'. An interrupt does the same to ``out``, and is
             raised on.
 
     Raises:
-        WorkbenchError: no clips, an unknown band or noise, or what ``transcribe`` raises.
+        WorkbenchError: no clips, an unknown band or noise, the engine's, or what ``transcribe`` raises.
     """
+    check_engine(engine, address)
     conditions = {
         (band, ratio): _condition(ratio, band, noise, seed)
         for band in dict.fromkeys(bands)
@@ -143,22 +150,24 @@ def sweep_conditions(
         "seed": seed,
     }
     sweep = _begun(asked, out)
+    read = partial(
+        in_conditions, checkpoint, corpus, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
+        engine=engine, address=address, cancel=cancel,
+    )  # fmt: skip
     try:
-        for place, ((band, ratio), condition) in enumerate(conditions.items()):
-            if sweep.has(band, ratio):
-                continue
-            if cancel is not None and cancel():
-                sweep.status = "cancelled"
-                break
-            heard = in_conditions(
-                checkpoint, corpus, condition, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
-                progress=_onward(progress, place * len(ids), len(conditions) * len(ids)), cancel=cancel,
-            )  # fmt: skip
-            sweep.rows += _rows(corpus.frame(), heard, band, ratio, normaliser)
-            if out is not None:
-                sweep.save(out)
-        else:
-            sweep.status = "complete"
+        with connected(engine, address):
+            for place, ((band, ratio), condition) in enumerate(conditions.items()):
+                if sweep.has(band, ratio):
+                    continue
+                if cancel is not None and cancel():
+                    sweep.status = "cancelled"
+                    break
+                onward = _onward(progress, place * len(ids), len(conditions) * len(ids))
+                sweep.rows += _rows(corpus.frame(), read(condition, progress=onward), band, ratio, normaliser)
+                if out is not None:
+                    sweep.save(out)
+            else:
+                sweep.status = "complete"
     except WorkbenchError:
         if cancel is None or not cancel():
             raise

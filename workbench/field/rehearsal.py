@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ def in_conditions(
 
     Args:
         condition: noise, telephone line, room; see ``recognizer.conditions``.
-        options: of ``transcribe``: ``progress``, ``cancel``, ``device`` …
+        options: of ``transcribe``: ``progress``, ``cancel``, ``device``, ``engine``, ``address`` …
 
     Raises:
         WorkbenchError: as ``transcribe``.
@@ -133,12 +134,34 @@ def in_conditions(
     with tempfile.TemporaryDirectory(prefix="conditions-") as folder:
         out = transcribe(
             checkpoint,
-            corpus.frame().to_dict("records"),
+            corpus.table().to_pylist(),
             corpus.audio_root,
             Path(folder) / "conditions.parquet",
             lookahead_ms=lookahead_ms,
             prompt_mode=prompt_mode,
-            load=lambda row: condition.apply(corpus.audio(str(row["id"]), rate), rate),
+            load=ConditionReader(condition, tuple(corpus.facts["audio_roots"]), rate),
             **options,
         )
         return pd.read_parquet(out)
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReader:
+    """Reads a row's sound as it is under a condition; pickles, so that workers on other machines read too.
+
+    Attributes:
+        roots: folders that the audio may lie in, as the corpus records them. ``sample_rate``: of what is
+            given: (n,) float32 mono.
+    """
+
+    condition: Condition
+    roots: tuple[str, ...]
+    sample_rate: int
+
+    def __call__(self, row: Mapping[str, Any]) -> Any:
+        from workbench.corpus.audio import locate, read_mono
+
+        path = locate(str(row["audio_filepath"]), [Path(root) for root in self.roots])
+        channel = row.get("channel") if isinstance(row.get("channel"), int) else None
+        pcm = read_mono(path, row["offset"] or 0.0, row["duration"], self.sample_rate, channel)
+        return self.condition.apply(pcm, self.sample_rate)
