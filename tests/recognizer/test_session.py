@@ -7,9 +7,11 @@ import json
 
 import numpy as np
 import pytest
-from offline import offline
+from offline import cut, offline, streamed
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer.frontend import MelStream
+from workbench.recognizer.pool import Pool
 from workbench.recognizer.streaming import play
 
 pytestmark = pytest.mark.model
@@ -127,9 +129,56 @@ def test_what_a_session_holds_stays_the_same(tiny):
     """A minute of noise: after the caches are full, not a byte more."""
     noise = np.random.default_rng(3).normal(0, 0.05, 60 * 16_000).astype(np.float32)
     session = tiny.session("auto", 1120)
-    held = [event.cache_bytes for second in np.split(noise, 60) for event in session.feed(second, 16000)]
-    assert len(set(held[10:])) <= 2 * 16, "only the samples that wait for their chunk may differ"
-    assert max(held[10:]) <= max(held[:10])
+    events = [event for second in np.split(noise, 60) for event in session.feed(second, 16000)]
+    assert {event.cache_bytes for event in events} == {session.cache_bytes}
+    assert session.cache_bytes > tiny.info.cache_bytes
+    assert all(event.backlog_s <= 1.0 for event in events), "a piece of a second waits at most"
+
+
+def test_a_long_piece_shows_as_backlog_not_as_cache(tiny, clips):
+    """Twelve seconds fed at once wait their turn in ``backlog_s``; the state is as with audio in pieces."""
+    pcm = np.concatenate(clips)[: 12 * 16_000]
+    at_once, paced = tiny.session("auto", 560), tiny.session("auto", 560)
+    events = at_once.feed(pcm, 16000)
+    slowly = [event for piece in np.array_split(pcm, 120) for event in paced.feed(piece, 16000)]
+    waited = [event.backlog_s for event in events]
+    assert waited[0] == pytest.approx(12 - events[0].audio_end_s)
+    assert waited == sorted(waited, reverse=True)
+    assert waited[-1] == pytest.approx(at_once.backlog_s) == pytest.approx(paced.backlog_s)
+    assert at_once.backlog_s < 0.56 + 0.1
+    assert max(event.backlog_s for event in slowly) < 0.1
+    assert {event.cache_bytes for event in events} == {event.cache_bytes for event in slowly}
+    assert [e.new_tokens for e in events] == [e.new_tokens for e in slowly]
+
+
+def test_a_long_piece_is_let_go_as_it_is_decoded(tiny):
+    """What waits of a long piece takes at most twice its own memory, and is not copied at every chunk."""
+    engine = tiny.engine("cpu")
+    mel, chunk = MelStream(engine.frontend), 56
+    mel.push(np.random.default_rng(4).normal(0, 0.05, 600 * 16_000).astype(np.float32))
+    bases = set()
+    for upto in range(chunk, 600 * 100 - chunk, chunk):
+        mel.signal(upto)
+        left = mel._pieces[0]
+        whole = left if left.base is None else left.base
+        bases.add(whole.size)
+        assert whole.nbytes <= 2 * mel.waiting_bytes + 8
+    assert len(bases) < 20, "copied when half is gone: as often as ten minutes can be halved"
+
+
+def test_the_callers_buffer_may_be_used_again(tiny, clips):
+    """Audio devices fill one buffer over and over; a pool only stores what it is fed."""
+    pcm, buffer = clips[8], np.zeros(320, np.float32)
+    expected = streamed(tiny.session("auto", 560), [pcm])[0]
+    for form in (buffer, memoryview(buffer)):
+        pool = Pool(tiny)
+        member = pool.join("auto", 560)
+        for piece in cut(pcm, [320]):
+            buffer[: len(piece)] = piece
+            member.feed(form[: len(piece)], 16000)
+        member.finish()
+        pool.drain()
+        assert [token.id for event in member.events() for token in event.new_tokens] == expected
 
 
 def test_unknown_locale_names_near_ones_and_lookahead_those_there(tiny):

@@ -96,7 +96,8 @@ class Resampler:
         mono = to_mono(pcm)
         self.rate = int(sample_rate)
         if self.rate == self.target_rate:
-            return mono
+            # Audio devices fill one buffer again and again: what waits must not lie in the caller's.
+            return mono.copy() if mono is pcm or mono.base is not None else mono
         if self._stream is None:
             import soxr
 

@@ -47,9 +47,12 @@ class StreamEvent:
         new_tokens: tokens of this chunk, tag tokens among them.
         words: all words so far, the open one last.
         detected_lang: the last tag that the model emitted, such as ``el-GR``; None before one.
-        cache_bytes: memory that the session holds between chunks: encoder caches, decoder state, features.
+        cache_bytes: of the model's state between chunks: encoder caches, decoder state, features
+            of context. It does not grow; audio that waits is counted in ``backlog_s``.
         is_last: the event of ``finish()``.
         end_of_utterance: this chunk completed an utterance: its tag came, or a pause of 0.8 s.
+        backlog_s: seconds of audio that had come and still waited after this chunk; up to the look-ahead is
+            normal, more means that audio comes faster than it is computed, or came in a long piece.
     """
 
     index: int
@@ -65,6 +68,7 @@ class StreamEvent:
     cache_bytes: int
     is_last: bool
     end_of_utterance: bool = False
+    backlog_s: float = 0.0
 
     @property
     def transcript(self) -> str:

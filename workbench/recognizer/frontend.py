@@ -8,6 +8,7 @@ there: 200 samples (12.5 ms) after the frame's centre, at a window of 25 ms.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
@@ -85,7 +86,8 @@ class MelStream:
         self.frames = 0
         self._lock = threading.Lock()
         # Zeros before the first sample: the centred first window, and one for pre-emphasis.
-        self._pieces: list[NDArray[np.float32]] = [np.zeros(frontend.left + 1, np.float32)]
+        self._pieces: deque[NDArray[np.float32]] = deque([np.zeros(frontend.left + 1, np.float32)])
+        self._whole = self._pieces[0].size
 
     def push(self, pcm: NDArray[np.float32]) -> None:
         """Take (samples,) at the checkpoint's rate."""
@@ -116,21 +118,19 @@ class MelStream:
         return self.take(self.total())
 
     @property
-    def nbytes(self) -> int:
-        return sum(piece.nbytes for piece in self._pieces)
+    def waiting_bytes(self) -> int:
+        """Bytes of the samples that later frames need: new ones, and the last window's overlap."""
+        with self._lock:
+            return sum(piece.nbytes for piece in self._pieces)
 
     def signal(self, upto: int) -> torch.Tensor:
         """Take frames ``self.frames`` to ``upto``, one at least: their emphasised samples,
         ((count - 1) * hop + n_fft,)."""
-        import numpy as np
         import torch
 
         frontend, count = self.frontend, upto - self.frames
-        with self._lock:
-            buffer = np.concatenate(self._pieces)
-            self._pieces = [buffer[count * frontend.hop :].copy()]
         need = (count - 1) * frontend.hop + frontend.n_fft
-        pcm = torch.from_numpy(buffer[: need + 1]).to(self.device)
+        pcm = torch.from_numpy(self._front(need + 1, count * frontend.hop)).to(self.device)
         signal = pcm[1:]
         if frontend.featurizer.preemph is not None:
             signal = signal - frontend.featurizer.preemph * pcm[:-1]
@@ -139,3 +139,22 @@ class MelStream:
         self.frames = upto
         missing = need - signal.numel()
         return torch.nn.functional.pad(signal, (0, missing)) if missing > 0 else signal
+
+    def _front(self, count: int, passed: int) -> NDArray[np.float32]:
+        """The first ``count`` samples held, or all where there are fewer; the first ``passed`` are let go."""
+        import numpy as np
+
+        with self._lock:
+            taken, held = [self._pieces.popleft()], 0
+            while (held := held + taken[-1].size) < count and self._pieces:
+                taken.append(self._pieces.popleft())
+            if len(taken) > 1:
+                taken = [np.concatenate(taken)]
+                self._whole = held
+            left = taken[0][passed:]
+            # What is left is a view, which keeps the whole piece in memory; a copy once it is less than half
+            # of that. To copy at every chunk would be quadratic in the length of a piece.
+            if 2 * left.size < self._whole:
+                left, self._whole = left.copy(), left.size
+            self._pieces.appendleft(left)
+            return taken[0][:count]

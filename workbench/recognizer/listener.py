@@ -96,7 +96,8 @@ class Listener:
             new_tokens=tokens,
             words=words,
             detected_lang=transcript.detected_lang,
-            cache_bytes=self.stream.nbytes,
+            cache_bytes=self.stream.cache_bytes,
             is_last=last,
             end_of_utterance=transcript.end_of_utterance,
+            backlog_s=round(self.backlog_s, 4),
         )

@@ -35,7 +35,8 @@ log = logging.getLogger("workbench.recognizer.pool")
 @dataclass(frozen=True, slots=True)
 class PoolLoad:
     """How a pool stands. ``backlog_s``: the most that one member has waiting; ``mean_batch``: streams per
-    step so far; ``compute_s``: spent in steps; ``cache_bytes``: of all members."""
+    step so far; ``compute_s``: spent in steps; ``cache_bytes``: of all members' model states;
+    ``waiting_bytes``: of the audio that all of them have waiting."""
 
     members: int
     ready: int
@@ -44,6 +45,7 @@ class PoolLoad:
     mean_batch: float
     compute_s: float
     cache_bytes: int
+    waiting_bytes: int
 
 
 class Member:
@@ -180,7 +182,8 @@ class Pool:
                 steps=self._steps,
                 mean_batch=self._stepped / self._steps if self._steps else 0.0,
                 compute_s=self._compute_s,
-                cache_bytes=sum(m._listener.stream.nbytes for m in members),
+                cache_bytes=sum(m._listener.stream.cache_bytes for m in members),
+                waiting_bytes=sum(m._listener.stream.mel.waiting_bytes for m in members),
             )
 
     def drain(self) -> None:

@@ -27,6 +27,10 @@ class Stream:
     Args:
         right: look-ahead in encoder frames. ``prompt``: slot of the one-hot; None: the class has none.
         boost: number of its boosting list, -1 for none.
+
+    Attributes:
+        cache_bytes: of the model's state between chunks: encoder caches, decoder state, features of context.
+            The samples that wait are ``mel.waiting_bytes``.
     """
 
     def __init__(self, engine: Engine, right: int, prompt: int | None, boost: int = -1) -> None:
@@ -39,7 +43,7 @@ class Stream:
         self.caches: Caches | None = None
         self.decoder_item: Any = None
         self.shared: SharedState | None = None
-        self.state_bytes = 0
+        self.cache_bytes = 0
 
     def push(self, pcm: NDArray[np.float32]) -> None:
         self.mel.push(pcm)
@@ -48,7 +52,7 @@ class Stream:
         """Keep a state of its own."""
         self.caches, self.decoder_item, self.shared = caches, decoder_item, None
         held = [*caches, *decoder_item.predictor_state, decoder_item.predictor_output]
-        self.state_bytes = sum(map(_size, held)) + (0 if self.context is None else _size(self.context))
+        self.cache_bytes = sum(map(_size, held)) + (0 if self.context is None else _size(self.context))
 
     @property
     def next_features(self) -> int:
@@ -64,11 +68,6 @@ class Stream:
     def rest(self) -> int:
         """Encoder frames that remain if the stream ended now, counted as offline counts them."""
         return self.engine.encoder_frames(self.mel.total()) - self.emitted
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held between chunks."""
-        return self.mel.nbytes + self.state_bytes
 
 
 class SharedState:
@@ -90,7 +89,7 @@ class SharedState:
         for stream in streams:
             stream.shared, stream.caches, stream.decoder_item = self, None, None
             context = _size(stream.context) if stream.context is not None else 0
-            stream.state_bytes = held // len(streams) + context
+            stream.cache_bytes = held // len(streams) + context
 
     def of(self, streams: Sequence[Stream]) -> bool:
         """Whether it is the state of these streams, in this order."""

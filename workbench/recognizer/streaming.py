@@ -107,8 +107,13 @@ class Session:
 
     @property
     def cache_bytes(self) -> int:
-        """Bytes held between chunks."""
-        return self._listener.stream.nbytes
+        """Bytes of the model's state between chunks; flat once the first chunk is decoded."""
+        return self._listener.stream.cache_bytes
+
+    @property
+    def backlog_s(self) -> float:
+        """Seconds of audio that wait for their chunk to be complete."""
+        return self._listener.backlog_s
 
     def _advance(self) -> list[StreamEvent]:
         listener, events = self._listener, []
