@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import soundfile
@@ -16,6 +17,9 @@ import soundfile
 from workbench.corpus import measures, scan_worker, signal
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Make = Callable[..., Corpus]
 
@@ -135,7 +139,7 @@ def test_a_wav_file_is_read_as_libsndfile_reads_it(tmp_path: Path) -> None:
         assert bytes(data) == path.read_bytes()
         samples, rate = measures._wav_samples(data) or (None, 0)
         assert rate == 8_000
-        assert np.array_equal(samples, soundfile.read(path, dtype="float32", always_2d=True)[0])
+        assert np.array_equal(samples, soundfile.read(path, dtype="int16", always_2d=True)[0])
     assert measures._wav_samples(data[:-100]) is None
     assert bytes(measures._contents(str(path), 7)) == path.read_bytes()  # it grew since it was looked at
     for subtype in ("PCM_24", "FLOAT"):
@@ -143,15 +147,113 @@ def test_a_wav_file_is_read_as_libsndfile_reads_it(tmp_path: Path) -> None:
         assert measures._wav_samples(memoryview(path.read_bytes())) is None
 
 
-def test_the_last_loud_sample_is_found() -> None:
+def test_chunks_around_the_samples_do_not_matter(tmp_path: Path) -> None:
+    """A list before the samples, of odd length and so padded; and what is no WAV file of 16 bits at all."""
     import numpy as np
 
-    for size in (1, 1_000, 5_000, 20_000):
-        for at in {0, size // 2, size - 1}:
-            heard = np.zeros(size, bool)
-            assert measures._last(heard) == -1
-            heard[[0, at]] = True
-            assert measures._last(heard) == at
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.linspace(-0.5, 0.5, 700), 16_000, subtype="PCM_16")
+    plain = path.read_bytes()
+    listed = plain[:36] + b"LIST" + (5).to_bytes(4, "little") + b"notes\0" + plain[36:]
+    for data in (plain, listed):
+        samples, rate = measures._wav_samples(memoryview(data)) or (None, 0)
+        assert rate == 16_000
+        assert np.array_equal(samples[:, 0], soundfile.read(path, dtype="int16")[0])
+    wide = plain[:20] + b"\x03\0" + plain[22:]  # floats, by their header
+    nobody = plain[:22] + b"\0\0" + plain[24:]  # no channels
+    for data in (b"", plain[:20], plain[:40], b"RIFX" + plain[4:], wide, nobody, plain[:-2]):
+        assert measures._wav_samples(memoryview(data)) is None
+
+
+def by_numpy(sound: np.ndarray, rate: int) -> dict[str, Any]:
+    """The measures once more, pass by pass, as their definitions read; one channel."""
+    import numpy as np
+
+    size = round(0.02 * rate)
+    whole = sound[: len(sound) // size * size].reshape(-1, size).astype(float)
+    levels = np.maximum(10 * np.log10(np.maximum((whole**2).mean(axis=1), 1e-12)), -120)
+    loud = np.abs(sound)
+    at = np.flatnonzero(loud > 0.02 * loud.max())
+    part = sound[at[0] : at[-1] + 1]
+    starts = np.linspace(0, len(part) - 512, 64).astype(int)
+    frames = np.stack([part[start : start + 512] for start in starts]).astype(float)
+    power = np.abs(np.fft.rfft(frames * measures._window(False))) ** 2
+    mean = power.mean(axis=0)
+    runs, run = [], 0
+    for top in [*(loud >= np.float32(0.99 * loud.max())), False]:
+        run, ended = (run + 1, 0) if top else (0, run)
+        runs += [ended] if ended >= 3 else []
+    flat = sum(runs) / len(sound) if loud.max() >= 0.99 or len(runs) >= 10 else 0.0
+    edges = measures._edges(rate)
+    bands = np.stack([power[:, a:b].sum(axis=1) for a, b in itertools.pairwise(edges)], axis=1)
+    logs = np.log10(bands.reshape(8, 8, 8).mean(axis=1) + 1e-12)
+    logs -= logs.mean(axis=0)
+    heard = levels[levels > -100]
+    return {
+        "peak_dbfs": 20 * np.log10(loud.max()),
+        "rms_dbfs": 10 * np.log10(np.mean(sound.astype(float) ** 2)),
+        "dc_offset": sound.astype(float).mean(),
+        "clipping_ratio": flat,
+        "bandwidth_hz": np.flatnonzero(mean > 1e-5 * mean.max())[-1] * rate / 512,
+        "snr_db": float(np.subtract(*np.percentile(heard, [95, 10], method="nearest"))),
+        "print": logs / np.abs(logs).max(),
+    }
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_compiled_loops_measure_what_plain_passes_do(rate: int, clipped: bool) -> None:
+    """Of integers, and of the same samples as floats."""
+    import numpy as np
+
+    drawn = np.random.default_rng(rate).normal(0, 1, 2 * rate)
+    swelling = np.convolve(drawn, np.ones(5) / 5, "same") * np.linspace(0.001, 0.4, len(drawn)) ** 2 + 0.001
+    whole = np.clip(np.round(32768 * (9 if clipped else 1) * swelling), -32768, 32767).astype(np.int16)
+    for samples in (whole, whole / np.float32(32768)):
+        found = measures.measure(samples, rate)
+        wanted = by_numpy(whole / np.float32(32768), rate)
+        prints = wanted.pop("print").reshape(-1)
+        assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+        assert found["clipping_ratio"] > 0 or not clipped
+        near = measures.read_fingerprint(found["fingerprint"]) @ (prints / np.linalg.norm(prints))
+        assert near > 0.999
+
+
+def test_a_narrow_recording_has_fewer_bands() -> None:
+    """At 4 kHz half of a fingerprint's bands lie beyond what the recording can hold."""
+    import numpy as np
+
+    found = measures.measure(np.random.default_rng(1).normal(0, 0.1, 8_000).astype(np.float32), 4_000)
+    assert 1_900 < found["bandwidth_hz"] <= 2_000
+    assert np.isfinite(measures.read_fingerprint(found["fingerprint"])).all()
+
+
+@pytest.mark.parametrize("frames", [1, 3, 100, 319, 321, 5_000])
+def test_only_what_is_heard_is_transformed(frames: int) -> None:
+    """Between the first and the last loud sample, wherever frames begin; the rest of a window is silence."""
+    import numpy as np
+
+    from workbench.corpus import sound_kernels
+
+    for first, last in {(0, frames - 1), (frames // 3, frames // 2), (frames - 1, frames - 1)}:
+        samples = np.full(frames, 50, np.int16)
+        samples[[first, last]] = -32_768, 20_000
+        mono = measures._Mono(samples, 16_000)
+        made = np.empty((64, 512), np.float32)
+        window = np.ones(512, np.float32)
+        sound_kernels.windowed(samples, samples, 320, mono._peaks, 0.02 * mono.peak, window, made)
+        part = samples[first : last + 1]
+        assert np.array_equal(made[0], np.pad(part, (0, 512))[:512])
+        assert np.array_equal(made[-1], np.pad(part[-512:], (0, max(0, 512 - len(part)))))
+
+
+def test_samples_that_are_no_numbers_are_named() -> None:
+    import numpy as np
+
+    for odd in (np.nan, np.inf, -np.inf):
+        sound = np.zeros(16_000, np.float32)
+        sound[7_000] = odd
+        assert "no numbers" in measures.measure(sound, 16_000)["error"]
 
 
 def test_measures_are_what_they_say() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
-import wave
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,24 +79,33 @@ def read(path: Path, offset_s: float = 0.0, duration_s: float | None = None) -> 
 
 _HEAD = 4_096
 """Bytes in which the header of a WAV file is looked for."""
+_PCM = 1
 
 
 def wav_layout(data: memoryview) -> tuple[int, int, int, int] | None:
     """Where the samples of a whole 16-bit PCM WAV file lie: first byte, frames, channels, sample rate in Hz.
 
-    None for any other kind of file. Reading the samples from there is seven times as fast as opening the
+    None for any other kind of file. Reading the samples from there is many times as fast as opening the
     file by libsndfile, which counts where clips last a second or two.
     """
-    head = io.BytesIO(data[:_HEAD])
-    try:
-        with wave.open(head) as file:
-            channels, width, rate, frames = file.getparams()[:4]
-            first = head.tell()
-    except (wave.Error, EOFError, ValueError, RuntimeError):
+    if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WAVE":
         return None
-    if width != 2 or not frames or first + 2 * channels * frames > len(data):
-        return None
-    return first, frames, channels, rate
+    at, channels, rate = 12, 0, 0
+    while at + 8 <= min(len(data), _HEAD):
+        name, size = struct.unpack_from("<4sI", data, at)
+        at += 8
+        if name == b"fmt ":
+            if size < 16 or at + 16 > len(data):
+                return None
+            kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at)
+            if kind != _PCM or bits != 16 or not channels or not rate:
+                return None
+        elif name == b"data":
+            frames = size // (2 * channels) if channels else 0
+            whole = frames and at + 2 * channels * frames <= len(data)
+            return (at, frames, channels, rate) if whole else None
+        at += size + size % 2
+    return None
 
 
 def read_mono(

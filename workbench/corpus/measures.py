@@ -13,7 +13,9 @@ bandwidth_hz        highest frequency whose long-term level is above the 50 dB r
 dc_offset           mean sample, of full scale
 leading_silence_s   time before the first 20 ms frame that comes within 35 dB of the clip's speech level and
 trailing_silence_s  above -60 dBFS, and after the last one
-fingerprint         course of the energy in 8 bands over 8 stretches of time, for near duplicates
+fingerprint         course of the energy over 8 stretches of time in 8 bands to 4 kHz, for near duplicates:
+                    64 log energies, centred by band, scaled to int8, hexadecimal; level, slow colour and
+                    re-encoding leave it nearly as it is. Below 0.4 s all clips are alike: null
 duration_s          of the audio read; sample_rate in Hz, channels, frames
 =================== ================================================================================
 
@@ -55,8 +57,9 @@ SILENCE_DBFS = -60.0
 BANDWIDTH_RULE_DB = -50.0
 _FFT = 512
 _FRAMES = 64
+_PRINTED_S = 0.4
 _KEPT = 16 << 20
-"""Bytes that a thread keeps of each kind for its next clip."""
+"""Bytes of a file that a thread keeps room for."""
 _AT_ONCE = 64 << 20
 """A file of more bytes is hashed and decoded in pieces."""
 
@@ -108,18 +111,21 @@ class _Scratch(threading.local):
     page faults than in arithmetic."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[str, str], np.ndarray] = {}
-
-    def take(self, name: str, size: int, kind: str) -> np.ndarray:
-        """``size`` numbers of what was there before; of their own where the clip is too long to keep."""
         import numpy as np
 
-        if size * np.dtype(kind).itemsize > _KEPT:
-            return np.empty(size, kind)
-        held = self._held.get((name, kind))
-        if held is None or len(held) < size:
-            held = self._held[name, kind] = np.empty(2 * size, kind)
-        return held[:size]
+        self._file = bytearray()
+        self.frames = np.empty((_FRAMES, _FFT), np.float32)
+        self.mean = np.empty(_FFT // 2 + 1, np.float32)
+        self.bands = np.empty((8, 8), np.float32)
+        self.print = np.empty((8, 8), np.int8)
+
+    def file(self, size: int) -> memoryview:
+        """So many bytes of what was there before; of their own where the file is too long to keep."""
+        if size > _KEPT:
+            return memoryview(bytearray(size))
+        if len(self._file) < size:
+            self._file = bytearray(2 * size)
+        return memoryview(self._file)[:size]
 
 
 _scratch = _Scratch()
@@ -127,7 +133,7 @@ _scratch = _Scratch()
 
 def _contents(path: str, size: int) -> memoryview:
     """A whole file; valid until the thread's next."""
-    held = _scratch.take("file", size + 1, "u1").data
+    held = _scratch.file(size + 1)
     with open(path, "rb", buffering=0) as stream:
         count = 0
         while more := stream.readinto(held[count:]):
@@ -138,18 +144,15 @@ def _contents(path: str, size: int) -> memoryview:
 
 
 def _wav_samples(data: memoryview) -> tuple[np.ndarray, int] | None:
-    """Samples of a 16-bit WAV file as :func:`workbench.corpus.audio.read` gives them, valid until the
-    thread's next file; None for any other kind."""
+    """Samples of a 16-bit WAV file as they are, int16 (frames, channels), and the rate; None for any other
+    kind. Valid until the thread's next file."""
     import numpy as np
 
     layout = audio.wav_layout(data)
     if layout is None:
         return None
     first, frames, channels, rate = layout
-    samples = _scratch.take("samples", frames * channels, "f4")
-    samples[:] = np.frombuffer(data, "<i2", frames * channels, first)
-    samples *= np.float32(1 / 32768)
-    return samples.reshape(-1, channels), rate
+    return np.frombuffer(data, "<i2", frames * channels, first).reshape(-1, channels), rate
 
 
 @functools.lru_cache(maxsize=256)
@@ -168,76 +171,116 @@ def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
     """Measures of one clip.
 
     Args:
-        samples: float32 (frames, channels) or (frames,) in [-1, 1].
+        samples: (frames, channels) or (frames,); float32 in [-1, 1], or int16.
         sample_rate: Hz.
     """
     import numpy as np
 
     stacked = samples if samples.ndim == 2 else samples[:, None]
-    facts = {
-        "sample_rate": sample_rate,
-        "channels": stacked.shape[1],
-        "duration_s": len(stacked) / sample_rate,
-    }
-    if not len(stacked):
+    frames, channels = stacked.shape
+    facts = {"sample_rate": sample_rate, "channels": channels, "duration_s": frames / sample_rate}
+    if not frames:
         return {**facts, "error": "the recording holds no samples"}
-    mono = np.ascontiguousarray(stacked[:, 0] if stacked.shape[1] == 1 else stacked.mean(axis=1))
-    power = float(np.dot(mono, mono)) / len(mono)
-    if not math.isfinite(power):
+    if channels > 1 and stacked.dtype == np.int16:
+        stacked = stacked * np.float32(1 / 32768)
+    mono = _Mono(np.ascontiguousarray(stacked[:, 0] if channels == 1 else stacked.mean(axis=1)), sample_rate)
+    if not math.isfinite(mono.power):
         return {**facts, "error": "the recording holds samples that are no numbers"}
-    levels = frame_levels(mono, sample_rate)
-    leading, trailing = silences(levels)
-    loudness = np.abs(mono, out=_scratch.take("loudness", len(mono), mono.dtype.str))
-    peak = float(loudness.max())
-    heard = np.greater(loudness, 0.02 * peak, out=_scratch.take("heard", len(mono), "?"))
-    power_spectra = spectra(mono, heard)
+    ranked = np.sort(mono.levels)
+    leading, trailing = silences(mono.levels, ranked)
+    # By channel: averaging two channels hides a clipped one.
+    apart = [mono] if channels == 1 else [_Mono(np.ascontiguousarray(one), sample_rate) for one in stacked.T]
     return {
         **facts,
-        "peak_dbfs": _db(peak),
-        "rms_dbfs": _db(power**0.5),
-        "snr_db": snr(levels),
-        # By channel: averaging two channels hides a clipped one.
-        "clipping_ratio": max(
-            clipping(loudness if stacked.shape[1] == 1 else np.abs(stacked[:, i]))
-            for i in range(stacked.shape[1])
-        ),
-        "bandwidth_hz": bandwidth(power_spectra, sample_rate),
-        "dc_offset": float(mono.mean()),
+        "peak_dbfs": _db(mono.peak),
+        "rms_dbfs": _db(mono.power**0.5),
+        "snr_db": snr(ranked),
+        "clipping_ratio": max(one.clipping() for one in apart),
+        "dc_offset": mono.mean,
         "leading_silence_s": leading,
         "trailing_silence_s": trailing,
-        "fingerprint": fingerprint(power_spectra, sample_rate) if len(mono) >= 0.4 * sample_rate else None,
+        **mono.spectral(),
     }
+
+
+class _Mono:
+    """One channel, looked at once in frames of 20 ms; what is near an extreme is found by their peaks.
+
+    Attributes:
+        mean: mean sample; power: mean square; peak: largest magnitude; all of full scale.
+        levels: of each whole frame in dBFS, float (frames,); of the one there is where the clip is shorter.
+    """
+
+    def __init__(self, samples: np.ndarray, sample_rate: int) -> None:
+        import numpy as np
+
+        from workbench.corpus import sound_kernels
+
+        if samples.dtype != np.int16:
+            samples = samples.astype(np.float32, copy=False)
+        self._samples, self._sample_rate = samples, sample_rate
+        self._bits = samples.view(f"i{samples.itemsize}")
+        self._size = max(1, round(FRAME_S * sample_rate))
+        count = -(-len(samples) // self._size)
+        levels, self._peaks = np.empty(count), np.empty(count, np.int32)
+        self.mean, self.power, self.peak = sound_kernels.course(
+            samples, self._bits, self._size, FLOOR_DBFS, levels, self._peaks
+        )
+        self.levels = levels[: max(1, len(samples) // self._size)]
+
+    def clipping(self) -> float:
+        """Share of samples in flat runs at the extremes."""
+        from workbench.corpus import sound_kernels
+
+        if self.peak < 0.05:
+            return 0.0
+        # Lossy codecs bend a clipped top a little, so the top is a band, not one value.
+        inside, runs = sound_kernels.flat_runs(self._bits, self._size, self._peaks, 0.99 * self.peak)
+        if self.peak < 0.99 and runs < 10:
+            return 0.0
+        return float(inside / len(self._samples))
+
+    def spectral(self) -> dict[str, Any]:
+        """Bandwidth and fingerprint, from one transform of 64 frames spread evenly over what is heard."""
+        from scipy.fft import rfft
+
+        from workbench.corpus import sound_kernels
+
+        rate, own = self._sample_rate, _scratch
+        window = _window(self._samples.itemsize == 2)
+        # 34 dB below the peak is quiet enough to be left out at the ends.
+        sound_kernels.windowed(
+            self._samples, self._bits, self._size, self._peaks, 0.02 * self.peak, window, own.frames
+        )
+        found = rfft(own.frames, axis=1)
+        sound_kernels.powers(found.view("f4"), _edges(rate), own.mean, own.bands)
+        long = len(self._samples) >= _PRINTED_S * rate
+        told = long and sound_kernels.fingerprint(own.bands, own.print)
+        return {
+            "bandwidth_hz": bandwidth(own.mean, rate),
+            "fingerprint": own.print.tobytes().hex() if told else None,
+        }
 
 
 def frame_levels(mono: np.ndarray, sample_rate: int) -> np.ndarray:
     """Level of each whole 20 ms frame in dBFS, float (frames,); one frame where the clip is shorter."""
-    import numpy as np
-
-    size = max(1, round(FRAME_S * sample_rate))
-    count = len(mono) // size
-    frames = mono[: count * size].reshape(count, size) if count else mono[None, :]
-    power = np.einsum("ij,ij->i", frames, frames).astype(np.float64) / frames.shape[1]
-    levels: np.ndarray = 10 * np.log10(np.maximum(power, 10 ** (FLOOR_DBFS / 10)))
-    return levels
+    return _Mono(mono, sample_rate).levels
 
 
-def snr(levels: np.ndarray) -> float | None:
-    """Speech level minus noise floor, from frame levels."""
-    import numpy as np
-
-    heard = np.sort(levels[levels > -100])
+def snr(ranked: np.ndarray) -> float | None:
+    """Speech level minus noise floor, from frame levels in order of size."""
+    heard = ranked[ranked.searchsorted(-100, "right") :]
     if len(heard) < 25:
         return None
     span = float(heard[_rank(len(heard), 0.95)] - heard[_rank(len(heard), 0.1)])
     return span if span > 1 else None
 
 
-def silences(levels: np.ndarray) -> tuple[float, float]:
-    """Seconds of silence before and after; a clip without speech is all leading."""
-    import numpy as np
-
-    speech = float(np.sort(levels)[_rank(len(levels), 0.95)])
-    heard = np.flatnonzero(levels > max(speech - SILENCE_BELOW_SPEECH_DB, SILENCE_DBFS))
+def silences(levels: np.ndarray, ranked: np.ndarray) -> tuple[float, float]:
+    """Seconds of silence before and after, from frame levels in order of time and of size; a clip without
+    speech is all leading."""
+    speech = float(ranked[_rank(len(ranked), 0.95)])
+    heard = (levels > max(speech - SILENCE_BELOW_SPEECH_DB, SILENCE_DBFS)).nonzero()[0]
     if not len(heard):
         return len(levels) * FRAME_S, 0.0
     return float(heard[0] * FRAME_S), float((len(levels) - 1 - heard[-1]) * FRAME_S)
@@ -248,93 +291,11 @@ def _rank(count: int, share: float) -> int:
     return min(count - 1, round(share * (count - 1)))
 
 
-def clipping(loudness: np.ndarray) -> float:
-    """Share of samples in flat runs at the extremes.
-
-    Args:
-        loudness: absolute samples of one channel, float (frames,).
-    """
-    import numpy as np
-
-    peak = float(loudness.max())
-    if peak < 0.05:
-        return 0.0
-    # Lossy codecs bend a clipped top a little, so the top is a band, not one value.
-    at = np.flatnonzero(loudness >= 0.99 * peak)
-    if len(at) < 3:
-        return 0.0
-    thirds = at[2:] - at[:-2] == 2
-    count = int(np.count_nonzero(thirds))
-    # A run begins where the sample before its first one is not flat.
-    starts = int(np.count_nonzero(thirds & np.concatenate(([True], np.diff(at[:-2]) != 1))))
-    if not count or (peak < 0.99 and starts < 10):
-        return 0.0
-    return (count + 2 * starts) / len(loudness)
-
-
-def spectra(mono: np.ndarray, heard: np.ndarray) -> np.ndarray:
-    """Power of 64 frames spread evenly over what is heard, float32 (64, 257); one transform for all uses.
-
-    Args:
-        mono: float32 (frames,).
-        heard: where it is loud enough to count, bool (frames,); all of it where nowhere is.
-    """
-    import numpy as np
-    from scipy.fft import rfft
-
-    if heard.any():
-        mono = mono[heard.argmax() : _last(heard) + 1]
-    if len(mono) < _FFT:
-        mono = np.pad(mono, (0, _FFT - len(mono)))
-    starts = np.linspace(0, len(mono) - _FFT, _FRAMES).astype(np.intp)
-    frames = np.lib.stride_tricks.sliding_window_view(mono, _FFT)[starts]
-    frames *= _window()
-    found = rfft(frames, axis=1, overwrite_x=True)
-    power: np.ndarray = found.real**2 + found.imag**2
-    return power
-
-
-def _last(heard: np.ndarray) -> int:
-    """Index of the last true value, -1 where there is none; looked for from the end, where it mostly is."""
-    end, size = len(heard), 1_024
-    while end > 0:
-        start = max(0, end - size)
-        found = heard[start:end].nonzero()[0]
-        if len(found):
-            return start + int(found[-1])
-        end, size = start, 2 * size
-    return -1
-
-
-def bandwidth(power: np.ndarray, sample_rate: int) -> float:
-    """Highest frequency in Hz above the 50 dB rule, from ``spectra``."""
-    import numpy as np
-
-    mean = power.mean(axis=0)
-    limit = float(mean.max()) * 10 ** (BANDWIDTH_RULE_DB / 10)
-    above = np.flatnonzero(mean > limit)
+def bandwidth(mean_power: np.ndarray, sample_rate: int) -> float:
+    """Highest frequency in Hz above the 50 dB rule, from a mean power spectrum."""
+    limit = float(mean_power.max()) * 10 ** (BANDWIDTH_RULE_DB / 10)
+    above = (mean_power > limit).nonzero()[0]
     return float(above[-1] * sample_rate / _FFT) if len(above) else 0.0
-
-
-def fingerprint(power: np.ndarray, sample_rate: int) -> str | None:
-    """64 log energies (8 stretches x 8 bands to 4 kHz), centred by band and scaled to int8, hexadecimal.
-
-    Level, slow colour and re-encoding leave it nearly as it is. Below 0.4 s all clips are alike.
-
-    Args:
-        power: of ``spectra``.
-        sample_rate: Hz.
-    """
-    import numpy as np
-
-    edges = _edges(sample_rate)
-    bands = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1).reshape(8, 8, 8).mean(axis=1)
-    map_ = np.log10(bands + 1e-9 * float(bands.max()) + 1e-12)
-    map_ -= map_.mean(axis=0)
-    scale = float(np.abs(map_).max())
-    if not scale:
-        return None
-    return str(np.round(map_ / scale * 127).astype(np.int8).tobytes().hex())
 
 
 def read_fingerprint(text: str) -> np.ndarray:
@@ -347,17 +308,22 @@ def read_fingerprint(text: str) -> np.ndarray:
 
 @functools.cache
 def _edges(sample_rate: int) -> np.ndarray:
+    """Bins where the bands of a fingerprint begin and end; none beyond half the rate."""
     import numpy as np
 
-    return np.round(np.geomspace(150, 4_000, 9) * _FFT / sample_rate).astype(int)
+    edges = np.round(np.geomspace(150, 4_000, 9) * _FFT / sample_rate).astype(int)
+    within: np.ndarray = np.minimum(edges, _FFT // 2 + 1)
+    return within
 
 
 @functools.cache
-def _window() -> np.ndarray:
+def _window(integers: bool) -> np.ndarray:
+    """Blackman-Harris; for integers it brings them to full scale 1 as well."""
     import numpy as np
     from scipy.signal.windows import blackmanharris
 
-    return np.asarray(blackmanharris(_FFT, sym=False), np.float32)
+    made = np.asarray(blackmanharris(_FFT, sym=False), np.float32)
+    return made * np.float32(1 / 32768) if integers else made
 
 
 def _db(value: float) -> float:

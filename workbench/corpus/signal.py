@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 VERSION = 3
 """Of the measures; results of another version are measured anew."""
 _BATCH = 64
-_FLUSH_EVERY = 40
-"""Batches between writes of a part."""
+_SMALL_BATCH = 16
+"""For threads, to which handing over costs little: none is left with much when the others are done."""
+_FLUSH_EVERY = 2_560
+"""Rows between writes of a part."""
 _IN_PROCESS = 5_000
 """Fewer rows than this are not worth starting processes for: threads decode side by side as well, since
 libsndfile runs without the interpreter's lock."""
@@ -66,36 +68,35 @@ def scan(
         WorkbenchError: the engine's.
     """
     check_engine(engine, address)
-    ids = corpus.ids()
+    tasks = list(_tasks(corpus))
+    ids = [task[0] for task in tasks]
     known = _known(corpus.folder)
     stamped = {_row_key(row) for row in known}
-    tasks = [task for task in _tasks(corpus) if _key(task) not in stamped]
+    tasks = [task for task in tasks if _key(task) not in stamped] if stamped else tasks
     # Which channel a kept row was measured from is not kept: with channels named, only stamps count.
-    pending = _same_content(tasks, known) if "channel" not in corpus.columns else []
+    pending = _same_content(tasks, known) if known and "channel" not in corpus.columns else []
     again = {row["id"] for row in pending}
     tasks = [task for task in tasks if task[0] not in again]
     done = len(ids) - len(tasks)
     if progress is not None:
         progress(done, len(ids))
     parts = corpus.folder / "signal.parts"
-    parts.mkdir(exist_ok=True, mode=0o700)
     measured: Iterator[list[dict[str, Any]]]
     if engine == "ray":
         shards = ((batch,) for batch in _batches(tasks))
         measured = (rows for _, rows in over_ray(measure_rows, shards, address=address, cancel=cancel))
     else:
         measured = _measured(tasks, processes or os.cpu_count() or 1, cancel)
-    for number, rows in enumerate(measured, 1):
+    for rows in measured:
         pending += rows
         done += len(rows)
-        if number % _FLUSH_EVERY == 0:
-            _write(parts / f"{os.getpid()}-{number:06d}.parquet", _table(pending))
+        if len(pending) >= _FLUSH_EVERY:
+            parts.mkdir(exist_ok=True, mode=0o700)
+            _write(parts / f"{os.getpid()}-{done:09d}.parquet", _table(pending))
             pending = []
         if progress is not None:
             progress(done, len(ids))
-    if pending:
-        _write(parts / f"{os.getpid()}-last.parquet", _table(pending))
-    return _merge(corpus.folder, parts, ids)
+    return _merge(corpus.folder, parts, pending, ids)
 
 
 def read(corpus: Corpus) -> pd.DataFrame | None:
@@ -180,15 +181,16 @@ def _hash(path: str) -> str | None:
         return None
 
 
-def _batches(tasks: Sequence[Task]) -> list[Sequence[Task]]:
-    return [tasks[i : i + _BATCH] for i in range(0, len(tasks), _BATCH)]
+def _batches(tasks: Sequence[Task], size: int = _BATCH) -> list[Sequence[Task]]:
+    return [tasks[i : i + size] for i in range(0, len(tasks), size)]
 
 
 def _measured(
     tasks: Sequence[Task], processes: int, cancel: Callable[[], bool] | None
 ) -> Iterator[list[dict[str, Any]]]:
-    batches = _batches(tasks)
-    with _Threads(processes) if len(tasks) < _IN_PROCESS or processes == 1 else WorkerPool(processes) as pool:
+    threads = len(tasks) < _IN_PROCESS or processes == 1
+    batches = _batches(tasks, _SMALL_BATCH if threads else _BATCH)
+    with _Threads(processes) if threads else WorkerPool(processes) as pool:
         waiting: set[Future[list[dict[str, Any]]]] = set()
         queue = iter(batches)
         for batch in queue:
@@ -238,13 +240,14 @@ def _write(path: Path, table: pa.Table) -> None:
         pq.write_table(table, draft, compression="zstd")
 
 
-def _merge(folder: Path, parts: Path, ids: Sequence[str]) -> pd.DataFrame:
-    """Parts and what was known become one file, newest result per id, in the order of ids: batches may end
-    in any order."""
+def _merge(folder: Path, parts: Path, pending: Sequence[dict[str, Any]], ids: Sequence[str]) -> pd.DataFrame:
+    """What was known, parts and the rest become one file, newest result per id, in the order of ids: batches
+    may end in any order."""
     import pyarrow as pa
 
     path = folder / "signal.parquet"
     new = [_current(part) for part in sorted(parts.glob("*.parquet"))]
+    new += [_table(pending)] if pending else []
     old = [_current(path)] if path.exists() else []
     table = pa.concat_tables([*old, *new]) if old or new else _schema().empty_table()
     if new or not old:
@@ -266,6 +269,9 @@ def _current(path: Path) -> pa.Table:
 
 
 def _of(table: pa.Table, ids: Sequence[str]) -> pd.DataFrame:
+    import pyarrow as pa
+
     hidden = ["size", "mtime_ns", "offset", "asked_s", "version"]
-    frame = table.drop_columns(hidden).to_pandas().set_index("id", drop=False)
-    return frame.loc[[id_ for id_ in ids if id_ in frame.index]].reset_index(drop=True)
+    places = {id_: place for place, id_ in enumerate(table["id"].to_pylist())}
+    wanted = pa.array([places[id_] for id_ in ids if id_ in places], pa.int64())
+    return table.drop_columns(hidden).take(wanted).to_pandas()
