@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
+import yaml
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning import Run
-from workbench.finetuning.launch import SLURM, TORCHRUN, prepare_launch, slurm_script, torchrun_script
+from workbench.finetuning.kubernetes import kubernetes_manifest, label
+from workbench.finetuning.launch import (
+    KUBERNETES,
+    SLURM,
+    TORCHRUN,
+    prepare_launch,
+    slurm_script,
+    torchrun_script,
+)
 
 pytestmark = pytest.mark.model
 
@@ -35,6 +48,57 @@ def test_a_slurm_script_asks_for_what_the_recipe_says(recipe, tmp_path):
     assert shlex.split(spaced)[-1] == str(folder)
     assert "--nnodes=2" in spaced
     assert '"${HEAD:?host:port}"' in spaced
+
+
+def test_a_kubernetes_manifest_starts_the_same_script_in_every_pod(recipe, tmp_path):
+    asked = recipe.changed(devices=8, nodes=2, device="cuda")
+    options = {
+        "image": "registry.example/workbench:1",
+        "claim": "speech",
+        "mount": str(tmp_path),
+        "memory": "256Gi",
+    }
+    run = prepare_launch(asked, tmp_path / "My_Run", kubernetes=options)
+    text = (run.folder.path / KUBERNETES).read_text("utf-8")
+    service, job = yaml.safe_load_all(text)
+    assert (service["kind"], job["kind"], job["apiVersion"]) == ("Service", "Job", "batch/v1")
+    name = job["metadata"]["name"]
+    assert service["metadata"]["name"] == name == "my-run"
+    assert service["spec"]["selector"] == {"job-name": name}
+    spec = job["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 2, 2)
+    pod = spec["template"]["spec"]
+    assert (pod["subdomain"], pod["restartPolicy"]) == (name, "Never")
+    [train] = pod["containers"]
+    assert train["command"] == ["bash", str(run.folder.path / TORCHRUN)]
+    assert train["env"] == [{"name": "HEAD", "value": "my-run-0.my-run:29400"}]
+    assert train["resources"]["limits"] == {"nvidia.com/gpu": 8, "memory": "256Gi"}
+    mounts = {mount["name"]: mount["mountPath"] for mount in train["volumeMounts"]}
+    assert mounts == {"data": str(tmp_path), "shared-memory": "/dev/shm"}
+    assert "nvidia.com/gpu" not in kubernetes_manifest(
+        asked.changed(device="cpu"), tmp_path / "r", options, "s", 9
+    )
+    assert "kubernetes" in run.state["mend"]
+
+
+def test_what_kubernetes_cannot_run_is_refused(recipe, tmp_path):
+    good = {"image": "i", "claim": "c", "mount": str(tmp_path)}
+    for change, says in (
+        ({"claim": None}, "kubernetes needs claim"),
+        ({"pods": "3"}, "'pods' is no option"),
+        ({"image": "a\nb"}, "not printable"),
+        ({"mount": "/elsewhere"}, "outside /elsewhere"),
+    ):
+        options = {name: value for name, value in {**good, **change}.items() if value is not None}
+        with pytest.raises(WorkbenchError, match=says):
+            prepare_launch(recipe, tmp_path / "run", kubernetes=options)
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["el-GR full", "9to5", "Ü", "a" * 80, "x" * 49 + "-y", "__"])
+def test_names_fit_kubernetes(name):
+    found = label(name)
+    assert re.fullmatch(r"[a-z]([a-z0-9-]{0,53}[a-z0-9])?", found)
 
 
 @pytest.mark.parametrize(
@@ -94,21 +158,50 @@ def test_ranks_share_the_plan_out_and_take_nothing_twice(recipe):
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_two_processes_of_torchrun_train_the_run(recipe, tmp_path):
-    """Started by the script alone; the losses follow one process that accumulates the same batches."""
+@pytest.mark.parametrize("ended_by", [None, signal.SIGTERM, signal.SIGKILL], ids=str)
+def test_two_processes_of_torchrun_train_the_run(recipe, tmp_path, ended_by):
+    """Started by the script alone, ended in the middle and started again; the losses follow one process that
+    accumulates the same batches."""
     from workbench.finetuning import Augmentation, start
 
     plain = recipe.changed(
-        augmentation=Augmentation(freq_masks=0, time_masks=0), dropout=0.0, validation=(), steps=3,
+        augmentation=Augmentation(freq_masks=0, time_masks=0), dropout=0.0, validation=(), steps=24,
         warmup_steps=1, save_every=1,
     )  # fmt: skip
     run = prepare_launch(plain.changed(devices=2, device="cpu"), tmp_path / "run", python=sys.executable)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(["bash", TORCHRUN], cwd=run.folder.path, env=environment, capture_output=True)
+    if ended_by is not None:
+        script = begin(run)
+        while not (run.folder.metrics.exists() and len(run.metrics("train")) >= 2):
+            assert script.poll() is None, (run.folder.path / "out").read_text()[-3000:]
+            time.sleep(0.05)
+        # A scheduler that stops a job sends SIGTERM to the script; one that kills, kills all.
+        processes = psutil.Process(script.pid).children(recursive=True) if ended_by == signal.SIGKILL else []
+        for process in (script, *processes):
+            process.send_signal(ended_by)
+        psutil.wait_procs(processes, 60)
+        script.wait(120)
+        assert Run.attach(run.folder.path).state["status"] == "interrupted"
+        assert 2 <= len(run.metrics("train")) < 24
+    script = begin(run)
+    assert script.wait(900) == 0, (run.folder.path / "out").read_text()[-3000:]
     found = Run.attach(run.folder.path)
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
     assert found.state["status"] == "finished"
     alone = start(plain.changed(accumulate=2), tmp_path / "alone")
     assert alone.wait(1200)["status"] == "finished"
+    assert list(found.metrics("train")["step"]) == list(range(1, 25))
     losses = [one.metrics("train")["loss"].to_numpy() for one in (alone, found)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+def begin(run):
+    """Start the run's script in a process group of its own, its words kept in the folder."""
+    out = (run.folder.path / "out").open("ab")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        ["bash", TORCHRUN],
+        cwd=run.folder.path,
+        env=environment,
+        stdout=out,
+        stderr=out,
+        start_new_session=True,
+    )

@@ -98,3 +98,22 @@ def test_prompts_are_fixed_by_the_plan():
     assert (given["prompt"] == given["target_lang"]).all()
     mixed = (plan[plan["source"] == 1]["prompt"] == "auto").mean()
     assert 0.4 < mixed < 0.6
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [(1, 1), (2, 1), (2, 2)])
+def test_more_ranks_change_neither_shares_nor_passes(devices, nodes):
+    """As many batches in all, on one rank or on several: the same uses in the same order, shared out."""
+    ranks = devices * nodes
+    recipe = recipe_of(seed=5, batch_s=10.0, steps=96 // ranks, temperature=0.5)
+    plan = plans.draw(recipe.changed(devices=devices, nodes=nodes), SOURCES)
+    alone = plans.draw(recipe.changed(steps=96), SOURCES)
+    assert plan[["source", "row", "prompt"]].equals(alone[["source", "row", "prompt"]])
+    for rank in range(ranks):
+        assert set(plan[plan["part"] % ranks == rank]["target_lang"]) == set(LOCALES)
+    for (source, tag), share in plans.shares(recipe, SOURCES).items():
+        hours = plans.consumed_hours(plan).set_index(["source", "target_lang"])["hours"]
+        assert hours[source, tag] / hours.sum() == pytest.approx(share, abs=0.03)
+        held = [row for row, utterance in enumerate(SOURCES[source]) if utterance.locale == tag]
+        uses = plan[plan["source"] == source]["row"].value_counts().reindex(held, fill_value=0)
+        # No clip of a locale comes again before all have come; the last window of the plan may be cut.
+        assert uses.max() - uses.min() <= 2

@@ -1,7 +1,7 @@
-"""A run for a cluster's own scheduler: its folder made here, its processes started by Slurm or ``torchrun``.
+"""A run for a cluster's own scheduler: its folder made here, its processes started there.
 
 Training on many GPUs or nodes is Lightning's DDP; who starts the processes is the scheduler's business. What
-is written is a shell script that a person can read, change and keep; it starts the same worker on the same
+is written is a script or manifest that a person can read, change and keep; it starts the same worker on the same
 run folder as everywhere, so the monitor shows it, cancelling works and submitting it again goes on.
 """
 
@@ -14,13 +14,16 @@ from pathlib import Path
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning.folder import RunFolder
+from workbench.finetuning.kubernetes import kubernetes_manifest
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run, prepare
 from workbench.workspace import write_atomic
 
 SLURM, TORCHRUN = "launch.slurm.sh", "launch.torchrun.sh"
+KUBERNETES = "launch.kubernetes.yaml"
 GRACE_S = 180
-"""Slurm sends SIGTERM so long before the time limit: the run ends its step and saves."""
+"""Slurm sends SIGTERM so long before the time limit, Kubernetes before it kills: the run ends its step and
+saves. ``torchrun`` itself waits 30 s for that."""
 
 
 def prepare_launch(
@@ -28,6 +31,7 @@ def prepare_launch(
     folder: str | Path,
     *,
     slurm: Mapping[str, str] | None = None,
+    kubernetes: Mapping[str, str] | None = None,
     setup: Sequence[str] = (),
     python: str = sys.executable,
 ) -> Run:
@@ -36,25 +40,30 @@ def prepare_launch(
     Args:
         recipe: ``devices`` processes on each of ``nodes`` nodes. Paths must be the same on every node.
         slurm: further options of ``sbatch``: ``{"partition": "gpu", "time": "24:00:00", "account": …}``.
+        kubernetes: makes a manifest too: ``{"image": …, "claim": …, "mount": "/data"}`` and more, see
+            :data:`workbench.finetuning.kubernetes.OPTIONS`.
         setup: shell lines before the start, such as ``module load cuda``.
         python: of the nodes.
 
     Returns:
-        The run, not started; ``launch.slurm.sh`` and ``launch.torchrun.sh`` lie in its folder.
+        The run, not started; ``launch.slurm.sh``, ``launch.torchrun.sh`` and, if asked for,
+        ``launch.kubernetes.yaml`` lie in its folder.
 
     Raises:
         WorkbenchError: the recipe is faulty, the folder holds a run, or an option that is no option.
     """
-    options = dict(slurm or {})
-    script = slurm_script(recipe, Path(folder).absolute(), options, setup, python)
+    target = Path(folder).absolute()
+    texts = {
+        SLURM: slurm_script(recipe, target, dict(slurm or {}), setup, python),
+        TORCHRUN: torchrun_script(recipe, target, setup, python),
+    }
+    if kubernetes is not None:
+        texts[KUBERNETES] = kubernetes_manifest(recipe, target, kubernetes, TORCHRUN, GRACE_S)
     run = prepare(recipe, folder)
-    for name, text in (
-        (SLURM, script),
-        (TORCHRUN, torchrun_script(recipe, Path(folder).absolute(), setup, python)),
-    ):
+    for name, text in texts.items():
         write_atomic(run.folder.path / name, text)
     run.folder.update_state(
-        status="interrupted", message="made, not started", mend=f"Start it with {SLURM} or {TORCHRUN}."
+        status="interrupted", message="made, not started", mend=f"Start it with {' or '.join(texts)}."
     )
     return run
 
