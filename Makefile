@@ -30,8 +30,8 @@ notebooks: install ## run all notebooks headless, in order, in a fresh workspace
 screenshots: install ## take the README's pictures of the notebooks in headless Chromium
 	@$(RUN) -m pytest -q -m screenshots tests/browser
 
-bench: install ## measure every budget beside its peer and print one table
-	@$(RUN) benchmarks/budgets.py
+bench: install ## measure every budget beside its peer and print one table (ARGS="--only streaming")
+	@$(RUN) benchmarks/budgets.py $(ARGS)
 
 soak: install ## hours-long proofs; results in docs/evidence/
 	@$(RUN) -m pytest -q -m soak

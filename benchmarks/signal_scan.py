@@ -157,11 +157,12 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kinds", nargs="+", default=list(SUBTYPES), choices=SUBTYPES)
     parser.add_argument("--peer-source", help="the peer's data_explorer.py")
     arguments = parser.parse_args()
     bandwidth = peers_own(arguments.peer_source)
     for joined in (False, True):
-        for kind in SUBTYPES:
+        for kind in arguments.kinds:
             compare(kind, joined, arguments.clips, arguments.rounds, bandwidth)
 
 
