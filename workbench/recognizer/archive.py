@@ -7,18 +7,18 @@ with a reason.
 
 from __future__ import annotations
 
-import io
-import pickle
 import tarfile
 import zipfile
-from collections import OrderedDict
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from pickle import UnpicklingError
+from typing import Any
 
 import yaml
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer.shapes import Shape, read_shapes
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
 MODEL_CLASSES = {
@@ -29,7 +29,9 @@ MODEL_CLASSES = {
 }
 TARGET_PREFIXES = ("nemo.collections.asr.", "nemo.collections.common.", "nemo.core.")
 MAX_CONFIG_BYTES = 8 << 20
-MAX_PICKLE_BYTES = 64 << 20
+MAX_MEMBER_BYTES = 64 << 20
+MAX_STATE_BYTES = 8 << 20
+"""Of the pickle beside the weights, which takes about 200 bytes a tensor."""
 MAX_MEMBERS = 2000
 MAX_UNPACKED_BYTES = 64 << 30
 MAX_COMPRESSION = 200
@@ -56,7 +58,7 @@ class Archive:
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
             raise self._refuse(f"not a readable .nemo archive ({type(error).__name__})") from error
 
-    def read(self, name: str, limit: int = MAX_PICKLE_BYTES) -> bytes:
+    def read(self, name: str, limit: int = MAX_MEMBER_BYTES) -> bytes:
         """The bytes of one member, by its plain name, as ``nemo:NAME`` in the configuration."""
         with tarfile.open(self.path) as tar:
             return self._read(tar, name.removeprefix("nemo:"), limit)
@@ -112,7 +114,7 @@ class Archive:
                 raise self._refuse(f"its configuration names the class {found[:90]!r}")
         return config
 
-    def _weights(self, tar: tarfile.TarFile) -> dict[str, tuple[int, ...]]:
+    def _weights(self, tar: tarfile.TarFile) -> dict[str, Shape]:
         member = self.members.get(WEIGHTS)
         if member is None:
             raise self._refuse(f"it has no {WEIGHTS}")
@@ -120,22 +122,12 @@ class Archive:
         assert file is not None
         with zipfile.ZipFile(file) as weights:
             inner = next((i for i in weights.infolist() if i.filename.endswith("/data.pkl")), None)
-            if inner is None or inner.file_size > MAX_PICKLE_BYTES:
+            if inner is None or inner.file_size > MAX_STATE_BYTES:
                 raise self._refuse("its weights are not in torch's zip format")
             try:
-                state = _ShapeReader(io.BytesIO(weights.read(inner))).load()
-            except (
-                pickle.UnpicklingError,
-                AttributeError,
-                IndexError,
-                KeyError,
-                TypeError,
-                ValueError,
-            ) as error:
+                return read_shapes(weights.read(inner))
+            except (UnpicklingError, RuntimeError, zlib.error) as error:
                 raise self._refuse(f"its weights are not plain tensors ({str(error)[:80]})") from error
-        if not isinstance(state, dict):
-            raise self._refuse("its weights are not a state dictionary")
-        return {str(key): tuple(value) for key, value in state.items() if isinstance(value, tuple)}
 
 
 def _targets(node: Any) -> Iterator[str]:
@@ -150,27 +142,3 @@ def _targets(node: Any) -> Iterator[str]:
                     stack.append(value)
         elif isinstance(node, list):
             stack.extend(node)
-
-
-class _ShapeReader(pickle.Unpickler):
-    """Reads the shapes of a torch state dictionary; no class it names is imported."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_tensor"):
-            return lambda storage, offset, size, *rest: tuple(size)
-        if module == "torch._utils" and name == "_rebuild_parameter":
-            return lambda data, *rest: data
-        if module == "torch" and (name.endswith("Storage") or name in _DTYPES):
-            return name
-        raise pickle.UnpicklingError(f"names {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Any:
-        return None
-
-
-_DTYPES = {"float32", "float16", "bfloat16", "float64", "int64", "int32", "bool", "uint8"}
