@@ -32,13 +32,16 @@ def test_class_size_tags_and_look_aheads(model):
 def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
     import torch
 
-    from workbench.starter import checkpoint
+    from workbench.starter import calibration, checkpoint
 
     heard = checkpoint.heard
     monkeypatch.setattr(checkpoint, "heard", lambda rows: heard(rows)[::40])  # aligning all takes minutes
     recipe = checkpoint.load_recipe()
     recipe["network"].update(layers=1, letter_layer=1, d_model=32, subsampling_channels=8, predictor=16)
     recipe["validation"] = {"every": 1000, "clips_per_voice": 1}
+    recipe["calibration"] = {"every": 400}
+    monkeypatch.setattr(calibration, "STOPS", (0.0, 1.0))  # an untrained network babbles; decoding is slow
+    monkeypatch.setattr(calibration, "BOUNDARIES", (0.0,))
     short = {
         "batch_s": 8,
         "max_clip_s": 3,
@@ -83,3 +86,25 @@ def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
 
 def _small(recipe):
     return json.loads(json.dumps(recipe))
+
+
+def test_calibration_brings_back_sentence_ends_and_leaves_the_weights(model, tmp_path):
+    import torch
+
+    from workbench.starter import CORPUS, MANIFEST, calibration, features
+
+    rows = [row for row in features.read_rows(MANIFEST) if row["split"] == "validation"][::20]
+    cache = features.cached(rows, CORPUS, model.preprocessor, tmp_path / "features.npz")
+    bias = model.joint.joint_net[-1].bias
+    trained = bias.detach().clone()
+    with calibration.raised(model, -2.0, -1.0):
+        assert int((bias != trained).sum()) == 2
+        held = bias.detach().clone()
+        shy_figures, found = calibration.calibrate(model, rows, cache)
+        assert torch.equal(bias, held)
+        with calibration.raised(model, found.full_stop, found.boundary):
+            again, _ = calibration.calibrate(model, rows, cache)
+    assert torch.equal(bias, trained)
+    assert found.full_stop > 0
+    assert found.tags_right > shy_figures.tags_right
+    assert again.tags_right == found.tags_right  # measured anew with the chosen biases in place

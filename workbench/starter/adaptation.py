@@ -27,7 +27,7 @@ from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.transcribe import transcribe
 from workbench.starter import CHECKPOINT, CORPUS, MANIFEST
 from workbench.starter.features import read_rows
-from workbench.starter.recordings import SCARCE_LOCALES, sounds
+from workbench.starter.recordings import SCARCE_LOCALES, apart
 from workbench.workspace import hold_slot, sha256_file, write_atomic
 
 log = logging.getLogger("workbench.starter")
@@ -61,16 +61,12 @@ def variants(only: Sequence[str] = ()) -> list[dict[str, Any]]:
 
 
 def unheard(rows: Sequence[dict[str, Any]], locale: str, each: int) -> list[dict[str, Any]]:
-    """All test clips of the target and ``each`` of every other locale, spread over the manifest's order.
-
-    Left out: recordings that stand among the train clips too, under another sentence.
-    """
-    trained = set(sounds([row for row in rows if row["split"] == "train"], CORPUS))
-    test = [row for row in rows if row["split"] == "test"]
-    apart = [row for row, sound in zip(test, sounds(test, CORPUS), strict=True) if sound not in trained]
+    """All test clips of the target and ``each`` of every other locale, spread over the manifest's order;
+    of those whose recording is not in the train split too (``recordings.apart``)."""
+    test = apart(list(rows))
     taken = []
-    for tag in sorted({row["target_lang"] for row in apart}):
-        own = [row for row in apart if row["target_lang"] == tag]
+    for tag in sorted({row["target_lang"] for row in test}):
+        own = [row for row in test if row["target_lang"] == tag]
         taken += own if tag == locale else own[:: max(1, len(own) // each)][:each]
     return taken
 

@@ -1,10 +1,11 @@
-"""Make the starter checkpoint from the starter corpus: tokenizer, features, stages, ``.nemo``.
+"""Make the starter checkpoint from the starter corpus: tokenizer, features, stages, calibration, ``.nemo``.
 
 ``make(folder)`` starts or resumes; everything it needs again is in ``folder``. The recipe is ``recipe.yaml``.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from workbench.starter import CORPUS, MANIFEST, alignment, features, network, tokenizer
+from workbench.starter import CORPUS, MANIFEST, alignment, calibration, features, network, tokenizer
 from workbench.starter.emissions import spelling
 
 log = logging.getLogger("workbench.starter")
@@ -76,7 +77,8 @@ def make(
 ) -> bool:
     """Train all stages in ``folder`` and write ``target``; True when every stage ran to its end.
 
-    A cancelled or killed call is continued by calling again. ``target`` is written after each stage.
+    A cancelled or killed call is continued by calling again. ``target`` is written after each stage, and at
+    the end with the biases that ``calibration.py`` raises; what they are goes to ``folder/calibration.json``.
     """
     import torch
 
@@ -95,7 +97,20 @@ def make(
             return False
         torch.save(learner.snapshot(), folder / f"stage-{number}.pt")
         write(learner, target)
+    _calibrated(learner, folder, target, recipe["calibration"]["every"])
     return True
+
+
+def _calibrated(learner: Any, folder: Path, target: Path, every: int) -> None:
+    """Write ``target`` with the biases that every ``every``-th validation clip asks for."""
+    rows = [row for row in features.read_rows(MANIFEST) if row["split"] == "validation"][::every]
+    held = folder / "features-calibration.npz"
+    cache = features.cached(rows, CORPUS, learner.model.preprocessor, held)
+    trained, found = calibration.calibrate(learner.model, rows, cache)
+    with calibration.raised(learner.model, found.full_stop, found.boundary):
+        write(learner, target)
+    figures = {"clips": len(rows), "trained": trained.as_dict(), "chosen": found.as_dict()}
+    (folder / "calibration.json").write_text(json.dumps(figures) + "\n", "utf-8")
 
 
 def write(learner: Any, target: Path) -> None:

@@ -21,7 +21,7 @@ from workbench.recognizer.transcribe import transcribe
 from workbench.starter import CHECKPOINT, CORPUS, MANIFEST, joined
 from workbench.starter.checkpoint import heard
 from workbench.starter.features import read_rows
-from workbench.starter.recordings import SCARCE_LOCALES
+from workbench.starter.recordings import SCARCE_LOCALES, apart
 
 log = logging.getLogger("workbench.starter")
 WELL_COVERED = "well covered"  # all locales but those that the starter hardly heard
@@ -31,10 +31,13 @@ COLUMNS = ["target_lang", "rate", "low", "high", "errors", "reference_units", "u
 
 
 def measure(folder: Path, checkpoint: Path = CHECKPOINT, every: int = 1) -> dict[str, Any]:
-    """All figures of the data card. ``folder`` keeps predictions, so a stopped call goes on; ``every`` takes
-    each n-th test clip (1: all)."""
+    """All figures of the data card, on the test clips whose recording is not in the train split too.
+
+    ``folder`` keeps predictions, so a stopped call goes on; ``every`` takes each n-th clip (1: all).
+    """
     rows = read_rows(MANIFEST)
-    test = [row for row in rows if row["split"] == "test"][::every]
+    whole = [row for row in rows if row["split"] == "test"][::every]
+    test = apart(rows)[::every]
     model = Checkpoint.open(checkpoint)
     folder = folder / model.sha256[:12]
     frame = pd.DataFrame(test)
@@ -52,11 +55,13 @@ def measure(folder: Path, checkpoint: Path = CHECKPOINT, every: int = 1) -> dict
         "checkpoint_bytes": checkpoint.stat().st_size,
         "parameters": model.info.parameters,
         "test_clips": len(test),
+        "test_clips_left_out": len(whole) - len(test),
         "normaliser": "basic",
         "cer_by_lookahead": by_lookahead,
         "wer_by_lookahead": wer,
         "auto": _auto(model, test, folder / "auto.parquet", longest),
         "auto_then_quiet": _auto(model, test, folder / "auto-quiet.parquet", longest, load=_then_quiet),
+        "auto_nothing_left_out": _auto(model, whole, folder / "auto-whole.parquet", longest),
         "wrong_tag": _wrong_tag(model, test, folder, longest, frame),
         "streaming": _streaming(model, test, folder, longest),
         "joined": _joined(model, rows, folder, longest),
@@ -158,10 +163,15 @@ def write(figures: Mapping[str, Any], metrics: Path, evidence: Path) -> None:
     metrics.jsonl. Without it what the last measurement says of the training stays."""
     if metrics.is_file():
         training = {"curves": curves(metrics), "minutes": minutes(metrics), "devices": devices(metrics)}
+        calibrated = metrics.with_name("calibration.json")
+        if calibrated.is_file():
+            training["calibration"] = json.loads(calibrated.read_text("utf-8"))
     else:
         held = json.loads(evidence.read_text("utf-8"))
         training = {
-            name: held[name] for name in ("curves", "minutes", "devices", "core_hours") if name in held
+            name: held[name]
+            for name in ("curves", "minutes", "devices", "core_hours", "calibration")
+            if name in held
         }
     evidence.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**figures, **training}, ensure_ascii=False, indent=1)
