@@ -16,13 +16,15 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +111,7 @@ def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def streams(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Sessions stepped together, unpaced: CPU seconds a second of audio and memory a stream."""
+    """Sessions stepped together, unpaced, in interleaved rounds: CPU seconds a second of audio, memory."""
     import torch
     from streaming import load_clips, our_pool
 
@@ -119,47 +121,137 @@ def streams(options: argparse.Namespace) -> list[dict[str, Any]]:
     checkpoint = Checkpoint.open(options.checkpoint)
     clips = load_clips(8, 2.0, 5.0)
     our_pool(checkpoint, clips[:1], options.lookahead_ms, 1)
+    took: dict[int, list[dict[str, Any]]] = {count: [] for count in options.streams}
+    for _ in range(options.rounds):
+        for count in options.streams:
+            many = [clips[i % len(clips)] for i in range(max(count, 8))]
+            found: dict[str, Any] = {"audio_s": sum(len(pcm) for pcm in many) / 16000}
+            with measured(found):
+                our_pool(checkpoint, many, options.lookahead_ms, count)
+            took[count].append(found)
     results = []
-    for count in options.streams:
-        many = [clips[i % len(clips)] for i in range(max(count, 8))]
-        audio_s = sum(len(pcm) for pcm in many) / 16000
-        found: dict[str, Any] = {"streams": count, "lookahead_ms": options.lookahead_ms}
-        with measured(found):
-            our_pool(checkpoint, many, options.lookahead_ms, count)
-        found["cpu_s_per_audio_s"] = round(found["cpu_s"] / audio_s, 4)
-        results.append(found)
-        print(json.dumps(found), flush=True)
+    for count, rounds in took.items():
+        cpu = [found["cpu_s"] / found["audio_s"] for found in rounds]
+        results.append(
+            {
+                "streams": count,
+                "lookahead_ms": options.lookahead_ms,
+                "audio_s": round(rounds[0]["audio_s"], 1),
+                "cpu_s_per_audio_s": round(statistics.median(cpu), 4),
+                "range": [round(min(cpu), 4), round(max(cpu), 4)],
+                "rounds": options.rounds,
+                "peak_mb": max(found["peak_mb"] for found in rounds),
+            }
+        )
+        print(json.dumps(results[-1]), flush=True)
     return results
 
 
 def workers(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One scan with one and two workers: local processes, and Ray's where asked for."""
+    """The same shards on one worker and on two, in interleaved rounds, each round's workers warm.
+
+    Wall seconds are of the calls; CPU seconds of the workers and of the calling process stand apart: on a
+    busy machine they are what can be compared.
+    """
     from signal_scan import prepare
 
-    from workbench.corpus import signal
-    from workbench.corpus.sources import import_source
+    from workbench.corpus.measures import measure_rows
+    from workbench.recognizer.batches import decode_shard
 
     results = []
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
-        folder = Path(name)
-        path, _ = prepare(folder / "clips", options.clips, "ogg")
-        for engine in ("local", "ray") if options.ray else ("local",):
-            for count in (1, 2):
-                if engine == "ray":
-                    import ray
-
-                    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-                    ray.init(address="local", num_cpus=count, include_dashboard=False, log_to_driver=False)
-                corpus = import_source(path, folder / f"{engine}{count}", name="c")
-                begin = time.perf_counter()
-                signal.scan(corpus, processes=count, engine=engine)
-                wall = time.perf_counter() - begin
-                if engine == "ray":
-                    ray.shutdown()
-                found = {"engine": engine, "workers": count, "clips": options.clips, "wall_s": round(wall, 2)}
-                results.append(found)
-                print(json.dumps(found), flush=True)
+        path = prepare(Path(name) / "clips", options.clips, "ogg", False)
+        rows = [json.loads(line) for line in path.open(encoding="utf-8")]
+        scans = [(str(n), str(path.parent / row["audio_filepath"]), 0.0, None, None, None, None)
+                 for n, row in enumerate(rows)]  # fmt: skip
+        jobs: dict[str, tuple[Any, list[Any], int]] = {
+            "signal scan": (
+                measure_rows,
+                [(scans[i : i + 64],) for i in range(0, len(scans), 64)],
+                len(scans),
+            )
+        }
+        if options.ray:
+            batches, count = transcription(path, rows[: options.transcribed], options)
+            jobs["transcription"] = (decode_shard, batches, count)
+        for job, (function, shards, count) in jobs.items():
+            for engine in ("local", "ray") if options.ray else ("local",):
+                if job == "transcription" and engine == "local":
+                    continue  # one process decodes there, with torch's threads
+                found = compared(engine, function, shards, options.rounds)
+                for many, rounds in found.items():
+                    results.append({"job": job, "engine": engine, "workers": many, "clips": count, **rounds})
+                    print(json.dumps(results[-1]), flush=True)
     return results
+
+
+def transcription(
+    path: Path, rows: list[dict[str, Any]], options: argparse.Namespace
+) -> tuple[list[tuple[Any, ...]], int]:
+    """Batches of a streaming transcription at one look-ahead, as ``transcribe`` sends them to workers."""
+    from workbench.recognizer.batches import Decoding, SegmentReader, cut
+    from workbench.recognizer.checkpoint import Checkpoint
+
+    checkpoint = Checkpoint.open(options.checkpoint)
+    how = Decoding(checkpoint.right_context(options.lookahead_ms), streaming=True, device="cpu")
+    load = SegmentReader(path.parent, checkpoint.info.sample_rate)
+    prepared = [({**row, "id": str(n)}, checkpoint.slot(row["target_lang"])) for n, row in enumerate(rows)]
+    shards = [(str(options.checkpoint), [batch], how, load, 1) for batch in cut(prepared, 30.0)]
+    return shards, len(rows)
+
+
+def compared(engine: str, function: Callable[..., Any], shards: list[Any], rounds: int) -> dict[int, Any]:
+    """Seconds of ``rounds`` rounds on one worker and on two, after one that is not counted."""
+    took: dict[int, list[tuple[float, ...]]] = {1: [], 2: []}
+    with pools(engine, function) as work:
+        for number in range(rounds + 1):
+            for many in (1, 2) if number % 2 else (2, 1):
+                before = time.perf_counter(), workers_cpu_s(engine), time.process_time()
+                assert sum(1 for _ in work[many](shards)) == len(shards)
+                after = time.perf_counter(), workers_cpu_s(engine), time.process_time()
+                if number:
+                    took[many].append(tuple(b - a for a, b in zip(before, after, strict=True)))
+    names = ("wall_s", "cpu_s", "caller_cpu_s")
+    return {
+        many: dict(
+            zip(names, ([round(s, 3) for s in part] for part in zip(*found, strict=True)), strict=True)
+        )
+        for many, found in took.items()
+    }
+
+
+@contextmanager
+def pools(engine: str, function: Callable[..., Any]) -> Iterator[dict[int, Callable[[list[Any]], Any]]]:
+    """How one and two workers are given shards: processes here, or Ray's on a cluster of two cores here."""
+    if engine == "local":
+        with ProcessPoolExecutor(1) as one, ProcessPoolExecutor(2) as two:
+            yield {1: lambda some: one.map(function, *zip(*some, strict=True)),
+                   2: lambda some: two.map(function, *zip(*some, strict=True))}  # fmt: skip
+        return
+    import ray
+
+    from workbench.cluster import Needs, over_ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        yield {1: lambda some: over_ray(function, some, needs=Needs(cpus=2.0)),
+               2: lambda some: over_ray(function, some, needs=Needs(cpus=1.0))}  # fmt: skip
+    finally:
+        ray.shutdown()
+
+
+def workers_cpu_s(engine: str) -> float:
+    """CPU seconds so far of the workers that this process has started; Ray's own servants are left out."""
+    import psutil
+
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            title = (process.cmdline() or [""])[0]
+            if engine == "local" or (title.startswith("ray::") and not title.endswith("Agent")):
+                total += sum(process.cpu_times()[:2])
+    return total
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
@@ -177,8 +269,10 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--lookahead-ms", type=int, default=560)
     parser.add_argument("--checkpoint", type=Path, default=DATA / "checkpoint" / "starter.nemo")
-    parser.add_argument("--clips", type=int, default=2000)
-    parser.add_argument("--ray", action="store_true", help="scan on Ray too")
+    parser.add_argument("--clips", type=int, default=640, help="scanned by one and two workers")
+    parser.add_argument("--transcribed", type=int, default=160, help="of them")
+    parser.add_argument("--rounds", type=int, default=5, help="of streams and of workers")
+    parser.add_argument("--ray", action="store_true", help="scan and transcribe on Ray too")
     parser.add_argument("--scratch", help="folder for the files that are made")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
