@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from workbench.corpus import admission, plain
 from workbench.corpus.manifest import LINE, NotPlainError
 from workbench.corpus.schema import FIELDS, OPTIONAL, UNKNOWN, quoted
-from workbench.corpus.staging import Seen, glance, look_over, tidied_sql
+from workbench.corpus.staging import _ODD_ANYWHERE, Seen, glance, look_over, tidied_sql
 
 CLEAN = {"id": "u1", "audio_filepath": "a/1.wav", "offset": 0.0, "duration": 1.5, "text": "Hello.",
          "target_lang": "en-US", "split": "train"}  # fmt: skip
@@ -42,6 +43,23 @@ PATHS = ["/a.wav", "~/a.wav", "", "  ", "a//b", "./a", "a/../b", "c:\\a", "a:b",
 )
 def test_a_row_that_may_be_at_fault_is_looked_at_thoroughly(change: dict[str, Any]) -> None:
     assert looks([CLEAN, {**CLEAN, "id": "u2", **change}], thorough=False)[0] is None
+
+
+def test_odd_paths_are_found_among_ordinary_ones() -> None:
+    good = ["a.wav", "b c/d-e.flac", "č/ř.ogg", "a..b/c.wav", "-/_", "a"]
+    assert plain.ordinary_paths(pa.array(good))
+    assert plain.ordinary_paths(pa.array(["/", *good, ""]).slice(1, len(good)))
+    assert plain.ordinary_paths(pa.array([], pa.string()))
+    for path in PATHS:
+        for at in (0, 2, len(good)):
+            assert not plain.ordinary_paths(pa.array([*good[:at], path, *good[at:]]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text("a./~ :\\\n\x7fč", max_size=6), min_size=1, max_size=3))
+def test_what_passes_for_ordinary_is_so_by_the_pattern(paths: list[str]) -> None:
+    if plain.ordinary_paths(pa.array(paths)):
+        assert not any(re.search(_ODD_ANYWHERE, path) for path in paths)
 
 
 ROW = st.fixed_dictionaries(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.manifest import FILE, LINE, NotPlainError
 from workbench.corpus.plain import PlainLines
@@ -61,7 +61,9 @@ def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) ->
         connection.register("raw", _numbered(table))
         names = table.column_names
         raw = {name: f"raw.{_numbered_name(index)}" for index, name in enumerate(names)}
-        select, columns = written_fields(names, plan, raw)
+        fields = written_fields(names, plan, raw)
+        columns = [*fields, LINE, FILE]
+        select = [f"{sql} AS {quoted(name)}" for name, sql in fields.items()]
         select += ["raw._row AS _row", f"{raw[LINE]} AS {LINE}"]
         select += [f"{raw.get(FILE, 'NULL::VARCHAR')} AS {FILE}"]
         # Views all the way: each question below reads only the columns it needs, and nothing is copied twice.
@@ -88,8 +90,9 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
     try:
         with connect() as connection:
             raw = {name: quoted(name) for name in lines.kinds}
-            select, columns = written_fields(list(lines.kinds), plan, raw, tidied=False, kinds=lines.kinds)
-            total = lines.copy(connection, select, draft)
+            select = written_fields(list(lines.kinds), plan, raw, tidied=False, kinds=lines.kinds)
+            columns = [*select, LINE, FILE]
+            total = lines.copy(connection, select, _constants(connection, select, plan, raw), draft)
             # Tidied while read back: values are few there, and each is looked at once and not once a row.
             tidy = [(quoted(n), tidied_sql(quoted(n))) for n in OPTIONAL]
             connection.execute(
@@ -101,7 +104,8 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
             connection.execute(f"CREATE TEMP VIEW written AS SELECT * REPLACE ({replaced}) FROM parsed")
             numbers = [n for n, kind in lines.kinds.items() if kind == "DOUBLE" and n not in FIELDS]
             present = [n for n in FIELDS if n in plan.mapping or n in plan.defaults]
-            seen, changed = glance(connection, "parsed", present, numbers), False
+            seen = glance(connection, "parsed", present, numbers, ordinary_paths=lines.ordinary_paths)
+            changed = False
             if seen is None:
                 untidy = " OR ".join(f"{name} IS DISTINCT FROM {sql}" for name, sql in tidy)
                 changed = bool(connection.execute(f"SELECT 1 FROM parsed WHERE {untidy} LIMIT 1").fetchall())
@@ -118,6 +122,17 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
             return Admitted(kept, total - kept, columns)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _constants(
+    connection: duckdb.DuckDBPyConnection, select: Mapping[str, str], plan: Plan, raw: Mapping[str, str]
+) -> dict[str, Any]:
+    """Values of the fields that the source does not have, so that none of its rows need be asked."""
+    absent = [name for name in FIELDS if plan.mapping.get(name, "") not in raw]
+    if not absent:
+        return {}
+    values = connection.execute(f"SELECT {', '.join(select[name] for name in absent)}").fetchall()[0]
+    return dict(zip(absent, values, strict=True))
 
 
 def numbered(table: pa.Table) -> pa.Table:

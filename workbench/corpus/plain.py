@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.manifest import FILE, LINE, LINE_LIMIT, NotPlainError
 from workbench.corpus.schema import literal, quoted
@@ -24,6 +24,7 @@ from workbench.corpus.schema import literal, quoted
 if TYPE_CHECKING:
     import duckdb
     import numpy as np
+    import pyarrow as pa
 
 _SAMPLE = 2_048
 _WHOLE = -1
@@ -31,7 +32,9 @@ _SURE = frozenset({"VARCHAR", "DOUBLE"})
 _KINDS = _SURE | {"BIGINT", "BOOLEAN"}
 _NO_KIND = frozenset({"JSON", '"NULL"'})
 ROW_GROUP = 40_960
-"""Rows that a thread holds before it writes them; DuckDB's own three times as many hold half the file."""
+"""Rows that are held before they are written, about."""
+_LONGEST_PATH = 1_000
+_UNIQUE = frozenset({"id", "audio_filepath"})
 _BLOCK = 1 << 20
 _NEEDLES = (b"NaN", b"Infinity", b"\\u0000")
 _DOUBTFUL = re.compile(rb":\s*(?:NaN|-?Infinity)|\\u0000|\x00|,\s*\}")
@@ -48,33 +51,120 @@ class PlainLines:
         kinds: column → DuckDB type, one of VARCHAR, DOUBLE, BIGINT, BOOLEAN.
         sample: lines that the kinds were found on; -1 for all.
         sha256: of the file, once :meth:`copy` has read it.
+        ordinary_paths: none of its paths needs a closer look, as :meth:`copy` found.
     """
 
     path: Path
     kinds: dict[str, str]
     sample: int
     sha256: str | None = None
+    ordinary_paths: bool = False
 
-    def copy(self, connection: duckdb.DuckDBPyConnection, select: Sequence[str], target: Path) -> int:
-        """Write ``select``, expressions over the file's columns, to a Parquet; returns the number of lines.
+    def copy(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        select: Mapping[str, str],
+        constants: Mapping[str, Any],
+        target: Path,
+    ) -> int:
+        """Write a Parquet; returns the number of lines.
+
+        DuckDB parses, Arrow writes: side by side, and at two thirds of the price of DuckDB's own writer.
+
+        Args:
+            connection: asks DuckDB.
+            select: column → expression over the file's columns, in order.
+            constants: those of them that are the same on every row: numbers, texts, or None where unknown.
+            target: the file that is written.
 
         Raises:
             NotPlainError: something about the file is in doubt.
         """
         import duckdb
+        import pyarrow as pa
 
-        source = _relation(self.path, self.sample)
-        with ThreadPoolExecutor(1) as pool:
+        listed = [f"{sql} AS {quoted(name)}" for name, sql in select.items() if name not in constants]
+        with ThreadPoolExecutor(2) as pool:
             scanned = pool.submit(_scan, self.path)
             try:
-                connection.execute(
-                    f"COPY (SELECT {', '.join(select)} FROM {source}) TO {literal(target)} "
-                    f"(FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {ROW_GROUP})"
-                )
-            except duckdb.Error as error:
+                rows = connection.sql(f"SELECT {', '.join(listed)} FROM {_relation(self.path, self.sample)}")
+                reader = rows.to_arrow_reader(ROW_GROUP)
+                self.ordinary_paths = _write(reader, list(select), constants, target, pool)
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the parser's
+                    raise
                 raise NotPlainError from error
             lines, self.sha256 = scanned.result()
         return lines
+
+
+def _write(
+    reader: pa.RecordBatchReader,
+    names: Sequence[str],
+    constants: Mapping[str, Any],
+    target: Path,
+    pool: ThreadPoolExecutor,
+) -> bool:
+    """Batches to a Parquet while the next ones are parsed; one is written and one waits, at most.
+
+    Returns whether all paths are ordinary.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {name: reader.schema.field(name).type for name in names if name not in constants}
+    kinds |= {name: pa.float64() if isinstance(v, float) else pa.string() for name, v in constants.items()}
+    schema = pa.schema([(name, kinds[name]) for name in names])
+    # What differs on every row gains nothing by a dictionary.
+    repeated = [name for name in names if name not in _UNIQUE]
+    with pq.ParquetWriter(target, schema, compression="snappy", use_dictionary=repeated) as writer:
+        writing: Future[None] | None = None
+        ordinary = True
+        for batch in reader:
+            columns = [
+                _repeated(constants[name], len(batch), kinds[name])
+                if name in constants
+                else batch.column(name)
+                for name in names
+            ]
+            if writing is not None:
+                writing.result()
+            whole = pa.record_batch(columns, schema=schema)
+            writing = pool.submit(writer.write_batch, whole)
+            ordinary = ordinary and ordinary_paths(whole.column("audio_filepath"))
+        if writing is not None:
+            writing.result()
+    return ordinary
+
+
+def ordinary_paths(paths: pa.StringArray) -> bool:
+    """Whether all are paths that ``staging`` need not look at: there, relative, nothing odd in them.
+
+    Looked for in the bytes of all paths at once, at a tenth of the price of a pattern matched on each. Some
+    that are in order are refused too, such as those that begin with a space.
+    """
+    import numpy as np
+
+    if paths.null_count or not len(paths):
+        return not paths.null_count
+    _, offsets, data = paths.buffers()
+    ends = np.frombuffer(offsets, np.int32)[paths.offset : paths.offset + len(paths) + 1]
+    if data is None or not np.diff(ends).all() or np.diff(ends).max() > _LONGEST_PATH:
+        return False
+    codes = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    first, last = codes[ends[:-1] - ends[0]], codes[ends[1:] - ends[0] - 1]
+    slashes = codes == ord("/")
+    doubled = slashes[1:] & (slashes[:-1] | (codes[:-1] == ord(".")))
+    odd = [codes.min() < ord(" "), doubled.any()]
+    odd += [(codes == code).any() for code in b":\\\x7f"]
+    odd += [(first == code).any() for code in b"/~ "] + [(last == code).any() for code in b"./"]
+    return not any(odd)
+
+
+def _repeated(value: Any, count: int, kind: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
 
 
 def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None = None) -> PlainLines:
