@@ -8,12 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import collection, leakage, measures, signal, splits
+from workbench.corpus import collection, leakage, measures, scratch, signal, splits
 from workbench.corpus.checks import run_checks
+from workbench.corpus.keys import Keys
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
 
@@ -34,17 +37,35 @@ KEYED = st.fixed_dictionaries(
 @settings(max_examples=80, deadline=None)
 @given(st.lists(KEYED, min_size=1, max_size=60), st.integers(0, 5), st.sampled_from(["disjoint", "shared"]))
 def test_nothing_tied_stands_apart(rows: list[dict[str, Any]], seed: int, speakers: str) -> None:
-    rows = [{**row, "id": f"{i:03d}"} for i, row in enumerate(rows)]
-    assigned, aside = splits.divide(rows, SHARES, seed, speakers)
-    assert sorted(r["id"] for r, a in zip(rows, assigned, strict=True) if a is None) == sorted(aside)
+    keys = keys_of(rows)
+    assigned = splits.divide(keys, SHARES, seed, speakers).tolist()
     ties = ["sentence_key", "audio_key"] + (["speaker_key"] if speakers == "disjoint" else [])
     for tie in ties:
         seen = defaultdict(set)
-        for row, name in zip(rows, assigned, strict=True):
-            if row[tie] is not None and name is not None:
-                seen[row[tie]].add(name)
-        assert all(len(names) == 1 for names in seen.values())
-    assert splits.divide(rows, SHARES, seed, speakers) == (assigned, aside)
+        for row, code in zip(rows, assigned, strict=True):
+            if row[tie] is not None and code >= 0:
+                seen[row[tie]].add(code)
+        assert all(len(codes) == 1 for codes in seen.values())
+    assert splits.divide(keys, SHARES, seed, speakers).tolist() == assigned
+    # The plain way, a dict a row, that held before rows were numbers: the same seed gives the same split.
+    assert assigned == reference.divide(rows, SHARES, seed, speakers)
+
+
+def keys_of(rows: list[dict[str, Any]]) -> Keys:
+    """Rows with ``..._key`` and a cell as the arrays that ``gather`` makes of a corpus."""
+
+    def firsts(name: str) -> np.ndarray:
+        seen: dict[Any, int] = {}
+        found = [-1 if row[name] is None else seen.setdefault(row[name], i) for i, row in enumerate(rows)]
+        return np.array(found, np.int32)
+
+    cells: dict[Any, int] = {}
+    cell = [cells.setdefault((row["target_lang"], row["accent"]), len(cells)) for row in rows]
+    return Keys(
+        np.arange(len(rows)), np.zeros(len(rows)), np.array([row["duration"] for row in rows]),
+        np.array(cell, np.int32), list(cells), np.full(len(rows), -1, np.int32), [], np.ones(len(rows), bool),
+        {"path": firsts("audio_key"), "sentence": firsts("sentence_key"), "speaker": firsts("speaker_key")},
+    )  # fmt: skip
 
 
 def many(speakers: int, sentences: int, count: int) -> list[dict[str, Any]]:
@@ -201,8 +222,10 @@ def test_one_recording_is_one_whatever_it_is_called(make: Make) -> None:
 
 def tied(corpus: Corpus) -> list[list[str]]:
     groups = defaultdict(list)
-    for row in leakage.keyed_rows(corpus):
-        groups[row["audio_key"]].append(row["id"])
+    with scratch.database(corpus.folder) as database:
+        first = leakage.read(corpus, database).audio().tolist()
+    for id_, group in zip(corpus.ids(), first, strict=True):
+        groups[group].append(id_)
     return sorted(groups.values())
 
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.corpus import audio
-from workbench.corpus.export import Job, plain_fields, write_lines
 from workbench.corpus.formats import nemo_row
+from workbench.corpus.outgoing import Place, plain_fields, write_lines
+from workbench.corpus.shard_worker import each_done
 from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.corpus.export import Job
 
 SHARD_SIZE = 200
 """Utterances per shard, as NVIDIA advises for resumable training."""
@@ -31,56 +37,88 @@ def tarred(job: Job) -> dict[str, str]:
     Load with ``manifest_filepath=SPLIT/manifest__OP_0..K_CL_.json`` and
     ``tarred_audio_filepaths=SPLIT/audio__OP_0..K_CL_.tar``; the files of the result name the first.
     """
-    files, done = {}, 0
-    for split, rows in job.by_split().items():
-        folder = job.draft / split
-        folder.mkdir()
-        shards = list(_shards(rows, job.settings.get("shard_size", SHARD_SIZE)))
-        for number, shard in enumerate(shards):
-            lines = []
-            with tarfile.open(folder / f"audio_{number}.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
-                for at, row in enumerate(shard):
-                    data, suffix = audio_bytes(job, row)
-                    name = f"{number:05d}_{at:05d}{suffix}"
-                    _put(archive, name, data)
-                    line = {**nemo_row(job, row), "audio_filepath": name, "shard_id": number}
-                    lines.append({**line, "offset": 0.0})
-                    done += 1
-            write_lines(folder / f"manifest_{number}.json", lines)
-            job.tick(done)
-        files[split] = f"{split}/manifest__OP_0..{len(shards) - 1}_CL_.json"
-    return files
+    counts = _sharded(job, write_tar)
+    return {split: f"{split}/manifest__OP_0..{count - 1}_CL_.json" for split, count in counts.items()}
 
 
 def shar(job: Job) -> dict[str, str]:
     """Lhotse Shar: per split a folder for ``CutSet.from_shar`` or NeMo's ``shar_path``."""
+    return {split: split for split in _sharded(job, write_shar)}
+
+
+def _sharded(job: Job, write: Callable[[Shard], int]) -> dict[str, int]:
+    """Write the shards of every split, by several processes where asked for; split → shards."""
+    size = job.place.settings.get("shard_size", SHARD_SIZE)
+    counts, done = {}, 0
+
+    def shards() -> Iterator[Shard]:
+        for split in job.rows.splits:
+            folder = job.draft / split
+            folder.mkdir()
+            rows = job.rows.shuffled(job.scratch, split)
+            for number in itertools.count():
+                some = list(itertools.islice(rows, size))
+                if not some:
+                    break
+                counts[split] = number + 1
+                yield Shard(job.place, folder, number, size, some)
+
+    for count in each_done(write, shards(), job.workers):
+        done += count
+        job.tick(done)
+    return counts
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard to write: ``rows`` are the ``number``-th ``size`` of a split."""
+
+    place: Place
+    folder: Path
+    number: int
+    size: int
+    rows: list[dict[str, Any]]
+
+
+def write_tar(shard: Shard) -> int:
+    """A tar of NeMo's with its manifest; returns its rows."""
+    lines = []
+    path = shard.folder / f"audio_{shard.number}.tar"
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for at, row in enumerate(shard.rows):
+            data, suffix = audio_bytes(shard.place, row)
+            name = f"{shard.number:05d}_{at:05d}{suffix}"
+            _put(archive, name, data)
+            line = {**nemo_row(shard.place, row), "audio_filepath": name, "shard_id": shard.number}
+            lines.append({**line, "offset": 0.0})
+    write_lines(shard.folder / f"manifest_{shard.number}.json", lines)
+    return len(lines)
+
+
+def write_shar(shard: Shard) -> int:
+    """A shard of Lhotse's; returns its rows."""
     from lhotse.shar import SharWriter
 
-    files, done = {}, 0
-    for split, rows in job.by_split().items():
-        folder = job.draft / split
-        folder.mkdir()
-        size = job.settings.get("shard_size", SHARD_SIZE)
-        with SharWriter(str(folder), fields={"recording": "flac"}, shard_size=size) as writer:
-            for row in _shuffled(rows):
-                writer.write(_cut(job, row))
-                done += 1
-                if done % 100 == 0:
-                    job.tick(done)
-        for path in sorted(folder.glob("*.jsonl.gz")):
-            _settle(path)
-        files[split] = split
-    job.tick(done)
-    return files
+    fields = {"recording": "flac"}
+    with SharWriter(
+        str(shard.folder), fields=fields, shard_size=shard.size, shard_offset=shard.number
+    ) as writer:
+        for row in shard.rows:
+            writer.write(_cut(shard.place, row))
+    _settle(shard.folder / f"cuts.{shard.number:06d}.jsonl.gz")
+    return len(shard.rows)
 
 
 def hugging_face(job: Job) -> dict[str, str]:
-    """A saved ``DatasetDict`` with the audio inside; decoding is left to whoever loads it."""
+    """A saved ``DatasetDict`` with the audio inside; decoding is left to whoever loads it.
+
+    A split is in memory while it is written, sound and all; larger ones go out as Shar or tarred.
+    """
     import datasets
 
     parts = {}
-    for split, rows in job.by_split().items():
-        plain = [_hf_row(job, row) for row in rows]
+    for split in job.rows.splits:
+        plain = [_hf_row(job.place, row) for row in job.counted(job.rows.rows(split))]
         names = list(dict.fromkeys(name for row in plain for name in row))
         columns = {name: [row.get(name) for row in plain] for name in names}
         part = datasets.Dataset.from_dict(columns)
@@ -94,13 +132,12 @@ def hugging_face(job: Job) -> dict[str, str]:
         digest = hashlib.sha256(b"".join(p.read_bytes() for p in arrows)).hexdigest()
         state["_fingerprint"] = digest[:16]
         path.write_text(json.dumps(state, indent=2, sort_keys=True), encoding="utf-8")
-    job.tick(len(job.rows))
     return {"all": "dataset"}
 
 
-def audio_bytes(job: Job, row: Mapping[str, Any]) -> tuple[bytes, str]:
+def audio_bytes(place: Place, row: Mapping[str, Any]) -> tuple[bytes, str]:
     """A row's audio as a file of its own: bytes and suffix."""
-    path = job.audio_path(row)
+    path = Path(place.audio_path(row))
     suffix = path.suffix.lower()
     if suffix in _AS_IS and not row["offset"] and row.get("channel") is None:
         facts = audio.probe(path)
@@ -127,10 +164,10 @@ def _flac(samples: Any, rate: int) -> bytes:
     return target.getvalue()
 
 
-def _cut(job: Job, row: Mapping[str, Any]) -> Any:
+def _cut(place: Place, row: Mapping[str, Any]) -> Any:
     from lhotse import AudioSource, Recording, SupervisionSegment
 
-    samples, rate = _mono(job.audio_path(row), row)
+    samples, rate = _mono(Path(place.audio_path(row)), row)
     recording = Recording(
         id=row["id"],
         sources=[AudioSource(type="memory", channels=[0], source=_flac(samples, rate))],
@@ -141,7 +178,7 @@ def _cut(job: Job, row: Mapping[str, Any]) -> Any:
     cut = recording.to_cut()
     cut.id = row["id"]
     skipped = ("id", "audio_filepath", "offset", "duration", "text", "speaker")
-    custom = {k: v for k, v in nemo_row(job, row).items() if k not in skipped}
+    custom = {k: v for k, v in nemo_row(place, row).items() if k not in skipped}
     cut.custom = dict(custom)
     cut.supervisions = [
         SupervisionSegment(
@@ -152,22 +189,11 @@ def _cut(job: Job, row: Mapping[str, Any]) -> Any:
     return cut
 
 
-def _hf_row(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
-    data, suffix = audio_bytes(job, row)
+def _hf_row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
+    data, suffix = audio_bytes(place, row)
     fields = {k: v for k, v in plain_fields(row).items() if k not in ("audio_filepath", "offset")}
     digest = hashlib.sha256(str(row["id"]).encode()).hexdigest()[:20]
     return {"audio": {"bytes": data, "path": f"{digest}{suffix}"}, **fields}
-
-
-def _shuffled(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A fixed order that mixes locales: loaders read shards in sequence."""
-    return sorted(rows, key=lambda row: hashlib.sha256(str(row["id"]).encode()).digest())
-
-
-def _shards(rows: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
-    mixed = _shuffled(rows)
-    for start in range(0, len(mixed), size):
-        yield mixed[start : start + size]
 
 
 def _put(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -4,66 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.decisions import DecisionStore
+from workbench.corpus.schema import literal, quoted
 
 if TYPE_CHECKING:
+    import duckdb
+
     from workbench.corpus.export import Job
+    from workbench.corpus.outgoing import Outgoing
 
 NOT_STATED = "not stated"
 
 
-def write(
-    job: Job, left_out: Sequence[Mapping[str, Any]], format: str, only: str, findings: Any
-) -> dict[str, Any]:
+def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
     """Write ``data_card.json`` and ``data_card.md``; returns the export's counts."""
-    facts = summarise(job.rows, left_out)
+    facts = summarise(job.scratch, job.rows)
     corpus = job.corpus
     facts.update(
         corpus=corpus.name,
         filters=list(corpus.filters),
         format=format,
         only=only,
-        settings=dict(sorted(job.settings.items())),
+        settings=dict(sorted(job.place.settings.items())),
         source={
             k: corpus.facts.get(k) for k in ("kind", "source_sha256", "utterances_sha256", "rows", "left_out")
         },
         decisions=decision_facts(corpus.decisions),
-        findings=_fired(findings, {row["id"] for row in job.rows}),
+        findings=_fired(job.scratch, findings, job.rows),
         split_policy=_policy(corpus.folder),
     )
-    if job.speaker_names is not None:
-        facts["speaker_names"] = job.speaker_names
+    if job.rows.still_named is not None:
+        facts["speaker_names"] = {"pseudonymised": True, "still_named_in": job.rows.still_named}
     text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
     (job.draft / "data_card.json").write_text(text + "\n", encoding="utf-8")
     (job.draft / "data_card.md").write_text(_markdown(facts), encoding="utf-8")
     splits = {f"split_{name}": found["utterances"] for name, found in facts["by_split"].items()}
     return {
-        "utterances": facts["utterances"], "hours": facts["hours"], "left_out": len(left_out),
-        "decisions_digest": facts["decisions"]["digest"], **splits,
+        "utterances": facts["utterances"], "hours": facts["hours"],
+        "left_out": job.rows.left_out.total(), "decisions_digest": facts["decisions"]["digest"], **splits,
     }  # fmt: skip
 
 
-def summarise(rows: Sequence[Mapping[str, Any]], left_out: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarise(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, Any]:
     """Counts, hours, speakers, licences and consent of rows."""
+    whole = _by(scratch, rows).get("", {"utterances": 0, "hours": 0.0, "speakers": 0})
+    without = f"SELECT count(*) FROM {_table(rows)} WHERE coalesce(speaker, '') = ''"
     return {
-        "utterances": len(rows),
-        "hours": _hours(rows),
-        "speakers": len({row["speaker"] for row in rows if row.get("speaker")}),
-        "utterances_without_speaker": sum(not row.get("speaker") for row in rows),
-        "by_locale": _by(rows, "target_lang"),
-        "by_accent": _by(rows, "target_lang", "accent"),
-        "by_split": _by(rows, "split"),
-        "licenses": _by(rows, "license"),
-        "consent": _by(rows, "consent"),
-        "sources": _by(rows, "source"),
-        "left_out": dict(sorted(Counter(row["why"] for row in left_out).items())),
-        "rejected_because": dict(
-            sorted(Counter(row["detail"] or "" for row in left_out if row["why"] == "rejected").items())
-        ),
+        **whole,
+        "utterances_without_speaker": scratch.execute(without).fetchall()[0][0],
+        "by_locale": _by(scratch, rows, "target_lang"),
+        "by_accent": _by(scratch, rows, "target_lang", "accent"),
+        "by_split": _by(scratch, rows, "split"),
+        "licenses": _by(scratch, rows, "license"),
+        "consent": _by(scratch, rows, "consent"),
+        "sources": _by(scratch, rows, "source"),
+        "left_out": dict(sorted(rows.left_out.items())),
+        "rejected_because": dict(sorted(rows.rejected.items())),
     }
 
 
@@ -88,35 +87,43 @@ def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
     }
 
 
-def _by(rows: Iterable[Mapping[str, Any]], *names: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        found[" / ".join(str(row.get(name) or NOT_STATED) for name in names)].append(row)
+def _table(rows: Outgoing) -> str:
+    return f"read_parquet({literal(rows.path)})"
+
+
+def _by(scratch: duckdb.DuckDBPyConnection, rows: Outgoing, *names: str) -> dict[str, dict[str, Any]]:
+    """Utterances, hours and speakers by the values of columns."""
+    parts = [f"coalesce(nullif({quoted(name)}::VARCHAR, ''), {literal(NOT_STATED)})" for name in names]
+    key = " || ' / ' || ".join(parts) or "''"
+    # Whole nanoseconds: the same total whatever the order in which threads add them up.
+    found = scratch.execute(
+        f"SELECT {key} AS key, count(*), "
+        "sum(round(duration * 1e9)::HUGEINT)::VARCHAR, count(DISTINCT nullif(speaker, '')) "
+        f"FROM {_table(rows)} GROUP BY key"
+    ).fetchall()
     return {
-        key: {
-            "utterances": len(some), "hours": _hours(some),
-            "speakers": len({row["speaker"] for row in some if row.get("speaker")}),
-        }
-        for key, some in sorted(found.items())
-    }  # fmt: skip
+        key: {"utterances": count, "hours": round(int(nanoseconds or 0) / 3.6e12, 4), "speakers": speakers}
+        for key, count, nanoseconds, speakers in sorted(found)
+    }
 
 
-def _hours(rows: Iterable[Mapping[str, Any]]) -> float:
-    import math
-
-    # fsum: the same total whatever the order of rows.
-    return round(math.fsum(row["duration"] or 0.0 for row in rows) / 3600, 4)
-
-
-def _fired(findings: Any, ids: set[str]) -> dict[str, Any] | None:
+def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: Outgoing) -> dict[str, Any] | None:
     """Findings by rule among the rows that leave; None where no checks were run."""
     if findings is None:
         return None
-    counts: Counter[tuple[str, str]] = Counter()
-    for row in findings.to_dict("records"):
-        if row["id"] in ids:
-            counts[(row["rule"], row["severity"])] += 1
-    return {rule: {"severity": severity, "utterances": n} for (rule, severity), n in sorted(counts.items())}
+    import pyarrow as pa
+
+    if hasattr(findings, "path"):
+        source = f"read_parquet({literal(findings.path)})"
+    else:
+        named = {name: pa.array(findings[name], pa.string()) for name in ("id", "rule", "severity")}
+        scratch.register("findings", pa.table(named))
+        source = "findings"
+    counts = scratch.execute(
+        f"SELECT rule, severity, count(*) FROM {source} WHERE id IN (SELECT id FROM {_table(rows)}) "
+        "GROUP BY rule, severity"
+    ).fetchall()
+    return {rule: {"severity": severity, "utterances": n} for rule, severity, n in sorted(counts)}
 
 
 def _policy(folder: Any) -> dict[str, Any] | None:

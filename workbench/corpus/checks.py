@@ -1,23 +1,52 @@
-"""Run the rules over a corpus; every finding names its clip, its rule, what is wrong and what to do."""
+"""Run the rules over a corpus; every finding names its clip, its rule, what is wrong and what to do.
+
+Rows are read once, a batch at a time; what compares rows with each other works on compact arrays and on disk
+(``keys``, ``scratch``), and findings wait on disk too, so that a corpus of millions needs little memory.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import locales
-from workbench.corpus import duplicates, leakage, textchecks
+from workbench.corpus import leakage, rowchecks, scratch
+from workbench.corpus.findings import COLUMNS, Findings
+from workbench.corpus.keys import Keys
 from workbench.corpus.rules import RULES, Rule, chosen
-from workbench.corpus.textchecks import Hit
 
 if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
     import pandas as pd
 
+    from workbench.corpus.duplicates import Bands
     from workbench.corpus.table import Corpus
 
-COLUMNS = ("id", "rule", "severity", "reason", "mend", "value")
-_SEVERITIES = {"error": 0, "warning": 1, "info": 2}
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+_LEAKS = ("leak_audio", "leak_sentence", "leak_speaker")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Findings in a file.
+
+    Attributes:
+        path: Parquet with ``id, rule, severity, reason, mend, value`` (as text) and ``number`` (where the
+            value is one), in the order of :func:`run_checks`.
+        counts: findings by rule.
+        rows: how many were looked at.
+        not_run: rule → what it lacks.
+    """
+
+    path: Path
+    counts: dict[str, int]
+    rows: int
+    not_run: dict[str, str] = field(default_factory=dict)
 
 
 def run_checks(
@@ -43,45 +72,172 @@ def run_checks(
     Raises:
         WorkbenchError: an unknown rule.
     """
-    import pandas as pd
-
-    wanted = chosen(rules)
-    rows = leakage.keyed_rows(corpus)
-    extra = corpus.table([n for n in _MORE if n in corpus.columns]).to_pylist()
-    for row, more in zip(rows, extra, strict=True):
-        row.update(more)
-    thresholds = {name: rule.threshold for name, rule in wanted.items() if rule.threshold is not None}
-    groups: list[tuple[str, Callable[[], Iterator[Hit]]]] = [
-        ("", lambda: textchecks.hits(rows, thresholds)),
-        ("", lambda: textchecks.rate_hits(rows, thresholds.get("character_rate", 4.5))),
-        ("", lambda: _locale_hits(rows)),
-        ("", lambda: _length_hits(rows, thresholds)),
-        ("", lambda: _duplicate_hits(rows, wanted)),
-        ("", lambda: _leak_hits(corpus, wanted)),
-        ("signal", lambda: _signal_hits(corpus, rows, wanted)),
-        (
-            "tokenizer",
-            lambda: textchecks.unknown_hits(rows, tokenizer, thresholds.get("unknown_characters", 0.0)),
-        ),
-        ("predictions", lambda: _model_hits(rows, predictions, thresholds)),
-    ]
-    there = {"": True, "signal": (corpus.folder / "signal.parquet").exists(),
-             "tokenizer": tokenizer is not None, "predictions": predictions is not None}  # fmt: skip
-    found: list[Hit] = []
-    for done, (needs, group) in enumerate(groups, 1):
-        if there[needs] and any(rule.needs == needs for rule in wanted.values()):
-            found += [hit for hit in group() if hit[1] in wanted]
-        if progress is not None:
-            progress(done, len(groups))
-    order = {row["id"]: index for index, row in enumerate(rows)}
-    ranks = {name: index for index, name in enumerate(RULES)}
-    found.sort(key=lambda hit: (_SEVERITIES[wanted[hit[1]].severity], ranks[hit[1]], order[hit[0]]))
-    records = [(id_, name, wanted[name].severity, wanted[name].reason, wanted[name].mend, value)
-               for id_, name, value in found]  # fmt: skip
-    frame = pd.DataFrame(records, columns=list(COLUMNS))
-    frame.attrs["not_run"] = {name: rule.needs for name, rule in wanted.items() if not there[rule.needs]}
-    frame.attrs["checked"] = len(rows)
+    job = _Job(corpus, chosen(rules), tokenizer, predictions, progress)
+    with scratch.database(corpus.folder) as database:
+        found, rows = job.run(database)
+        frame = found.frame()
+    frame.attrs["not_run"], frame.attrs["checked"] = job.not_run, rows
     return frame
+
+
+def write_checks(corpus: Corpus, path: str | Path, *arguments: Any, **options: Any) -> Checked:
+    """The same into a Parquet file, for corpora whose findings do not fit into memory.
+
+    Args:
+        path: the file; one that lies there is replaced when all is done.
+        arguments, options: those of :func:`run_checks`.
+
+    Raises:
+        WorkbenchError: as there.
+    """
+    job = _Job(corpus, *_bound(*arguments, **options))
+    with scratch.database(corpus.folder) as database:
+        found, rows = job.run(database)
+        counts = found.write(Path(path))
+    return Checked(Path(path), counts, rows, job.not_run)
+
+
+def _bound(
+    rules: Iterable[str] | Mapping[str, Any] | None = None,
+    tokenizer: Any = None,
+    predictions: pd.DataFrame | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Any, ...]:
+    return chosen(rules), tokenizer, predictions, progress
+
+
+@dataclass
+class _Job:
+    """One run of the chosen rules."""
+
+    corpus: Corpus
+    wanted: dict[str, Rule]
+    tokenizer: Any
+    predictions: pd.DataFrame | None
+    progress: Callable[[int, int], None] | None
+
+    def __post_init__(self) -> None:
+        there = {
+            "": True,
+            "signal": (self.corpus.folder / "signal.parquet").exists(),
+            "tokenizer": self.tokenizer is not None,
+            "predictions": self.predictions is not None,
+        }
+        self.not_run = {name: rule.needs for name, rule in self.wanted.items() if not there[rule.needs]}
+        self.thresholds = {n: rule.threshold for n, rule in self.wanted.items() if rule.threshold is not None}
+
+    def run(self, database: duckdb.DuckDBPyConnection) -> tuple[Findings, int]:
+        """Findings in the database, and how many rows were looked at."""
+        from workbench.corpus import duplicates
+
+        found = Findings(database, self.wanted)
+        bands = None
+        try:
+            if "near_duplicate_text" in self.wanted:
+                bands = duplicates.Bands(scratch.folder(self.corpus.folder))
+            of_rows = rowchecks.RowChecks(
+                found, self.thresholds, None if "unknown_characters" in self.not_run else self.tokenizer,
+                self.predictions, bands,
+            )  # fmt: skip
+            keys = leakage.read(
+                self.corpus, database, only="", more=[n for n in rowchecks.MORE if n in self.corpus.columns],
+                sentences=bands is not None, visitor=of_rows,
+            )  # fmt: skip
+            steps: list[Callable[[], None]] = [
+                lambda: of_rows.rates(keys),
+                lambda: self._repeated(found, keys),
+                lambda: self._near(found, database, bands, keys),
+                lambda: self._leaks(found, keys),
+                lambda: self._sound(found),
+            ]
+            for done, step in enumerate(steps, 1):
+                self._tick(done, len(steps) + 1)
+                step()
+            self._tick(len(steps) + 1, len(steps) + 1)
+        finally:
+            if bands is not None:
+                bands.remove()
+        return found, len(keys)
+
+    def _tick(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+
+    def _repeated(self, found: Findings, keys: Keys) -> None:
+        """The same stretch of the same recording, and the same sentence, a second time."""
+        import numpy as np
+
+        if "duplicate_audio" in self.wanted:
+            again = _repeats(keys.audio(), keys.offset, np.where(keys.offset == 0, 0.0, keys.duration))
+            found.pairs("duplicate_audio", *_named(keys, again))
+        if "duplicate_text" in self.wanted:
+            found.pairs("duplicate_text", *_named(keys, keys.ties["sentence"]))
+
+    def _near(
+        self, found: Findings, database: duckdb.DuckDBPyConnection, bands: Bands | None, keys: Keys
+    ) -> None:
+        from workbench.corpus import duplicates
+
+        if bands is not None:
+            threshold = self.thresholds.get("near_duplicate_text") or 0.9
+            near = duplicates.near_texts(database, bands, keys, threshold)
+            found.near("near_duplicate_text", near)
+
+    def _leaks(self, found: Findings, keys: Keys) -> None:
+        path = self.corpus.folder / "split.json"
+        policy = json.loads(path.read_text(encoding="utf-8"))["speakers"] if path.exists() else "disjoint"
+        for name in _LEAKS:
+            level = name.removeprefix("leak_")
+            if name in self.wanted and (level != "speaker" or policy != "shared"):
+                found.places(name, keys, leakage.shared(keys, level))
+
+    def _sound(self, found: Findings) -> None:
+        from workbench.corpus import soundchecks
+
+        if not any(rule.needs == "signal" and name not in self.not_run for name, rule in self.wanted.items()):
+            return
+        names = [n for n in ("row_index", "id", "audio_filepath", "offset", "duration", "channel")
+                 if n in self.corpus.columns]  # fmt: skip
+        found.named(soundchecks.hits(self.corpus, _Rows(self.corpus.table(names)), self.wanted))
+
+
+class _Rows:
+    """Rows of an Arrow table as mappings, made while one goes over them."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._table.to_batches(max_chunksize=20_000):
+            yield from batch.to_pylist()
+
+
+def _repeats(*columns: Array) -> Array:
+    """(rows,) First row that has the same values; NaN is like NaN."""
+    import numpy as np
+
+    # Numbers are told apart by their bits, so that NaN, for what is unknown, has its place.
+    bits = [c if c.dtype.kind == "i" else c.view(np.int64) for c in columns]
+    order = np.lexsort(bits[::-1])
+    new = np.zeros(len(order), np.bool_)
+    new[:1] = True
+    for column in bits:
+        held = column[order]
+        new[1:] |= held[1:] != held[:-1]
+    made = np.empty(len(order), np.int32)
+    made[order] = order[new][np.cumsum(new) - 1]
+    return made
+
+
+def _named(keys: Keys, firsts: Array) -> tuple[Array, Array]:
+    """row_index of the rows that repeat an earlier one, and of these."""
+    import numpy as np
+
+    again = np.flatnonzero((firsts >= 0) & (firsts < np.arange(len(firsts))))
+    return keys.row_index[again], keys.row_index[firsts[again]]
 
 
 def summary(findings: pd.DataFrame) -> pd.DataFrame:
@@ -99,74 +255,4 @@ def summary(findings: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-_MORE = ("lang", "license", "consent", "channel")
-
-
-def _locale_hits(rows: Sequence[Mapping[str, Any]]) -> Iterator[Hit]:
-    for row in rows:
-        if not locales.is_known(row["target_lang"]):
-            yield row["id"], "unknown_tag", row["target_lang"]
-        if row["lang"] is not None and row["lang"] != row["target_lang"]:
-            yield row["id"], "lang_differs", row["lang"]
-        if row["license"] is None or row["consent"] is None:
-            yield row["id"], "terms_missing", "license" if row["license"] is None else "consent"
-
-
-def _length_hits(rows: Sequence[Mapping[str, Any]], thresholds: Mapping[str, float]) -> Iterator[Hit]:
-    for row in rows:
-        seconds = row["duration"]
-        if seconds is not None and seconds > thresholds.get("too_long", 1e9):
-            yield row["id"], "too_long", seconds
-        if seconds is not None and seconds < thresholds.get("too_short", 0.0):
-            yield row["id"], "too_short", seconds
-
-
-def _duplicate_hits(rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
-    stretches = [
-        {"id": row["id"], "key": (row["audio_key"], row["offset"], row["offset"] and row["duration"])}
-        for row in rows
-    ]
-    yield from ((id_, "duplicate_audio", other) for id_, other in duplicates.exact(stretches, "key"))
-    yield from ((id_, "duplicate_text", other) for id_, other in duplicates.exact(rows, "sentence_key"))
-    rule = wanted.get("near_duplicate_text")
-    if rule is not None:
-        for id_, other, _ in duplicates.near_texts(rows, rule.threshold or 0.9):
-            yield id_, "near_duplicate_text", other
-
-
-def _leak_hits(corpus: Corpus, wanted: Mapping[str, Rule]) -> Iterator[Hit]:
-    import json
-
-    if not {"leak_audio", "leak_sentence", "leak_speaker"} & set(wanted):
-        return
-    path = corpus.folder / "split.json"
-    policy = json.loads(path.read_text(encoding="utf-8"))["speakers"] if path.exists() else "disjoint"
-    for row in leakage.find(corpus, policy).to_dict("records"):
-        if row["blocks"]:
-            yield from ((id_, f"leak_{row['level']}", row["splits"]) for id_ in row["ids"])
-
-
-def _signal_hits(
-    corpus: Corpus, rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, Rule]
-) -> Iterator[Hit]:
-    from workbench.corpus import soundchecks
-
-    return soundchecks.hits(corpus, rows, wanted)
-
-
-def _model_hits(
-    rows: Sequence[Mapping[str, Any]], predictions: pd.DataFrame | None, thresholds: Mapping[str, float]
-) -> Iterator[Hit]:
-    if predictions is None:
-        return
-    by_id = {row["id"]: row for row in predictions.to_dict("records")}
-    for row in rows:
-        heard = by_id.get(row["id"])
-        if heard is None:
-            continue
-        tag = heard.get("detected_lang")
-        if isinstance(tag, str) and str(row["target_lang"]).split("-")[0] != tag.split("-")[0]:
-            yield row["id"], "language_heard", tag
-        rate = textchecks.disagreement(row["text"], row["target_lang"], heard.get("hypothesis"))
-        if rate is not None and rate > thresholds.get("disagrees", 1e9):
-            yield row["id"], "disagrees", round(rate, 3)
+__all__ = ["COLUMNS", "Checked", "run_checks", "summary", "write_checks"]

@@ -2,77 +2,149 @@
 
 Near ones are looked for in two steps, so that a million rows need no million squared comparisons: hash
 bands put likely pairs together (MinHash, Broder 1997; sign bits for sound), then each pair is compared.
+Sentences stay on disk meanwhile.
 """
 
 from __future__ import annotations
 
+import functools
+import shutil
 import zlib
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from workbench.corpus import kernels
+from workbench.corpus.keys import Keys, append, batches
 
 if TYPE_CHECKING:
-    import numpy as np
+    import duckdb
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 LEAST_LETTERS = 20
 """Shorter sentences are alike by chance."""
 _SHINGLE = 4
-_BANDS, _ROWS = 12, 3
 _LARGEST_BUCKET = 60
-_PRIME = (1 << 31) - 1
+_PAIRS_AT_ONCE = 1_000_000
 
 
-def exact(rows: Sequence[Mapping[str, Any]], key: str) -> Iterator[tuple[str, str]]:
-    """(id, id of the first with the same key), for every row but the first."""
-    first: dict[Hashable, str] = {}
-    for row in rows:
-        value = row[key]
-        if value is None:
-            continue
-        if value in first:
-            yield row["id"], first[value]
-        else:
-            first[value] = row["id"]
+class Bands:
+    """Hashes of the bands of every sentence that is long enough, a file a band: 96 bytes a row, on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder``: made here, and gone with :meth:`remove`."""
+        self._folder = folder
+        folder.mkdir(mode=0o700)
+        self._rows = (folder / "rows").open("w+b")
+        self._bands = [(folder / f"band{number}").open("w+b") for number in range(kernels.BANDS)]
+        random = np.random.default_rng(20_240)
+        self._factors = random.integers(1, kernels.PRIME, kernels.BANDS * kernels.ROWS, dtype=np.int64)
+        self._shifts = random.integers(0, kernels.PRIME, kernels.BANDS * kernels.ROWS, dtype=np.int64)
+
+    def add(self, row_index: Sequence[int], tags: Sequence[str | None], sentences: Sequence[str]) -> None:
+        """Take in rows; ``sentences``: letters and digits of each."""
+        long = [
+            (row, zlib.crc32((tag or "").split("-")[0].encode()), key.encode())
+            for row, tag, key in zip(row_index, tags, sentences, strict=True)
+            if len(key) >= LEAST_LETTERS
+        ]
+        if not long:
+            return
+        rows, salts, encoded = zip(*long, strict=True)
+        made = kernels.band_hashes(
+            np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([len(one) for one in encoded]),
+            np.array(salts, np.uint64), _SHINGLE, _crc_table(), self._factors, self._shifts,
+        )  # fmt: skip
+        self._rows.write(np.array(rows, np.int64).tobytes())
+        for stream, hashes in zip(self._bands, made, strict=True):
+            stream.write(hashes.tobytes())
+
+    def pairs(self, keys: Keys) -> Iterator[Array]:
+        """(pairs, 2) of positions of rows that share a band, the lower first; of equal sentences the first.
+
+        The same pair comes once for each band that it shares.
+        """
+        place = np.searchsorted(keys.row_index, self._whole(self._rows, np.int64)).astype(np.int32)
+        chosen = keys.ties["sentence"][place] == place
+        place = place[chosen]
+        ascending = np.argsort(place, kind="stable")
+        languages = {
+            tag: number for number, tag in enumerate({(c[0] or "").split("-")[0] for c in keys.cells})
+        }
+        spoken = np.array([languages[(c[0] or "").split("-")[0]] for c in keys.cells], np.int32)[keys.cell]
+        for stream in self._bands:
+            hashes = self._whole(stream, np.uint64)[chosen][ascending]
+            order = np.argsort(hashes, kind="stable")
+            hashes, rows, start = hashes[order], place[ascending[order]], 0
+            while start < len(hashes):
+                found, start = kernels.pairs_of_runs(hashes, rows, _LARGEST_BUCKET, _PAIRS_AT_ONCE, start)
+                yield found[spoken[found[:, 0]] == spoken[found[:, 1]]]
+
+    def _whole(self, stream: BinaryIO, kind: Any) -> Array:
+        stream.flush()
+        stream.seek(0)
+        return np.fromfile(stream, kind)
+
+    def begin(self) -> None:
+        """Forget all rows."""
+        for stream in (self._rows, *self._bands):
+            stream.seek(0)
+            stream.truncate()
+
+    def remove(self) -> None:
+        """Close and delete the files."""
+        for stream in (self._rows, *self._bands):
+            stream.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def near_texts(rows: Sequence[Mapping[str, Any]], threshold: float) -> Iterator[tuple[str, str, float]]:
-    """(id, id of a near one, similarity 0 to 1): sentences of one language that differ a little.
+def near_texts(
+    scratch: duckdb.DuckDBPyConnection, bands: Bands, keys: Keys, threshold: float
+) -> Iterator[tuple[int, int, float]]:
+    """(row_index, that of the first near one, similarity 0 to 1): sentences that differ a little.
 
     Args:
-        rows: with ``sentence_key`` = (language, letters and digits).
-        threshold: least similarity.
+        scratch: with ``named`` as :func:`workbench.corpus.keys.gather` makes it, sentences in it.
+        bands: of the rows.
+        keys: of the same rows.
+        threshold: least similarity (rapidfuzz ratio).
     """
-    from rapidfuzz.fuzz import ratio
+    import pyarrow as pa
+    from rapidfuzz import fuzz, process
 
-    first: dict[tuple[str, str], str] = {}
-    for row in rows:
-        key = row["sentence_key"]
-        if key is not None and len(key[1]) >= LEAST_LETTERS:
-            first.setdefault(key, row["id"])
-    keys = list(first)
-    seen: set[str] = set()
-    for a, b in sorted(_text_pairs(keys)):
-        one, other = keys[a], keys[b]
-        likeness = ratio(one[1], other[1], score_cutoff=threshold * 100) / 100
-        if likeness >= threshold and first[other] not in seen:
-            seen.add(first[other])
-            yield first[other], first[one], round(likeness, 3)
+    scratch.execute("CREATE OR REPLACE TABLE pairs (row_index BIGINT, earlier BIGINT)")
+    for found in bands.pairs(keys):
+        if len(found):
+            earlier, later = keys.row_index[found[:, 0]], keys.row_index[found[:, 1]]
+            append(scratch, "pairs", pa.table({"row_index": later, "earlier": earlier}))
+    told = -1
+    for batch in batches(
+        scratch,
+        "SELECT p.row_index AS row_index, p.earlier AS earlier, a.sentence AS one, b.sentence AS other "
+        "FROM (SELECT DISTINCT * FROM pairs) p JOIN named a ON a.row_index = p.earlier "
+        "JOIN named b ON b.row_index = p.row_index ORDER BY p.row_index, p.earlier",
+    ):
+        likeness = process.cpdist(
+            batch["one"], batch["other"], scorer=fuzz.ratio, score_cutoff=threshold * 100, dtype=np.float64
+        )
+        for row, earlier, like in zip(batch["row_index"], batch["earlier"], likeness.tolist(), strict=True):
+            if like / 100 >= threshold and told != row:
+                told = row
+                yield row, earlier, round(like / 100, 3)
+    scratch.execute("DROP TABLE pairs")
 
 
-def _text_pairs(keys: Sequence[tuple[str, str]]) -> set[tuple[int, int]]:
-    import numpy as np
-
-    random = np.random.default_rng(20_240)
-    factors = random.integers(1, _PRIME, _BANDS * _ROWS, dtype=np.int64)
-    shifts = random.integers(0, _PRIME, _BANDS * _ROWS, dtype=np.int64)
-    buckets: dict[Hashable, list[int]] = defaultdict(list)
-    for index, (language, key) in enumerate(keys):
-        shingles = {key[i : i + _SHINGLE] for i in range(len(key) - _SHINGLE + 1)}
-        hashes = np.fromiter((zlib.crc32(s.encode()) & 0x7FFFFFFF for s in shingles), np.int64)
-        least = ((hashes[:, None] * factors + shifts) % _PRIME).min(axis=0).reshape(_BANDS, _ROWS)
-        for band in range(_BANDS):
-            buckets[language, band, least[band].tobytes()].append(index)
-    return _pairs(buckets.values())
+@functools.cache
+def _crc_table() -> Array:
+    """CRC-32 of each byte, as zlib's."""
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1).astype(np.uint32)
+    return table
 
 
 def near_sounds(
@@ -91,8 +163,6 @@ def near_sounds(
         hashes: of the files; equal ones are exact duplicates, told elsewhere.
         threshold: least cosine.
     """
-    import numpy as np
-
     buckets: dict[Hashable, list[int]] = defaultdict(list)
     # The strongest directions: their signs survive noise and re-encoding.
     for shift in range(4):

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.corpus import filters
+from workbench.corpus import filters, folding, scratch
 from workbench.corpus.decisions import DecisionStore
 from workbench.corpus.schema import EDITABLE, FIELDS, literal, quoted
 from workbench.errors import WorkbenchError
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 LONGEST_QUERY_S = 30.0
 _ATTEMPTS = 20
-MEMORY_LIMIT = "2GB"
+MEMORY_LIMIT = "1500MB"
+"""What does not fit is put on disk beside the corpus."""
 
 SIGNAL_COLUMNS = (
     "peak_dbfs", "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
@@ -58,7 +59,7 @@ class Engine:
         # Closed at the latest when the process ends: DuckDB complains about what is still open then.
         weakref.finalize(self, self._database.close)
         self._lock_down()
-        self._create_state()
+        folding.create(self._database)
         self.sync()
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
@@ -83,6 +84,40 @@ class Engine:
             WorkbenchError: the filters ran for LONGEST_QUERY_S, or the memory did not do.
         """
         return self._undisturbed(lambda: self._read(select, where, rest, parameters))
+
+    def scan(
+        self,
+        select: str,
+        where: str,
+        rest: str,
+        take: Callable[[pa.RecordBatchReader], Result],
+        batch_rows: int = 20_000,
+    ) -> Result:
+        """The program's own reading of ``rows`` a batch at a time, all of the same state of the corpus.
+
+        Args:
+            select, where, rest: as for :meth:`read`.
+            take: is handed the reader of the batches; called again from the start, where the rows' file was
+                put in another's place meanwhile. It must not write decisions.
+            batch_rows: rows of a batch, about.
+
+        Raises:
+            WorkbenchError: as :meth:`read`.
+        """
+        return self._undisturbed(lambda: self._scan(select, where, rest, take, batch_rows))
+
+    def _scan(
+        self, select: str, where: str, rest: str, take: Callable[[pa.RecordBatchReader], Result], rows: int
+    ) -> Result:
+        import duckdb
+
+        with closing(self._database.cursor()) as cursor:
+            cursor.execute("BEGIN")
+            source = self._chosen(cursor, where) if where else "rows"
+            try:
+                return take(cursor.sql(f"{select} FROM {source} {rest}").to_arrow_reader(rows))
+            except duckdb.Error as error:
+                raise WorkbenchError(filters.explain(error)[:200], where=str(self.folder)) from error
 
     def _undisturbed(self, act: Callable[[], Result]) -> Result:
         """Do something with the newest rows; again, where a file was put in another's place meanwhile.
@@ -114,10 +149,13 @@ class Engine:
             if not where:
                 return _run(cursor, f"{select} FROM rows {rest}", parameters, None)
             cursor.execute("BEGIN")  # the filters and the reading see the same decisions
-            left = _run(cursor, f"SELECT row_index FROM rows {where}", (), LONGEST_QUERY_S)
-            cursor.register("left_by_filters", left)
-            chosen = "(FROM rows SEMI JOIN left_by_filters USING (row_index))"
-            return _run(cursor, f"{select} FROM {chosen} {rest}", parameters, None)
+            return _run(cursor, f"{select} FROM {self._chosen(cursor, where)} {rest}", parameters, None)
+
+    def _chosen(self, cursor: duckdb.DuckDBPyConnection, where: str) -> str:
+        """The rows that users' filters leave, settled within the limit; to stand behind FROM."""
+        left = _run(cursor, f"SELECT row_index FROM rows {where}", (), LONGEST_QUERY_S)
+        cursor.register("left_by_filters", left)
+        return "(FROM rows SEMI JOIN left_by_filters USING (row_index))"
 
     def check(self, expression: str) -> str:
         """The filter, if it is safe and its types fit.
@@ -195,7 +233,7 @@ class Engine:
                         self._version = -1
                     self._signal_stamp, self._rows_stamp = stamp, rows
                 if version > self._version:
-                    self._load(cursor, max(self._version, 0))
+                    folding.load(cursor, self.decisions, max(self._version, 0))
                     self._rate(cursor, "state")
                     self._version = version
             finally:
@@ -210,17 +248,11 @@ class Engine:
         database.execute(f"SET allowed_directories = [{literal(str(self.folder) + '/')}]")
         for setting in (
             "enable_progress_bar = false",
-            "temp_directory = ''", "python_enable_replacements = false", "enable_external_access = false",
+            f"temp_directory = {literal(scratch.folder(self.folder))}", "python_enable_replacements = false",
+            "enable_external_access = false",
             "allow_community_extensions = false", "lock_configuration = true",
         ):  # fmt: skip
             database.execute(f"SET {setting}")
-
-    def _create_state(self) -> None:
-        edits = ", ".join(f"{name} VARCHAR, {name}_set BOOLEAN" for name in EDITABLE)
-        self._database.execute(
-            "CREATE TABLE state (row_index BIGINT, status VARCHAR, reason VARCHAR, tags VARCHAR[], "
-            f"edited BOOLEAN, {edits})"
-        )
 
     def _create_views(self, cursor: duckdb.DuckDBPyConnection, measured: bool) -> None:
         utterances = literal(str(self.folder / "utterances.parquet"))
@@ -256,46 +288,6 @@ class Engine:
         folded = f"SELECT {', '.join(columns)} FROM utterances u {joins}"
         cursor.execute(f"CREATE OR REPLACE VIEW rows AS SELECT *, {_computed()} FROM ({folded})")
         self.columns = [row[0] for row in cursor.execute("DESCRIBE rows").fetchall()]
-
-    def _load(self, cursor: duckdb.DuckDBPyConnection, after: int) -> None:
-        """Fold the decisions later than event ``after`` into ``state``."""
-        if after and any(event.action == "erase" for event in self.decisions.events(after)):
-            after = 0
-        states: dict[str, dict[str, Any]] = {}
-        for clip, field, value, reason in self.decisions.state(after):
-            state = states.setdefault(clip, {"id": clip, "tags": [], "edited": False})
-            if field == "status":
-                state.update(status=value, reason=reason)
-            elif field.startswith("tag:"):
-                if value is not None:
-                    state["tags"].append(field[4:])
-            elif field:
-                state.update({field: value, f"{field}_set": True, "edited": True})
-        if not states and after:
-            return
-        cursor.register("changed", _state_table(list(states.values())))
-        names = "status, reason, list_sort(tags), edited, " + ", ".join(f"{n}, {n}_set" for n in EDITABLE)
-        cursor.execute("BEGIN")
-        clips = "SELECT u.row_index FROM changed c JOIN utterances u USING (id)"
-        cursor.execute(f"DELETE FROM state {f'WHERE row_index IN ({clips})' if after else ''}")
-        chosen = ", ".join(
-            f"c.{n}" if not n.startswith("list") else "list_sort(c.tags)" for n in names.split(", ")
-        )
-        cursor.execute(
-            f"INSERT INTO state SELECT u.row_index, {chosen} FROM changed c JOIN utterances u USING (id)"
-        )
-        cursor.execute("COMMIT")
-        cursor.unregister("changed")
-
-
-def _state_table(states: list[dict[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    text, flag = pa.string(), pa.bool_()
-    kinds = [("id", text), ("status", text), ("reason", text), ("tags", pa.list_(text)), ("edited", flag)]
-    for name in EDITABLE:
-        kinds += [(name, text), (f"{name}_set", flag)]
-    return pa.Table.from_pylist(states, schema=pa.schema(kinds))
 
 
 def _folded(name: str) -> str:

@@ -9,41 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import secrets
 import shutil
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench import locales
-from workbench.corpus.schema import FIELDS
+from workbench.corpus import scratch
+from workbench.corpus.outgoing import ROWS_AT_ONCE, Outgoing, Place, Progress, choose, safe_name
 from workbench.errors import WorkbenchError
-from workbench.text import strip_tag
 from workbench.workspace import sha256_file, sync
 
 if TYPE_CHECKING:
+    import duckdb
+
     from workbench.corpus.table import Corpus
     from workbench.ledger import Ledger
 
-log = logging.getLogger("workbench.corpus.export")
 SCHEMA_VERSION = 1
 FORMATS = ("nemo", "shar", "tarred", "hf", "csv")
 Only = Literal["accepted", "not_rejected"]
-Progress = Callable[[int, int], None]
-
-_HIDDEN = frozenset(
-    {
-        "original_text", "status", "reason", "edited", "characters", "words", "characters_per_s",
-        "unknown_rate", "duration_bucket", "script", "row_index", "source_line", "source_file", "peak_dbfs",
-        "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
-        "trailing_silence_s", "duration_s", "sample_rate", "channels", "audio_error",
-    }
-)  # fmt: skip
-"""Columns of the view that are the workbench's own; they stay out of exports unless the source had them."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +76,7 @@ def export(
     findings: Any = None,
     ledger: Ledger | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
     **options: Any,
 ) -> Export:
     """Write the rows of a view.
@@ -106,9 +94,11 @@ def export(
         replace: an export that lies there already may be replaced.
         speaker_id: gives the keyed pseudonym that stands for a speaker in the export, its key kept elsewhere.
             Ids, paths and transcripts stay; rows that still name a speaker there are counted in the card.
-        findings: of :func:`workbench.corpus.checks.run_checks`, counted in the data card.
+        findings: of :func:`workbench.corpus.checks.run_checks` or ``write_checks``, counted in the data card.
         ledger: where the digests are recorded.
         progress: called with (rows done, rows in all).
+        workers: processes that write the shards of ``shar`` and ``tarred``; the bytes are the same with any
+            number.
         options: ``shard_size``, for ``shar`` and ``tarred``.
 
     Raises:
@@ -118,25 +108,29 @@ def export(
         raise WorkbenchError(f"no export format {format!r}", mend=f"Use one of {', '.join(FORMATS)}.")
     target = Path(os.path.abspath(Path(path).expanduser()))
     _must_be_free(target, replace)
-    rows, left_out = _chosen(corpus, only)
-    if not rows:
-        raise WorkbenchError(
-            f"no row is {only.replace('_', ' ')}"
-            if not left_out
-            else f"all {len(left_out):,} rows stay behind",
-            where=corpus.name,
-            mend="Accept some rows, or export with only='not_rejected'.",
-        )
+    if workers < 1:
+        raise WorkbenchError(f"workers={workers}", mend="Use 1 or more.")
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    spool = draft.with_suffix(".rows")
     draft.mkdir(mode=0o700)
     try:
-        settings = {"append_tag": append_tag, "prompt_mode": prompt_mode, "relative_paths": relative_paths}
-        rows, names = _with_pseudonyms(_with_tags(rows, append_tag), speaker_id)
-        job = Job(corpus, target, draft, rows, {**settings, **options}, progress, names)
-        made = _finish(job, left_out, format, only, findings)
+        with scratch.database(corpus.folder) as database:
+            rows = choose(corpus, only, append_tag, speaker_id, spool, draft / "left_out.jsonl")
+            _must_leave(rows, corpus, only)
+            settings = {
+                "append_tag": append_tag,
+                "prompt_mode": prompt_mode,
+                "relative_paths": relative_paths,
+            }
+            place = Place(
+                [str(root) for root in corpus.facts["audio_roots"]], target, {**settings, **options}
+            )
+            job = Job(corpus, draft, rows, place, database, progress, workers)
+            made = _write(job, format, only, findings)
         _put(draft, target)
     finally:
+        spool.unlink(missing_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
     if ledger is not None:
         ledger.append("corpus.export", _payload(corpus, format, made))
@@ -145,116 +139,37 @@ def export(
 
 @dataclass
 class Job:
-    """What a format needs: rows ready to write, where to, and the settings."""
+    """What a format needs: the rows ready to write, where to, and the settings."""
 
     corpus: Corpus
-    target: Path
     draft: Path
-    rows: list[dict[str, Any]]
-    settings: dict[str, Any]
+    rows: Outgoing
+    place: Place
+    scratch: duckdb.DuckDBPyConnection
     progress: Progress | None = None
-    speaker_names: dict[str, Any] | None = None
-
-    def by_split(self) -> dict[str, list[dict[str, Any]]]:
-        """Rows by split in a fixed order; rows without one under ``unassigned``."""
-        found: dict[str, list[dict[str, Any]]] = {}
-        for row in self.rows:
-            found.setdefault(safe_name(row.get("split") or "unassigned"), []).append(row)
-        order = {"train": 0, "validation": 1, "test": 2}
-        return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 3), item[0])))
-
-    def audio_path(self, row: Mapping[str, Any]) -> Path:
-        return self.corpus._locate(row)
+    workers: int = 1
 
     def tick(self, done: int) -> None:
         if self.progress is not None:
             self.progress(done, len(self.rows))
 
-
-def safe_name(text: str) -> str:
-    """A split's name as a file name."""
-    kept = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "_" for c in text)[:60]
-    return kept or "unassigned"
-
-
-def plain_fields(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without the view's own columns and without nulls; fields first, extras after."""
-    names = [n for n in FIELDS if row.get(n) is not None]
-    names += [n for n in row if n not in FIELDS and row[n] is not None and n not in _HIDDEN]
-    return {n: row[n] for n in names if not (n == "tags" and not row[n])}
-
-
-def write_lines(path: Path, rows: Any) -> None:
-    """JSON lines, UTF-8, one key order."""
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+    def counted(self, rows: Iterable[Any]) -> Iterator[Any]:
+        """The rows, with word of how far one is."""
         for row in rows:
-            stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+            yield row
+            self._done += 1
+            if self._done % ROWS_AT_ONCE == 0 or self._done == len(self.rows):
+                self.tick(self._done)
+
+    _done: int = 0
 
 
-def _chosen(corpus: Corpus, only: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    if only not in ("accepted", "not_rejected"):
-        raise WorkbenchError(f"no choice {only!r}", mend="Use accepted or not_rejected.")
-    rows, left = [], []
-    for row in corpus.table().to_pylist():
-        why = _why_not(row, only)
-        if why is None:
-            rows.append(row)
-        else:
-            left.append({"id": row["id"], "why": why[0], "detail": why[1]})
-    return rows, left
-
-
-def _why_not(row: Mapping[str, Any], only: str) -> tuple[str, str | None] | None:
-    if row["status"] == "rejected":
-        return "rejected", row["reason"]
-    if only == "accepted" and row["status"] != "accepted":
-        return "not decided", None
-    if not (row["text"] or "").strip():
-        return "no transcript", None
-    if row["duration"] is None:
-        return "duration not known", None
-    if not locales.is_known(row["target_lang"]):
-        return "unknown locale tag", row["target_lang"]
-    return None
-
-
-def _with_tags(rows: list[dict[str, Any]], append: bool) -> list[dict[str, Any]]:
-    """Transcripts with exactly the tag of the row at the end, or with none."""
-    for row in rows:
-        bare, _ = strip_tag(row["text"])
-        row["text"] = f"{bare} <{row['target_lang']}>" if append else bare
-    return rows
-
-
-def _with_pseudonyms(
-    rows: list[dict[str, Any]], speaker_id: Callable[[str], str] | None
-) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Rows with pseudonyms for speakers, and what the card says of it: in how many rows a name still stands,
-    by field. None where speakers keep their names."""
-    if speaker_id is None:
-        return rows, None
-    told: Counter[str] = Counter()
-    for row in rows:
-        if not (name := row.get("speaker")):
-            continue
-        for field_name, value in row.items():
-            # Two letters stand in half of all paths; names that short are not looked for.
-            if field_name != "speaker" and field_name not in _HIDDEN and len(name) > 2 and value is not None:
-                told[field_name] += name.casefold() in str(value).casefold()
-        row["speaker"] = speaker_id(name)
-    left = {name: count for name, count in sorted(told.items()) if count}
-    if left:
-        listed = ", ".join(f"{name} of {count:,} rows" for name, count in left.items())
-        log.warning("speakers are still named in %s", listed)
-    return rows, {"pseudonymised": True, "still_named_in": left}
-
-
-def _finish(job: Job, left_out: list[dict[str, Any]], format: str, only: str, findings: Any) -> Export:
+def _write(job: Job, format: str, only: str, findings: Any) -> Export:
+    """The files of the format, the card and the digest over all of it."""
     from workbench.corpus import card, formats
 
     files = formats.WRITERS[format](job)
-    write_lines(job.draft / "left_out.jsonl", left_out)
-    counts = card.write(job, left_out, format, only, findings)
+    counts = card.write(job, format, only, findings)
     digest = folder_digest(job.draft)
     facts = {
         "schema_version": SCHEMA_VERSION,
@@ -265,7 +180,17 @@ def _finish(job: Job, left_out: list[dict[str, Any]], format: str, only: str, fi
     }
     text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
     (job.draft / "export.json").write_text(text + "\n", encoding="utf-8")
-    return Export(job.target, digest, counts, files)
+    return Export(job.place.target, digest, counts, files)
+
+
+def _must_leave(rows: Outgoing, corpus: Corpus, only: str) -> None:
+    if not len(rows):
+        stayed = rows.left_out.total()
+        raise WorkbenchError(
+            f"all {stayed:,} rows stay behind" if stayed else f"no row is {only.replace('_', ' ')}",
+            where=corpus.name,
+            mend="Accept some rows, or export with only='not_rejected'.",
+        )
 
 
 def folder_digest(folder: Path) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.corpus.export import Job, plain_fields, write_lines
+from workbench.corpus.outgoing import Place, ordered_names, plain_fields, write_lines, written_path
+
+if TYPE_CHECKING:
+    from workbench.corpus.export import Job
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -20,37 +21,53 @@ def nemo(job: Job) -> dict[str, str]:
     would be prompted at random there.
     """
     files = {}
-    for split, rows in job.by_split().items():
-        write_lines(job.draft / f"{split}.jsonl", (nemo_row(job, row) for row in rows))
+    for split in job.rows.splits:
+        write_lines(
+            job.draft / f"{split}.jsonl",
+            (nemo_row(job.place, row) for row in job.counted(job.rows.rows(split))),
+        )
         files[split] = f"{split}.jsonl"
-    job.tick(len(job.rows))
     return files
 
 
-def nemo_row(job: Job, row: Mapping[str, Any]) -> dict[str, Any]:
-    made = {**plain_fields(row), "audio_filepath": _written_path(job, row)}
+def nemo_row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
+    made = {**plain_fields(row), "audio_filepath": written_path(place, row)}
     made["lang"] = made["target_lang"] = row["target_lang"]
-    made["prompt_mode"] = job.settings["prompt_mode"]
+    made["prompt_mode"] = place.settings["prompt_mode"]
     return made
-
-
-def _written_path(job: Job, row: Mapping[str, Any]) -> str:
-    """A path that leads from the export to the audio, which a path relative to the corpus root does not."""
-    path = job.audio_path(row)
-    return os.path.relpath(path, job.target) if job.settings["relative_paths"] else str(path)
 
 
 def as_csv(job: Job) -> dict[str, str]:
     """One table; text that a spreadsheet would run as a formula is defused with a leading apostrophe."""
-    rows = [{**plain_fields(row), "audio_filepath": _written_path(job, row)} for row in job.rows]
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = _present(job)
     path = job.draft / "utterances.csv"
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([defused(name) for name in names])
-        writer.writerows([defused(row.get(name)) for name in names] for row in rows)
-    job.tick(len(rows))
+        for row in job.counted(job.rows.rows()):
+            plain = {**plain_fields(row), "audio_filepath": written_path(job.place, row)}
+            writer.writerow([defused(plain.get(name)) for name in names])
     return {"all": path.name}
+
+
+def _present(job: Job) -> list[str]:
+    """Columns in which any row says something, in the order in which rows first do."""
+    import pyarrow.compute as pc
+
+    first: dict[str, tuple[int, int]] = {}
+    done = 0
+    for batch in job.rows.batches():
+        ordered = ordered_names(tuple(batch.schema.names))
+        for place, name in enumerate(ordered):
+            if name in first:
+                continue
+            column = batch.column(name)
+            said = pc.greater(pc.list_value_length(column), 0) if name == "tags" else column.is_valid()
+            at = pc.index(said, True).as_py()
+            if at >= 0:
+                first[name] = (done + at, place)
+        done += batch.num_rows
+    return sorted(first, key=lambda name: first[name])
 
 
 def defused(value: Any) -> Any:
@@ -86,5 +103,3 @@ WRITERS: dict[str, Callable[[Job], dict[str, str]]] = {
     "csv": as_csv,
 }
 """Format → writer; returns split → file relative to the export's folder."""
-
-__all__ = ["WRITERS", "Path", "as_csv", "defused", "nemo", "nemo_row"]

@@ -6,124 +6,187 @@ says that speakers are shared, which then stands in every report.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.text import normalised_keys
+from workbench.corpus import scratch
+from workbench.corpus.keys import Keys, append, batches, digests, firsts, gather
+from workbench.corpus.schema import literal
+from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
     import pandas as pd
 
     from workbench.corpus.table import Corpus
 
-COLUMNS = ("id", "audio_filepath", "offset", "duration", "text", "target_lang", "accent", "speaker", "split")
+    Array = np.ndarray[Any, np.dtype[Any]]
+
 LEVELS = ("audio", "sentence", "speaker")
 _END = 4_096
 """Bytes at either end of a file that are compared before all of it is read."""
 
 
-def keyed_rows(corpus: Corpus) -> list[dict[str, Any]]:
-    """Rows with ``audio_key``, ``sentence_key`` and ``speaker_key``; null where nothing can be said.
+def read(
+    corpus: Corpus,
+    database: duckdb.DuckDBPyConnection,
+    *,
+    only: str = "WHERE status <> 'rejected'",
+    **options: Any,
+) -> Keys:
+    """The keys of a view's rows, their files compared; see :func:`workbench.corpus.keys.gather`.
 
-    Two rows have one ``audio_key`` where any of these is the same: the path, the bytes of the file, or a hash
-    that the source states (of the file, or of what it was made from: two encodings of one recording). Files
-    that ``signal.scan`` has not hashed are compared here; one that is missing is like no other.
+    Files that ``signal.scan`` has not hashed are compared here; one that is missing is like no other.
     """
-    names = [*COLUMNS, *(n for n in ("audio_sha256", "source_sha256") if n in corpus.columns)]
-    rows: list[dict[str, Any]] = corpus.table(names).to_pylist()
-    keys = normalised_keys([row["text"] or "" for row in rows])
-    hashes = _hashes(corpus, [row for row in rows if not row["offset"]])
-    for row, key in zip(rows, keys, strict=True):
-        # A sentence is the same in its own language only: "no" is Spanish, Italian and English.
-        language = (row["target_lang"] or "").split("-")[0]
-        row["sentence_key"] = (language, key) if key else None
-        row["speaker_key"] = row["speaker"] or None
-        row["_path"] = row["audio_filepath"]
-        row["_file"] = hashes.get(row["id"]) if not row["offset"] else None
-        for name in ("audio_sha256", "source_sha256"):
-            row[f"_{name}"] = row.get(name) if not row["offset"] else None
-    ties = ("_path", "_file", "_audio_sha256", "_source_sha256")
-    for group in components(rows, ties):
-        for index in group:
-            row = rows[index]
-            row["audio_key"] = rows[group[0]]["audio_filepath"]
-            for name in ties:
-                del row[name]
-    return rows
+    keys = gather(corpus, database, only=only, **options)
+    _tie_files(corpus, database, keys)
+    return keys
 
 
-def _hashes(corpus: Corpus, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Hashes by id, of all files that may hold the same bytes as another: first sizes are compared, then the
-    ends of files of one size, and only what is still alike is read."""
-    from concurrent.futures import ThreadPoolExecutor
+def _tie_files(corpus: Corpus, database: duckdb.DuckDBPyConnection, keys: Keys) -> None:
+    """Tie the rows whose files hold the same bytes: first sizes are compared, then the ends of files of one
+    size, and only what is still alike is read."""
+    import numpy as np
 
-    from workbench.corpus.audio import locate_text
+    from workbench.corpus import kernels
     from workbench.corpus.measures import hash_file
-    from workbench.errors import WorkbenchError
 
-    scanned = _scanned(corpus)
+    found = np.zeros((len(keys), 2), np.uint64)
+    known = _scanned(corpus, database, keys, found)
     roots = [str(root) for root in corpus.facts["audio_roots"]]
+    sizes = np.full(len(keys), -1, np.int64)
+    unread = "SELECT row_index, path FROM named ANTI JOIN scanned USING (row_index) WHERE plain"
+    for batch in batches(database, unread):
+        sizes[_places(keys, batch["row_index"])] = [_size(path, roots) for path in batch["path"]]
+    database.execute("DROP TABLE scanned")
+    there = sizes >= 0
+    if there.any():
+        same_path = kernels.first_among(keys.ties["path"], there)
+        own = same_path == np.arange(len(keys), dtype=np.int32)
+        whole = own & np.isin(sizes, known)
+        twins = own & ~whole
+        values, counts = np.unique(sizes[twins], return_counts=True)
+        twins &= np.isin(sizes, values[counts > 1])
+        ends = np.zeros((len(keys), 2), np.uint64)
+        for places, read_ends in _of_files(database, keys, twins, roots, _ends):
+            ends[places] = read_ends
+        alike = firsts(ends)
+        many = np.bincount(alike[alike >= 0], minlength=len(keys)) > 1
+        whole |= (alike >= 0) & many[alike]
+        for places, read_all in _of_files(database, keys, whole, roots, lambda path: hash_file(Path(path))):
+            found[places] = read_all
+        found[there] = found[same_path[there]]
+    if found.any():
+        keys.ties["file"] = firsts(found)
 
-    def located(row: dict[str, Any]) -> tuple[str, int] | None:
+
+def _places(keys: Keys, row_index: Any) -> Array:
+    import numpy as np
+
+    return np.searchsorted(keys.row_index, np.asarray(row_index, np.int64))
+
+
+def _size(written: str, roots: list[str]) -> int:
+    """Bytes of a file; -1 where it is missing or lies outside the roots."""
+    from workbench.corpus.audio import locate_text
+
+    try:
+        # Missing files are told apart first: where they are followed to costs more.
+        size = os.stat(os.path.normpath(os.path.join(roots[0], written))).st_size
+        locate_text(written, roots)
+    except (WorkbenchError, OSError, ValueError):
+        return -1
+    return size
+
+
+def _of_files(
+    database: duckdb.DuckDBPyConnection,
+    keys: Keys,
+    chosen: Array,
+    roots: list[str],
+    read_one: Callable[[str], str | None],
+) -> Iterator[tuple[Array, Array]]:
+    """Places of rows and the digests of what was read of their files, some at a time."""
+    from workbench.corpus.audio import locate_text
+
+    def attempt(written: str) -> str | None:
         try:
-            path = locate_text(str(row["audio_filepath"]), roots)
-            return path, os.stat(path).st_size
-        except (WorkbenchError, OSError, ValueError):
-            return None
-
-    new = {row["id"]: found for row in rows if row["id"] not in scanned and (found := located(row))}
-    known = {size for _, size in scanned.values()}
-    paths: dict[int, set[str]] = defaultdict(set)
-    for path, size in new.values():
-        paths[size].add(path)
-    twins = {path for size, some in paths.items() if len(some) > 1 and size not in known for path in some}
-    whole = {path for size, some in paths.items() if size in known for path in some}
-    with ThreadPoolExecutor() as pool:
-        alike: dict[Hashable, list[str]] = defaultdict(list)
-        ordered = sorted(twins)
-        for path, ends in zip(ordered, pool.map(_ends, ordered), strict=True):
-            alike[ends].append(path)
-        whole |= {path for ends, some in alike.items() if ends and len(some) > 1 for path in some}
-        ordered = sorted(whole)
-        digests = dict(zip(ordered, pool.map(_read_or_none(hash_file), ordered), strict=True))
-    read = {id_: digest for id_, (path, _) in new.items() if (digest := digests.get(path))}
-    return {id_: digest for id_, (digest, _) in scanned.items()} | read
-
-
-def _read_or_none(read: Callable[[Path], str]) -> Callable[[str], str | None]:
-    def act(path: str) -> str | None:
-        try:
-            return read(Path(path))
+            return read_one(locate_text(written, roots))
         except OSError:
             return None
 
-    return act
+    if not chosen.any():
+        return
+    want(database, keys.row_index[chosen])
+    wanted = "SELECT row_index, path FROM named SEMI JOIN wanted USING (row_index)"
+    with ThreadPoolExecutor() as pool:
+        for batch in batches(database, wanted):
+            yield _places(keys, batch["row_index"]), digests(list(pool.map(attempt, batch["path"])))
 
 
-def _ends(path: str) -> tuple[int, bytes, bytes] | None:
-    """Size, and the first and last bytes of a file; None where it cannot be read."""
-    try:
-        with open(path, "rb") as stream:
-            first = stream.read(_END)
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - _END))
-            return size, first, stream.read()
-    except OSError:
-        return None
+def want(database: duckdb.DuckDBPyConnection, row_index: Array) -> None:
+    """Make the table ``wanted`` of these rows."""
+    import pyarrow as pa
+
+    database.execute("CREATE OR REPLACE TABLE wanted (row_index BIGINT)")
+    append(database, "wanted", pa.table({"row_index": row_index}))
 
 
-def _scanned(corpus: Corpus) -> dict[str, tuple[str, int]]:
-    """Hash and size of the audio by id, where ``signal.scan`` has measured it."""
+def _ends(path: str) -> str:
+    """Size, and a hash of the first and last bytes of a file."""
+    with open(path, "rb") as stream:
+        first = stream.read(_END)
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _END))
+        return f"{size} {hashlib.blake2b(first + stream.read()).hexdigest()}"
+
+
+def _scanned(corpus: Corpus, database: duckdb.DuckDBPyConnection, keys: Keys, found: Array) -> Array:
+    """Note what ``signal.scan`` has hashed, in ``found`` and as a table of rows ``scanned``.
+
+    Returns the sizes of all files that it met.
+    """
+    import numpy as np
+
+    database.execute("CREATE OR REPLACE TABLE scanned (row_index BIGINT, sha256 VARCHAR, whole BOOLEAN)")
     path = corpus.folder / "signal.parquet"
     if not path.exists():
-        return {}
-    import pyarrow.parquet as pq
+        return np.zeros(0, np.int64)
+    measured = f"read_parquet({literal(path)}) WHERE audio_sha256 <> ''"
+    database.execute(
+        "INSERT INTO scanned SELECT row_index, audio_sha256, plain "
+        f"FROM named JOIN (SELECT id, audio_sha256 FROM {measured}) USING (id)"
+    )
+    for batch in batches(database, "SELECT row_index, sha256 FROM scanned WHERE whole"):
+        found[_places(keys, batch["row_index"])] = digests(batch["sha256"])
+    sizes = database.execute(f"SELECT DISTINCT size FROM {measured}").fetchnumpy()
+    return np.asarray(sizes["size"], np.int64)
 
-    rows = pq.read_table(path, columns=["id", "audio_sha256", "size"]).to_pylist()
-    return {row["id"]: (row["audio_sha256"], row["size"]) for row in rows if row["audio_sha256"]}
+
+def shared(keys: Keys, level: str) -> Iterator[tuple[Array, str]]:
+    """Places of the rows of one recording, sentence or speaker that stands in several splits, and these."""
+    import numpy as np
+
+    from workbench.corpus import kernels
+
+    told = keys.kept & (keys.split >= 0)
+    tied = keys.audio(keys.kept) if level == "audio" else keys.ties[level]
+    group = kernels.first_among(tied, told)
+    within = np.flatnonzero(group >= 0)
+    lowest = np.full(len(keys), np.iinfo(np.int32).max, np.int32)
+    highest = np.full(len(keys), -1, np.int32)
+    np.minimum.at(lowest, group[within], keys.split[within])
+    np.maximum.at(highest, group[within], keys.split[within])
+    within = within[lowest[group[within]] < highest[group[within]]]
+    within = within[np.argsort(group[within], kind="stable")]
+    borders = np.flatnonzero(np.diff(group[within])) + 1
+    for places in np.split(within, borders) if len(within) else ():
+        yield places, ", ".join(sorted(keys.splits[code] for code in set(keys.split[places].tolist())))
 
 
 def find(corpus: Corpus, speakers: str = "disjoint") -> pd.DataFrame:
@@ -135,44 +198,30 @@ def find(corpus: Corpus, speakers: str = "disjoint") -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [row for row in keyed_rows(corpus.where("status <> 'rejected'")) if row["split"]]
     found = []
-    for level in LEVELS:
-        for members in _shared(rows, f"{level}_key").values():
-            splits = sorted({row["split"] for row in members})
-            if len(splits) > 1:
-                blocks = level != "speaker" or speakers != "shared"
-                ids = [row["id"] for row in members]
-                found.append((level, blocks, ", ".join(splits), len(ids), ids))
+    with scratch.database(corpus.folder) as database:
+        keys = read(corpus, database)
+        for level in LEVELS:
+            blocks = level != "speaker" or speakers != "shared"
+            groups = list(shared(keys, level))
+            ids = _ids(database, keys, [places for places, _ in groups])
+            found += [
+                (level, blocks, splits, len(some), some)
+                for (_, splits), some in zip(groups, ids, strict=True)
+            ]
     return pd.DataFrame(found, columns=["level", "blocks", "splits", "utterances", "ids"])
 
 
-def _shared(rows: Iterable[dict[str, Any]], name: str) -> dict[Hashable, list[dict[str, Any]]]:
-    found: dict[Hashable, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row[name] is not None:
-            found[row[name]].append(row)
-    return {key: members for key, members in found.items() if len(members) > 1}
+def _ids(database: duckdb.DuckDBPyConnection, keys: Keys, groups: Iterable[Array]) -> Iterator[list[str]]:
+    """The ids of rows, for each group of places."""
+    import numpy as np
+    import pyarrow as pa
 
-
-def components(rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[list[int]]:
-    """Positions of rows that hang together by any of the keys, each group sorted, in order of first row."""
-    parent = list(range(len(rows)))
-
-    def top(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for name in names:
-        first: dict[Hashable, int] = {}
-        for index, row in enumerate(rows):
-            key = row[name]
-            if key is not None:
-                a, b = top(first.setdefault(key, index)), top(index)
-                parent[max(a, b)] = min(a, b)
-    found: dict[int, list[int]] = defaultdict(list)
-    for index in range(len(rows)):
-        found[top(index)].append(index)
-    return list(found.values())
+    groups = list(groups)
+    wanted = keys.row_index[np.concatenate(groups)] if groups else np.zeros(0, np.int64)
+    want(database, wanted)
+    named = "SELECT row_index, id FROM named SEMI JOIN wanted USING (row_index) ORDER BY row_index"
+    table = database.sql(named).to_arrow_table()
+    rows, ids = table["row_index"].to_numpy(), table["id"]
+    for places in groups:
+        yield ids.take(pa.array(np.searchsorted(rows, keys.row_index[places]))).to_pylist()

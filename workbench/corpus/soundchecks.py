@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus import duplicates, measures, signal
@@ -22,8 +22,8 @@ _ABOVE = {
 """Rule → measure that must not fall below, or rise above, its threshold."""
 
 
-def hits(corpus: Corpus, rows: Sequence[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
-    """Findings of the rules on sound, for the rows that were measured."""
+def hits(corpus: Corpus, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
+    """Findings of the rules on sound, for the rows that were measured; ``rows`` are gone over twice."""
     frame = signal.read(corpus)
     if frame is None:
         return

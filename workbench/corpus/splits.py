@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.corpus import leakage
+from workbench.corpus import leakage, scratch
+from workbench.corpus.keys import LIKE_NONE, Keys, batches
 from workbench.corpus.schema import SPLITS
 from workbench.errors import WorkbenchError
 from workbench.workspace import write_atomic
 
 if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
     import pandas as pd
 
     from workbench.corpus.table import Corpus
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 LUMP = 0.5
@@ -30,6 +35,7 @@ LUMP = 0.5
 LEAST_SPEAKERS = 10
 LEAST_WORDS = 1_000
 """Below these a figure for a cell is an anecdote; common thresholds, adjustable, not from a standard."""
+_GROUPS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -73,98 +79,143 @@ def split(
     shares = _shares(fractions)
     if speakers not in ("disjoint", "shared"):
         raise WorkbenchError(f"speakers={speakers!r}", mend="Use disjoint or shared.")
-    rows = leakage.keyed_rows(corpus.where("status <> 'rejected'"))
-    if not rows:
-        raise WorkbenchError("there are no rows to divide", where=corpus.name)
-    # The source's order must not matter, only what the rows are.
-    rows.sort(key=lambda row: row["id"])
-    assigned, set_aside = divide(rows, shares, seed, speakers)
-    for name in shares:
-        ids = [
-            row["id"] for row, to in zip(rows, assigned, strict=True) if to == name and row["split"] != name
-        ]
-        if ids:
-            corpus.decisions.assign_split(ids, name, reviewer=reviewer, filter=f"split(seed={seed})")
-    cleared = [id_ for id_ in set_aside if any(row["id"] == id_ and row["split"] for row in rows)]
-    if cleared:
-        corpus.decisions.edit(cleared, "split", None, reason="sentence in another split", reviewer=reviewer)
+    with scratch.database(corpus.folder) as database:
+        keys = leakage.read(corpus, database)
+        if not len(keys):
+            raise WorkbenchError("there are no rows to divide", where=corpus.name)
+        # The source's order must not matter, only what the rows are.
+        order = (
+            database.sql("SELECT row_index FROM named ORDER BY id").to_arrow_table()["row_index"].to_numpy()
+        )
+        keys = keys.reordered(order)
+        assigned = divide(keys, shares, seed, speakers)
+        set_aside = _decide(corpus, database, keys, assigned, list(shares), reviewer, f"split(seed={seed})")
     policy = {"seed": seed, "fractions": shares, "speakers": speakers, "set_aside": len(set_aside)}
     write_atomic(corpus.folder / "split.json", json.dumps(policy, indent=1, sort_keys=True) + "\n")
     table = cells(corpus)
-    return SplitReport(table, _warnings(table, shares, policy, len(rows)), set_aside, policy)
+    return SplitReport(table, _warnings(table, shares, policy, len(keys)), set_aside, policy)
 
 
-def divide(
-    rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float], seed: int, speakers: str
-) -> tuple[list[str | None], list[str]]:
-    """Split of each row (None where it is set aside) and the ids set aside; a pure function."""
-    tied = ["audio_key", "sentence_key"] + (["speaker_key"] if speakers == "disjoint" else [])
-    groups = leakage.components(rows, tied)
-    total = sum(_seconds(row) for row in rows)
-    biggest = max(sum(_seconds(rows[i]) for i in group) for group in groups)
-    lumped = speakers == "disjoint" and biggest > LUMP * total and _speakers_of(rows, groups) > 1
-    if lumped:
-        groups = leakage.components(rows, ["audio_key", "speaker_key"])
-    assigned = _balanced(rows, groups, shares, seed)
-    return _set_aside(rows, assigned) if lumped else (list(assigned), [])
-
-
-def _speakers_of(rows: Sequence[Mapping[str, Any]], groups: Sequence[Sequence[int]]) -> int:
-    biggest = max(groups, key=len)
-    return len({rows[i]["speaker_key"] for i in biggest})
-
-
-def _balanced(
-    rows: Sequence[Mapping[str, Any]], groups: Sequence[Sequence[int]], shares: Mapping[str, float], seed: int
+def _decide(
+    corpus: Corpus,
+    database: duckdb.DuckDBPyConnection,
+    keys: Keys,
+    assigned: Array,
+    names: Sequence[str],
+    reviewer: str | None,
+    reason: str,
 ) -> list[str]:
-    """Each group to the split that its cells miss most; large groups first, ties by the seed."""
-    order = list(groups)
-    random.Random(seed).shuffle(order)
-    sizes = {id(group): sum(_seconds(rows[i]) for i in group) for group in order}
-    order.sort(key=lambda group: -round(sizes[id(group)] / 30))
-    wanted: dict[Any, float] = defaultdict(float)
-    for row in rows:
-        wanted[_cell(row)] += _seconds(row)
-    have: dict[tuple[Any, str], float] = defaultdict(float)
-    assigned = [""] * len(rows)
-    for group in order:
-        seconds: dict[Any, float] = defaultdict(float)
-        for i in group:
-            seconds[_cell(rows[i])] += _seconds(rows[i])
-        # How far each split is from its share in the cells of this group, relative to that share.
-        gaps = {
-            name: sum(
-                weight * (share * wanted[cell] - have[cell, name]) / (share * wanted[cell])
-                for cell, weight in seconds.items()
-            )
-            for name, share in shares.items() if share > 0
-        }  # fmt: skip
-        best = max(gaps, key=lambda name: (round(gaps[name], 9), shares[name]))
-        for i in group:
-            assigned[i] = best
-        for cell, weight in seconds.items():
-            have[cell, best] += weight
+    """Write the splits that changed as decisions; returns the ids set aside."""
+    import numpy as np
+
+    def ids(chosen: Array) -> Iterator[str]:
+        leakage.want(database, keys.row_index[chosen])
+        for batch in batches(database, "SELECT id FROM named SEMI JOIN wanted USING (row_index) ORDER BY id"):
+            yield from batch["id"]
+
+    for code, name in enumerate(names):
+        now = keys.splits.index(name) if name in keys.splits else LIKE_NONE - 1
+        changed = (assigned == code) & (keys.split != now)
+        if changed.any():
+            corpus.decisions.assign_split(ids(changed), name, reviewer=reviewer, filter=reason)
+    aside = assigned == LIKE_NONE
+    cleared = aside & (keys.split != LIKE_NONE)
+    if cleared.any():
+        mend = "sentence in another split"
+        corpus.decisions.edit(ids(cleared), "split", None, reason=mend, reviewer=reviewer)
+    return list(ids(aside)) if np.any(aside) else []
+
+
+def divide(keys: Keys, shares: Mapping[str, float], seed: int, speakers: str) -> Array:
+    """Split of each row (rows,): its number in ``shares``, -1 where it is set aside; a pure function."""
+    import numpy as np
+
+    seconds = np.where(np.nan_to_num(keys.duration) == 0, 1.0, keys.duration)
+    tied: list[str | Array] = [keys.audio(), "sentence", *(["speaker"] if speakers == "disjoint" else [])]
+    group = _numbered(keys.components(tied))
+    sizes = np.bincount(group, seconds)
+    total = np.bincount(np.zeros(len(keys), np.int8), seconds)[0]
+    lumped = speakers == "disjoint" and sizes.max() > LUMP * total and _speakers_of(keys, group) > 1
+    if lumped:
+        group = _numbered(keys.components([keys.audio(), "speaker"]))
+    assigned = _balanced(keys.cell, seconds, group, shares, seed)[group]
+    return _set_aside(keys, assigned, list(shares)) if lumped else assigned
+
+
+def _numbered(first: Array) -> Array:
+    """Number of the group of each row, groups counted in order of their first rows (rows,)."""
+    import numpy as np
+
+    new = first == np.arange(len(first), dtype=np.int32)
+    return (np.cumsum(new, dtype=np.int32) - 1)[first]
+
+
+def _speakers_of(keys: Keys, group: Array) -> int:
+    """How many speakers the group of the most rows holds."""
+    import numpy as np
+
+    biggest = int(np.bincount(group).argmax())
+    return len(np.unique(keys.ties["speaker"][group == biggest]))
+
+
+def _balanced(cell: Array, seconds: Array, group: Array, shares: Mapping[str, float], seed: int) -> Array:
+    """Each group to the split that its cells miss most (groups,); large groups first, ties by the seed."""
+    import numpy as np
+
+    sizes = np.bincount(group, seconds)
+    shuffled = array("l", range(len(sizes)))
+    random.Random(seed).shuffle(shuffled)
+    order = np.array(shuffled)
+    order = order[np.argsort(-np.rint(sizes[order] / 30), kind="stable")]
+    wanted = np.bincount(cell, seconds).tolist()
+    begins, cells, weights = _weights_of_cells(cell, seconds, group)
+    names = [(code, share) for code, share in enumerate(shares.values()) if share > 0]
+    have = [[0.0] * len(wanted) for _ in shares]
+    assigned = np.zeros(len(sizes), np.int8)
+    for start in range(0, len(order), _GROUPS_AT_ONCE):
+        some = order[start : start + _GROUPS_AT_ONCE]
+        chosen = []
+        for begin, end in zip(begins[some].tolist(), begins[some + 1].tolist(), strict=True):
+            held = list(zip(cells[begin:end].tolist(), weights[begin:end].tolist(), strict=True))
+            # How far each split is from its share in the cells of this group, relative to that share.
+            gaps = [
+                (round(sum(w * (s * wanted[c] - have[n][c]) / (s * wanted[c]) for c, w in held), 9), s, -n)
+                for n, s in names
+            ]
+            best = -max(gaps)[2]
+            chosen.append(best)
+            for c, w in held:
+                have[best][c] += w
+        assigned[some] = chosen
     return assigned
 
 
-def _set_aside(
-    rows: Sequence[Mapping[str, Any]], assigned: Sequence[str]
-) -> tuple[list[str | None], list[str]]:
+def _weights_of_cells(cell: Array, seconds: Array, group: Array) -> tuple[Array, Array, Array]:
+    """Where the cells of each group begin (groups + 1,); cells and their seconds, in order of first rows."""
+    import numpy as np
+
+    count = int(cell.max()) + 1
+    pairs, first, of_row = np.unique(
+        group.astype(np.int64) * count + cell, return_index=True, return_inverse=True
+    )
+    weights = np.bincount(of_row, seconds)
+    groups = pairs // count
+    order = np.lexsort((first, groups))
+    begins = np.searchsorted(groups, np.arange(int(group.max()) + 2))
+    return begins, (pairs % count)[order], weights[order]
+
+
+def _set_aside(keys: Keys, assigned: Array, names: Sequence[str]) -> Array:
     """A sentence on several sides stays where it is rarest to lose: test, then validation, then train."""
-    order = {"test": 0, "validation": 1, "train": 2}
-    home: dict[Any, str] = {}
-    for row, name in zip(rows, assigned, strict=True):
-        key = row["sentence_key"]
-        if key is not None and order.get(name, 3) < order.get(home.get(key, ""), 4):
-            home[key] = name
-    made: list[str | None] = []
-    out = []
-    for row, name in zip(rows, assigned, strict=True):
-        stays = row["sentence_key"] is None or home[row["sentence_key"]] == name
-        made.append(name if stays else None)
-        if not stays:
-            out.append(row["id"])
-    return made, out
+    import numpy as np
+
+    rank = np.array([("test", "validation", "train").index(name) for name in names], np.int8)[assigned]
+    sentence = keys.ties["sentence"]
+    home = np.full(len(keys), len(names), np.int8)
+    told = sentence >= 0
+    np.minimum.at(home, sentence[told], rank[told])
+    stays = ~told | (home[sentence] == rank)
+    return np.where(stays, assigned, np.int8(LIKE_NONE))
 
 
 def cells(corpus: Corpus) -> pd.DataFrame:
@@ -207,14 +258,6 @@ def _warnings(
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else "not stated"
-
-
-def _cell(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    return row["target_lang"], row["accent"]
-
-
-def _seconds(row: Mapping[str, Any]) -> float:
-    return float(row["duration"] or 1.0)
 
 
 def _shares(fractions: Mapping[str, float] | None) -> dict[str, float]:

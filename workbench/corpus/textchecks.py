@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.text import normalise, strip_tag
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
 
 Hit = tuple[str, str, Any]
 """id, rule, value."""
@@ -22,6 +26,8 @@ _MARKUP = re.compile(
     r"|^\(|\((?:noise|laugh|cough|music|silence|inaudible|unintelligible)[^)]*\)",
     re.IGNORECASE,
 )
+_MAY_BE_MARKUP = re.compile(r"[<&\[{*(\u2028\u2029]")
+_DIGIT = re.compile(r"\d")
 _TAG = re.compile(r"<[a-z]{2,3}-[A-Z]{2}>|<auto>")
 _CLOSING = "\"'»”’)]›」』 "
 _LOOK_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK"})
@@ -41,44 +47,72 @@ def script_of(character: str) -> str | None:
     return unicodedata.name(character, "UNKNOWN").split(" ")[0].removesuffix("-")
 
 
-def hits(rows: Sequence[Mapping[str, Any]], thresholds: Mapping[str, float]) -> Iterator[Hit]:
+def hits(
+    ids: Sequence[str], texts: Sequence[str | None], tags: Sequence[Any], thresholds: Mapping[str, float]
+) -> Iterator[Hit]:
     """Findings of all transcript rules but the rate."""
-    for row in rows:
-        text = row["text"] or ""
-        if not text.strip():
-            yield row["id"], "text_empty", None
+    for id_, text, tag in zip(ids, texts, tags, strict=True):
+        if not text or text.isspace():
+            yield id_, "text_empty", None
             continue
-        bare, tag = strip_tag(text)
-        if tag is not None or _TAG.search(text):
-            yield row["id"], "stray_tag", tag
-        for rule, value in _of_text(bare, row["target_lang"], thresholds):
-            yield row["id"], rule, value
+        bare = text.strip()
+        if "<" in text:
+            bare, stray = strip_tag(text)
+            if stray is not None or _TAG.search(text):
+                yield id_, "stray_tag", stray
+        for rule, value in _of_text(bare, tag, thresholds):
+            yield id_, rule, value
+
+
+class _Scripts(dict[int, str]):
+    """For ``str.translate``: a letter becomes a character that stands for its script, all else goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codes: dict[str, str] = {}
+
+    def __missing__(self, code: int) -> str:
+        name = script_of(chr(code))
+        found = "" if name is None else self.codes.setdefault(name, chr(len(self.codes) + 33))
+        self[code] = found
+        return found
+
+
+_SCRIPTS = _Scripts()
 
 
 def _of_text(text: str, tag: Any, thresholds: Mapping[str, float]) -> Iterator[tuple[str, Any]]:
-    found = _MARKUP.search(text)
+    found = _MARKUP.search(text) if _MAY_BE_MARKUP.search(text) else None
     if found:
         yield "markup", found[0][:40]
-    if any(c.isdecimal() for c in text):
+    if _DIGIT.search(text):
         yield "digits", "".join(c for c in text if c.isdecimal())[:20]
-    mixed = next((word for word in text.split() if _mixes(word)), None)
-    if mixed is not None:
-        yield "mixed_script", mixed[:40]
+    scripts = text.translate(_SCRIPTS)
+    kinds = {name: scripts.count(code) for name, code in _SCRIPTS.codes.items() if code in scripts}
+    if len(_LOOK_ALIKE.intersection(kinds)) > 1:
+        mixed = next((word for word in text.split() if _mixes(word)), None)
+        if mixed is not None:
+            yield "mixed_script", mixed[:40]
     if not locales.is_known(tag):
         return
     row = locales.locale(tag)
-    scripts = [s for s in map(script_of, text) if s is not None]
     if scripts:
-        foreign = sum(s not in _NAMES[row.script] for s in scripts) / len(scripts)
+        foreign = (len(scripts) - sum(kinds.get(name, 0) for name in _NAMES[row.script])) / len(scripts)
         if foreign > thresholds.get("wrong_script", 0.5):
             yield "wrong_script", round(foreign, 3)
     end = text.rstrip(_CLOSING)
     if row.final_marks and scripts and not end.endswith((*row.final_marks, "…")):
         yield "no_final_mark", text[-1:]
-    if row.cased and scripts:
-        letters = [c for c in text if script_of(c)]
-        if letters[0].islower() or (len(letters) >= 8 and all(c.isupper() for c in letters)):
-            yield "no_capital", text[:20]
+    if row.cased and scripts and _odd_case(text, len(scripts)):
+        yield "no_capital", text[:20]
+
+
+def _odd_case(text: str, letters: int) -> bool:
+    """No capital at the beginning, or capitals throughout."""
+    each = (c for c in text if script_of(c))
+    if next(each).islower():
+        return True
+    return letters >= 8 and all(c.isupper() for c in text if script_of(c))
 
 
 def _mixes(word: str) -> bool:
@@ -88,29 +122,42 @@ def _mixes(word: str) -> bool:
     )
 
 
-def rate_hits(rows: Sequence[Mapping[str, Any]], threshold: float) -> Iterator[Hit]:
-    """Clips whose characters per second are far from what is usual in their locale."""
-    by_locale: dict[Any, list[tuple[str, float]]] = defaultdict(list)
-    for row in rows:
-        length = len(strip_tag(row["text"] or "")[0])
-        if length and row["duration"]:
-            by_locale[row["target_lang"]].append((row["id"], length / row["duration"]))
-    for some in by_locale.values():
-        if len(some) < LEAST_FOR_RATE:
+def letters_for_rate(texts: Sequence[str | None]) -> list[int]:
+    """Characters of each transcript, its tag left out."""
+    return [len((text if "<" not in text else strip_tag(text)[0]).strip()) if text else 0 for text in texts]
+
+
+def odd_rates(letters: Array, seconds: Array, locale: Array, threshold: float) -> Iterator[tuple[int, float]]:
+    """(place, characters a second) of clips far from what is usual in their locale (robust z of logarithms).
+
+    Args:
+        letters: (clips,) of :func:`letters_for_rate`.
+        seconds: (clips,) NaN where unknown.
+        locale: (clips,) number of the locale of each.
+        threshold: of the robust z; locales of fewer than LEAST_FOR_RATE clips are not judged.
+    """
+    import numpy as np
+
+    rated = np.flatnonzero((letters > 0) & (seconds > 0))
+    rates = letters[rated] / seconds[rated]
+    logs = np.fromiter(map(math.log, rates), np.float64, len(rates))
+    for one in np.unique(locale[rated]):
+        here = np.flatnonzero(locale[rated] == one)
+        if len(here) < LEAST_FOR_RATE:
             continue
-        logs = [math.log(rate) for _, rate in some]
-        middle = _median(logs)
-        spread = 1.4826 * _median([abs(value - middle) for value in logs]) or 1e-9
-        for (id_, rate), value in zip(some, logs, strict=True):
-            if abs(value - middle) / spread > threshold:
-                yield id_, "character_rate", round(rate, 2)
+        off = np.abs(logs[here] - np.median(logs[here]))
+        spread = 1.4826 * float(np.median(off)) or 1e-9
+        for at in here[off / spread > threshold]:
+            yield int(rated[at]), round(float(rates[at]), 2)
 
 
-def unknown_hits(rows: Sequence[Mapping[str, Any]], tokenizer: Any, threshold: float) -> Iterator[Hit]:
+def unknown_hits(
+    ids: Sequence[str], texts: Sequence[str | None], tokenizer: Any, threshold: float
+) -> Iterator[Hit]:
     """Transcripts with pieces that the tokenizer does not know; ``value`` is their share."""
-    for row, rate in zip(rows, unknown_rates([row["text"] or "" for row in rows], tokenizer), strict=True):
+    for id_, rate in zip(ids, unknown_rates([text or "" for text in texts], tokenizer), strict=True):
         if rate > threshold:
-            yield row["id"], "unknown_characters", round(rate, 4)
+            yield id_, "unknown_characters", round(rate, 4)
 
 
 def unknown_rates(texts: Sequence[str], tokenizer: Any) -> list[float]:
@@ -135,12 +182,6 @@ def unknown_rates(texts: Sequence[str], tokenizer: Any) -> list[float]:
     unknown = processor.unk_id()
     pieces = processor.encode([strip_tag(text)[0] for text in texts], out_type=int)
     return [sum(p == unknown for p in some) / len(some) if some else 0.0 for some in pieces]
-
-
-def _median(values: Sequence[float]) -> float:
-    import statistics
-
-    return statistics.median(values)
 
 
 def disagreement(text: str | None, tag: Any, hypothesis: Any) -> float | None:
