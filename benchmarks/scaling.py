@@ -3,9 +3,9 @@
     python benchmarks/scaling.py [rows|streams|workers] [--rows 10000 100000 1000000] [--streams 1 4 16 64]
         [--ray] [--out docs/evidence/scaling.json]
 
-Each size of a table runs in a process of its own, so that its peak memory is its own; a step that does not
-fit ``--limit-gb`` is said to have failed there. CPU seconds stand beside wall seconds: on a shared machine
-they are what can be compared. Results of earlier parts stay in ``--out``.
+Each step over a table runs in a process of its own, so that its peak memory is its own (``rows.py``; ten
+million rows take 10 GB of disk and half an hour of CPU). CPU seconds stand beside wall seconds: on a shared
+machine they are what can be compared. Results of earlier parts stay in ``--out``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import datetime
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,10 +28,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from corpus import manifest
-
 DATA = Path(__file__).resolve().parents[1] / "data"
-STEPS = ("import", "filter", "check", "split", "export")
 
 
 @contextmanager
@@ -61,52 +57,14 @@ def measured(found: dict[str, Any]) -> Iterator[None]:
         found["peak_mb"] = round((max(peak[0], process.memory_info().rss) - before) / 1e6, 1)
 
 
-def rows_here(path: Path, folder: Path, limit_gb: float) -> Iterator[dict[str, Any]]:
-    """Open, check, split and export one manifest in this process, within a limit of memory."""
-    import duckdb  # noqa: F401
-    import pandas  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
-    from workbench.corpus.checks import run_checks
-    from workbench.corpus.export import export
-    from workbench.corpus.sources import import_source
-    from workbench.corpus.splits import split
-    from workbench.corpus.table import Corpus
-
-    resource.setrlimit(resource.RLIMIT_DATA, (int(limit_gb * 1e9), resource.RLIM_INFINITY))
-    made: list[Corpus] = []
-    acts: dict[str, Callable[[], Any]] = {
-        "import": lambda: made.append(import_source(path, folder / "c", name="c")),
-        "filter": lambda: len(made[0].where("target_lang = 'el-GR' AND duration > 2")),
-        "check": lambda: run_checks(made[0]),
-        "split": lambda: split(made[0], seed=1),
-        "export": lambda: export(made[0], folder / "out", "nemo", only="not_rejected"),
-    }
-    for name in STEPS:
-        found: dict[str, Any] = {"step": name}
-        try:
-            with measured(found):
-                acts[name]()
-        except Exception as error:  # a step that fails is a result: where this size breaks
-            found["failed"] = f"{type(error).__name__}: {error}"[:200]
-        yield found
-
-
 def rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Open, filter, check, split and export synthetic manifests, each step in a process of its own."""
+    from rows import measure
+
     results = []
     for count in options.rows:
         with tempfile.TemporaryDirectory(dir=options.scratch) as name:
-            path = manifest(Path(name) / "m.jsonl", count)
-            size = path.stat().st_size / 1e6
-            command = [sys.executable, __file__, "--one", str(path), "--limit-gb", str(options.limit_gb)]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-                for line in process.stdout or ():
-                    found = {"rows": count, "manifest_mb": round(size, 1), **json.loads(line)}
-                    results.append(found)
-                    print(json.dumps(found), flush=True)
-            if process.returncode:
-                results.append({"rows": count, "failed": f"the process ended with {process.returncode}"})
-                print(json.dumps(results[-1]), flush=True)
+            results += measure(count, Path(name))
     return results
 
 
@@ -265,7 +223,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all where none is named")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--limit-gb", type=float, default=4.0)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4, 16, 64])
     parser.add_argument("--lookahead-ms", type=int, default=560)
     parser.add_argument("--checkpoint", type=Path, default=DATA / "checkpoint" / "starter.nemo")
@@ -275,12 +232,7 @@ def main() -> None:
     parser.add_argument("--ray", action="store_true", help="scan and transcribe on Ray too")
     parser.add_argument("--scratch", help="folder for the files that are made")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        for found in rows_here(options.one, options.one.parent, options.limit_gb):
-            print(json.dumps(found), flush=True)
-        return
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     for part in options.parts or PARTS:
         print(f"== {part}", flush=True)
