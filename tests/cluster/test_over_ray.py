@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import work
 
-from workbench.cluster import check_engine, over_ray
+from workbench.cluster import check_engine, connected, over_ray
 from workbench.errors import WorkbenchError
 
 
@@ -72,6 +72,24 @@ def test_cancelling_ends_it(cluster: Any) -> None:
     assert 3 <= len(found) < 10
 
 
+def test_a_connection_is_held_over_calls_and_a_foreign_one_left_alone(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    opened: list[Any] = []
+    monkeypatch.setattr(ray, "init", lambda **options: opened.append(options))
+    monkeypatch.setattr(ray, "shutdown", lambda: opened.append("shut"))
+    with connected("ray", cluster.address):
+        assert sorted(over_ray(work.slow, [(1,)])) == [(0, 1)]
+    assert opened == []  # this process was connected before
+    monkeypatch.setattr(ray, "is_initialized", lambda: bool(opened) and opened[-1] != "shut")
+    with connected("ray", "10.0.0.1:6379"):
+        assert sorted(over_ray(work.slow, [(2,)])) == [(0, 2)]
+        assert sorted(over_ray(work.slow, [(3,)])) == [(0, 3)]
+    assert [entry if entry == "shut" else entry["address"] for entry in opened] == ["10.0.0.1:6379", "shut"]
+
+
 def test_without_ray_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(WorkbenchError) as raised:
@@ -80,6 +98,8 @@ def test_without_ray_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
         "engine='ray': Ray is not installed. Install it with: pip install -e '.[cluster]' -c constraints.txt"
     )
     check_engine("local")
+    with connected("local"):
+        pass
 
 
 def test_engines_and_addresses_that_do_not_fit() -> None:
