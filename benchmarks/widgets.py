@@ -115,6 +115,7 @@ def board(corpus: Any, figures: Figures) -> None:
         ("next", {"place": 0}),
     )
     ask("board: bars after it", ("bars", {}))
+    ask("board: it is undone", ("undo", {}))
     widget.close()
 
 

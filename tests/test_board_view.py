@@ -18,7 +18,7 @@ from workbench.corpus import listening
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.widgets.board import predictions_of
+from workbench.widgets.board import Board, predictions_of
 from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import PRIORITY, BoardView, Query
 
@@ -159,6 +159,53 @@ def test_a_second_board_sees_what_the_first_decides_and_undoes(corpus: Corpus) -
     assert "it-IT" not in {bar["value"] for bar in ben.facets()["target_lang"]}
     assert ana.catch_up() == [clip]
     assert ana.catch_up() == []
+
+
+def test_undoing_one_decision_reads_one_row(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the corpus's size; a decision on many is undone without their rows."""
+    board = Board(corpus, findings=pd.DataFrame(columns=["id", "rule", "severity"]), reviewer="ana")
+    sent: list[Any] = []
+    board.send = lambda content, buffers=(): sent.append(content)
+
+    def ask(question: str, **body: Any) -> Any:
+        board._answer(1, board._answering[question][0], body, [])
+        return sent.pop()["body"]
+
+    read: list[int] = []
+    real = Corpus.at
+    monkeypatch.setattr(Corpus, "at", lambda self, rows, names=None: real(self, noted(rows), names))
+
+    def noted(rows: Any) -> list[int]:
+        rows = list(rows)
+        read.append(len(rows))
+        return rows
+
+    assert ask("decide", action="accept", id="clip-0007")["row"]["status"] == "accepted"
+    undone = ask("undo")
+    assert (undone["id"], undone["clips"], undone["place"]) == ("clip-0007", ["clip-0007"], 7)
+    assert undone["row"]["status"] == "pending"
+    assert undone["progress"]["pending"]["clips"] == SIZE
+    assert ask("undo", redo=True)["row"]["status"] == "accepted"
+    assert not read  # the one row came with its details
+    ask("query", query={"facets": {"target_lang": ["el-GR"]}, "status": "pending"})
+    many = ask("bulk", action="accept", expected=len(board.view))["clips"]
+    undone = ask("undo")
+    assert undone["row"] is None
+    assert undone["event"]["clips"] == len(undone["clips"]) == many
+    assert undone["progress"]["accepted"]["clips"] == 1
+    assert sum(read) == 2 * many
+    board.close()
+
+
+def test_rows_are_read_by_their_place_past_the_filter(corpus: Corpus) -> None:
+    found = corpus.where("id = 'clip-0001'").at([3, 5, 10_000], ["id", "status"])
+    assert sorted(found.to_pylist(), key=lambda row: row["row_index"]) == [
+        {"row_index": 3, "id": "clip-0003", "status": "pending"},
+        {"row_index": 5, "id": "clip-0005", "status": "pending"},
+    ]
+    assert corpus.at([]).num_rows == 0
+    with pytest.raises(WorkbenchError, match="no column"):
+        corpus.at([1], ["nothing"])
 
 
 def test_others_differ_until_it_is_settled(corpus: Corpus, view: BoardView) -> None:

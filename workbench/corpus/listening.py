@@ -52,6 +52,7 @@ def ranked(
     minutes: float | None = None,
 ) -> pd.DataFrame:
     """The same for rows at hand: ``id``, ``duration`` in seconds, ``target_lang`` and ``accent``."""
+    import numpy as np
     import pandas as pd
 
     rows = rows.copy()
@@ -67,8 +68,13 @@ def ranked(
     for id_ in _rare(rows):
         score[id_] += RARE
         why[id_].append("rare locale or accent")
-    rows["score"] = [round(score.get(id_, 0.0), 4) for id_ in rows["id"]]
-    rows["why"] = [", ".join(why.get(id_, ())) for id_ in rows["id"]]
+    # Most clips have nothing said of them; only the others are gone through one by one.
+    said = rows["id"].isin(list(score)).to_numpy()
+    ids = rows.loc[said, "id"].tolist()
+    scores, reasons = np.zeros(len(rows)), np.full(len(rows), "", object)
+    scores[said] = [round(score[id_], 4) for id_ in ids]
+    reasons[said] = [", ".join(why[id_]) for id_ in ids]
+    rows["score"], rows["why"] = scores, reasons
     seconds = rows["duration"].fillna(UNKNOWN_S) + OVERHEAD_S
     rows["value_per_minute"] = (rows["score"] / (seconds / 60)).round(4)
     rows["turn"] = rows.groupby(["target_lang", "value_per_minute"], dropna=False).cumcount()

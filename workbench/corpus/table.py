@@ -108,7 +108,7 @@ class Corpus:
         return store
 
     def __len__(self) -> int:
-        return int(self._engine.read("SELECT count(*) AS n", self._where())["n"][0].as_py())
+        return int(self._engine.query(f"SELECT count(*) AS n FROM rows {self._where()}")["n"][0].as_py())
 
     def __repr__(self) -> str:
         narrowed = f" where {' and '.join(self._shown)}" if self._shown else ""
@@ -188,10 +188,16 @@ class Corpus:
         found = self._engine.read("SELECT row_index", self._where(), rest)["row_index"].to_pylist()
         if not found:
             return []
-        listed = ", ".join(map(str, found))
-        table = self._engine.read("SELECT *", rest=f"WHERE row_index IN ({listed})")
-        by_index = {row["row_index"]: plain_row(row) for row in table.to_pylist()}
+        by_index = {row["row_index"]: plain_row(row) for row in self.at(found).to_pylist()}
         return [by_index[index] for index in found if index in by_index]
+
+    def at(self, row_indexes: Iterable[int], columns: Iterable[str] | None = None) -> pa.Table:
+        """The rows of these ``row_index``, whatever the filters of this view, in any order; all columns, or
+        ``row_index`` and those named."""
+        names = None if columns is None else ["row_index", *(self._column(name) for name in columns)]
+        listed = "*" if names is None else ", ".join(map(quoted, names))
+        wanted = ", ".join(str(int(index)) for index in row_indexes) or "NULL"
+        return self._engine.read(f"SELECT {listed}", rest=f"WHERE row_index IN ({wanted})")
 
     def table(self, columns: Iterable[str] | None = None) -> pa.Table:
         """All rows in the source's order as an Arrow table."""

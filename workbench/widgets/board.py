@@ -151,12 +151,14 @@ class Board(AudioAnswers, LiveWidget):
         else:
             raise WorkbenchError(f"unknown decision {action[:40]!r}")
         row = self.view.details(clip)
-        self.view.catch_up(known={clip: row})
-        return {"row": row, "progress": self.view.table.progress()}
+        return self._changed([clip], row) | {"row": row}
 
     @answers("undo", lane="decide")
     def _undo(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Take back (or, with ``redo``, bring back) this reviewer's latest decision."""
+        """Take back (or, with ``redo``, bring back) this reviewer's latest decision.
+
+        ``row``: as it then stands, where one clip was decided, so that nothing else need be read again.
+        """
         decisions = self.corpus.decisions
         switch = decisions.redo if body.get("redo") else decisions.undo
         event = switch(reviewer=self.reviewer)
@@ -165,7 +167,10 @@ class Board(AudioAnswers, LiveWidget):
         clips = decisions.clips_of(event.seq)
         first = clips[0] if clips else ""
         found = {"action": event.action, "field": event.field, "value": event.value, "clips": event.clips}
-        return self._changed(clips) | {"event": found, "id": first, "place": self.view.place_of(first)}
+        row = self.view.details(first) if len(clips) == 1 and first in self.view.table.number else None
+        return self._changed(clips, row) | {
+            "event": found, "id": first, "place": self.view.place_of(first), "row": row
+        }  # fmt: skip
 
     @answers("bulk", lane="decide")
     def _bulk(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -190,8 +195,9 @@ class Board(AudioAnswers, LiveWidget):
             return {"clips": []}
         return {"clips": clips[:1000], "progress": self.view.table.progress()}
 
-    def _changed(self, clips: list[str]) -> dict[str, Any]:
-        self.view.catch_up()
+    def _changed(self, clips: list[str], row: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What has changed; ``row``: of the one clip, where it was just read."""
+        self.view.catch_up(known={clips[0]: row} if row else None)
         return {"clips": clips[:1000], "progress": self.view.table.progress()}
 
     def _summary(self) -> dict[str, Any]:

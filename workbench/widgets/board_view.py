@@ -239,9 +239,8 @@ class BoardView:
         """Some columns of the corpus as they are now, by row number."""
         if not numbers:
             return {}
-        rows = ",".join(str(self.table.source_rows[n]) for n in numbers)
         # Not the filtered corpus: a row that no longer matches its filter still stands in the view.
-        table = self.corpus.whole.where(f"row_index IN ({rows})").table(["row_index", *columns])
+        table = self.corpus.at((self.table.source_rows[n] for n in numbers), columns)
         return {self.table.row_number[row.pop("row_index")]: row for row in table.to_pylist()}
 
     def _said_of(self, n: int) -> dict[str, Any]:

@@ -166,10 +166,11 @@ async function render({ model, el }) {
       head.saved("saved");
       if (!answer.event) return say(redo ? words.done.nothingToRedo : words.done.nothingToUndo);
       progress(answer.progress);
-      await table.reload();
+      if (answer.row) noteRow(answer.row);
+      else await table.reload();
       say(redo ? words.done.redone : words.done.undone);
       if (answer.place !== null && answer.id !== state.selected) await choose(answer.place, { play: false });
-      else if (clip.row) noteRow(await channel.ask("details", { id: clip.row.id }));
+      else if (clip.row && !answer.row) noteRow(await channel.ask("details", { id: clip.row.id }));
     } catch (error) {
       head.saved(error);
       say(error.message);

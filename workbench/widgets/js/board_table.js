@@ -138,11 +138,12 @@ export function createTable({ fetchRows, onSelect, onSort }) {
     shown.set(place, fresh);
   }
 
-  /** Fetch again the pages held, after changes elsewhere. */
+  /** After changes elsewhere: fetch again the pages in sight; the others are fetched when they come into it. */
   async function reload() {
     const turn = generation;
-    const held = [...pages.keys()];
-    for (const page of held) {
+    const inSight = new Set([...shown.keys()].map((place) => Math.floor(place / PAGE)));
+    for (const page of [...pages.keys()]) if (!inSight.has(page)) pages.delete(page);
+    for (const page of inSight) {
       const rows = await fetchRows(page * PAGE, PAGE);
       if (turn !== generation) return;
       pages.set(page, rows);
