@@ -18,7 +18,7 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import checks, duplicates, keys, leakage, scratch, shard_worker
+from workbench.corpus import checks, duplicates, keys, leakage, outgoing, scratch, shard_worker
 from workbench.corpus.engine import Engine
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
@@ -242,3 +242,18 @@ def test_the_starter_corpus_is_split_and_checked_as_ever(tmp_path: Path) -> None
 
 def digest(rows: list[Any]) -> str:
     return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+
+
+def test_a_known_folder_lets_no_link_out(tmp_path: Path) -> None:
+    """What is remembered of a folder is not believed of links in it, nor of folders above."""
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    (root / "sub" / "link.wav").symlink_to(tmp_path / "outside.wav")
+    (root / "sub" / "inner.wav").symlink_to(root / "sub" / "a.wav")
+    place = outgoing.Place([str(root)], tmp_path / "x", {})
+    for name in ("sub/a.wav", "sub/b.wav", "sub/inner.wav", "sub/../c.wav", "d.wav", "e.wav"):
+        wanted = os.path.normpath(root / name)
+        assert place.audio_path({"audio_filepath": name}) == wanted
+    for name in ("sub/link.wav", "sub/..", "..", "../e.wav", str(tmp_path / "e.wav")):
+        with pytest.raises(WorkbenchError, match="outside"):
+            place.audio_path({"audio_filepath": name})

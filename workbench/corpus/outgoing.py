@@ -37,6 +37,7 @@ HIDDEN = frozenset(
     }
 )  # fmt: skip
 """Columns of the view that are the workbench's own; they stay out of exports."""
+_MOST_FOLDERS = 4_096
 UNASSIGNED = "unassigned"
 _SPLIT = "_split"
 
@@ -54,9 +55,24 @@ class Place:
     roots: list[str]
     target: Path
     settings: dict[str, Any]
+    _folders: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def audio_path(self, row: Mapping[str, Any]) -> str:
-        return audio.locate_text(str(row["audio_filepath"]), self.roots)
+        """The recording of a row.
+
+        Raises:
+            WorkbenchError: it lies outside the folders that may be read.
+        """
+        written = str(row["audio_filepath"])
+        folder, _, name = written.rpartition("/")
+        known = self._folders.get(folder)
+        # Of a folder that was found fit, only links have to be followed.
+        if known is not None and name not in ("", ".", "..") and not os.path.islink(known + name):
+            return known + name
+        path = audio.locate_text(written, self.roots)
+        if name not in ("", ".", "..") and len(self._folders) < _MOST_FOLDERS and not os.path.islink(path):
+            self._folders[folder] = path.removesuffix(name)
+        return path
 
 
 @dataclass
