@@ -232,10 +232,10 @@ class Engine:
                         self._rate(cursor, "utterances")
                         self._version = -1
                     self._signal_stamp, self._rows_stamp = stamp, rows
-                if version > self._version:
+                if version > max(self._version, 0):
                     folding.load(cursor, self.decisions, max(self._version, 0))
                     self._rate(cursor, "state")
-                    self._version = version
+                self._version = max(version, self._version)
             finally:
                 cursor.close()
 
@@ -257,7 +257,8 @@ class Engine:
     def _create_views(self, cursor: duckdb.DuckDBPyConnection, measured: bool) -> None:
         utterances = literal(str(self.folder / "utterances.parquet"))
         source = f"FROM read_parquet({utterances})"
-        if "row_index" not in [r[0] for r in cursor.execute(f"DESCRIBE SELECT * {source}").fetchall()]:
+        present = [row[0] for row in cursor.execute(f"DESCRIBE SELECT * {source}").fetchall()]
+        if "row_index" not in present:
             # A plain import: the file's order is the source's, line by line.
             source = (
                 "SELECT * EXCLUDE (file_row_number), file_row_number AS row_index, "
@@ -265,7 +266,6 @@ class Engine:
                 f"FROM read_parquet({utterances}, file_row_number = true)"
             )
         cursor.execute(f"CREATE OR REPLACE VIEW utterances AS {source}")
-        present = [row[0] for row in cursor.execute("DESCRIBE utterances").fetchall()]
         columns = [_folded(name) for name in FIELDS]
         extras = [
             n for n in present if n not in FIELDS and n not in ("row_index", "source_line", "source_file")

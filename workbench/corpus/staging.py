@@ -151,10 +151,11 @@ def glance(
         *tidy,
     ]
     # Where values are few, each is looked at once and not once a row.
+    keys = ", ".join(dict.fromkeys(['"target_lang"', '"lang"', '"split"', *few]))
     rows = connection.execute(
         f"""SELECT target_lang, lang, split, sum(n)::BIGINT, min(line), sum(ids)::BIGINT,
             bool_or(({untidy}) OR NOT coalesce(fit, false))
-        FROM (SELECT target_lang, lang, split, {", ".join(("true", *few))}, count(*) AS n,
+        FROM (SELECT {keys}, count(*) AS n,
                 min({LINE}) AS line, count(id) AS ids, {" AND ".join(fit)} AS fit
             FROM {view} GROUP BY ALL) GROUP BY ALL"""
     ).fetchall()
