@@ -180,7 +180,10 @@ def test_undoing_one_decision_reads_one_row(corpus: Corpus, monkeypatch: pytest.
         read.append(len(rows))
         return rows
 
-    assert ask("decide", action="accept", id="clip-0007")["row"]["status"] == "accepted"
+    decided = ask("decide", action="accept", id="clip-0007", place=7)
+    assert decided["row"]["status"] == "accepted"
+    assert (decided["next"], decided["next_row"]["id"]) == (8, "clip-0008")
+    assert decided["next_row"] == ask("details", id="clip-0008")
     undone = ask("undo")
     assert (undone["id"], undone["clips"], undone["place"]) == ("clip-0007", ["clip-0007"], 7)
     assert undone["row"]["status"] == "pending"
@@ -194,6 +197,11 @@ def test_undoing_one_decision_reads_one_row(corpus: Corpus, monkeypatch: pytest.
     assert undone["event"]["clips"] == len(undone["clips"]) == many
     assert undone["progress"]["accepted"]["clips"] == 1
     assert sum(read) == 2 * many
+    last = ask(
+        "decide", action="reject", reason="noise", id=f"clip-{SIZE - 1:04d}", place=len(board.view) - 1
+    )
+    assert (last["next"], last["next_row"]) == (None, None)
+    assert "next" not in ask("decide", action="tag", value="later", id="clip-0007")
     board.close()
 
 

@@ -129,7 +129,11 @@ class Board(AudioAnswers, LiveWidget):
 
     @answers("decide", lane="decide")
     def _decide(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Make one decision. The answer comes once it is on disk, with the row as it then stands."""
+        """Make one decision. The answer comes once it is on disk, with the row as it then stands.
+
+        ``place``: where the reviewer goes on from; the next undecided clip then comes along, so that it is
+        on screen without two more questions.
+        """
         decisions, who = self.corpus.decisions, self.reviewer
         action, clip = str(body["action"]), str(body["id"])
         if action == "accept":
@@ -151,7 +155,11 @@ class Board(AudioAnswers, LiveWidget):
         else:
             raise WorkbenchError(f"unknown decision {action[:40]!r}")
         row = self.view.details(clip)
-        return self._changed([clip], row) | {"row": row}
+        answer = self._changed([clip], row) | {"row": row}
+        if body.get("place") is not None:
+            answer["next"] = after = self.view.next_place(int(body["place"]))
+            answer["next_row"] = None if after is None else self.view.details(self.view.clip_at(after))
+        return answer
 
     @answers("undo", lane="decide")
     def _undo(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:

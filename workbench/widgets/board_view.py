@@ -114,6 +114,11 @@ class BoardView:
         places = np.flatnonzero(self._shown == self.table.number.get(clip, -1))
         return int(places[0]) if len(places) else None
 
+    def clip_at(self, place: int) -> str:
+        """The clip at a place of the view, from 0."""
+        with self._lock:
+            return self.table.ids[int(self._shown[place])]
+
     def ask(self, query: Query) -> int:
         """Make ``query`` the view; returns its number of clips.
 

@@ -108,17 +108,20 @@ async function render({ model, el }) {
   const details = debounce(async (id, place, play) => {
     try {
       const row = await channel.ask("details", { id });
-      if (state.selected !== id) return;
-      const heard = clip.show(row, { play });
-      arrive();
-      await heard;
-      const after = table.row(place + 1);
-      if (after && state.selected === id) clip.prefetch(after.id);
+      if (state.selected === id) await present(row, place, play);
     } catch (error) {
       arrive();
       if (!error.lost) say(error.message);
     }
   }, 60);
+
+  async function present(row, place, play) {
+    const heard = clip.show(row, { play });
+    arrive();
+    await heard;
+    const after = table.row(place + 1);
+    if (after && state.selected === row.id) clip.prefetch(after.id);
+  }
 
   /** Resolves once the clip shown is the one chosen, so that no key decides on a clip not yet on screen. */
   const arrivals = new Set();
@@ -128,11 +131,12 @@ async function render({ model, el }) {
   }
   const settled = () => (clip.row?.id === state.selected ? Promise.resolve() : new Promise((done) => arrivals.add(done)));
 
-  async function choose(place, { play = clip.autoplay } = {}) {
+  /** `whole`: the clip's details, where they came along with an answer. */
+  async function choose(place, { play = clip.autoplay, whole = null } = {}) {
     if (place === null || place === undefined || place < 0 || place >= table.total) return;
     table.select(place);
     const turn = (choose.turn = (choose.turn ?? 0) + 1);
-    let row = table.row(place);
+    let row = whole ?? table.row(place);
     if (!row) {
       try {
         [row] = (await channel.ask("rows", { offset: place, limit: 1 })).rows;
@@ -144,7 +148,8 @@ async function render({ model, el }) {
     if (turn !== choose.turn || !row) return;
     state.selected = row.id;
     remember();
-    details(row.id, place, play);
+    if (whole) void present(whole, place, play);
+    else details(row.id, place, play);
   }
 
   async function nextUndecided(step = 1) {
@@ -156,7 +161,11 @@ async function render({ model, el }) {
 
   async function decideAndGo(action, body, message) {
     if (!clip.row || clip.row.id !== state.selected) return;
-    if (await clip.decide(action, body, message)) await nextUndecided();
+    const answer = await clip.decide(action, { ...body, place: table.selected }, message);
+    if (!answer) return;
+    if (answer.next === null) say(words.done.end);
+    else await choose(answer.next, { whole: answer.next_row });
+    await settled();
   }
 
   async function undo(redo) {
@@ -169,7 +178,7 @@ async function render({ model, el }) {
       if (answer.row) noteRow(answer.row);
       else await table.reload();
       say(redo ? words.done.redone : words.done.undone);
-      if (answer.place !== null && answer.id !== state.selected) await choose(answer.place, { play: false });
+      if (answer.place !== null && answer.id !== state.selected) await choose(answer.place, { play: false, whole: answer.row });
       else if (clip.row && !answer.row) noteRow(await channel.ask("details", { id: clip.row.id }));
     } catch (error) {
       head.saved(error);

@@ -177,15 +177,16 @@ export function createClip({ channel, act, go }) {
     fill(history, h("summary", {}, words.history(events.length)), h("ol", {}, ...events.toReversed().slice(0, 50).map(line)));
   }
 
+  /** The kernel's answer; null where it refused, which is said beside the transcript. */
   async function decide(action, body, message) {
     try {
-      await act(action, { id: row.id, ...body }, message);
+      const answer = await act(action, { id: row.id, ...body }, message);
       problem.hidden = true;
-      return true;
+      return answer;
     } catch (error) {
       fill(problem, icon("warn"), error.message);
       problem.hidden = false;
-      return false;
+      return null;
     }
   }
 
