@@ -102,7 +102,7 @@ def test_a_whole_view_is_decided_at_once_and_taken_back(
 
 
 @pytest.mark.soak
-def test_a_hundred_thousand_clips_open_and_page(lab: Lab, repo: Path, real: list[dict]) -> None:
+def test_a_hundred_thousand_clips_open_and_page(lab: Lab, repo: Path, real: list[dict], picture) -> None:
     """Writes ``docs/evidence/board_many.json``: what each step took in the browser, by the clock."""
     seconds: dict[str, float] = {}
 
@@ -148,9 +148,13 @@ def test_a_hundred_thousand_clips_open_and_page(lab: Lab, repo: Path, real: list
     with timed("accept, saved, next clip"):
         book.page.keyboard.press("a")
         expect(board.get_by_test_id("board-said")).to_have_text("Accepted.")
-    with timed("undo"):
+        expect(row).to_have_attribute("aria-rowindex", "3")
+    with timed("undo, back at the clip"):
         book.page.keyboard.press("u")
         expect(board.get_by_test_id("board-said")).to_have_text("Undone.")
+        expect(row).to_have_attribute("aria-rowindex", "2")
+    expect(row).to_have_attribute("data-status", "pending")
+    picture("board-100k", board)
     facts = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "clips": 100_000, "rows_in_the_page": in_page, "cores": os.cpu_count(),
