@@ -50,7 +50,7 @@ SCRIPTS = {
     "corpus": Benchmark(
         ("manifest_open", "manifest_reopen", "import_memory", "table_memory"), ("--rounds", "5")
     ),
-    "evaluation": Benchmark(("scoring_load", "scoring_report"), ("--pairs", "3")),
+    "evaluation": Benchmark(("scoring_load", "scoring_report"), ("--pairs", "5")),
     "signal_scan": Benchmark(("signal_scan",), ("--clips", "400", "--rounds", "5", "--kinds", "wav")),
     "streaming": Benchmark(("session", "pool"), ("--clips", "4", "--pairs", "7")),
     "widgets": Benchmark(("widget_bytes", "widget_kernel"), ("--rounds", "3")),

@@ -190,7 +190,8 @@ def pools(engine: str, function: Callable[..., Any]) -> Iterator[dict[int, Calla
 
     from workbench.cluster import Needs, over_ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray's workers would give way to everything else on the machine.
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_worker_niceness="0")
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         yield {1: lambda some: over_ray(function, some, needs=Needs(cpus=2.0)),
