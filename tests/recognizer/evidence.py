@@ -67,7 +67,7 @@ class Progress:
     Results of another checkpoint, of other code that decodes or of other libraries do not count.
     """
 
-    DECODING = ("clips", "decoder", "engine", "frontend", "stream")
+    DECODING = ("chunk_decoder", "clips", "decoder", "engine", "frontend", "stream")
 
     def __init__(self, name: str, checkpoint: Checkpoint, folder: Path = ROOT / "build" / "soak") -> None:
         libraries = [version(library) for library in ("torch", "nemo_toolkit")]

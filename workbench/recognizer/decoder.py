@@ -1,4 +1,7 @@
-"""Greedy transducer decoding: NeMo's label looping over the checkpoint's own predictor and joint."""
+"""Greedy transducer decoding over the checkpoint's own predictor and joint.
+
+NeMo's label looping, except for chunks on CPU, which ``chunk_decoder`` searches in fewer steps.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.recognizer.boosting import BoostTable
+from workbench.recognizer.chunk_decoder import CHUNK_FRAMES, ChunkDecoder
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +34,7 @@ class GreedyDecoder:
     def __init__(self, model: Any) -> None:
         self._model = model
         self._plain = _computer(model, biasing=False)
+        self._chunks = ChunkDecoder(self._plain) if ChunkDecoder.suits(model) else None
         self._biased: Any = None
         self._boosts: BoostTable | None = None
 
@@ -70,6 +75,15 @@ class GreedyDecoder:
         confidence = found.step_confidence[:, :most].float().clamp(0, 1).tolist()
         rows = zip(counts, transcript, frames, confidence, strict=True)
         return [Decoded(i[:n], f[:n], c[:n]) for n, i, f, c in rows], state
+
+    def decode_chunk(
+        self, encoded: torch.Tensor, lengths: torch.Tensor, state: Any
+    ) -> tuple[list[Decoded], Any]:
+        """As :meth:`decode` without boosting, for the few frames of a chunk: on CPU in fewer steps."""
+        if self._chunks is None or encoded.shape[1] > CHUNK_FRAMES:
+            return self.decode(encoded, lengths, state)
+        found, state = self._chunks.decode(encoded, lengths, state)
+        return [Decoded(*one) for one in found], state
 
     def merge(self, items: Sequence[Any], boosted: bool = False) -> Any:
         """The batched state of single streams' items; None where no stream has decoded yet.

@@ -1,7 +1,8 @@
 """One loaded model, and the step that moves any number of streams forward by one chunk.
 
-The encoder, prompt projection, predictor, joint and greedy decoder are NeMo's own modules; what NeMo's loop
-around them does differently from offline decoding is done here as offline does it:
+The encoder, prompt projection, predictor and joint are NeMo's own modules; so is the greedy decoder, except for
+chunks on CPU (``chunk_decoder``). What NeMo's loop around them does differently from offline decoding is done
+here as offline does it:
 
 * NeMo's ``CacheAwareStreamingAudioBuffer`` drops a last chunk of fewer than 8 feature frames, although
   offline subsampling makes an encoder frame of it (this loses final tokens and the language tag), and counts
@@ -219,7 +220,7 @@ class Engine:
             state = together.decoder
         else:
             state = self.decoder.merge([stream.decoder_item for stream in streams])
-        decoded, state = self.decoder.decode(encoded, lengths, state)
+        decoded, state = self.decoder.decode_chunk(encoded, lengths, state)
         SharedState(streams, caches, state)
         return decoded
 
