@@ -1,8 +1,8 @@
 """One loaded model, and the step that moves any number of streams forward by one chunk.
 
-The encoder, prompt projection, predictor and joint are NeMo's own modules; so is the greedy decoder, except for
-chunks on CPU (``chunk_decoder``). What NeMo's loop around them does differently from offline decoding is done
-here as offline does it:
+The encoder, prompt projection, predictor and joint are NeMo's own modules; so is the greedy decoder, except
+for chunks on CPU (``chunk_decoder``). What NeMo's loop around them does differently from offline decoding is
+done here as offline does it:
 
 * NeMo's ``CacheAwareStreamingAudioBuffer`` drops a last chunk of fewer than 8 feature frames, although
   offline subsampling makes an encoder frame of it (this loses final tokens and the language tag), and counts
