@@ -33,13 +33,15 @@ _PAIRS_AT_ONCE = 1_000_000
 
 
 class Bands:
-    """Hashes of the bands of every sentence that is long enough, a file a band: 96 bytes a row, on disk."""
+    """Hashes of the bands of every sentence that is long enough, a file a band: 124 bytes a row, on disk."""
 
     def __init__(self, folder: Path) -> None:
         """``folder``: made here, and gone with :meth:`remove`."""
         self._folder = folder
         folder.mkdir(mode=0o700)
-        self._rows = (folder / "rows").open("w+b")
+        self._rows, self._letters, self._lengths = (
+            (folder / name).open("w+b") for name in ("rows", "letters", "lengths")
+        )
         self._bands = [(folder / f"band{number}").open("w+b") for number in range(kernels.BANDS)]
         random = np.random.default_rng(20_240)
         self._factors = random.integers(1, kernels.PRIME, kernels.BANDS * kernels.ROWS, dtype=np.int64)
@@ -55,33 +57,40 @@ class Bands:
         if not long:
             return
         rows, salts, encoded = zip(*long, strict=True)
-        made = kernels.band_hashes(
+        made, letters, lengths = kernels.band_hashes(
             np.frombuffer(b"".join(encoded), np.uint8), np.cumsum([len(one) for one in encoded]),
             np.array(salts, np.uint64), _SHINGLE, _crc_table(), self._factors, self._shifts,
         )  # fmt: skip
         self._rows.write(np.array(rows, np.int64).tobytes())
+        self._letters.write(letters.tobytes())
+        self._lengths.write(lengths.tobytes())
         for stream, hashes in zip(self._bands, made, strict=True):
             stream.write(hashes.tobytes())
 
-    def pairs(self, keys: Keys) -> Iterator[Array]:
-        """(pairs, 2) of positions of rows that share a band, the lower first; of equal sentences the first.
+    def pairs(self, keys: Keys, threshold: float) -> Iterator[Array]:
+        """(pairs, 2) of places of rows that share a band, the lower first; of equal sentences the first.
 
-        The same pair comes once for each band that it shares.
+        The same pair comes once for each band that it shares; pairs that cannot reach the threshold do not.
         """
         place = np.searchsorted(keys.row_index, self._whole(self._rows, np.int64)).astype(np.int32)
-        chosen = keys.ties["sentence"][place] == place
+        chosen = np.flatnonzero(keys.ties["sentence"][place] == place)
+        chosen = chosen[np.argsort(place[chosen], kind="stable")]
         place = place[chosen]
-        ascending = np.argsort(place, kind="stable")
+        letters = self._whole(self._letters, np.uint8).reshape(-1, kernels.LETTERS)[chosen]
+        lengths = self._whole(self._lengths, np.int32)[chosen]
         languages = {
             tag: number for number, tag in enumerate({(c[0] or "").split("-")[0] for c in keys.cells})
         }
         spoken = np.array([languages[(c[0] or "").split("-")[0]] for c in keys.cells], np.int32)[keys.cell]
         for stream in self._bands:
-            hashes = self._whole(stream, np.uint64)[chosen][ascending]
-            order = np.argsort(hashes, kind="stable")
-            hashes, rows, start = hashes[order], place[ascending[order]], 0
+            hashes = self._whole(stream, np.uint64)[chosen]
+            order = np.argsort(hashes, kind="stable").astype(np.int32)
+            hashes, start = hashes[order], 0
             while start < len(hashes):
-                found, start = kernels.pairs_of_runs(hashes, rows, _LARGEST_BUCKET, _PAIRS_AT_ONCE, start)
+                found, start = kernels.pairs_of_runs(
+                    hashes, order, letters, lengths, 1 - threshold, _LARGEST_BUCKET, _PAIRS_AT_ONCE, start
+                )
+                found = place[found]
                 yield found[spoken[found[:, 0]] == spoken[found[:, 1]]]
 
     def _whole(self, stream: BinaryIO, kind: Any) -> Array:
@@ -89,15 +98,18 @@ class Bands:
         stream.seek(0)
         return np.fromfile(stream, kind)
 
+    def _files(self) -> tuple[BinaryIO, ...]:
+        return self._rows, self._letters, self._lengths, *self._bands
+
     def begin(self) -> None:
         """Forget all rows."""
-        for stream in (self._rows, *self._bands):
+        for stream in self._files():
             stream.seek(0)
             stream.truncate()
 
     def remove(self) -> None:
         """Close and delete the files."""
-        for stream in (self._rows, *self._bands):
+        for stream in self._files():
             stream.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -117,16 +129,21 @@ def near_texts(
     from rapidfuzz import fuzz, process
 
     scratch.execute("CREATE OR REPLACE TABLE pairs (row_index BIGINT, earlier BIGINT)")
-    for found in bands.pairs(keys):
+    for found in bands.pairs(keys, threshold):
         if len(found):
             earlier, later = keys.row_index[found[:, 0]], keys.row_index[found[:, 1]]
             append(scratch, "pairs", pa.table({"row_index": later, "earlier": earlier}))
+    # Few sentences are in question, and they are told apart from the many first: a join of all takes memory.
+    scratch.execute(
+        "CREATE OR REPLACE TABLE asked AS SELECT row_index, sentence FROM named WHERE row_index IN "
+        "(SELECT row_index FROM pairs UNION SELECT earlier FROM pairs)"
+    )
     told = -1
     for batch in batches(
         scratch,
         "SELECT p.row_index AS row_index, p.earlier AS earlier, a.sentence AS one, b.sentence AS other "
-        "FROM (SELECT DISTINCT * FROM pairs) p JOIN named a ON a.row_index = p.earlier "
-        "JOIN named b ON b.row_index = p.row_index ORDER BY p.row_index, p.earlier",
+        "FROM (SELECT DISTINCT * FROM pairs) p JOIN asked a ON a.row_index = p.earlier "
+        "JOIN asked b ON b.row_index = p.row_index ORDER BY p.row_index, p.earlier",
     ):
         likeness = process.cpdist(
             batch["one"], batch["other"], scorer=fuzz.ratio, score_cutoff=threshold * 100, dtype=np.float64
@@ -135,7 +152,7 @@ def near_texts(
             if like / 100 >= threshold and told != row:
                 told = row
                 yield row, earlier, round(like / 100, 3)
-    scratch.execute("DROP TABLE pairs")
+    scratch.execute("DROP TABLE pairs; DROP TABLE asked")
 
 
 @functools.cache

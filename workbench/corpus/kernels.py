@@ -10,6 +10,8 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BANDS, ROWS = 12, 3
+LETTERS = 16
+"""Kinds of letters that are counted."""
 PRIME = (1 << 31) - 1
 """Of the hash functions of MinHash; a Mersenne prime."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -61,7 +63,7 @@ def first_among(firsts: Array, chosen: Array) -> Array:
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def band_hashes(
     data: Array, ends: Array, salts: Array, shingle: int, crc: Array, factors: Array, shifts: Array
-) -> Array:
+) -> tuple[Array, Array, Array]:
     """MinHash of texts, their least hashes put together by bands (Broder 1997).
 
     Args:
@@ -72,9 +74,12 @@ def band_hashes(
         factors, shifts: (BANDS * ROWS,) of the hash functions, below PRIME.
 
     Returns:
-        (BANDS, texts) of 64 bits.
+        (BANDS, texts) of 64 bits; (texts, LETTERS) how often each kind of letter occurs, at most 255 times;
+        (texts,) characters.
     """
     made = np.empty((BANDS, len(ends)), np.uint64)
+    letters = np.zeros((len(ends), LETTERS), np.uint8)
+    lengths = np.zeros(len(ends), np.int32)
     least = np.empty(BANDS * ROWS, np.int64)
     begin = 0
     for text in range(len(ends)):
@@ -82,10 +87,15 @@ def band_hashes(
         end = ends[text]
         start, stop, held = begin, begin, 0
         while stop < end:
+            kind = np.uint32(data[stop])
             stop += 1
             while stop < end and (data[stop] & 0xC0) == 0x80:
+                kind = kind * np.uint32(31) + np.uint32(data[stop])
                 stop += 1
             held += 1
+            kind = (kind ^ (kind >> np.uint32(4))) % np.uint32(LETTERS)
+            if letters[text, kind] < 255:
+                letters[text, kind] += 1
             if held < shingle:
                 continue
             code = np.uint32(0xFFFFFFFF)
@@ -104,21 +114,37 @@ def band_hashes(
                 mixed = (mixed ^ np.uint64(least[one])) * _MIX
                 mixed ^= mixed >> np.uint64(29)
             made[band, text] = mixed
+        lengths[text] = held
         begin = end
-    return made
+    return made, letters, lengths
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def pairs_of_runs(hashes: Array, rows: Array, largest: int, most: int, start: int) -> tuple[Array, int]:
-    """Pairs of rows with the same hash, where the hashes (n,) are sorted and rows of one hash ascend.
+def pairs_of_runs(
+    hashes: Array,
+    texts: Array,
+    letters: Array,
+    lengths: Array,
+    unlike: float,
+    largest: int,
+    most: int,
+    start: int,
+) -> tuple[Array, int]:
+    """Pairs of texts with the same hash that may be alike, where the hashes (n,) are sorted.
+
+    Letters that one text has and the other lacks are insertions and deletions for certain, so a pair of which
+    they are too many needs no closer look.
 
     Args:
+        texts: (n,) numbers of the texts; those of one hash ascend.
+        letters, lengths: of all texts, as :func:`band_hashes` counts them.
+        unlike: most insertions and deletions, as a share of both lengths.
         largest: of a longer run only the first so many are paired.
         most: stop before a run that could not be held in so many pairs.
         start: position of the first run.
 
     Returns:
-        (pairs, 2) of rows, the lower first, and the position to go on from.
+        (pairs, 2) of texts, the lower first, and the position to go on from.
     """
     made = np.empty((most, 2), np.int32)
     count, begin = 0, start
@@ -131,7 +157,12 @@ def pairs_of_runs(hashes: Array, rows: Array, largest: int, most: int, start: in
             break
         for one in range(begin, begin + held):
             for other in range(one + 1, begin + held):
-                made[count, 0], made[count, 1] = rows[one], rows[other]
-                count += 1
+                a, b = texts[one], texts[other]
+                off = 0
+                for kind in range(LETTERS):
+                    off += abs(np.int32(letters[a, kind]) - np.int32(letters[b, kind]))
+                if off <= unlike * (lengths[a] + lengths[b]) + 1e-6:
+                    made[count, 0], made[count, 1] = a, b
+                    count += 1
         begin = end
     return made[:count], begin

@@ -52,6 +52,7 @@ def database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     )
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET enable_progress_bar = false")
+    connection.execute("SET preserve_insertion_order = false")
     try:
         yield connection
     finally:
