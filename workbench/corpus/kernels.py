@@ -160,7 +160,7 @@ def pairs_of_runs(
                 a, b = texts[one], texts[other]
                 off = 0
                 for kind in range(LETTERS):
-                    off += abs(np.int32(letters[a, kind]) - np.int32(letters[b, kind]))
+                    off += abs(int(letters[a, kind]) - int(letters[b, kind]))
                 if off <= unlike * (lengths[a] + lengths[b]) + 1e-6:
                     made[count, 0], made[count, 1] = a, b
                     count += 1
