@@ -160,21 +160,22 @@ def transcription(
 
 def compared(engine: str, function: Callable[..., Any], shards: list[Any], rounds: int) -> dict[int, Any]:
     """Seconds of ``rounds`` rounds on one worker and on two, after one that is not counted."""
-    took: dict[int, list[tuple[float, ...]]] = {1: [], 2: []}
+    took: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     with pools(engine, function) as work:
         for number in range(rounds + 1):
             for many in (1, 2) if number % 2 else (2, 1):
-                before = time.perf_counter(), workers_cpu_s(engine), time.process_time()
+                before, wall, own = workers_cpu_s(engine), time.perf_counter(), time.process_time()
                 assert sum(1 for _ in work[many](shards)) == len(shards)
-                after = time.perf_counter(), workers_cpu_s(engine), time.process_time()
+                found = {
+                    "wall_s": time.perf_counter() - wall,
+                    "cpu_s": sum(s - before.get(pid, 0.0) for pid, s in workers_cpu_s(engine).items()),
+                    "caller_cpu_s": time.process_time() - own,
+                }
                 if number:
-                    took[many].append(tuple(b - a for a, b in zip(before, after, strict=True)))
-    names = ("wall_s", "cpu_s", "caller_cpu_s")
+                    took[many].append(found)
     return {
-        many: dict(
-            zip(names, ([round(s, 3) for s in part] for part in zip(*found, strict=True)), strict=True)
-        )
-        for many, found in took.items()
+        many: {name: [round(one[name], 3) for one in rounds_] for name in rounds_[0]}
+        for many, rounds_ in took.items()
     }
 
 
@@ -190,8 +191,8 @@ def pools(engine: str, function: Callable[..., Any]) -> Iterator[dict[int, Calla
 
     from workbench.cluster import Needs, over_ray
 
-    # Ray's workers would give way to everything else on the machine.
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_worker_niceness="0")
+    # Ray's workers would give way to everything else on the machine, and end while the others are measured.
+    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_worker_niceness="0", RAY_num_workers_soft_limit="8")
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         yield {1: lambda some: over_ray(function, some, needs=Needs(cpus=2.0)),
@@ -200,17 +201,18 @@ def pools(engine: str, function: Callable[..., Any]) -> Iterator[dict[int, Calla
         ray.shutdown()
 
 
-def workers_cpu_s(engine: str) -> float:
-    """CPU seconds so far of the workers that this process has started; Ray's own servants are left out."""
+def workers_cpu_s(engine: str) -> dict[int, float]:
+    """CPU seconds so far of each worker that this process has started, by process id; Ray's own servants are
+    left out."""
     import psutil
 
-    total = 0.0
+    found: dict[int, float] = {}
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             title = (process.cmdline() or [""])[0]
             if engine == "local" or (title.startswith("ray::") and not title.endswith("Agent")):
-                total += sum(process.cpu_times()[:2])
-    return total
+                found[process.pid] = sum(process.cpu_times()[:2])
+    return found
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
