@@ -317,8 +317,8 @@ class BoardView:
             codes, values = table.facets[name]
             columns[name] = pd.Series(values, dtype=object).take(codes[numbers]).to_numpy()
         found = listening.ranked(pd.DataFrame(columns), self._found, self.predictions, minutes or None)
-        first = np.array([table.number[clip] for clip in found["id"]], dtype=np.int64)
-        why = {n: text for n, text in zip(first.tolist(), found["why"], strict=True) if text}
+        first = np.array([table.number[clip] for clip in found["id"].tolist()], dtype=np.int64)
+        why = {n: text for n, text in zip(first.tolist(), found["why"].tolist(), strict=True) if text}
         spent = float(found["minutes"].iloc[-1]) if len(found) else 0.0
         rest = np.flatnonzero(mask & ~pending) if not minutes else np.zeros(0, dtype=np.int64)
         return np.concatenate([first, rest]), why, spent
