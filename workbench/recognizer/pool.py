@@ -4,8 +4,8 @@ NeMo's ``CacheAwareRNNTPipeline`` was judged first. It batches streams and keeps
 for each, but all streams share one look-ahead and one frame size, and a frame is a whole chunk of samples; it
 pads the last chunk with zeros instead of ending as offline does, so last tokens and tags differ. So the pool
 batches ``engine.step`` itself, over NeMo's modules. ``benchmarks/streaming.py`` measures both: the pool takes
-0.77 to 0.90 of the pipeline's CPU seconds at 1, 4 and 16 streams, although it computes the tails of clips that
-the pipeline leaves out (``docs/evidence/streaming-speed.json``).
+0.77 to 0.90 of the pipeline's CPU seconds at 1, 4 and 16 streams, although it computes the tails that the
+pipeline leaves out (``docs/evidence/streaming-speed.json``).
 
 A member that has no audio waits without holding the others; one that falls behind shows it in ``backlog_s``
 and is refused audio beyond ``max_backlog_s``.
