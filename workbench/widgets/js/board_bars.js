@@ -44,13 +44,19 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
   const listId = `nwb-columns-${Math.random().toString(36).slice(2)}`;
   const input = h("input", {
     class: "nwb-input nwb-sql", type: "text", placeholder: words.filterHint, "aria-label": words.filterLabel, spellcheck: "false", autocomplete: "off", autocapitalize: "off", "aria-describedby": listId, dataset: { testid: "board-filter" },
+    oninput: () => (typed = true),
     onkeydown: (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") onQuery({ sql: input.value.trim() });
+      if (event.key === "Enter") send();
       if (event.key === "Escape") onLeave();
     },
   });
-  const apply = h("button", { type: "button", class: "nwb-btn", onclick: () => onQuery({ sql: input.value.trim() }) }, icon("search", 14), words.apply);
+  let typed = false; // and not yet asked for: no answer to something else may overwrite it
+  function send() {
+    typed = false;
+    onQuery({ sql: input.value.trim() });
+  }
+  const apply = h("button", { type: "button", class: "nwb-btn", onclick: send }, icon("search", 14), words.apply);
   const problem = h("div", { id: listId, class: "nwb-filter-problem", role: "alert", hidden: true, dataset: { testid: "board-filter-problem" } });
   const statuses = h("div", { class: "nwb-segments", role: "group", "aria-label": words.statusLabel },
     ...Object.entries(words.statuses).map(([value, label]) => h("button", { type: "button", class: "nwb-btn", dataset: { status: value }, onclick: () => onQuery({ status: value }) }, label)));
@@ -72,13 +78,17 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
   }
   let asked = {};
   const total = h("span", { class: "nwb-num nwb-total", role: "status", dataset: { testid: "board-total" } });
-  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: () => onQuery({ sql: "", facets: {}, rule: "", tag: "", status: "all", minutes: 0 }) }, icon("clear", 13), words.clear);
+  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: clearAll }, icon("clear", 13), words.clear);
+  function clearAll() {
+    typed = false;
+    onQuery({ sql: "", facets: {}, rule: "", tag: "", status: "all", minutes: 0 });
+  }
   const bulk = h("button", { type: "button", class: "nwb-btn nwb-plain", dataset: { testid: "board-bulk" }, onclick: onBulk }, words.bulk);
   const element = h("div", { class: "nwb-filter" }, h("div", { class: "nwb-filter-row" }, input, apply, statuses, h("span", { class: "nwb-doubtful" }, priority, minutes, h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit))), problem,
     h("div", { class: "nwb-filter-row nwb-filter-under" }, total, clear, h("span", { class: "nwb-spring" }), bulk));
 
   function draw(query, summary) {
-    if (document.activeElement !== input) input.value = query.sql;
+    if (!typed && document.activeElement !== input) input.value = query.sql;
     for (const b of statuses.children) set(b, { "aria-pressed": String(b.dataset.status === query.status) });
     set(priority, { "aria-pressed": String(query.order_by === "priority") });
     asked = query;
