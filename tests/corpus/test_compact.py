@@ -18,7 +18,7 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import checks, duplicates, keys, leakage, outgoing, scratch, shard_worker
+from workbench.corpus import checks, duplicates, keys, leakage, outgoing, scratch, workers
 from workbench.corpus.engine import Engine
 from workbench.corpus.sources import import_source
 from workbench.corpus.table import Corpus
@@ -158,9 +158,9 @@ def test_several_processes_write_the_same_bytes(real: Corpus, tmp_path: Path, fo
 def test_a_fault_in_another_process_is_told_as_here(real: Corpus, tmp_path: Path) -> None:
     real.audio_path(real.ids()[3]).rename(tmp_path / "moved.ogg")
     told = []
-    for workers in (1, 2):
+    for processes in (1, 2):
         with pytest.raises(WorkbenchError, match="missing") as fault:
-            real.export(tmp_path / "x", "tarred", only="not_rejected", workers=workers, shard_size=20)
+            real.export(tmp_path / "x", "tarred", only="not_rejected", workers=processes, shard_size=20)
         told.append(str(fault.value))
     (tmp_path / "moved.ogg").rename(real.audio_path(real.ids()[3]))
     assert told[0] == told[1]
@@ -169,7 +169,7 @@ def test_a_fault_in_another_process_is_told_as_here(real: Corpus, tmp_path: Path
 
 def test_a_process_that_dies_is_named() -> None:
     with pytest.raises(WorkbenchError, match="ended with code 3"):
-        list(shard_worker.each_done(os._exit, [3, 3], 2))
+        list(workers.each_done(os._exit, [3, 3], 2))
 
 
 def test_rows_that_come_in_another_order_are_put_in_theirs(

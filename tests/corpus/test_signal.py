@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import soundfile
 
-from workbench.corpus import measures, scan_worker, signal
+from workbench.corpus import measures, signal, workers
 from workbench.corpus.table import Corpus
 from workbench.errors import WorkbenchError
 
@@ -123,8 +123,9 @@ def test_processes_measure_what_threads_measure(make: Make, monkeypatch: pytest.
 
 def test_a_worker_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with scan_worker.WorkerPool(1) as pool, pytest.raises(WorkbenchError, match="ended with code 1"):
-        pool.submit([("a", "a.wav", 0.0, None, None, None, None)]).result()
+    with workers.WorkerPool(1) as pool, pytest.raises(WorkbenchError, match="ended with code 1") as fault:
+        pool.submit(measures.measure_rows, [("a", "a.wav", 0.0, None, None, None, None)]).result()
+    assert "1 clips from a" in str(fault.value)
 
 
 def test_a_wav_file_is_read_as_libsndfile_reads_it(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.corpus import audio
 from workbench.corpus.formats import nemo_row
 from workbench.corpus.outgoing import Place, plain_fields, write_lines
-from workbench.corpus.shard_worker import each_done
+from workbench.corpus.workers import each_done
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SHARD_SIZE = 200
 """Utterances per shard, as NVIDIA advises for resumable training."""
+_MEND = "Export again with workers=1; memory may have run out."
 _AS_IS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
 
@@ -63,7 +64,7 @@ def _sharded(job: Job, write: Callable[[Shard], int]) -> dict[str, int]:
                 counts[split] = number + 1
                 yield Shard(job.place, folder, number, size, some)
 
-    for count in each_done(write, shards(), job.workers):
+    for count in each_done(write, shards(), job.workers, _MEND):
         done += count
         job.tick(done)
     return counts

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cluster import check_engine, over_ray
 from workbench.corpus.audio import locate_text
 from workbench.corpus.measures import COLUMNS, hash_file, measure_rows
-from workbench.corpus.scan_worker import WorkerPool
+from workbench.corpus.workers import Answer, WorkerPool
 from workbench.workspace import replacing
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _SMALL_BATCH = 16
 """For threads, to which handing over costs little: none is left with much when the others are done."""
 _FLUSH_EVERY = 2_560
 """Rows between writes of a part."""
+_MEND = "Scan again with processes=1 to see which clip; what was measured is kept."
 _IN_PROCESS = 5_000
 """Fewer rows than this are not worth starting processes for: threads decode side by side as well, since
 libsndfile runs without the interpreter's lock."""
@@ -190,11 +191,11 @@ def _measured(
 ) -> Iterator[list[dict[str, Any]]]:
     threads = len(tasks) < _IN_PROCESS or processes == 1
     batches = _batches(tasks, _SMALL_BATCH if threads else _BATCH)
-    with _Threads(processes) if threads else WorkerPool(processes) as pool:
+    with _Threads(processes) if threads else WorkerPool(processes, _MEND) as pool:
         waiting: set[Future[list[dict[str, Any]]]] = set()
         queue = iter(batches)
         for batch in queue:
-            waiting.add(pool.submit(batch))
+            waiting.add(pool.submit(measure_rows, batch))
             if len(waiting) >= 4 * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)
@@ -216,8 +217,8 @@ class _Threads:
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def submit(self, tasks: Sequence[Task]) -> Future[list[dict[str, Any]]]:
-        return self._threads.submit(measure_rows, tasks)
+    def submit(self, work: Callable[[Any], Answer], task: Any) -> Future[Answer]:
+        return self._threads.submit(work, task)
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> pa.Table:

@@ -1,8 +1,8 @@
 """A run for a cluster's own scheduler: its folder made here, its processes started there.
 
 Training on many GPUs or nodes is Lightning's DDP; who starts the processes is the scheduler's business. What
-is written is a script or manifest that a person can read, change and keep; it starts the same worker on the same
-run folder as everywhere, so the monitor shows it, cancelling works and submitting it again goes on.
+is written is a script or manifest that a person can read, change and keep; it starts the same worker on the
+same run folder as everywhere, so the monitor shows it, cancelling works and submitting it again goes on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Write shards in processes of their own: tasks come in on standard input, counts go out.
+"""Work in processes of their own: functions and tasks come in on standard input, answers go out.
 
-As with ``scan_worker``, workers know nothing of the caller's main module. What is sent is the caller's own.
+``multiprocessing`` runs the caller's main module again in every worker, so that a plain script without
+``if __name__ == "__main__"`` would start itself over and over. These workers know nothing of that module.
+What is sent is the caller's own, between processes of one user.
 """
 
 from __future__ import annotations
@@ -15,42 +17,48 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.errors import WorkbenchError
 
+Answer = TypeVar("Answer")
 
-def each_done(write: Callable[[Any], int], tasks: Iterable[Any], workers: int) -> Iterator[int]:
-    """What ``write``, a function of a module, returns for each task, in their order.
+
+def each_done(
+    work: Callable[[Any], Answer], tasks: Iterable[Any], workers: int, mend: str = ""
+) -> Iterator[Answer]:
+    """What ``work``, a function of a module, returns for each task, in their order.
 
     Args:
         workers: processes; 1 works in this one. No more than two tasks a process are held.
+        mend: what to do where a process ends.
 
     Raises:
         WorkbenchError: that of a task, or a process ended.
     """
     if workers == 1:
-        yield from map(write, tasks)
+        yield from map(work, tasks)
         return
-    waiting: deque[Future[int]] = deque()
-    with _Pool(workers) as pool:
+    waiting: deque[Future[Answer]] = deque()
+    with WorkerPool(workers, mend) as pool:
         for task in tasks:
-            waiting.append(pool.submit(write, task))
+            waiting.append(pool.submit(work, task))
             if len(waiting) >= 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-class _Pool:
-    """So many processes, each fed by a thread."""
+class WorkerPool:
+    """So many processes, each fed by a thread; to be used in a ``with``."""
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, mend: str = "") -> None:
         self._threads = ThreadPoolExecutor(processes)
         self._own = threading.local()
         self._started: list[subprocess.Popen[bytes]] = []
+        self._mend = mend
 
-    def __enter__(self) -> _Pool:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,26 +71,28 @@ class _Pool:
             if worker.stdout is not None:
                 worker.stdout.close()
 
-    def submit(self, write: Callable[[Any], int], task: Any) -> Future[int]:
-        return self._threads.submit(self._written, write, task)
+    def submit(self, work: Callable[[Any], Answer], task: Any) -> Future[Answer]:
+        """``work(task)`` in one of the processes; ``work`` is a function of a module.
 
-    def _written(self, write: Callable[[Any], int], task: Any) -> int:
+        The future raises WorkbenchError where the work failed or its process ended.
+        """
+        return self._threads.submit(self._answered, work, task)
+
+    def _answered(self, work: Callable[[Any], Any], task: Any) -> Any:
         worker = self._worker()
         assert worker.stdin is not None
         assert worker.stdout is not None
         try:
-            pickle.dump((write, task), worker.stdin)
+            pickle.dump((work, task), worker.stdin)
             worker.stdin.flush()
-            count, error = pickle.load(worker.stdout)
+            answer, error = pickle.load(worker.stdout)
         except (OSError, EOFError) as fault:
             raise WorkbenchError(
-                f"a process that wrote a shard ended with code {worker.wait()}",
-                where=str(getattr(task, "folder", "")),
-                mend="Export again with workers=1; memory may have run out.",
+                f"a worker process ended with code {worker.wait()}", where=_named(task), mend=self._mend
             ) from fault
         if error is not None:
             raise error
-        return int(count)
+        return answer
 
     def _worker(self) -> subprocess.Popen[bytes]:
         worker: subprocess.Popen[bytes] | None = getattr(self._own, "worker", None)
@@ -90,7 +100,7 @@ class _Pool:
             package = str(Path(__file__).resolve().parents[2])
             path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
             worker = subprocess.Popen(
-                [sys.executable, "-m", "workbench.corpus.shard_worker"],
+                [sys.executable, "-m", "workbench.corpus.workers"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"},
             )  # fmt: skip
@@ -99,21 +109,29 @@ class _Pool:
         return worker
 
 
+def _named(task: Any) -> str:
+    """What a task is about, for a message: the folder of a shard, the first clip of a batch."""
+    if isinstance(task, list | tuple):
+        return f"{len(task)} clips from {str(task[0][0])[:80]}" if task else ""
+    return str(getattr(task, "folder", ""))
+
+
 def main() -> None:
     """Answer tasks until the input ends, as it also does when the caller is killed."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not stand among the answers
     while True:
         try:
-            write, task = pickle.load(sys.stdin.buffer)
+            work, task = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
         try:
-            answer: tuple[int, Exception | None] = write(task), None
+            answer: tuple[Any, Exception | None] = work(task), None
         except WorkbenchError as error:
-            answer = 0, error
+            answer = None, error
         except Exception as error:
-            answer = 0, WorkbenchError(f"a shard was not written: {type(error).__name__}: {error}")
+            fault = f"{getattr(work, '__name__', 'work')} failed: {type(error).__name__}: {error}"
+            answer = None, WorkbenchError(fault, where=_named(task))
         pickle.dump(answer, answers)
         answers.flush()
 
