@@ -211,8 +211,7 @@ class Workspace(WorkspaceFolder):
 
         ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
         ``launch`` starts nothing: the folder gets scripts for schedulers and ``torchrun``, made with these
-        options (``slurm``, ``kubernetes``, ``setup``, ``python``) of
-        :func:`workbench.finetuning.launch.prepare_launch`.
+        options of :func:`workbench.finetuning.launch.prepare_launch`.
 
         Raises:
             WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
