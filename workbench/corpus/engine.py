@@ -334,11 +334,9 @@ def _run(
     """A query's rows; interrupted after ``limit_s``, where there is a limit."""
     import duckdb
 
-    timer = None
+    done = threading.Event()
     if limit_s is not None:
-        timer = threading.Timer(limit_s, cursor.interrupt)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=_interrupt, args=(cursor, done, limit_s), daemon=True).start()
     try:
         return _arrow(cursor, sql, parameters)
     except duckdb.InterruptException as error:
@@ -350,8 +348,15 @@ def _run(
     except duckdb.Error as error:
         raise WorkbenchError(filters.explain(error)[:200], mend="Check the filter.") from error
     finally:
-        if timer is not None:
-            timer.cancel()
+        done.set()
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection, done: threading.Event, after_s: float) -> None:
+    """Until it helps: DuckDB forgets an interrupt that comes before the query has begun."""
+    wait_s = after_s
+    while not done.wait(wait_s):
+        cursor.interrupt()
+        wait_s = 0.05
 
 
 def _arrow(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any]) -> pa.Table:
