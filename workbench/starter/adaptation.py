@@ -63,7 +63,7 @@ def variants(only: Sequence[str] = ()) -> list[dict[str, Any]]:
 def unheard(rows: Sequence[dict[str, Any]], locale: str, each: int) -> list[dict[str, Any]]:
     """All test clips of the target and ``each`` of every other locale, spread over the manifest's order;
     of those whose recording is not in the train split too (``recordings.apart``)."""
-    test = apart(list(rows))
+    test = apart(list(rows), CORPUS)
     taken = []
     for tag in sorted({row["target_lang"] for row in test}):
         own = [row for row in test if row["target_lang"] == tag]
