@@ -139,17 +139,9 @@ def sweep_conditions(
     ids = corpus.ids()
     if not ids or not conditions:
         raise WorkbenchError("no clips or no conditions", where="sweep", mend="Give a view with utterances.")
-    asked = {
-        "checkpoint_sha256": checkpoint.sha256,
-        "clips": len(ids),
-        "clips_sha256": hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
-        "noise": noise,
-        "lookahead_ms": lookahead_ms,
-        "prompt_mode": prompt_mode,
-        "normaliser": normaliser,
-        "seed": seed,
-    }
-    sweep = _begun(asked, out)
+    settings = {"noise": noise, "lookahead_ms": lookahead_ms, "prompt_mode": prompt_mode,
+                "normaliser": normaliser, "seed": seed}  # fmt: skip
+    sweep = _begun(_asked(checkpoint, ids) | settings, out)
     read = partial(
         in_conditions, checkpoint, corpus, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
         engine=engine, address=address, cancel=cancel,
@@ -180,6 +172,15 @@ def sweep_conditions(
         if out is not None:
             sweep.save(out)
     return sweep
+
+
+def _asked(checkpoint: Checkpoint, ids: Sequence[str]) -> dict[str, Any]:
+    """What was read by what: a sweep goes on only where all of it is the same."""
+    return {
+        "checkpoint_sha256": checkpoint.sha256,
+        "clips": len(ids),
+        "clips_sha256": hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest(),
+    }
 
 
 def _condition(ratio: float | None, band: str, noise: str, seed: int) -> Condition:
