@@ -227,8 +227,8 @@ def test_a_decision_names_millions_one_by_one(make: Make) -> None:
 
 def test_the_starter_corpus_is_split_and_checked_as_ever(tmp_path: Path) -> None:
     """Pinned by what the code found that held a dict a row."""
-    digest = hashlib.sha256(STARTER.read_bytes()).hexdigest()
-    assert digest == PINNED["manifest"], "the starter corpus has changed: pin what is found in it anew"
+    manifest = hashlib.sha256(STARTER.read_bytes()).hexdigest()
+    assert manifest == PINNED["manifest"], "the starter corpus has changed: pin what is found in it anew"
     corpus = import_source(STARTER, tmp_path / "c", name="starter")
     found = checks.run_checks(corpus)
     rows = [list(row) for row in zip(found["id"], found["rule"], found["value"], strict=True)]
