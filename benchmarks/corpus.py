@@ -47,8 +47,8 @@ def show(name: str, values: list[float], unit: str = "s") -> None:
 
 
 def opening(folder: Path, lines: int, rounds: int) -> None:
-    from workbench.corpus.sources import import_source
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.importing import import_source
+    from workbench.corpus.query.table import Corpus
 
     path = manifest(folder / "m.jsonl", lines)
 
@@ -93,8 +93,8 @@ def opening(folder: Path, lines: int, rounds: int) -> None:
 
 WATCH = """
 import sys, threading, time, psutil
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
 import duckdb, pyarrow.parquet, pyarrow.json, pandas
 duckdb.connect().execute("SELECT 1").fetchall()
 process = psutil.Process(); before = process.memory_info().rss; peak = [before]
@@ -128,7 +128,7 @@ def memory(folder: Path, lines: int) -> None:
 
 
 def decisions(folder: Path, rounds: int, each: int = 40) -> None:
-    from workbench.corpus.decisions import DecisionStore
+    from workbench.corpus.review.decisions import DecisionStore
 
     store = DecisionStore(folder / "decisions.sqlite")
     bare = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)

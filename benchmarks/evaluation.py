@@ -112,7 +112,7 @@ def score(rows: Any, predictions: Any) -> Any:
     evaluation = evaluate(rows, {"p": predictions}, resamples=1000)
     for metric in ("wer", "cer"):
         evaluation.scored.totals("p", metric, "raw")
-    evaluation.words("p", normaliser="raw")
+    evaluation.words("p", normalizer="raw")
     return evaluation
 
 

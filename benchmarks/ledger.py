@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from workbench.ledger import Ledger
+from workbench.workspace.ledger import Ledger
 
 BATCH = 10_000
 

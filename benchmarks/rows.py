@@ -50,29 +50,29 @@ def peak_mb() -> float:
 
 
 def _import(manifest: Path, folder: Path) -> dict[str, Any]:
-    from workbench.corpus.sources import import_source
+    from workbench.corpus.importing import import_source
 
     shutil.rmtree(folder / "c", ignore_errors=True)
     return {"found": len(import_source(manifest, folder / "c", name="c"))}
 
 
 def _filter(manifest: Path, folder: Path) -> dict[str, Any]:
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
 
     return {"found": len(Corpus.open(folder / "c").where("target_lang = 'el-GR' AND duration > 2"))}
 
 
 def _check(manifest: Path, folder: Path) -> dict[str, Any]:
-    from workbench.corpus.checks import write_checks
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.quality.checks import write_checks
+    from workbench.corpus.query.table import Corpus
 
     checked = write_checks(Corpus.open(folder / "c"), folder / "findings.parquet")
     return {"found": sum(checked.counts.values()), "rows_checked": checked.rows, "findings": checked.counts}
 
 
 def _split(manifest: Path, folder: Path) -> dict[str, Any]:
-    from workbench.corpus import splits
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.split import splits
 
     report = splits.split(Corpus.open(folder / "c"), seed=1)
     by_split = report.table.groupby("split")
@@ -84,8 +84,8 @@ def _split(manifest: Path, folder: Path) -> dict[str, Any]:
 
 
 def _export(manifest: Path, folder: Path) -> dict[str, Any]:
-    from workbench.corpus.export import export
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.export.export import export
+    from workbench.corpus.query.table import Corpus
 
     shutil.rmtree(folder / "out", ignore_errors=True)
     made = export(Corpus.open(folder / "c"), folder / "out", "nemo", only="not_rejected")

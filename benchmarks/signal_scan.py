@@ -73,8 +73,8 @@ def decode(manifest: Path) -> None:
 
 def ours(manifest: Path, folder: Path) -> Callable[[], None]:
     """A scan of a corpus that was imported before; the peer's reading of the manifest is dearer than that."""
-    from workbench.corpus import signal
-    from workbench.corpus.sources import import_source
+    from workbench.corpus.importing import import_source
+    from workbench.corpus.quality import signal
 
     corpus = import_source(manifest, folder, name="c")
 

@@ -95,8 +95,8 @@ def board(corpus: Any, figures: Figures) -> None:
     from workbench.widgets.board import Board
 
     ids, rng = corpus.ids(), random.Random(3)
-    found = [(rng.choice(ids), *rng.choice(RULES), "reason", "mend", 1.0) for _ in range(len(ids) // 20)]
-    findings = pd.DataFrame(found, columns=["id", "rule", "severity", "reason", "mend", "value"])
+    found = [(rng.choice(ids), *rng.choice(RULES), "reason", "hint", 1.0) for _ in range(len(ids) // 20)]
+    findings = pd.DataFrame(found, columns=["id", "rule", "severity", "reason", "hint", "value"])
     widget = opened(figures, "board: made and shown", lambda: Board(corpus, findings=findings))
     ask, some = Asker(widget, figures), len(ids) // 2
     first = {"offset": 0, "limit": FIRST_PAGE}
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    from workbench.corpus.sources import import_source
+    from workbench.corpus.importing import import_source
 
     figures: Figures = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:

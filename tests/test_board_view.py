@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import listening
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.quality import listening_order
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.widgets.board import Board, predictions_of
 from workbench.widgets.board_static import board_html
@@ -236,7 +236,7 @@ def test_others_differ_until_it_is_settled(corpus: Corpus, view: BoardView) -> N
 
 def test_findings_order_and_filter(corpus: Corpus, view: BoardView) -> None:
     ids = corpus.ids()
-    columns = ["id", "rule", "severity", "reason", "mend", "value"]
+    columns = ["id", "rule", "severity", "reason", "hint", "value"]
     found = [
         (ids[9], "digits", "warning", "digits: 42", "Write them out.", 1.0),
         (ids[3], "silence", "info", "1 s at the end", "", float("nan")),
@@ -258,7 +258,7 @@ def test_findings_order_and_filter(corpus: Corpus, view: BoardView) -> None:
 
 def test_doubt_first_is_the_listening_order_within_the_minutes(corpus: Corpus, view: BoardView) -> None:
     ids = corpus.ids()
-    columns = ["id", "rule", "severity", "reason", "mend", "value"]
+    columns = ["id", "rule", "severity", "reason", "hint", "value"]
     findings = pd.DataFrame([(ids[7], "clipping", "error", "", "", 0.1)], columns=columns)
     corpus.decisions.accept(ids[0], reviewer="ana")
     texts = corpus.frame(["id", "text"]).set_index("id")["text"]
@@ -269,14 +269,14 @@ def test_doubt_first_is_the_listening_order_within_the_minutes(corpus: Corpus, v
     view.catch_up()
     view.take_findings(findings)
     view.take_predictions(heard)
-    wanted = listening.order(corpus, findings, heard)
+    wanted = listening_order.order(corpus, findings, heard)
     assert view.ask(Query(order_by=PRIORITY)) == SIZE
     assert view.ids() == [*wanted["id"], ids[0]]  # what is decided comes last
     assert view.spent == wanted["minutes"].iloc[-1]
     assert set(view.ids()[:3]) == {ids[7], ids[20], ids[22]}
     why = {row["id"]: row["why"] for row in view.rows(0, 3)}
     assert why == {ids[7]: "clipping", ids[20]: "the model disagrees", ids[22]: "the model is unsure"}
-    wanted = listening.order(corpus, findings, heard, minutes=3)
+    wanted = listening_order.order(corpus, findings, heard, minutes=3)
     assert view.ask(Query.from_json({"order_by": PRIORITY, "minutes": 3})) == len(wanted) < SIZE / 4
     assert view.ids() == list(wanted["id"])
     assert view.spent <= 3

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, evaluate
 from workbench.evaluation.keywords import read_keywords
@@ -17,7 +17,7 @@ from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import BoardView, Query
 from workbench.widgets.explorer import Explorer
 from workbench.widgets.explorer_actions import add_keywords, as_written
-from workbench.widgets.explorer_beside import beside, ids_of, marks
+from workbench.widgets.explorer_comparison import beside, ids_of, marks
 from workbench.widgets.explorer_data import ALL, Choice, fitting_first, heat_map
 from workbench.widgets.explorer_static import HATCHED, heat_svg, strength, svg_size
 
@@ -170,9 +170,9 @@ def test_the_picture_hatches_what_is_confounded_and_fits_its_size(evaluation: Ev
     assert f'width="{width}" height="{height}"' in drawn
     page = Explorer(evaluation, name="base-560").static_html()
     assert page.count(HATCHED) == len(confounded)
-    assert strength({"difference": 0.0, "enough": "yes"}, True)[1] == "grey"
+    assert strength({"difference": 0.0, "enough": "yes"}, True)[1] == "gray"
     assert [strength({"difference": d, "enough": "yes"}, True)[1] for d in (-0.1, 0.1)] == ["good", "bad"]
-    assert strength({"rate": 0.5, "enough": "no"}, False)[1] == "grey"
+    assert strength({"rate": 0.5, "enough": "no"}, False)[1] == "gray"
     shown["cells"]["\n"] = confounded[0] | {"row": "<script>", "column": None}
     shown["rows"].append("<script>")
     assert "<script>" not in heat_svg(shown)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
-from workbench.ledger import ERASED, Head, Ledger
+from workbench.workspace.ledger import ERASED, Head, Ledger
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_threads_append_without_losing_or_doubling(tmp_path: Path) -> None:
 
 _APPENDER = """
 import sys
-from workbench.ledger import Ledger
+from workbench.workspace.ledger import Ledger
 ledger = Ledger(sys.argv[1])
 for i in range(int(sys.argv[2])):
     event = ledger.append("run.step", {"i": i})

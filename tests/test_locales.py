@@ -44,7 +44,7 @@ def test_any_text_is_a_tag_or_one_clear_line(text):
 
 
 @given(st.text(), st.text(), st.text())
-def test_a_message_is_one_printable_line(what, where, mend):
-    line = one_line(what, where, mend)
+def test_a_message_is_one_printable_line(what, where, hint):
+    line = one_line(what, where, hint)
     assert line.isprintable()
     assert len(line) <= 400

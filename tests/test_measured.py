@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from workbench import measured
 from workbench.capacity.result import Capacity
 from workbench.errors import WorkbenchError
 from workbench.field.baseline import Baseline
 from workbench.field.conditions import ConditionSweep
+from workbench.workspace import json_store
 
 KINDS = [(Capacity, "a capacity file"), (Baseline, "a baseline"), (ConditionSweep, "a sweep of conditions")]
 
@@ -35,10 +35,10 @@ def test_what_is_no_such_file_is_refused(kind, what, text, tmp_path):
 
 
 def test_written_whole_and_without_nan(tmp_path):
-    path = measured.write(tmp_path / "new" / "held.json", {"schema_version": 1, "a": 0.5})
-    with measured.reading(path, "a figure", 1) as held:
+    path = json_store.write(tmp_path / "new" / "held.json", {"schema_version": 1, "a": 0.5})
+    with json_store.reading(path, "a figure", 1) as held:
         assert held == {"a": 0.5}
     with pytest.raises(ValueError, match="JSON compliant"):
-        measured.write(path, {"schema_version": 1, "a": float("nan")})
-    with measured.reading(path, "a figure", 1) as held:
+        json_store.write(path, {"schema_version": 1, "a": float("nan")})
+    with json_store.reading(path, "a figure", 1) as held:
         assert held == {"a": 0.5}

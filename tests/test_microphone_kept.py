@@ -12,7 +12,7 @@ import soundfile
 import workbench as wb
 from workbench.errors import WorkbenchError
 from workbench.objects import Checkpoint
-from workbench.release.privacy import erase, plan_erasure
+from workbench.privacy.erasure import erase, plan_erasure
 from workbench.widgets.microphone import Microphone
 
 REPO = Path(__file__).parents[1]

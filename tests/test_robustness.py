@@ -7,8 +7,8 @@ import pytest
 
 from workbench.evaluation import evaluate
 from workbench.widgets.figures import conditions_chart
-from workbench.widgets.lanes import align, style_kept
 from workbench.widgets.robustness import robustness
+from workbench.widgets.worker_queue import align, style_kept
 
 SAID = "Yes, Anna is here. Is Bob?"
 WORSE = ["yes anna is here. Is Rob?", "yes anna"]

@@ -1,4 +1,4 @@
-"""Setting up: each thing that can be missing gets one line with the mend, and a second call does nothing."""
+"""Setting up: each thing that can be missing gets one line with the hint, and a second call does nothing."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import laboratory
+from workbench import lab
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ("bash", "cat", "cksum", "awk", "df", "dirname", "grep", "tail", "printf", "sh", "env", "rm", "mkdir")
@@ -107,7 +107,7 @@ def test_lab_takes_another_port_when_its_own_is_taken_and_wants_a_token(tmp_path
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert laboratory.free_port(port) != port
+        assert lab.free_port(port) != port
         environment = {**os.environ, "WORKBENCH_WORKSPACE": str(tmp_path), "HOME": str(tmp_path)}
         command = [sys.executable, "-m", "workbench", "lab", "--port", str(port)]
         server = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Normalisers, word splitting and tags."""
+"""Normalizers, word splitting and tags."""
 
 from __future__ import annotations
 
@@ -39,46 +39,46 @@ ANY_LOCALE = st.sampled_from(
     ],
 )
 def test_basic(text: str, locale: str, expected: str) -> None:
-    assert t.normalise(text, locale) == expected
+    assert t.normalize(text, locale) == expected
 
 
 def test_raw_keeps_case_and_marks_and_composes() -> None:
-    assert t.normalise("  E\u0301te\u0301,\n  OUI! ", "fr-FR", "raw") == "Été, OUI!"
-    assert t.normalise("что\u037e", "el-GR", "raw") == "что;"
+    assert t.normalize("  E\u0301te\u0301,\n  OUI! ", "fr-FR", "raw") == "Été, OUI!"
+    assert t.normalize("что\u037e", "el-GR", "raw") == "что;"
 
 
 @settings(max_examples=120, deadline=None)
 @given(st.lists(st.text(max_size=30), max_size=6), ANY_LOCALE, st.sampled_from(["raw", "basic", "cased"]))
 def test_many_is_one_by_one_and_stable(texts: list[str], locale: str | None, name: str) -> None:
-    many = t.normalise_many(texts, locale, name)
-    assert many == [t.normalise(text, locale, name) for text in texts]
+    many = t.normalize_many(texts, locale, name)
+    assert many == [t.normalize(text, locale, name) for text in texts]
     assert all(line == " ".join(line.split()) for line in many)
-    assert t.normalise_many(many, locale, name) == many
+    assert t.normalize_many(many, locale, name) == many
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.text(max_size=40), ANY_LOCALE)
 def test_basic_leaves_no_mark_and_no_symbol(text: str, locale: str | None) -> None:
-    left = t.normalise(text, locale).replace("'", "")
+    left = t.normalize(text, locale).replace("'", "")
     assert not [c for c in left if unicodedata.category(c)[0] in "PS"]
 
 
-@pytest.mark.parametrize("text", ["Mr. Brown's 3 colours, isn't it?", "[noise] twenty-two dollars", "OK."])
+@pytest.mark.parametrize("text", ["Mr. Brown's 3 colors, isn't it?", "[noise] twenty-two dollars", "OK."])
 def test_whisper_is_the_package_s_own(text: str) -> None:
-    assert t.normalise(text, "en-GB", "whisper") == " ".join(EnglishTextNormalizer()(text).split())
-    assert t.normalise(text, "de-DE", "whisper") == " ".join(BasicTextNormalizer()(text).split())
+    assert t.normalize(text, "en-GB", "whisper") == " ".join(EnglishTextNormalizer()(text).split())
+    assert t.normalize(text, "de-DE", "whisper") == " ".join(BasicTextNormalizer()(text).split())
 
 
 @pytest.mark.parametrize(("locale", "word"), [("hi-IN", "किताबें"), ("th-TH", "น้ำใจ")])
 def test_whisper_keeps_vowel_signs(locale: str, word: str) -> None:
     marks = sum(unicodedata.category(c)[0] == "M" for c in unicodedata.normalize("NFKC", word))
-    kept = sum(unicodedata.category(c)[0] == "M" for c in t.normalise(word, locale, "whisper"))
+    kept = sum(unicodedata.category(c)[0] == "M" for c in t.normalize(word, locale, "whisper"))
     assert marks == kept > 0
 
 
-def test_unknown_normaliser_names_the_others() -> None:
+def test_unknown_normalizer_names_the_others() -> None:
     with pytest.raises(WorkbenchError, match="basic"):
-        t.normalise("a", "en-US", "bsic")
+        t.normalize("a", "en-US", "bsic")
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_words_and_characters_by_script() -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.text(max_size=25), min_size=1, max_size=5))
 def test_keys_of_many_are_keys_of_each(texts: list[str]) -> None:
-    assert t.normalised_keys(texts) == [t.normalised_key(text) for text in texts]
+    assert t.normalized_keys(texts) == [t.normalized_key(text) for text in texts]
 
 
 def test_key_ignores_case_marks_spaces_and_tag() -> None:
-    assert t.normalised_key("Hello,  World! <en-US>") == t.normalised_key("hello world")
-    assert t.normalised_key("का") != t.normalised_key("की")
+    assert t.normalized_key("Hello,  World! <en-US>") == t.normalized_key("hello world")
+    assert t.normalized_key("का") != t.normalized_key("की")
 
 
 def test_spelling_folds_encoding_and_habit_only() -> None:

@@ -92,7 +92,7 @@ class Echo(channel.LiveWidget):
 
     @channel.answers("refuse")
     def _refuse_it(self, _body, _buffers):
-        raise WorkbenchError("no such row", mend="Choose another.")
+        raise WorkbenchError("no such row", hint="Choose another.")
 
     @channel.answers("break")
     def _break(self, _body, _buffers):

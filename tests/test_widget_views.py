@@ -8,14 +8,14 @@ from workbench.recognizer.events import StreamEvent, Word
 from workbench.widgets.explorer_actions import sql_of
 from workbench.widgets.explorer_data import ALL, Choice, sentence
 from workbench.widgets.figures import (
-    COLOURS,
+    COLORS,
     counts_by_locale,
     rate_and_latency,
     training_curves,
 )
-from workbench.widgets.lanes import align, lane_data, timed_words, units
 from workbench.widgets.playback import compared
 from workbench.widgets.static import Markup, marked, table
+from workbench.widgets.worker_queue import align, lane_data, timed_words, units
 
 
 def event(
@@ -144,7 +144,7 @@ def test_figures_draw_what_tables_hold() -> None:
     assert "<b>" not in curve.hovertemplate.replace("<extra>", "").replace("</extra>", "")
     groups = pd.DataFrame({"target_lang": ["el-GR", None], "hours": [1.0, 2.0], "utterances": [3, 4]})
     assert list(counts_by_locale(groups).data[0].y) == ["el-GR", "not stated"]
-    assert len(set(COLOURS)) == len(COLOURS)
+    assert len(set(COLORS)) == len(COLORS)
 
 
 def test_no_word_ends_after_the_recording() -> None:

@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from workbench import settings
 from workbench.errors import WorkbenchError
-from workbench.settings import Cadence, Config, Pilot, SourceTerms
-from workbench.workspace import WorkspaceFolder, check_name, replacing, write_atomic
+from workbench.files import replacing, write_atomic
+from workbench.names import check_name
+from workbench.workspace import settings
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.settings import Config, Pilot, RetrainingSchedule, SourceTerms
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_the_default_place_comes_from_the_environment(
         ("slots = 0", "At least one"),
         ("slot = 1", "unknown settings slot"),
         ("schema_version = 99", "newer schema"),
-        ("[cadence]\ndays = 'soon'", "Give a number"),
+        ("[retraining_schedule]\ndays = 'soon'", "Give a number"),
         ("[[pilot.locale]]\ntag = 'el'", "el-GR"),
         ("[[pilot.locale]]\ntag = 'el-GR'\nrole = 'boss'", "target or guardrail"),
         ("[[pilot.locale]]\ntag = 'el-GR'\ntraffic_share = 1.5", "between 0 and 1"),
@@ -107,7 +109,7 @@ _names = st.text(min_size=1, max_size=12)
 @hypothesis_settings(max_examples=60, deadline=None)
 @given(
     name=_names, purpose=st.none() | _names, days=st.none() | st.floats(0, 1e4), slots=st.integers(1, 9),
-    cadence=st.floats(0, 1e3),
+    retraining_schedule=st.floats(0, 1e3),
 )  # fmt: skip
 def test_settings_survive_writing_and_reading(
     tmp_path_factory: pytest.TempPathFactory,
@@ -115,10 +117,12 @@ def test_settings_survive_writing_and_reading(
     purpose: str | None,
     days: float | None,
     slots: int,
-    cadence: float,
+    retraining_schedule: float,
 ) -> None:
     terms = {name: SourceTerms(purpose=purpose, keep_days=days)}
-    config = Config(slots=slots, cadence=Cadence(days=cadence), sources=terms)
+    config = Config(
+        slots=slots, retraining_schedule=RetrainingSchedule(days=retraining_schedule), sources=terms
+    )
     path = tmp_path_factory.mktemp("toml") / "workspace.toml"
     write_atomic(path, settings.dump(config))
     assert settings.load_file(path) == config

@@ -1,4 +1,4 @@
-"""Adaptation workbench for Nemotron 3.5 ASR: curate, stream, fine-tune, analyse errors, release.
+"""Adaptation workbench for Nemotron 3.5 ASR: curate, stream, fine-tune, analyze errors, release.
 
 ``import workbench as wb`` is quick: it loads neither NeMo nor torch nor pandas; names are resolved when used.
 """
@@ -24,6 +24,7 @@ _PUBLIC = {
     "Workspace": "workbench.api",
     "choose_lookahead": "workbench.api",
     "evaluate": "workbench.api",
+    "starter": "workbench.api",
     "Recipe": "workbench.finetuning.recipe",
     "Policy": "workbench.release.gates",
     "LOCALES": "workbench.locales",
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "starter":  # a package that can be called: wb.starter()
-        return importlib.import_module("workbench.starter")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'workbench' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)

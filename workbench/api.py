@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.capacity.cells import Budget
 from workbench.capacity.choice import choose_lookahead
+from workbench.capacity.measurement import Budget
 from workbench.errors import WorkbenchError
+from workbench.files import replacing
 from workbench.finetuning.recipe import Recipe
+from workbench.names import check_name
 from workbench.objects import (
     Capacity,
     Checkpoint,
@@ -25,17 +27,17 @@ from workbench.objects import (
     Release,
     Run,
 )
-from workbench.roles import require
 from workbench.widgets.progress import Progress, progress_bar
-from workbench.workspace import WorkspaceFolder, check_name, replacing
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.roles import require
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation.boosted import KeywordBoost
     from workbench.field import Baseline
-    from workbench.release.cadence import Standing
     from workbench.release.pipeline import Outcome
+    from workbench.release.retraining_schedule import RetrainingStatus
     from workbench.widgets.overview import Overview
 
 __all__ = [
@@ -58,14 +60,14 @@ class Workspace(WorkspaceFolder):
             locales = corpus.groups("target_lang")
             figures = (len(corpus), float(locales["hours"].sum()), len(locales))
             rows.append((name, *figures, int(status.get("accepted", 0)), int(status.get("rejected", 0))))
-        return Overview(self, rows, self.standing())
+        return Overview(self, rows, self.retraining_status())
 
-    def standing(self, **options: Any) -> Standing | None:
+    def retraining_status(self, **options: Any) -> RetrainingStatus | None:
         """Where the workspace stands since its last release, and why retraining is due, if it is; None where
-        nothing was released yet. ``options``: of :func:`workbench.release.cadence.standing`."""
-        from workbench.release import cadence
+        nothing was released yet. ``options``: of ``release.retraining_schedule.retraining_status``."""
+        from workbench.release import retraining_schedule
 
-        return cadence.standing(self, **options)
+        return retraining_schedule.retraining_status(self, **options)
 
     def import_corpus(
         self, name: str, source: Any, mapping: Mapping[str, str] | None = None, **options: Any
@@ -78,14 +80,14 @@ class Workspace(WorkspaceFolder):
             WorkbenchError: the name is taken, nothing could be read from the source, or the user is neither
                 trainer nor steward.
         """
-        from workbench.corpus.sources import import_source
-        from workbench.release.tombstones import erased_before
+        from workbench.corpus.importing import import_source
+        from workbench.privacy.suppression_list import erased_before
 
         require(self, "trainer|steward", "corpus.import")
         folder = self.corpus_folder(name)
         if (folder / "source.json").exists():
             raise WorkbenchError(
-                f"there is a corpus {name!r} already", where=str(folder), mend="Choose another name."
+                f"there is a corpus {name!r} already", where=str(folder), hint="Choose another name."
             )
         options.setdefault("erased", lambda rows: erased_before(self, rows))
         made = import_source(source, folder, name=name, mapping=mapping, **options)
@@ -100,7 +102,7 @@ class Workspace(WorkspaceFolder):
         """
         if name not in self.corpus_names():
             known = ", ".join(self.corpus_names()) or "none yet"
-            raise WorkbenchError(f"no corpus {name!r}", where=str(self.path), mend=f"There is {known}.")
+            raise WorkbenchError(f"no corpus {name!r}", where=str(self.path), hint=f"There is {known}.")
         return Corpus.open(self.corpus_folder(name))
 
     def add_checkpoint(self, name: str, source: str | Path) -> Checkpoint:
@@ -112,7 +114,7 @@ class Workspace(WorkspaceFolder):
         found, target = Checkpoint.open(source), self.checkpoint_path(name)
         if target.exists() and Checkpoint.open(target).sha256 != found.sha256:
             raise WorkbenchError(
-                f"there is another checkpoint {name!r}", where=str(target), mend="Choose another name."
+                f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
             )
         with replacing(target) as draft:
             shutil.copyfile(found.path, draft)
@@ -131,7 +133,7 @@ class Workspace(WorkspaceFolder):
         if "/" in name or name.endswith(".nemo"):
             return Checkpoint.open(name)
         known = ", ".join(self.checkpoint_names() + self.run_names()) or "none yet"
-        raise WorkbenchError(f"no checkpoint {name!r}", where=str(self.path), mend=f"There is {known}.")
+        raise WorkbenchError(f"no checkpoint {name!r}", where=str(self.path), hint=f"There is {known}.")
 
     def transcribe(
         self,
@@ -211,13 +213,13 @@ class Workspace(WorkspaceFolder):
 
         ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
         ``launch`` starts nothing: the folder gets scripts for schedulers and ``torchrun``, made with these
-        options of :func:`workbench.finetuning.launch.prepare_launch`.
+        options of :func:`workbench.finetuning.cluster_scripts.prepare_launch`.
 
         Raises:
             WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
                 user is no trainer.
         """
-        from workbench.finetuning.launch import prepare_launch
+        from workbench.finetuning.cluster_scripts import prepare_launch
         from workbench.finetuning.run import start
 
         require(self, "trainer", "run.start")
@@ -227,7 +229,7 @@ class Workspace(WorkspaceFolder):
             folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
         if (folder / "recipe.yaml").exists():
             raise WorkbenchError(
-                f"there is a run {folder.name!r} already", where=str(folder), mend="Name the new one: name=…"
+                f"there is a run {folder.name!r} already", where=str(folder), hint="Name the new one: name=…"
             )
         if launch is None:
             start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
@@ -244,7 +246,7 @@ class Workspace(WorkspaceFolder):
         """
         if name not in self.run_names():
             known = ", ".join(self.run_names()) or "none yet"
-            raise WorkbenchError(f"no run {name!r}", where=str(self.path), mend=f"There is {known}.")
+            raise WorkbenchError(f"no run {name!r}", where=str(self.path), hint=f"There is {known}.")
         return Run.attach(self.run_folder(name))
 
     def capacity(
@@ -273,13 +275,13 @@ class Workspace(WorkspaceFolder):
         """
         from workbench.capacity import measure_capacity
 
-        recogniser, path = self.checkpoint(checkpoint), self.capacity_path(name or checkpoint)
-        rate, ids = recogniser.info.sample_rate, corpus.sample(clips).ids()
+        recognizer, path = self.checkpoint(checkpoint), self.capacity_path(name or checkpoint)
+        rate, ids = recognizer.info.sample_rate, corpus.sample(clips).ids()
         if budget_ms is not None:
             options.setdefault("budget", Budget(budget_ms))
         with progress_bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
             heard = [corpus.audio(id, rate) for id in ids]
-            measure_capacity(recogniser, heard, out=path, progress=shown, **options)
+            measure_capacity(recognizer, heard, out=path, progress=shown, **options)
         return Capacity.load(path)
 
     def measured_capacity(self, name: str) -> Capacity:
@@ -366,7 +368,7 @@ class Workspace(WorkspaceFolder):
 
 def evaluate(corpus: Corpus, *names: str, **options: Any) -> Evaluation:
     """Score predictions of a corpus (or view) by name: ``evaluate(c, "base", "tuned")``; ``options`` of
-    :func:`workbench.evaluation.evaluation.evaluate`, such as ``normaliser`` and ``engine``.
+    :func:`workbench.evaluation.evaluation.evaluate`, such as ``normalizer`` and ``engine``.
 
     Raises:
         WorkbenchError: no names, or a prediction is missing.
@@ -375,7 +377,7 @@ def evaluate(corpus: Corpus, *names: str, **options: Any) -> Evaluation:
 
     if not names:
         known = ", ".join(corpus.prediction_names()) or "none yet"
-        raise WorkbenchError("which predictions?", where=f"corpus {corpus.name}", mend=f"There is {known}.")
+        raise WorkbenchError("which predictions?", where=f"corpus {corpus.name}", hint=f"There is {known}.")
     tables = {name: corpus.prediction(name) for name in names}
     scored = evaluation.evaluate(corpus.frame(), tables, **options)
     made = Evaluation(scored.scored, scored.settings)
@@ -388,7 +390,7 @@ def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
 
     ``path`` defaults to ``WORKBENCH_WORKSPACE``, then ``workspace/`` of the checkout.
     """
-    from workbench.starter import CHECKPOINT, DATA, MANIFEST
+    from workbench.starter_files import CHECKPOINT, DATA, MANIFEST
 
     workspace = Workspace(
         path or os.environ.get("WORKBENCH_WORKSPACE") or DATA.parent / "workspace", **settings

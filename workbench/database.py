@@ -1,4 +1,4 @@
-"""SQLite as the ledger and the decisions use it: a connection for each thread, transactions, times."""
+"""SQLite as the ledger and the decisions use it: a connection for each thread, transactions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 BUSY_S = 60
@@ -57,8 +56,3 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def utc_now() -> str:
-    """UTC, ISO 8601, milliseconds, ``Z``."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

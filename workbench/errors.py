@@ -1,6 +1,6 @@
 """The one error users see, and the record of a row that could not be used.
 
-Every message says what is wrong, where (file, line, field) and how to mend it, in one line.
+Every message says what is wrong, where (file, line, field) and how to fix it, in one line.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any
 
 
 class WorkbenchError(ValueError):
-    """A fault the user can mend. ``str(error)`` is one line: where, what, mend."""
+    """A fault the user can fix. ``str(error)`` is one line: where, what, hint."""
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
-        self.what, self.where, self.mend = what, where, mend
-        super().__init__(one_line(what, where, mend))
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(one_line(what, where, hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Problem:
 
     file: str
     what: str
-    mend: str = ""
+    hint: str = ""
     line: int | None = None
     field: str = ""
 
@@ -34,16 +34,16 @@ class Problem:
         where = (
             self.file + (f":{self.line}" if self.line else "") + (f" [{self.field}]" if self.field else "")
         )
-        return one_line(self.what, where, self.mend)
+        return one_line(self.what, where, self.hint)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def one_line(what: str, where: str = "", mend: str = "", limit: int = 400) -> str:
+def one_line(what: str, where: str = "", hint: str = "", limit: int = 400) -> str:
     """Join the parts of a message; control characters and line breaks become spaces."""
     text = ": ".join(part for part in (where, what) if part)
-    if mend:
-        text = f"{text}. {mend}"
+    if hint:
+        text = f"{text}. Hint: {hint}"
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

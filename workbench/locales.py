@@ -150,8 +150,8 @@ def near(tag: str, known: Iterable[str] = LOCALES) -> list[str]:
 def unknown_locale(tag: str, known: Iterable[str] = LOCALES) -> WorkbenchError:
     """The error for a tag that nobody knows, with the tags that may be meant."""
     candidates = near(str(tag), known)
-    mend = f"Did you mean {', '.join(candidates)}?" if candidates else "Use a tag such as el-GR, or auto."
-    return WorkbenchError(f"unknown locale tag {str(tag)[:40]!r}", mend=mend)
+    hint = f"Did you mean {', '.join(candidates)}?" if candidates else "Use a tag such as el-GR, or auto."
+    return WorkbenchError(f"unknown locale tag {str(tag)[:40]!r}", hint=hint)
 
 
 def prompt_dictionary() -> dict[str, int]:

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.capacity.result import Capacity as MeasuredCapacity
-from workbench.corpus.table import Corpus as CorpusTable
+from workbench.corpus.query.table import Corpus as CorpusTable
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation as Scored
 from workbench.field.conditions import ConditionSweep as SweptConditions
 from workbench.field.dashboard import FieldReport as Watched
 from workbench.finetuning.run import Run as TrainingRun
+from workbench.names import check_name
 from workbench.recognizer.checkpoint import Checkpoint as Recognizer
 from workbench.release.release import Release as Candidate
-from workbench.workspace import WorkspaceFolder, check_name
+from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Corpus(CorpusTable):
-    """A corpus of a workspace, or a filtered view of one; see :class:`workbench.corpus.table.Corpus`."""
+    """A corpus of a workspace, or a filtered view of one; see ``corpus.query.table.Corpus``."""
 
     def board(self, **options: Any) -> Board:
         """The curation board on these utterances."""
@@ -65,7 +66,7 @@ class Corpus(CorpusTable):
             raise WorkbenchError(
                 f"no prediction {name!r}",
                 where=f"corpus {self.name}",
-                mend=f"There is {known}; make one with ws.transcribe.",
+                hint=f"There is {known}; make one with ws.transcribe.",
             )
         return pd.read_parquet(path)
 

@@ -1,6 +1,6 @@
-"""Named normalisers, word and character splitting, and the language tag at the end of a transcript.
+"""Named normalizers, word and character splitting, and the language tag at the end of a transcript.
 
-Every figure names the normaliser behind it; figures of two normalisers are never compared.
+Every figure names the normalizer behind it; figures of two normalizers are never compared.
 
 ========== =====================================================================================
 raw        Unicode NFC and single spaces; case and punctuation count
@@ -11,7 +11,7 @@ whisper    OpenAI's English rules for ``en``, its Basic rules elsewhere with com
            dropping them would delete vowels of Hindi or Thai
 ========== =====================================================================================
 
-Columns of texts are normalised as one joined string (``*_many``): a few passes in C instead of a few per row.
+Columns of texts are normalized as one joined string (``*_many``): a few passes in C instead of a few per row.
 """
 
 from __future__ import annotations
@@ -53,27 +53,27 @@ def strip_tag(text: str) -> tuple[str, str | None]:
     return (_TAG.sub("", text).strip(), found[-1]) if found else (text.strip(), None)
 
 
-def normalise(text: str, locale: str | None, name: str = "basic") -> str:
-    """One text under a named normaliser. ``locale`` is a tag such as ``tr-TR``; None means no language rules.
+def normalize(text: str, locale: str | None, name: str = "basic") -> str:
+    """One text under a named normalizer. ``locale`` is a tag such as ``tr-TR``; None means no language rules.
 
     Raises:
-        WorkbenchError: no normaliser of that name.
+        WorkbenchError: no normalizer of that name.
     """
-    return normalise_many([text], locale, name)[0]
+    return normalize_many([text], locale, name)[0]
 
 
-def normalise_many(texts: Sequence[str], locale: str | None, name: str = "basic") -> list[str]:
-    """The same as :func:`normalise` on each text, in one pass over all of them."""
+def normalize_many(texts: Sequence[str], locale: str | None, name: str = "basic") -> list[str]:
+    """The same as :func:`normalize` on each text, in one pass over all of them."""
     try:
-        rule = NORMALISERS[name]
+        rule = NORMALIZERS[name]
     except KeyError:
-        known = ", ".join(NORMALISERS)
-        raise WorkbenchError(f"unknown normaliser {str(name)[:40]!r}", mend=f"Use one of {known}.") from None
+        known = ", ".join(NORMALIZERS)
+        raise WorkbenchError(f"unknown normalizer {str(name)[:40]!r}", hint=f"Use one of {known}.") from None
     return rule(texts, _language(locale)) if texts else []
 
 
 def words(text: str, locale: str | None) -> list[str]:
-    """Split normalised text into the units of the word error rate.
+    """Split normalized text into the units of the word error rate.
 
     At spaces; in languages written without them (ja, zh, th) each character with its combining marks is a
     unit and runs of Latin letters or digits stay whole, so that the figure is a mixed error rate.
@@ -90,7 +90,7 @@ def characters(text: str, locale: str | None) -> str:
 
 
 def rules_of(language: str) -> tuple[bool, ...]:
-    """What the normalisers and splitters here ask of a language code; equal for languages treated alike."""
+    """What the normalizers and splitters here ask of a language code; equal for languages treated alike."""
     groups = ({"en"}, _DOTTED, _POINTED, UNSPACED_LANGUAGES, CHARACTER_LANGUAGES)
     return tuple(language in group for group in groups)
 
@@ -101,16 +101,16 @@ def is_raw(block: str) -> bool:
     return not spaces and unicodedata.is_normalized("NFC", block)
 
 
-def normalised_key(text: str) -> str:
+def normalized_key(text: str) -> str:
     """What two texts share when only case, spacing, punctuation or width differ; for duplicates and leakage.
 
     Tag off, case folded, NFKC, then letters, their combining marks and digits only.
     """
-    return normalised_keys([text])[0]
+    return normalized_keys([text])[0]
 
 
-def normalised_keys(texts: Sequence[str]) -> list[str]:
-    """The same as :func:`normalised_key` on each text, in one pass over all of them."""
+def normalized_keys(texts: Sequence[str]) -> list[str]:
+    """The same as :func:`normalized_key` on each text, in one pass over all of them."""
     if not texts:
         return []
     block = _joined([strip_tag(text)[0] if "<" in text else text for text in texts])
@@ -226,7 +226,7 @@ _UNSPACED_UNITS = re.compile(
     r"[0-9A-Za-zÀ-ÖØ-öø-ʯ]+(?:'[0-9A-Za-zÀ-ÖØ-öø-ʯ]+)*|\S[\u0300-\u036f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u3099\u309a\u1037-\u103e]*"
 )
 
-NORMALISERS: dict[str, Callable[[Sequence[str], str], list[str]]] = {
+NORMALIZERS: dict[str, Callable[[Sequence[str], str], list[str]]] = {
     "raw": _raw,
     "basic": _basic,
     "cased": _cased,
@@ -235,4 +235,4 @@ NORMALISERS: dict[str, Callable[[Sequence[str], str], list[str]]] = {
 """Name → rule over a list of texts and a language code."""
 
 PIECEWISE = frozenset({"raw", "basic", "cased"})
-"""Normalisers that change each piece between spaces for itself; OpenAI's rules join numbers across them."""
+"""Normalizers that change each piece between spaces for itself; OpenAI's rules join numbers across them."""

@@ -1,12 +1,12 @@
 """What every widget is looked at for: text that can be read, and controls that have a name."""
 
-# Texts under 4.5:1 on the colour behind them: class, text, ratio.
+# Texts under 4.5:1 on the color behind them: class, text, ratio.
 CONTRAST = """(root) => {
     const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
     const pen = canvas.getContext("2d", { willReadFrequently: true });
-    const over = (colour, ground) => {
+    const over = (color, ground) => {
         pen.fillStyle = `rgb(${ground})`; pen.fillRect(0, 0, 1, 1);
-        pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+        pen.fillStyle = color; pen.fillRect(0, 0, 1, 1);
         return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
     };
     const linear = (v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;

@@ -21,7 +21,7 @@ import json
 import shutil
 from pathlib import Path
 import soundfile
-from workbench.corpus.sources import import_source
+from workbench.corpus.importing import import_source
 from workbench.evaluation import evaluate
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.streaming import play
@@ -108,7 +108,7 @@ def perturbed(target: Path, by: float = 0.3) -> Path:
 
 
 def playback_book(lab: Lab) -> Notebook:
-    """Two players and an explorer, everything recognised."""
+    """Two players and an explorer, everything recognized."""
     perturbed(lab.server.root / "tuned.nemo")
     book = lab.notebook("playback.ipynb", [SETUP, "player", "other", "greek", EXPLORER])
     assert not book.failures(), book.failures()

@@ -20,8 +20,8 @@ PER_LOCALE = 6
 SETUP = """
 import json, pandas as pd
 from pathlib import Path
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
 from workbench.widgets.board import Board
 if Path("talks/source.json").exists():
     corpus = Corpus.open("talks")
@@ -31,7 +31,7 @@ ids = corpus.ids()
 findings = pd.DataFrame(
     [(ids[1], "text_digits", "warning", "digits: 42", "Write them out.", 1.0),
      (ids[2], "clipping", "error", "3 % of samples clipped", "Reject it.", 0.03)],
-    columns=["id", "rule", "severity", "reason", "mend", "value"])
+    columns=["id", "rule", "severity", "reason", "hint", "value"])
 heard = pd.DataFrame([(ids[7], 0.9, 0.1)], columns=["id", "error_rate", "confidence"])
 board = Board(corpus, findings=findings, predictions=heard, reviewer="ana")
 """
@@ -154,7 +154,7 @@ def test_player_plays_loops_and_slows_by_key(book: Notebook, board: Locator) -> 
         "c => c.getContext('2d').getImageData(0,0,c.width,c.height).data"
         ".reduce((seen, v) => seen.add(v), new Set()).size"
     )
-    assert width > 50  # a picture, not one colour
+    assert width > 50  # a picture, not one color
     press(book, "]", "s")
     expect(board.locator("canvas.spectrogram")).to_have_count(0)
 

@@ -22,7 +22,7 @@ import json
 import tempfile
 import pandas as pd
 from pathlib import Path
-from workbench.corpus.sources import import_source
+from workbench.corpus.importing import import_source
 from workbench.widgets.board import Board
 real = [json.loads(line) for line in Path("many.jsonl").open()]
 folder = Path(tempfile.mkdtemp(dir="."))

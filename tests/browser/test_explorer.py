@@ -20,8 +20,8 @@ SETUP = f"""
 import json, shutil
 import pandas as pd
 from pathlib import Path
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
 from workbench.evaluation import evaluate
 from workbench.widgets.board import Board
 from workbench.widgets.explorer import Explorer
@@ -275,8 +275,8 @@ def test_sent_to_curation_the_board_shows_it(book: Notebook, view: Locator) -> N
 
 
 def test_hostile_text_stays_text(book: Notebook, view: Locator) -> None:
-    view.get_by_test_id("choose-normaliser").select_option("raw")  # the others take brackets away
-    book.wait(lambda: book.kernel("explorer.map['choice']['normaliser']") == "raw", "raw")
+    view.get_by_test_id("choose-normalizer").select_option("raw")  # the others take brackets away
+    book.wait(lambda: book.kernel("explorer.map['choice']['normalizer']") == "raw", "raw")
     open_cell(view, "es-US")
     mine = view.get_by_test_id("utterance").filter(has_text="<img")
     expect(mine).to_have_count(1)
@@ -285,7 +285,7 @@ def test_hostile_text_stays_text(book: Notebook, view: Locator) -> None:
     assert not view.page.evaluate("window.hacked")
     assert mine.locator("bdi").evaluate_all("all => all.some((e) => e.textContent.includes('onerror='))")
     assert "<img" not in book.kernel("explorer.static_html()")
-    view.get_by_test_id("choose-normaliser").select_option("basic")
+    view.get_by_test_id("choose-normalizer").select_option("basic")
 
 
 def test_a_right_to_left_script_runs_from_the_right(book: Notebook, view: Locator, picture) -> None:
@@ -373,7 +373,7 @@ def test_exports_name_what_they_hold(book: Notebook, view: Locator, tmp_path: Pa
         }""",
         list(picture),
     )
-    assert drawn > 20  # cells and letters, not one colour
+    assert drawn > 20  # cells and letters, not one color
 
 
 def test_says_that_the_kernel_is_gone_and_comes_back_to_the_cell(book: Notebook, view: Locator) -> None:

@@ -143,7 +143,7 @@ def test_a_microphone_taken_away_ends_the_take_and_keeps_it(book: Notebook, view
 
 
 def test_a_hidden_tab_goes_on_recording_and_says_so(book: Notebook, lab: Lab, browser: Browser) -> None:
-    """A second window on the same kernel is minimised while it records."""
+    """A second window on the same kernel is minimized while it records."""
     lab.command("docmanager:save")
     address = f"{lab.server.url}/lab/tree/microphone.ipynb?token={lab.server.token}&reset"
     window = Window(browser, book.page, address)

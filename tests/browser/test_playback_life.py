@@ -37,7 +37,7 @@ def test_a_reload_loses_nothing(played: Notebook, lab: Lab) -> None:
 
 
 def test_questions_are_answered_while_a_cell_runs(played: Notebook, player: Locator) -> None:
-    """The kernel is busy until the look-ahead chosen meanwhile has been recognised and is on screen."""
+    """The kernel is busy until the look-ahead chosen meanwhile has been recognized and is on screen."""
     wait = """
 import time
 begin = time.monotonic()

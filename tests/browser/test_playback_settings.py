@@ -104,12 +104,12 @@ def differences_are_marked(played: Notebook, player: Locator) -> int:
     return marked
 
 
-def test_a_condition_is_heard_and_recognised(played: Notebook, player: Locator, picture) -> None:
+def test_a_condition_is_heard_and_recognized(played: Notebook, player: Locator, picture) -> None:
     clean = played.kernel("player.load_audio('')[0].tolist()")
     player.get_by_test_id("line").select_option("true")
     player.get_by_test_id("noise").select_option("5")
     played.wait(
-        lambda: played.kernel("player.condition['snr_db']") == 5 and ready(played, "player"), "recognised", 60
+        lambda: played.kernel("player.condition['snr_db']") == 5 and ready(played, "player"), "recognized", 60
     )
     noisy = np.array(played.kernel("player.load_audio('')[0].tolist()"))
     spectrum = np.abs(np.fft.rfft(noisy)) ** 2

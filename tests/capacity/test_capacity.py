@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from workbench.capacity import Budget, Capacity, measure_capacity
-from workbench.capacity.burners import burners
+from workbench.capacity.load_generator import burners
 from workbench.errors import WorkbenchError
 from workbench.recognizer.checkpoint import Checkpoint
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_search import capacity, cell, frontier
+from test_search import capacity, cell, tradeoff
 
 from workbench.capacity import choose
 from workbench.capacity.search import Largest
@@ -41,7 +41,7 @@ def test_nothing_measured_is_an_empty_chart() -> None:
 
 def test_the_choice_is_a_star_and_what_is_beaten_is_hollow() -> None:
     # At 560 ms nothing is better than at 80 ms; at 1120 ms fewer errors.
-    found = choose(frontier(el_GR=[0.3, 0.3, 0.2]), latency_p95_s=2.0)
+    found = choose(tradeoff(el_GR=[0.3, 0.3, 0.2]), latency_p95_s=2.0)
     [line] = choice_chart(found).data
     assert [round(float(value), 3) for value in line.x] == [0.08, 0.56, 1.12]
     symbols = list(line.marker.symbol)

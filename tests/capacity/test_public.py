@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import workbench as wb
-from workbench.__main__ import main
 from workbench.capacity import Capacity, measure_capacity
+from workbench.cli import main
 from workbench.recognizer.checkpoint import Checkpoint
-from workbench.starter import CHECKPOINT
+from workbench.starter_files import CHECKPOINT
 
 
 @pytest.mark.model

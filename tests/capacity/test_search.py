@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.capacity import Budget, Capacity, Cell, choose
-from workbench.capacity.cells import Memory, fitted
+from workbench.capacity.measurement import Memory, fitted
 from workbench.capacity.search import Largest, Search
 from workbench.capacity.sweep import spoken_calls
 from workbench.errors import WorkbenchError
@@ -98,7 +98,7 @@ def capacity(cells: list[Cell], largest: list[Largest], memory: list[Memory] | N
     )  # fmt: skip
 
 
-def test_the_json_gives_the_same_sweep_and_extrapolations_are_labelled(tmp_path: Path) -> None:
+def test_the_json_gives_the_same_sweep_and_extrapolations_are_labeled(tmp_path: Path) -> None:
     slope, base, straight = fitted([8, 24, 48], [100 + 0.5 * n for n in (8, 24, 48)])
     line = Memory(560, (8, 24, 48), (104.0, 112.0, 124.0), slope, base, straight, 0.5)
     made = capacity([cell(), cell(streams=8)], [Largest(560, 8, None, 3, 3)], [line])
@@ -147,7 +147,7 @@ def test_calls_are_of_one_length_and_never_empty() -> None:
         spoken_calls([clips[0]], 16_000, 2.0, seed=3)
 
 
-def frontier(**rates: list[float]) -> pd.DataFrame:
+def tradeoff(**rates: list[float]) -> pd.DataFrame:
     rows = [
         {"name": f"s{ms}", "target_lang": tag.replace("_", "-"), "lookahead_ms": ms, "rate": rate}
         | {"low": rate - 0.02, "high": rate + 0.02, "enough": "yes"}
@@ -159,7 +159,7 @@ def frontier(**rates: list[float]) -> pd.DataFrame:
 
 
 def test_the_recommended_setting_is_the_most_accurate_one_within_the_budget() -> None:
-    points = frontier(el_GR=[0.4, 0.3, 0.2], en_US=[0.2, 0.1, 0.1], it_IT=[0.1, 0.2, 0.3])
+    points = tradeoff(el_GR=[0.4, 0.3, 0.2], en_US=[0.2, 0.1, 0.1], it_IT=[0.1, 0.2, 0.3])
     assert choose(points).recommended == {"el-GR": 1120, "en-US": 560, "it-IT": 80}
     assert choose(points, latency_p95_s=0.6).recommended == {"el-GR": 560, "en-US": 560, "it-IT": 80}
     found = choose(points, latency_p95_s=0.01)
@@ -172,7 +172,7 @@ def test_the_recommended_setting_is_the_most_accurate_one_within_the_budget() ->
 def test_streams_of_the_machine_enter_the_choice() -> None:
     cells = [cell(ms, streams) for ms, streams in ((80, 4), (560, 16), (1120, 24))]
     largest = [Largest(c.lookahead_ms, c.streams, c.streams + 1, 3, 3) for c in cells]
-    found = choose(frontier(el_GR=[0.2, 0.3, 0.4]), capacity(cells, largest), streams=10)
+    found = choose(tradeoff(el_GR=[0.2, 0.3, 0.4]), capacity(cells, largest), streams=10)
     assert found.recommended == {"el-GR": 560}
     table = found.table.set_index("lookahead_ms")
     assert table["streams"].tolist() == [4, 16, 24]
@@ -182,7 +182,7 @@ def test_streams_of_the_machine_enter_the_choice() -> None:
 
 
 def test_what_was_not_measured_is_not_recommended() -> None:
-    points = frontier(el_GR=[0.4, 0.3, 0.2])
+    points = tradeoff(el_GR=[0.4, 0.3, 0.2])
     points.loc[2, "latency_p95_s"] = float("nan")
     points.loc[1, "enough"] = "no"
     assert choose(points, latency_p95_s=2.0).recommended == {"el-GR": 80}

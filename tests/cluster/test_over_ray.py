@@ -53,7 +53,7 @@ def test_a_node_that_goes_takes_no_shard_with_it(cluster: Any) -> None:
 def test_a_shard_that_always_kills_is_named(cluster: Any, tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="shard 0: its worker died 2 times") as raised:
         list(over_ray(work.poison, [(0, str(tmp_path))], attempts=2))
-    assert "engine='local'" in raised.value.mend
+    assert "engine='local'" in raised.value.hint
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -61,7 +61,7 @@ def test_a_fault_of_the_function_is_its_own_and_not_tried_again(cluster: Any, tm
     with pytest.raises(WorkbenchError) as raised:
         list(over_ray(work.fault, [(7, str(tmp_path))]))
     assert (raised.value.what, raised.value.where) == ("nothing to hear", "clip 7")
-    assert raised.value.mend == "Speak up."
+    assert raised.value.hint == "Speak up."
     assert len(list(tmp_path.iterdir())) == 1
 
 

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from workbench.corpus import signal
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.quality import signal
+from workbench.corpus.query.table import Corpus
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.transcribe import transcribe
-from workbench.starter import CHECKPOINT, MANIFEST
+from workbench.starter_files import CHECKPOINT, MANIFEST
 
 
 def kill_workers(name: str) -> int:

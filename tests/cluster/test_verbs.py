@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import workbench as wb
-from workbench.__main__ import main, parser
 from workbench.api import Workspace
+from workbench.cli import main, parser
 
 WHERE = ["--where", "split = 'test' AND target_lang = 'es-US' AND duration < 1.2"]
 VERBS: dict[str, list[str]] = {
@@ -67,7 +67,7 @@ def test_scan_and_evaluate_give_the_same_on_a_cluster(
     cluster: Any, home: Workspace, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    from workbench.corpus import signal
+    from workbench.corpus.quality import signal
     from workbench.evaluation import sharded
 
     asked: list[str] = []

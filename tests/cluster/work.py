@@ -30,7 +30,7 @@ def poison(number: int, folder: str) -> int:
 def fault(number: int, folder: str) -> int:
     """Fails as a function may."""
     (Path(folder) / f"{number}.{time.monotonic_ns()}").touch()
-    raise WorkbenchError("nothing to hear", where=f"clip {number}", mend="Speak up.")
+    raise WorkbenchError("nothing to hear", where=f"clip {number}", hint="Speak up.")
 
 
 def slow(number: int) -> int:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from manifest_files import write_manifest
 
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
 
 STARTER = Path(__file__).resolve().parents[2] / "data" / "starter"
 PER_LOCALE = 8

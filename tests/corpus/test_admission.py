@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import admission, plain
-from workbench.corpus.manifest import LINE, NotPlainError
-from workbench.corpus.schema import FIELDS, OPTIONAL, UNKNOWN, quoted
-from workbench.corpus.staging import _ODD_ANYWHERE, Seen, glance, look_over, tidied_sql
+from workbench.ingest import plain_manifest, row_validation
+from workbench.ingest.manifest import LINE, NotPlainError
+from workbench.ingest.schema import FIELDS, OPTIONAL, UNKNOWN, quoted
+from workbench.ingest.validation_sql import _ODD_ANYWHERE, Seen, glance, look_over, tidied_sql
 
 CLEAN = {"id": "u1", "audio_filepath": "a/1.wav", "offset": 0.0, "duration": 1.5, "text": "Hello.",
          "target_lang": "en-US", "split": "train"}  # fmt: skip
@@ -23,7 +23,7 @@ def looks(rows: list[dict[str, Any]], *, thorough: bool = True) -> tuple[Seen | 
     kinds = {"VARCHAR": pa.string(), "DOUBLE": pa.float64()}
     schema = pa.schema([(name, kinds[kind]) for name, kind in FIELDS.items()] + [(LINE, pa.int64())])
     table = pa.Table.from_pylist([{**row, LINE: n} for n, row in enumerate(rows, 1)], schema=schema)
-    with admission.connect() as connection:
+    with row_validation.connect() as connection:
         connection.register("parsed", table)
         tidy = ", ".join(f"{tidied_sql(quoted(n))} AS {n}" for n in OPTIONAL)
         connection.execute(f"CREATE TEMP VIEW written AS SELECT * REPLACE ({tidy}) FROM parsed")
@@ -47,18 +47,18 @@ def test_a_row_that_may_be_at_fault_is_looked_at_thoroughly(change: dict[str, An
 
 def test_odd_paths_are_found_among_ordinary_ones() -> None:
     good = ["a.wav", "b c/d-e.flac", "č/ř.ogg", "a..b/c.wav", "-/_", "a"]
-    assert plain.ordinary_paths(pa.array(good))
-    assert plain.ordinary_paths(pa.array(["/", *good, ""]).slice(1, len(good)))
-    assert plain.ordinary_paths(pa.array([], pa.string()))
+    assert plain_manifest.ordinary_paths(pa.array(good))
+    assert plain_manifest.ordinary_paths(pa.array(["/", *good, ""]).slice(1, len(good)))
+    assert plain_manifest.ordinary_paths(pa.array([], pa.string()))
     for path in PATHS:
         for at in (0, 2, len(good)):
-            assert not plain.ordinary_paths(pa.array([*good[:at], path, *good[at:]]))
+            assert not plain_manifest.ordinary_paths(pa.array([*good[:at], path, *good[at:]]))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text("a./~ :\\\n\x7fč", max_size=6), min_size=1, max_size=3))
 def test_what_passes_for_ordinary_is_so_by_the_pattern(paths: list[str]) -> None:
-    if plain.ordinary_paths(pa.array(paths)):
+    if plain_manifest.ordinary_paths(pa.array(paths)):
         assert not any(re.search(_ODD_ANYWHERE, path) for path in paths)
 
 
@@ -87,14 +87,14 @@ def test_both_looks_agree(rows: list[dict[str, Any]]) -> None:
         assert quick == thorough
 
 
-@pytest.mark.parametrize("place", [0, 70, plain._BLOCK - 3, plain._BLOCK + 5])
+@pytest.mark.parametrize("place", [0, 70, plain_manifest._BLOCK - 3, plain_manifest._BLOCK + 5])
 def test_a_nul_byte_anywhere_sends_the_file_to_the_careful_reader(tmp_path: Any, place: int) -> None:
     path = tmp_path / "m.jsonl"
-    data = bytearray(b'{"text": "x"}\n' * (plain._BLOCK // 14 + 20))
-    assert plain._scan(_put(path, data))[0] == data.count(b"\n")
+    data = bytearray(b'{"text": "x"}\n' * (plain_manifest._BLOCK // 14 + 20))
+    assert plain_manifest._scan(_put(path, data))[0] == data.count(b"\n")
     data[place] = 0
     with pytest.raises(NotPlainError):
-        plain._scan(_put(path, data))
+        plain_manifest._scan(_put(path, data))
 
 
 def _put(path: Any, data: bytes) -> Any:

@@ -18,12 +18,15 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import checks, duplicates, keys, leakage, outgoing, scratch, workers
-from workbench.corpus.engine import Engine
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus import workers
+from workbench.corpus.export import export_rows
+from workbench.corpus.importing import import_source
+from workbench.corpus.quality import checks, duplicates, leakage
+from workbench.corpus.query import row_index, spill_db
+from workbench.corpus.query.engine import Engine
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.text import normalised_keys
+from workbench.text import normalized_keys
 
 Make = Callable[..., Corpus]
 PINNED_COUNT = 12129
@@ -40,7 +43,7 @@ STARTER = Path(__file__).resolve().parents[2] / "data" / "starter" / "manifest.j
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.none() | st.sampled_from("abcdefg"), max_size=40))
 def test_the_first_of_a_key_is_its_lowest_row(values: list[str | None]) -> None:
-    found = keys.firsts(keys.digests(values)).tolist()
+    found = row_index.firsts(row_index.digests(values)).tolist()
     assert found == [-1 if value is None else values.index(value) for value in values]
 
 
@@ -51,12 +54,12 @@ def test_the_first_of_a_key_is_its_lowest_row(values: list[str | None]) -> None:
 )
 def test_what_hangs_together_is_found_among_the_chosen_rows(rows: list[Any], draw: random.Random) -> None:
     levels = {
-        name: keys.firsts(keys.digests([None if row[at] is None else str(row[at]) for row in rows]))
+        name: row_index.firsts(row_index.digests([None if row[at] is None else str(row[at]) for row in rows]))
         for at, name in enumerate("abc")
     }
     count = len(rows)
     none = np.zeros(count, np.int32)
-    made = keys.Keys(
+    made = row_index.Keys(
         np.arange(count), np.zeros(count), np.ones(count), none, [(None, None)], none - 1, [],
         np.ones(count, bool), levels,
     )  # fmt: skip
@@ -88,7 +91,7 @@ def test_near_sentences_are_those_of_the_plain_way(make: Make) -> None:
     rows = [{"text": text, "target_lang": rng.choice(["en-US", "en-GB", "el-GR"])} for text in texts]
     corpus = make(rows)
     distinct: dict[tuple[str, str], int] = {}
-    for place, (row, key) in enumerate(zip(rows, normalised_keys(texts), strict=True)):
+    for place, (row, key) in enumerate(zip(rows, normalized_keys(texts), strict=True)):
         if len(key) >= duplicates.LEAST_LETTERS:
             distinct.setdefault((row["target_lang"][:2], key), place)
     ids = corpus.ids()
@@ -190,7 +193,7 @@ def test_rows_that_come_in_another_order_are_put_in_theirs(
     assert asked == ["", "ORDER BY row_index"]
     for name in ("unassigned.jsonl", "left_out.jsonl"):
         assert (plain.path / name).read_bytes() == (again.path / name).read_bytes()
-    with scratch.database(corpus.folder) as database:
+    with spill_db.database(corpus.folder) as database:
         made = leakage.read(corpus, database, only="")
     assert made.row_index.tolist() == list(range(9))
 
@@ -200,14 +203,14 @@ def test_room_on_disk_is_made_and_left_clean(make: Make, monkeypatch: pytest.Mon
     corpus = make([{}])
     with subprocess.Popen([sys.executable, "-c", ""]) as ended:
         pass
-    left = scratch.folder(corpus.folder)
+    left = spill_db.folder(corpus.folder)
     left = left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-"))
     left.mkdir()
-    alive = scratch.folder(corpus.folder)
+    alive = spill_db.folder(corpus.folder)
     assert not left.exists()
     alive.mkdir()
-    monkeypatch.setattr(scratch, "MEMORY_LIMIT", "40MB")
-    with scratch.database(corpus.folder) as database:
+    monkeypatch.setattr(spill_db, "MEMORY_LIMIT", "40MB")
+    with spill_db.database(corpus.folder) as database:
         database.execute("CREATE TABLE t AS SELECT md5(range::VARCHAR) AS a FROM range(2000000)")
         assert [p for p in corpus.folder.glob(".scratch-*/*") if p.stat().st_size]
         assert database.execute("SELECT count(*), min(a) FROM t").fetchall()[0][0] == 2_000_000
@@ -250,7 +253,7 @@ def test_a_known_folder_lets_no_link_out(tmp_path: Path) -> None:
     (root / "sub").mkdir(parents=True)
     (root / "sub" / "link.wav").symlink_to(tmp_path / "outside.wav")
     (root / "sub" / "inner.wav").symlink_to(root / "sub" / "a.wav")
-    place = outgoing.Place([str(root)], tmp_path / "x", {})
+    place = export_rows.Place([str(root)], tmp_path / "x", {})
     for name in ("sub/a.wav", "sub/b.wav", "sub/inner.wav", "sub/../c.wav", "d.wav", "e.wav"):
         wanted = os.path.normpath(root / name)
         assert place.audio_path({"audio_filepath": name}) == wanted

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.corpus.decisions import DecisionStore
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import WorkbenchError
 
 Make = Callable[..., Corpus]
@@ -166,7 +166,7 @@ def test_many_threads_and_one_file(make: Make) -> None:
 
 WRITER = """
 import sys
-from workbench.corpus.decisions import DecisionStore
+from workbench.corpus.review.decisions import DecisionStore
 store = DecisionStore(sys.argv[1])
 for i in range(100000):
     store.edit(f"u{i % 7}", "text", f"v{i}", reviewer="ann")

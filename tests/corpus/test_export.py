@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from workbench.corpus import export as exporting
-from workbench.corpus.table import Corpus
+from workbench.corpus.export import export as exporting
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.ledger import Ledger
+from workbench.workspace.ledger import Ledger
 
 FORMATS = exporting.FORMATS
 
@@ -22,7 +22,7 @@ def split_and_accept(corpus: Corpus) -> Corpus:
     corpus.accept(reviewer="ann")
     first = corpus.ids()[0]
     corpus.decisions.reject(first, "cut off", reviewer="ann")
-    corpus.decisions.edit(corpus.ids()[1], "text", "A | mended <b>line</b>.", reviewer="ann")
+    corpus.decisions.edit(corpus.ids()[1], "text", "A | fixed <b>line</b>.", reviewer="ann")
     return corpus
 
 
@@ -48,7 +48,7 @@ def test_the_manifest_says_what_was_decided(real: Corpus, tmp_path: Path) -> Non
     by_id = {row["id"]: row for row in rows}
     ids = corpus.ids()
     assert ids[0] not in by_id
-    assert by_id[ids[1]]["text"] == f"A | mended <b>line</b>. <{by_id[ids[1]]['target_lang']}>"
+    assert by_id[ids[1]]["text"] == f"A | fixed <b>line</b>. <{by_id[ids[1]]['target_lang']}>"
     for row in rows:
         assert row["text"].endswith(f" <{row['target_lang']}>")
         assert row["lang"] == row["target_lang"]
@@ -60,7 +60,7 @@ def test_the_manifest_says_what_was_decided(real: Corpus, tmp_path: Path) -> Non
     assert left == [{"id": ids[0], "why": "rejected", "detail": "cut off"}]
     plain = corpus.export(tmp_path / "y", "nemo", append_tag=False, relative_paths=True)
     row = json.loads(plain.manifest("train").open(encoding="utf-8").readline())
-    assert "<" not in row["text"] or "mended" in row["text"]
+    assert "<" not in row["text"] or "fixed" in row["text"]
     assert (plain.path / row["audio_filepath"]).is_file()
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import engine
-from workbench.corpus.table import Corpus
+from workbench.corpus.query import engine
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 
 Make = Callable[..., Corpus]

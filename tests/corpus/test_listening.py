@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from workbench.corpus import listening
-from workbench.corpus.table import Corpus
+from workbench.corpus.quality import listening_order
+from workbench.corpus.query.table import Corpus
 
 Make = Callable[..., Corpus]
 
@@ -31,7 +31,7 @@ def test_findings_disagreement_doubt_and_rare_accents_come_first(make: Make) -> 
     predictions = pd.DataFrame(
         {"id": ["u10", "u11", "u12"], "confidence": [0.95, 0.2, None], "error_rate": [0.8, None, 0.0]}
     )
-    order = listening.order(corpus, findings, predictions)
+    order = listening_order.order(corpus, findings, predictions)
     assert list(order["id"][:6]) == ["u07", "u10", "u08", "u11", "u30", "u09"]
     why = dict(zip(order["id"], order["why"], strict=True))
     assert why["u07"] == "wrong_script"
@@ -48,9 +48,11 @@ def test_findings_disagreement_doubt_and_rare_accents_come_first(make: Make) -> 
 def test_a_short_clip_is_worth_more_a_minute(make: Make) -> None:
     corpus = make([{"id": "long", "duration": 30.0}, {"id": "short", "duration": 2.0}])
     findings = found(("long", "clipping", "warning"), ("short", "clipping", "warning"))
-    order = listening.order(corpus, findings)
+    order = listening_order.order(corpus, findings)
     assert list(order["id"]) == ["short", "long"]
-    assert order["value_per_minute"][0] == pytest.approx(1 / ((2 + listening.OVERHEAD_S) / 60), abs=1e-3)
+    assert order["value_per_minute"][0] == pytest.approx(
+        1 / ((2 + listening_order.OVERHEAD_S) / 60), abs=1e-3
+    )
 
 
 def test_the_minutes_are_kept_and_locales_take_turns(make: Make) -> None:
@@ -61,7 +63,7 @@ def test_the_minutes_are_kept_and_locales_take_turns(make: Make) -> None:
             for i, tag in enumerate(tags)
         ]
     )
-    order = listening.order(corpus, minutes=1.0)
+    order = listening_order.order(corpus, minutes=1.0)
     # 4 s of sound and 6 s to decide: six clips a minute.
     assert len(order) == 6
     assert order["minutes"].max() <= 1.0
@@ -73,5 +75,5 @@ def test_what_is_decided_is_not_heard_again(make: Make) -> None:
     corpus = corpus_of(make, 5)
     corpus.decisions.accept("u01", reviewer="ann")
     corpus.decisions.reject("u02", "noise", reviewer="ann")
-    assert sorted(listening.order(corpus)["id"]) == ["u00", "u03", "u04"]
-    assert listening.order(corpus.where("duration > 99")).empty
+    assert sorted(listening_order.order(corpus)["id"]) == ["u00", "u03", "u04"]
+    assert listening_order.order(corpus.where("duration > 99")).empty

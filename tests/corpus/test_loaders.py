@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from workbench import locales
-from workbench.corpus.export import Export
-from workbench.corpus.table import Corpus
+from workbench.corpus.export.export import Export
+from workbench.corpus.query.table import Corpus
 
 pytestmark = pytest.mark.model
 
@@ -96,7 +96,7 @@ def starter() -> Any:
     from nemo.collections.asr.models import ASRModel
 
     from workbench.finetuning.transducer_loss import install
-    from workbench.starter import CHECKPOINT
+    from workbench.starter_files import CHECKPOINT
 
     model = ASRModel.restore_from(str(CHECKPOINT), map_location="cpu")
     assert install(model)
@@ -125,11 +125,11 @@ def test_the_starter_takes_a_training_step(real: Corpus, tmp_path: Path, starter
 
     before = {name: value.detach().clone() for name, value in starter.named_parameters()}
 
-    def optimiser() -> Any:
+    def optimizer() -> Any:
         starter._optimizer = torch.optim.SGD(starter.parameters(), lr=0.02)
         return starter._optimizer
 
-    starter.configure_optimizers = optimiser
+    starter.configure_optimizers = optimizer
     trainer = Trainer(
         accelerator="cpu", max_steps=2, logger=False, enable_checkpointing=False, gradient_clip_val=1.0,
         enable_progress_bar=False, enable_model_summary=False, callbacks=[Record()],

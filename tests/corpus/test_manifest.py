@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import manifest, sources
-from workbench.corpus.sources import import_source
+from workbench.corpus.importing import import_source
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest import manifest, plain_manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 ROW = st.fixed_dictionaries(
@@ -186,7 +186,7 @@ def both_ways(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list
     for name in ("straight", "tables"):
         with monkeypatch.context() as patch:
             if name == "tables":
-                patch.setattr(sources.plain, "look", _declines)
+                patch.setattr(plain_manifest, "look", _declines)
             try:
                 corpus = import_source(path, folder / name / "c", name="c")
             except WorkbenchError as error:
@@ -251,7 +251,7 @@ def test_what_comes_late_is_read_as_by_the_careful_reader(
 ) -> None:
     """The odd line lies beyond what DuckDB looks at first."""
     odd, usual = LATER[name]
-    monkeypatch.setattr(sources.plain, "_SAMPLE", 2)
+    monkeypatch.setattr(plain_manifest, "_SAMPLE", 2)
     plain_rows = [
         {"audio_filepath": f"{i}.wav", "duration": 1.5, **(usual if usual is not None else {"id": f"u{i}"})}
         for i in range(4)

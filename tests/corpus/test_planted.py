@@ -20,10 +20,10 @@ import pytest
 import soundfile
 from manifest_files import write_manifest
 
-from workbench.corpus import checks, measures, signal
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
-from workbench.starter import CORPUS as STARTER
+from workbench.corpus.importing import import_source
+from workbench.corpus.quality import checks, measures, signal
+from workbench.corpus.query.table import Corpus
+from workbench.starter_files import CORPUS as STARTER
 
 PER_FLAW = 4
 EVIDENCE = Path(__file__).resolve().parents[2] / "docs" / "evidence"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from workbench.corpus.sources import import_source
+from workbench.corpus.importing import import_source
 from workbench.errors import WorkbenchError
-from workbench.starter import MANIFEST
+from workbench.starter_files import MANIFEST
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import soundfile
 
-from workbench.corpus import measures, signal, workers
-from workbench.corpus.table import Corpus
+from workbench.corpus import workers
+from workbench.corpus.quality import measures, signal
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def test_channels_that_rows_name_are_measured_each(make: Make, measured: list[st
 SCRIPT = """
 import sys
 from workbench.corpus import signal
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 signal._IN_PROCESS = 0
 print(signal.scan(Corpus.open(sys.argv[1]), processes=2)["peak_dbfs"].notna().sum())
 """
@@ -234,7 +235,7 @@ def test_only_what_is_heard_is_transformed(frames: int) -> None:
     """Between the first and the last loud sample, wherever frames begin; the rest of a window is silence."""
     import numpy as np
 
-    from workbench.corpus import sound_kernels
+    from workbench.corpus.quality import sound_kernels
 
     for first, last in {(0, frames - 1), (frames // 3, frames // 2), (frames - 1, frames - 1)}:
         samples = np.full(frames, 50, np.int16)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from workbench import measured
+from workbench.workspace import json_store
 
 HERE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(HERE / "benchmarks"))
@@ -42,7 +42,7 @@ def judged(results: list[dict[str, Any]], count: int) -> None:
 
 
 def test_the_kept_proof_is_of_all_steps_within_the_limit() -> None:
-    with measured.reading(EVIDENCE, "a proof of many rows", 1) as held:
+    with json_store.reading(EVIDENCE, "a proof of many rows", 1) as held:
         judged(held["results"], MANY)
 
 
@@ -60,7 +60,7 @@ def test_ten_million_rows(tmp_path: Path) -> None:
             "cores": os.cpu_count(),
             "processor": platform.machine(),
         }
-        measured.write(EVIDENCE, {"schema_version": 1, **facts, "limit_mb": LIMIT_MB, "results": results})
+        json_store.write(EVIDENCE, {"schema_version": 1, **facts, "limit_mb": LIMIT_MB, "results": results})
 
 
 def test_the_synthetic_rows_are_the_same_every_time_and_hold_what_they_say(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from workbench.corpus.schema import guess_mapping
-from workbench.corpus.sources import import_source, preview
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source, preview
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.ingest.schema import guess_mapping
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_language_without_region_is_asked_about(make: Callable[..., Corpus]) -
     corpus = make(rows)
     assert [row["target_lang"] for row in corpus.page(0, 9)] == ["el", "el-GR", None]
     (problem,) = corpus.problems
-    assert "el-GR" in problem.mend
+    assert "el-GR" in problem.hint
     answered = make(rows, tags={"el": "el-GR"})
     assert [row["target_lang"] for row in answered.page(0, 9)] == ["el-GR", "el-GR", None]
     assert not answered.problems

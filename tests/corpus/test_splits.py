@@ -14,10 +14,12 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import collection, leakage, measures, scratch, signal, splits
-from workbench.corpus.checks import run_checks
-from workbench.corpus.keys import Keys
-from workbench.corpus.table import Corpus
+from workbench.corpus.quality import leakage, measures, signal
+from workbench.corpus.quality.checks import run_checks
+from workbench.corpus.query import spill_db
+from workbench.corpus.query.row_index import Keys
+from workbench.corpus.query.table import Corpus
+from workbench.corpus.split import collection, splits
 from workbench.errors import WorkbenchError
 
 Make = Callable[..., Corpus]
@@ -180,19 +182,19 @@ def test_the_plan_holds_the_minutes_that_the_explorer_was_told_to_collect(make: 
     ]
     corpus = make(rows)
     assert collection.plan(corpus, target_hours=1)["missing_minutes"].sum() == 0
-    wishes = [
+    collection_requests = [
         {"target_lang": "en-US", "accent": "scots", "minutes": 20},
         {"target_lang": "en-US", "accent": None, "minutes": 10},
         {"target_lang": "el-GR", "accent": "cretan", "minutes": 90},
     ]
-    (corpus.folder / collection.WISHES).write_text(json.dumps(wishes), encoding="utf-8")
+    (corpus.folder / collection.WISHES).write_text(json.dumps(collection_requests), encoding="utf-8")
     found = collection.plan(corpus, target_hours=1)
     cells = found["target_lang"] + " " + found["accent"].fillna("-")
     minutes = dict(zip(cells, found["minutes"], strict=True))
     assert minutes == {"el-GR cretan": 90, "en-US scots": 25, "en-US us": 5, "el-GR -": 0}
     assert found["accent"].iloc[0] == "cretan", "nothing of it is there yet"
     (corpus.folder / collection.WISHES).write_text("{", encoding="utf-8")
-    with pytest.raises(WorkbenchError, match="cannot read the wishes"):
+    with pytest.raises(WorkbenchError, match="cannot read the collection_requests"):
         collection.plan(corpus)
 
 
@@ -222,7 +224,7 @@ def test_one_recording_is_one_whatever_it_is_called(make: Make) -> None:
 
 def tied(corpus: Corpus) -> list[list[str]]:
     groups = defaultdict(list)
-    with scratch.database(corpus.folder) as database:
+    with spill_db.database(corpus.folder) as database:
         first = leakage.read(corpus, database).audio().tolist()
     for id_, group in zip(corpus.ids(), first, strict=True):
         groups[group].append(id_)

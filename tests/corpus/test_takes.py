@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
-from workbench.corpus.takes import KEPT, SOURCE, WITHDRAWN, keep_take, take_row, withdraw_take
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.recordings import KEPT, SOURCE, WITHDRAWN, keep_take, take_row, withdraw_take
 from workbench.errors import WorkbenchError
-from workbench.release.privacy import erase, plan_erasure
-from workbench.roles import adopt
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.files import sha256_file
+from workbench.privacy.erasure import erase, plan_erasure
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.roles import adopt
 
 RATE = 44_100
 CONSENT = "given at the microphone"

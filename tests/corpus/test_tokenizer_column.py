@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 
 

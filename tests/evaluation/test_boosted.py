@@ -1,4 +1,4 @@
-"""Keywords with the list given to the recogniser: counts and paired intervals by hand, real recordings."""
+"""Keywords with the list given to the recognizer: counts and paired intervals by hand, real recordings."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from corpora import random_corpus, table
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, Thresholds, evaluate
-from workbench.text import normalise
+from workbench.text import normalize
 
 
 @pytest.fixture(scope="module")
@@ -20,23 +20,23 @@ def evaluation() -> Evaluation:
     return evaluate(rows, predictions, resamples=200)
 
 
-@pytest.mark.parametrize("normaliser", ["raw", "basic", "whisper"])
-def test_totals_agree_with_jiwer(evaluation: Evaluation, normaliser: str) -> None:
+@pytest.mark.parametrize("normalizer", ["raw", "basic", "whisper"])
+def test_totals_agree_with_jiwer(evaluation: Evaluation, normalizer: str) -> None:
     rows = evaluation.rows.merge(evaluation.scored.prediction("base").source, on="id")
     sides = [
         [
-            normalise(text, tag, normaliser)
+            normalize(text, tag, normalizer)
             for text, tag in zip(rows[column], rows["target_lang"], strict=True)
         ]
         for column in ("text", "hypothesis")
     ]
     words, characters = jiwer.process_words(*sides), jiwer.process_characters(*sides)
     for metric, theirs in (("wer", words), ("cer", characters)):
-        ours = evaluation.overall("base", metric, normaliser)
+        ours = evaluation.overall("base", metric, normalizer)
         for kind in ("hits", "substitutions", "insertions", "deletions"):
             assert ours[kind] == getattr(theirs, kind), (metric, kind)
         assert ours["rate"] == pytest.approx(getattr(theirs, metric))
-        assert (ours["metric"], ours["normaliser"]) == (metric, normaliser)
+        assert (ours["metric"], ours["normalizer"]) == (metric, normalizer)
 
 
 def test_slices_sum_to_the_whole(evaluation: Evaluation) -> None:
@@ -115,7 +115,7 @@ def test_few_voices_unknown_voices_and_few_words_are_said() -> None:
     slices = evaluate(rows, predictions, resamples=50).rates("base")
     assert set(slices["interval_kind"]) == {"these voices only"}
     assert set(slices["enough"]) == {"provisional"}
-    limits = Thresholds(grey_below_words=1000, provisional_below_words=2000)
+    limits = Thresholds(gray_below_words=1000, provisional_below_words=2000)
     assert set(evaluate(rows, predictions, thresholds=limits).rates("base")["enough"]) == {"no"}
     unknown = evaluate(rows.drop(columns="speaker"), predictions, resamples=50)
     assert set(unknown.rates("base")["interval_kind"]) == {"speakers unknown"}
@@ -176,7 +176,7 @@ def test_empty_references_and_hypotheses() -> None:
     assert found.utterances("p")["id"].tolist()[0] == "noise"
     everything = evaluate(rows, {"p": predictions.assign(hypothesis="")}, by=("kind",))
     assert everything.overall("p")["rate"] == 1
-    assert everything.frontier()["empty"].tolist() == [1]
+    assert everything.tradeoff()["empty"].tolist() == [1]
     assert everything.errors_by_position("p")["deletions"].sum() == 3
 
 
@@ -193,7 +193,7 @@ def test_mixed_scripts_and_scoring_units() -> None:
     assert slices["errors"].to_dict() == {"zh-CN": 1, "ko-KR": 0, "ru-RU": 0, "en-US": 1}
     assert slices.loc["zh-CN", "reference_units"] == 4
     assert found.overall("p")["metric"] == "wer"
-    raw = found.rates("p", normaliser="raw").set_index("target_lang")
+    raw = found.rates("p", normalizer="raw").set_index("target_lang")
     assert raw.loc["ru-RU", "errors"] == 2
     assert found.scored.spelling_only("p", "raw").tolist() == [0, 0, 0, 0]
 
@@ -234,7 +234,7 @@ def test_words_carry_their_times() -> None:
         ),
         (lambda rows, p: evaluate(rows, {"p": p["base"].assign(id="x")}), "no id in common"),
         (lambda rows, p: evaluate(rows.assign(text=None), p), "no utterance has a reference"),
-        (lambda rows, p: evaluate(rows, p, normaliser="fancy"), "unknown normaliser"),
+        (lambda rows, p: evaluate(rows, p, normalizer="fancy"), "unknown normalizer"),
         (lambda rows, p: evaluate(rows, p).rates("bse"), "There are: base, tuned"),
         (lambda rows, p: evaluate(rows, p).rates("base", "acent"), "acent"),
         (lambda rows, p: evaluate(rows, p).rates("base", metric="mer"), "unknown metric"),

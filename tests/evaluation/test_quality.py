@@ -180,7 +180,7 @@ def test_frontier_orders_delays_and_counts_edges_apart() -> None:
     )
     early = late.assign(hypothesis="two", lookahead_ms=80)
     found = evaluate(rows, {"late": late.assign(lookahead_ms=1120), "early": early}, by=(), resamples=20)
-    lines = found.frontier()
+    lines = found.tradeoff()
     assert lines["name"].tolist() == ["early", "late"]
     late_line = lines.iloc[1]
     assert late_line[["first_word_lost", "last_word_lost"]].tolist() == [pytest.approx(1 / 3)] * 2

@@ -89,7 +89,7 @@ def test_text_reaches_the_page_as_text(tmp_path: Path) -> None:
         {"id": evil, "text": f"{evil} word", "hypothesis": f"{evil}& other", "accent": evil, "speaker": "s"},
         {"id": "b", "text": "مرحبا", "hypothesis": "<script>", "accent": "ok", "speaker": "s"},
     )
-    found = evaluate(rows, {evil: predictions}, by=("accent",), normaliser="raw", resamples=10)
+    found = evaluate(rows, {evil: predictions}, by=("accent",), normalizer="raw", resamples=10)
     for html in (found.report(tmp_path / "r.html").read_text(encoding="utf-8"), found._repr_html_()):
         assert not _read(html).tags & {"img", "script"}
         assert "&lt;img src=x" in html

@@ -40,14 +40,14 @@ def store_of(texts: list[str], languages: list[str]) -> tuple[TextStore, np.ndar
 def test_pieces_give_the_words_and_characters_of_whole_texts(lines: list[tuple[str, str]]) -> None:
     texts, languages = [list(column) for column in zip(*lines, strict=True)]
     store, codes = store_of(texts, languages)
-    for normaliser in ("raw", "basic", "cased", "whisper"):
-        table = store.words(normaliser)
-        pieces = store.pieces(normaliser)
+    for normalizer in ("raw", "basic", "cased", "whisper"):
+        table = store.words(normalizer)
+        pieces = store.pieces(normalizer)
         spans = np.column_stack([pieces.offsets[codes], pieces.offsets[codes + 1]])
-        side = Characters.of(store, normaliser).side(pieces.numbers, spans, store.groups[codes])
+        side = Characters.of(store, normalizer).side(pieces.numbers, spans, store.groups[codes])
         shown: dict[int, str] = {}
         for place, (line, language) in enumerate(lines):
-            whole = txt.normalise(line, language, normaliser)
+            whole = txt.normalize(line, language, normalizer)
             assert table.of(codes[place]) == txt.words(whole, language)
             units = txt.characters(whole, language)
             numbers = side.symbols[side.starts[place] : side.stops[place]].tolist()
@@ -71,11 +71,11 @@ def test_characters_between_shared_pieces_give_the_counts_of_whole_texts(
     languages = [line[2] for line in lines]
     columns = [pa.chunked_array([side], pa.large_string()) for side in sides]
     store, codes = number_texts(columns, np.array(languages, object))
-    for normaliser in ("raw", "basic", "whisper"):
-        found = character_counts(store, normaliser, *codes)
+    for normalizer in ("raw", "basic", "whisper"):
+        found = character_counts(store, normalizer, *codes)
         for place, language in enumerate(languages):
             whole = [
-                txt.characters(txt.normalise(side[place], language, normaliser), language) for side in sides
+                txt.characters(txt.normalize(side[place], language, normalizer), language) for side in sides
             ]
             counts = alignment.count(*whole)
             assert [int(found[kind][place]) for kind in COUNTED] == [
@@ -86,7 +86,7 @@ def test_characters_between_shared_pieces_give_the_counts_of_whole_texts(
 @settings(max_examples=60, deadline=None)
 @given(SPEECH, st.sampled_from(LANGUAGES))
 def test_words_and_marks_are_found_piece_by_piece(line: str, language: str) -> None:
-    pieces = txt.normalise(line, language, "raw").split(" ")
+    pieces = txt.normalize(line, language, "raw").split(" ")
     assert [t for piece in pieces for t in tokens(piece, language)] == tokens(line, language)
 
 
@@ -110,7 +110,7 @@ def test_languages_numbered_together_are_treated_alike() -> None:
     sample = "¿L’Été İIı—Ёлка; كِتَابٌ؟ ΟΔΟΣ 你好。 नमस्ते।"
     seen: dict[str, list[object]] = {}
     for language in sorted({row.language for row in LOCALES.values()}):
-        treated = [txt.normalise(sample, language, n) for n in ("raw", "basic", "cased", "whisper")]
+        treated = [txt.normalize(sample, language, n) for n in ("raw", "basic", "cased", "whisper")]
         treated += [txt.words(sample, language), txt.characters(sample, language), marks_of(language)]
         assert seen.setdefault(_rules_of(language), treated) == treated
     assert len(seen) > 4

@@ -17,7 +17,7 @@ from workbench.evaluation import evaluate
 from workbench.field import Baseline, FieldLog, propose, watch_log
 from workbench.field.charts import limits, residual, smoothed
 from workbench.field.weekly import weekly
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 PLANTED = {
     "empty": {"empty": 0.25},

@@ -53,7 +53,7 @@ def test_a_damaged_line_costs_that_line_only(tmp_path: Path, name: str) -> None:
     assert len(found) == 2
     [problem] = found.problems
     assert (problem.line, problem.field) == (2, field)
-    assert problem.mend
+    assert problem.hint
     assert "\n" not in str(problem)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workbench.__main__ import main
 from workbench.api import ConditionSweep, Corpus, Workspace, starter
+from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.field import sweep_conditions
 from workbench.field.conditions import COLUMNS

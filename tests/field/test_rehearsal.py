@@ -12,7 +12,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.field import read_log, watch_log
-from workbench.field.rehearsal import rehearse
+from workbench.field.simulated_log import rehearse
 
 ROWS = pd.DataFrame(
     {

@@ -62,7 +62,7 @@ def base(tmp_path_factory, corpus):
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
 
-    from workbench.starter import network, tokenizer
+    from tooling.starter import network, tokenizer
 
     folder = tmp_path_factory.mktemp("base")
     texts = [json.loads(line)["text"] for line in corpus.read_text("utf-8").splitlines()]

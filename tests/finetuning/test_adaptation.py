@@ -7,9 +7,9 @@ import json
 import pandas as pd
 import pytest
 
+from tooling.starter import adaptation
 from workbench.errors import WorkbenchError
 from workbench.finetuning import Run, start
-from workbench.starter import adaptation
 
 VARIANT = {"locale": "el-GR", "trains": "adapter", "replay": True}
 

@@ -94,7 +94,7 @@ def test_one_table_says_what_each_way_costs(adapted, base, corpus, tmp_path):
     greek = found.rates[found.rates["target_lang"] == "el-GR"].set_index("variant")["rate"]
     assert greek["shared"] == greek["adapter"]  # it is the same checkpoint
     costs = found.costs.set_index("variant")
-    assert list(costs["artefacts"]) == [1, 3]
+    assert list(costs["artifacts"]) == [1, 3]
     assert (costs["load_s"] > 0).all()
     assert costs.loc["one adapter a locale", "swap_s"] < costs["load_s"].min()
     assert "one adapter a locale" in found._repr_html_()

@@ -10,7 +10,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning import plan
-from workbench.finetuning.curve import Curve, learning_curve, of_share
+from workbench.finetuning.learning_curve import Curve, learning_curve, of_share
 
 
 def curve(rates, hours=(0.1, 0.3, 1.0), wide=0.02):

@@ -16,8 +16,7 @@ import yaml
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning import Run
-from workbench.finetuning.kubernetes import kubernetes_manifest, label
-from workbench.finetuning.launch import (
+from workbench.finetuning.cluster_scripts import (
     KUBERNETES,
     SLURM,
     TORCHRUN,
@@ -25,6 +24,7 @@ from workbench.finetuning.launch import (
     slurm_script,
     torchrun_script,
 )
+from workbench.finetuning.kubernetes import kubernetes_manifest, label
 
 pytestmark = pytest.mark.model
 
@@ -78,7 +78,7 @@ def test_a_kubernetes_manifest_starts_the_same_script_in_every_pod(recipe, tmp_p
     assert "nvidia.com/gpu" not in kubernetes_manifest(
         asked.changed(device="cpu"), tmp_path / "r", options, "s", 9
     )
-    assert "kubernetes" in run.state["mend"]
+    assert "kubernetes" in run.state["hint"]
 
 
 def test_what_kubernetes_cannot_run_is_refused(recipe, tmp_path):

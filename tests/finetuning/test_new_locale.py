@@ -97,9 +97,9 @@ def test_no_slot_left_is_said(irish):
 def test_a_new_tokenizer_says_loudly_that_it_resets_decoder_and_joint(recipe, corpus, tmp_path):
     import torch
 
+    from tooling.starter import tokenizer
     from workbench.finetuning import model as models
     from workbench.finetuning.preflight import preflight
-    from workbench.starter import tokenizer
 
     texts = [json.loads(line)["text"] for line in corpus.read_text("utf-8").splitlines()]
     tokenizer.train(texts, tmp_path / "tokens", model_type="bpe", vocab_size=120)

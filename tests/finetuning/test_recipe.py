@@ -150,10 +150,10 @@ def test_stated_rates_are_those_of_nemos_schedulers(recipe, schedule):
     import torch
     from nemo.core.optim.lr_scheduler import get_scheduler
 
-    from workbench.finetuning.model import optimiser
+    from workbench.finetuning.model import optimizer
 
     chosen = recipe.changed(schedule=schedule, steps=20, warmup_steps=5, learning_rate=3e-4)
-    config = optimiser(chosen, d_model=16)
+    config = optimizer(chosen, d_model=16)
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.AdamW([weight], lr=config["lr"])
     arguments = {key: value for key, value in config["sched"].items() if key != "name"}

@@ -12,7 +12,7 @@ from workbench.errors import WorkbenchError
 from workbench.finetuning import Registry, Run, start
 from workbench.finetuning import folder as files
 from workbench.finetuning.run import _prepare
-from workbench.workspace import hold_slot
+from workbench.workspace.slots import hold_slot
 
 pytestmark = pytest.mark.model
 

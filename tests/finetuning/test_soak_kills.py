@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workbench.files import write_atomic
 from workbench.finetuning import Run, provenance
 from workbench.finetuning import folder as files
 from workbench.finetuning.run import _prepare
-from workbench.workspace import write_atomic
 
 pytestmark = [pytest.mark.model, pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
 STEPS, KILLS, EARLY = 60, 20, 4

@@ -84,8 +84,8 @@ def build(tokenizer_folder: Path, path: Path, heard: list[np.ndarray]) -> None:
     """Write a random model of ``NETWORK`` whose blank is calibrated on ``heard``."""
     import torch
 
+    from tooling.starter import network, tokenizer
     from workbench.recognizer.loading import quiet_nemo
-    from workbench.starter import network, tokenizer
 
     lines = (STARTER / "manifest.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines[::6]]

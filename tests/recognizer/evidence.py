@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 
 from workbench.recognizer.checkpoint import Checkpoint
-from workbench.starter import CORPUS
+from workbench.starter_files import CORPUS
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = Path(os.environ.get("WORKBENCH_SOAK_CHECKPOINT", ROOT / "data" / "checkpoint" / "starter.nemo"))

@@ -24,7 +24,7 @@ from evidence import CHECKPOINT, Progress, earlier, heard, record, starter_rows
 from offline import decision_gap
 
 from workbench.recognizer.checkpoint import Checkpoint
-from workbench.starter import CORPUS
+from workbench.starter_files import CORPUS
 
 pytestmark = [pytest.mark.model, pytest.mark.soak, pytest.mark.timeout(12 * 3600)]
 BATCH_S, MOST = 240.0, 64
@@ -50,7 +50,7 @@ def recordings() -> list[dict[str, Any]]:
 
 
 def batches(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Neighbours in length, so that little is padding: that is what makes all recordings affordable.
+    """Neighbors in length, so that little is padding: that is what makes all recordings affordable.
 
     In a drawn order, so that a run that is broken off has seen every length.
     """

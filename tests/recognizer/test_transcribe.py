@@ -11,7 +11,7 @@ from offline import offline
 from workbench.errors import WorkbenchError
 from workbench.recognizer.predictions import schema
 from workbench.recognizer.transcribe import transcribe
-from workbench.starter import CORPUS as STARTER
+from workbench.starter_files import CORPUS as STARTER
 from workbench.text import strip_tag
 
 pytestmark = pytest.mark.model
@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_listed(tiny, short, tmp_path):
     assert pq.read_table(out)["id"].to_pylist() == [row["id"] for row in short[:2]]
     lines = [json.loads(line) for line in (tmp_path / "p.problems.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == 4
-    assert all(line["what"] and line["mend"] for line in lines)
+    assert all(line["what"] and line["hint"] for line in lines)
     text = json.dumps(lines)
     for words in ("leaves the audio folder", "unknown locale", "no target_lang", "id gone"):
         assert words in text

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
+from workbench.files import sha256_file
+from workbench.workspace.folder import WorkspaceFolder
 
 STARTER = Path(__file__).parents[2] / "data" / "starter" / "manifest.jsonl"
 POLICY = "name: pilot\nchecks:\n- {kind: improves, locales: [it-IT]}\n- {kind: not_worse, margin: 0.02}\n"

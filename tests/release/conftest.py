@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from candidates import with_candidates
 
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 STARTER = Path(__file__).parents[2] / "data" / "checkpoint" / "starter.nemo"
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench.evaluation.evaluation import Evaluation, evaluate
 from workbench.release.gates import GateReport, Policy, gate
-from workbench.settings import Pilot
+from workbench.workspace.settings import Pilot
 
 WORDS = [
     "alpha",

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
+from workbench.files import sha256_file
+from workbench.workspace.folder import WorkspaceFolder
 
 RATE = 16_000
 SENTENCE = {"Maria": "my account number is nine four seven", "Bob": "please send me the new contract today"}

@@ -63,13 +63,13 @@ def _writes(arguments: tuple[Any, ...]) -> bool:
 
 def erase_and_die(workspace: str, at: int | None) -> int:
     """Erase Maria, killed at step ``at``; without one, how many steps there are."""
-    from workbench.release import privacy
-    from workbench.workspace import WorkspaceFolder
+    from workbench.privacy import erasure
+    from workbench.workspace.folder import WorkspaceFolder
 
-    plan = privacy.plan_erasure(WorkspaceFolder(workspace), speaker="Maria")
+    plan = erasure.plan_erasure(WorkspaceFolder(workspace), speaker="Maria")
     reaper = Reaper(at)
     reaper.arm()
-    privacy.erase(WorkspaceFolder(workspace), plan)
+    erasure.erase(WorkspaceFolder(workspace), plan)
     reaper.armed = False
     return reaper.steps
 
@@ -78,10 +78,10 @@ def finish_and_look(workspace: str) -> dict[str, Any]:
     """What a later session finds after the kill, once it has completed what was cut off."""
     from erasable import traces_in
 
-    from workbench.release import marks
-    from workbench.release.privacy import certificates, finish_erasures
-    from workbench.release.tombstones import tombstoned
-    from workbench.workspace import WorkspaceFolder
+    from workbench.privacy import tainted_checkpoints
+    from workbench.privacy.erasure import certificates, finish_erasures
+    from workbench.privacy.suppression_list import tombstoned
+    from workbench.workspace.folder import WorkspaceFolder
 
     ws = WorkspaceFolder(workspace)
     begun = bool(list((ws.path / "erasures").glob("*.pending.json")))
@@ -93,7 +93,7 @@ def finish_and_look(workspace: str) -> dict[str, Any]:
         "ledger": ws.ledger.verify().ok,
         "certificates": len(made),
         "remaining": [c.remaining for c in made],
-        "marks": len(marks.read(ws)),
+        "marks": len(tainted_checkpoints.read(ws)),
         "left": traces_in(ws.path, "Maria", "nine four eight", "maria-1"),
         "pending": [p.name for p in (ws.path / "erasures").glob("*.pending.json")],
         "known_again": len(tombstoned(ws, [{"speaker": "Maria"}])),

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from candidates import POLICY
 
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file
 from workbench.release import Release, bundle
 from workbench.release.card import Purpose
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.workspace.folder import WorkspaceFolder
 
 
 @pytest.mark.model

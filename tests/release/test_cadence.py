@@ -9,26 +9,27 @@ import pytest
 from candidates import POLICY
 
 from workbench.api import Workspace
-from workbench.corpus.table import Corpus
-from workbench.release import Release, cadence
-from workbench.workspace import Cadence, WorkspaceFolder
+from workbench.corpus.query.table import Corpus
+from workbench.release import Release, retraining_schedule
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.settings import RetrainingSchedule
 
 
 def test_retraining_falls_due_by_days_and_accepted_hours(home: WorkspaceFolder) -> None:
-    assert cadence.due(home) is None
+    assert retraining_schedule.due(home) is None
     Release(home, candidate="tuned", base="base").promote(override="test")
-    assert cadence.due(home) == []
+    assert retraining_schedule.due(home) == []
     late = datetime.now(UTC) + timedelta(days=91)
-    assert cadence.due(home, now=late) == ["91 days since tuned went out (every 90)"]
-    home.configure(cadence=home.config.cadence.__class__(accepted_hours=0.001))
+    assert retraining_schedule.due(home, now=late) == ["91 days since tuned went out (every 90)"]
+    home.configure(retraining_schedule=home.config.retraining_schedule.__class__(accepted_hours=0.001))
     corpus = Corpus.open(home.corpus_folder("calls"))
     # The release was made in this very second; decisions count from the next one on.
     before = datetime.now(UTC) - timedelta(hours=1)
-    assert cadence.accepted_hours(home, before) == 0
+    assert retraining_schedule.accepted_hours(home, before) == 0
     corpus.accept()
     total = corpus.frame()["duration"].sum() / 3600
-    assert cadence.accepted_hours(home, before) == pytest.approx(total)
-    assert cadence.accepted_hours(home, datetime.now(UTC) + timedelta(hours=1)) == 0
+    assert retraining_schedule.accepted_hours(home, before) == pytest.approx(total)
+    assert retraining_schedule.accepted_hours(home, datetime.now(UTC) + timedelta(hours=1)) == 0
 
 
 def test_the_overview_shows_the_cadence_and_what_the_last_release_changed(home: WorkspaceFolder) -> None:
@@ -43,7 +44,7 @@ def test_the_overview_shows_the_cadence_and_what_the_last_release_changed(home: 
     assert "No retraining is due" in shown
     assert "What tuned changed" in shown
     assert re.search(r"Figure it-IT: [\d.]+ to [\d.]+ %", shown)
-    ws.configure(cadence=Cadence(days=0.0))
+    ws.configure(retraining_schedule=RetrainingSchedule(days=0.0))
     shown = ws.overview()._repr_html_()
     assert "Retraining is due" in shown
     assert "days since tuned went out (every 0)" in shown
@@ -51,7 +52,7 @@ def test_the_overview_shows_the_cadence_and_what_the_last_release_changed(home: 
 
 def test_a_slice_that_slipped_is_named(home: WorkspaceFolder) -> None:
     evaluation = Release(home, candidate="tuned", base="base").evaluation()
-    assert cadence.slipped(evaluation, "base", "tuned", 0.02) == []
-    reasons = cadence.slipped(evaluation, "tuned", "base", 0.02)
+    assert retraining_schedule.regressed(evaluation, "base", "tuned", 0.02) == []
+    reasons = retraining_schedule.regressed(evaluation, "tuned", "base", 0.02)
     assert len(reasons) == 1
-    assert reasons[0].startswith("it-IT slipped by ")
+    assert reasons[0].startswith("it-IT regressed by ")

@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 
 from candidates import POLICY
 
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 from workbench.release import Release, changes
 from workbench.release.card import data_card, model_card
 from workbench.release.document import Document, Table
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 
 def test_cards_hold_figures_with_intervals_and_no_names(home: WorkspaceFolder) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from erasable import filled
 
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 REPO = Path(__file__).parents[2]
 YARDS = 6

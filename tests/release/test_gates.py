@@ -7,7 +7,7 @@ from drawn import BAD, BASE, GOOD, PILOT, TUNED, evaluation_of, heard, judged, p
 
 from workbench.evaluation.evaluation import evaluate
 from workbench.release.gates import FAIL, PASS, UNKNOWN, gate
-from workbench.settings import Pilot
+from workbench.workspace.settings import Pilot
 
 
 def test_a_good_candidate_passes_targets_guardrails_and_weighted_rate() -> None:

@@ -35,7 +35,7 @@ TERMS = "{kind: terms, licenses: [CC-BY-4.0], purpose: training}"
     [
         ({"purpose": "training"}, PASS, "slices pass"),
         ({"purpose": "training", "license": "CC-BY-NC-4.0"}, FAIL, "not allowed"),
-        ({"purpose": "training", "license": None}, UNKNOWN, "no licence"),
+        ({"purpose": "training", "license": None}, UNKNOWN, "no license"),
         ({"purpose": "training", "consent": "withdrawn"}, FAIL, "without consent"),
         ({"purpose": "training", "consent": None}, UNKNOWN, "not known"),
         ({"purpose": "marketing"}, FAIL, "another purpose"),

@@ -16,7 +16,7 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.release import Release
 from workbench.release.promotion import pointers
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 
 def repacked(source: Path, target: Path, change: dict[str, bytes]) -> Path:

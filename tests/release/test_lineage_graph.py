@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from candidates import POLICY
 
 from workbench.release import Release, lineage
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 
 def test_lineage_leads_from_the_release_back_to_the_recordings(home: WorkspaceFolder) -> None:

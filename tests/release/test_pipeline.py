@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from workbench.__main__ import main
 from workbench.api import Workspace
+from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe, Source
 from workbench.release.gates import Policy
 from workbench.release.pipeline import Pipeline
 from workbench.release.promotion import GATED
-from workbench.roles import adopt
+from workbench.workspace.roles import adopt
 
 pytestmark = pytest.mark.model
 
@@ -50,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, corpus: Path, base: Path) -> 
     test.edit("split", "test")
     calls.where("split = 'train' AND duration > 0").accept()
     calls.where("split = 'validation'").accept()
-    made = calls.where("target_lang <> 'en-US'").export(ws.path / "exports" / "first", pseudonymise=True)
+    made = calls.where("target_lang <> 'en-US'").export(ws.path / "exports" / "first", pseudonymize=True)
     recipe = Recipe(
         name="weekly", base=str(base),
         sources=(Source(str(made.manifest("train")), audio_root=str(corpus.parent), locales=("el-GR",)),
@@ -152,7 +152,7 @@ def test_another_recipe_or_a_pass_that_is_going_is_refused(home: tuple[Workspace
     # Without a name, the unfinished pass of the same recipe goes on; of another, a new one begins.
     assert Pipeline(ws, path, policy).name == name
     assert Pipeline(ws, other, policy).name != name
-    from workbench.workspace import hold_slot
+    from workbench.workspace.slots import hold_slot
 
     with hold_slot(first.folder / "lock", 1), pytest.raises(WorkbenchError, match="busy"):
         Pipeline(ws, path, policy, name=name).run()

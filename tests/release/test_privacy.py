@@ -15,20 +15,15 @@ import pytest
 import soundfile
 from erasable import RATE, SENTENCE, SHARED, filled, row, traces_in
 
-from workbench.corpus.sources import import_source
-from workbench.corpus.table import Corpus
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.release import marks, privacy
-from workbench.release.privacy import (
-    certificates,
-    erase,
-    plan_erasure,
-    plan_expired,
-    with_terms,
-)
-from workbench.release.tombstones import tombstoned
-from workbench.roles import adopt
-from workbench.workspace import WorkspaceFolder, sha256_file, write_atomic
+from workbench.files import sha256_file, write_atomic
+from workbench.privacy import erasure, tainted_checkpoints
+from workbench.privacy.erasure import certificates, erase, plan_erasure, plan_expired, with_terms
+from workbench.privacy.suppression_list import tombstoned
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.roles import adopt
 
 
 @pytest.fixture
@@ -107,7 +102,7 @@ def test_checkpoints_trained_on_it_and_their_children_are_marked(home: Workspace
     digests = {
         n: sha256_file(home.run_folder(n) / "checkpoints" / "best.nemo") for n in ("greek", "child", "clean")
     }
-    assert set(marks.read(home)) == {digests["greek"], digests["child"]}
+    assert set(tainted_checkpoints.read(home)) == {digests["greek"], digests["child"]}
     assert set(certificate.marked_checkpoints) == {digests["greek"], digests["child"]}
 
 
@@ -224,11 +219,11 @@ def test_drafts_of_writes_that_were_cut_off_go_too(home: WorkspaceFolder) -> Non
 def test_erasures_cut_off_are_completed_once_by_two_sessions_at_once(home: WorkspaceFolder) -> None:
     plan = plan_erasure(home, speaker="Maria")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(privacy, "_carry_out", lambda *_: None)
-        privacy.erase(home, plan)
+        patch.setattr(erasure, "_carry_out", lambda *_: None)
+        erasure.erase(home, plan)
     made: list[int] = []
     threads = [
-        threading.Thread(target=lambda: made.append(len(privacy.finish_erasures(WorkspaceFolder(home.path)))))
+        threading.Thread(target=lambda: made.append(len(erasure.finish_erasures(WorkspaceFolder(home.path)))))
         for _ in range(3)
     ]
     for thread in threads:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.release import marks
+from workbench.privacy import tainted_checkpoints
 from workbench.release.promotion import GATED, MOVED, pointers, promote, roll_back, stage, stored, verify
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 
 def sha256(path: Path) -> str:
@@ -152,7 +152,7 @@ def test_training_data_erased_since_blocks_promotion_even_by_override(
 ) -> None:
     stage(ws, "tuned", checkpoints["tuned"])
     gated(ws, checkpoints["tuned"])
-    marks.add(ws, [sha256(checkpoints["tuned"])], "certificate-1")
+    tainted_checkpoints.add(ws, [sha256(checkpoints["tuned"])], "certificate-1")
     for override in (None, "please"):
         with pytest.raises(WorkbenchError, match="certificate-1"):
             promote(ws, override=override)

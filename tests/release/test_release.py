@@ -7,12 +7,13 @@ import hashlib
 import pytest
 from candidates import POLICY
 
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.release import Release, marks
+from workbench.privacy import tainted_checkpoints
+from workbench.release import Release
 from workbench.release.gates import FAIL, PASS
 from workbench.release.promotion import GATED, pointers, verify
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 
 
 def test_gate_promote_and_roll_back_by_name(home: WorkspaceFolder) -> None:
@@ -51,7 +52,7 @@ def test_unknown_names_and_missing_predictions_say_what_there_is(home: Workspace
 def test_a_mark_set_after_the_gate_blocks_and_fails_the_next_gate(home: WorkspaceFolder) -> None:
     release = Release(home, candidate="tuned", base="base")
     release.gate(POLICY)
-    marks.add(home, [release.candidate_sha256], "erasure-1")
+    tainted_checkpoints.add(home, [release.candidate_sha256], "erasure-1")
     with pytest.raises(WorkbenchError, match="erasure-1"):
         release.promote()
     assert release.gate("checks:\n- kind: erasure\n").verdict == FAIL

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from workbench.api import Workspace
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe, Source
 from workbench.release.promotion import GATED, promote, stage
-from workbench.roles import REFUSED, adopt, require
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.roles import REFUSED, adopt, require
 
 
 def roles_file(path: Path, **people: list[str]) -> Path:

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.release.strings import any_of
+from workbench.privacy.trie import any_of
 
 words = st.lists(st.binary(min_size=1, max_size=5), min_size=1, max_size=12)
 few = st.lists(st.sampled_from([b"a", b"ab", b"abc", b"b", b"bc", b"(", b"a.", b"\xce\xb1"]), min_size=1)

@@ -11,11 +11,11 @@ import pytest
 from erasable import RATE, filled, row
 
 from workbench.api import Workspace
-from workbench.corpus.table import Corpus
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.release.privacy import erase, plan_erasure
-from workbench.release.tombstones import tombstoned
-from workbench.workspace import WorkspaceFolder
+from workbench.privacy.erasure import erase, plan_erasure
+from workbench.privacy.suppression_list import tombstoned
+from workbench.workspace.folder import WorkspaceFolder
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_audio_that_an_import_brought_for_an_erased_row_goes_too(
 
 def test_an_export_can_name_speakers_by_a_key_that_stays_here(home: WorkspaceFolder, tmp_path: Path) -> None:
     corpus = Corpus.open(home.corpus_folder("calls"))
-    made = corpus.export(tmp_path / "out", only="not_rejected", pseudonymise=True, relative_paths=True)
+    made = corpus.export(tmp_path / "out", only="not_rejected", pseudonymize=True, relative_paths=True)
     lines = [json.loads(line) for line in made.manifest("train").read_text().splitlines()]
     known = {row["id"]: row["speaker"] for row in lines}
     assert known["M0"] == known["M1"] == home.pseudonym("speaker", "Maria") != known["B0"]
@@ -97,16 +97,16 @@ def test_an_export_can_name_speakers_by_a_key_that_stays_here(home: WorkspaceFol
         assert not path.is_file() or not {key, key.hex().encode()} & set(path.read_bytes().split())
     # What the pseudonym cannot cover is said, not hidden: the files are called by the speakers' names.
     told = json.loads((tmp_path / "out" / "data_card.json").read_text())["speaker_names"]
-    assert told == {"pseudonymised": True, "still_named_in": {"audio_filepath": 6}}
+    assert told == {"pseudonymized": True, "still_named_in": {"audio_filepath": 6}}
     plain = corpus.export(tmp_path / "plain", only="not_rejected")
     assert '"speaker": "Maria"' in plain.manifest("train").read_text()
     alone = shutil.copytree(corpus.folder, tmp_path / "alone" / "calls")
     with pytest.raises(WorkbenchError, match="only a workspace"):
-        Corpus.open(alone).export(tmp_path / "x", only="not_rejected", pseudonymise=True)
+        Corpus.open(alone).export(tmp_path / "x", only="not_rejected", pseudonymize=True)
 
 
-def test_a_pseudonymised_export_in_the_workspace_is_erased_too(home: WorkspaceFolder) -> None:
+def test_a_pseudonymized_export_in_the_workspace_is_erased_too(home: WorkspaceFolder) -> None:
     corpus = Corpus.open(home.corpus_folder("calls"))
-    corpus.export(home.path / "exports" / "p", only="not_rejected", pseudonymise=True)
+    corpus.export(home.path / "exports" / "p", only="not_rejected", pseudonymize=True)
     found = {t.path.name for t in plan_erasure(home, speaker="Maria").traces if t.where == "export"}
     assert found == {"first", "p"}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from workbench.locales import LOCALES, prompt_dictionary
-from workbench.starter import CHECKPOINT
+from workbench.starter_files import CHECKPOINT
 
 pytestmark = pytest.mark.model
 
@@ -32,7 +32,7 @@ def test_class_size_tags_and_look_aheads(model):
 def test_a_stopped_training_goes_on_bit_for_bit(tmp_path, monkeypatch):
     import torch
 
-    from workbench.starter import calibration, checkpoint
+    from tooling.starter import calibration, checkpoint
 
     heard = checkpoint.heard
     monkeypatch.setattr(checkpoint, "heard", lambda rows: heard(rows)[::40])  # aligning all takes minutes
@@ -91,7 +91,8 @@ def _small(recipe):
 def test_calibration_brings_back_sentence_ends_and_leaves_the_weights(model, tmp_path):
     import torch
 
-    from workbench.starter import CORPUS, MANIFEST, calibration, features
+    from tooling.starter import calibration, features
+    from workbench.starter_files import CORPUS, MANIFEST
 
     rows = [row for row in features.read_rows(MANIFEST) if row["split"] == "validation"][::20]
     cache = features.cached(rows, CORPUS, model.preprocessor, tmp_path / "features.npz")

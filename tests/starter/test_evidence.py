@@ -2,7 +2,7 @@
 
 import json
 
-from workbench.starter import evidence
+from tooling.starter import evidence
 
 
 def _lines(tmp_path, points):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from workbench.starter import CORPUS, MANIFEST
-from workbench.starter.checkpoint import heard, validation_sample
-from workbench.starter.recordings import SCARCE_LOCALES, encode_opus, heard_by_starter, sentence_key, split_of
+from tooling.starter.checkpoint import heard, validation_sample
+from tooling.starter.recordings import SCARCE_LOCALES, encode_opus, heard_by_starter, sentence_key, split_of
+from workbench.starter_files import CORPUS, MANIFEST
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """How many callers one machine holds within a latency budget, and which look-ahead to serve them with."""
 
-from workbench.capacity.cells import Budget, Cell
 from workbench.capacity.choice import Choice, choose
+from workbench.capacity.measurement import Budget, Cell
 from workbench.capacity.result import Capacity
 from workbench.capacity.sweep import measure_capacity
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.capacity.cells import Cell, Memory
+from workbench.capacity.measurement import Cell, Memory
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class Bench:
             raise self._died() from None
         answer: dict[str, Any] = json.loads(self._line())
         if "error" in answer:
-            what, where, mend = answer["error"]
-            raise WorkbenchError(what, where=where, mend=mend)
+            what, where, hint = answer["error"]
+            raise WorkbenchError(what, where=where, hint=hint)
         return answer
 
     def _line(self) -> bytes:
@@ -120,7 +120,7 @@ class Bench:
                     raise CancelledError
                 if time.monotonic() > ends_at:
                     raise WorkbenchError(
-                        f"no answer within {self._timeout_s:g} s", where="capacity", mend="Ask for less."
+                        f"no answer within {self._timeout_s:g} s", where="capacity", hint="Ask for less."
                     )
                 if waiting.select(0.25):
                     part = os.read(pipe.fileno(), 1 << 16)
@@ -137,5 +137,5 @@ class Bench:
         return WorkbenchError(
             f"the measuring process ended with {self._process.returncode}: {last[0][:200]}",
             where="capacity",
-            mend="Fewer streams need less memory.",
+            hint="Fewer streams need less memory.",
         )

@@ -75,20 +75,20 @@ def choose_lookahead(
         by: ``target_lang``, or ``()`` for all locales together.
         budget: ``latency_p95_s`` and ``streams``, see :func:`choose`.
     """
-    return choose(evaluation.frontier(by=by), capacity, **budget)
+    return choose(evaluation.tradeoff(by=by), capacity, **budget)
 
 
 def choose(
-    frontier: pd.DataFrame,
+    tradeoff: pd.DataFrame,
     capacity: Capacity | Mapping[str, Capacity] | None = None,
     *,
     latency_p95_s: float | None = None,
     streams: int | None = None,
 ) -> Choice:
-    """Put the frontier of an evaluation and the streams of a capacity sweep side by side and recommend.
+    """Put the tradeoff of an evaluation and the streams of a capacity sweep side by side and recommend.
 
     Args:
-        frontier: ``Evaluation.frontier(by="target_lang")``, or without ``by`` for all locales together; of
+        tradeoff: ``Evaluation.tradeoff(by="target_lang")``, or without ``by`` for all locales together; of
             predictions of one checkpoint and prompt mode. Offline predictions (no look-ahead) are left out.
         capacity: of this machine, or one per locale; its search gives ``streams``, and its word latency at
             that load takes the place of the unloaded one.
@@ -102,17 +102,17 @@ def choose(
     """
     import pandas as pd
 
-    rows = frontier[frontier["lookahead_ms"].notna()].copy()
+    rows = tradeoff[tradeoff["lookahead_ms"].notna()].copy()
     rows["locale"] = rows["target_lang"].astype(str) if "target_lang" in rows else "all"
     repeated = rows[rows.duplicated(["locale", "lookahead_ms"])]
     if len(repeated):
         raise WorkbenchError(
             f"two predictions at {int(repeated['lookahead_ms'].iloc[0])} ms",
-            where="frontier",
-            mend="Evaluate one prediction per look-ahead: frontier(names=[…]).",
+            where="tradeoff",
+            hint="Evaluate one prediction per look-ahead: tradeoff(names=[…]).",
         )
     if streams is not None and capacity is None:
-        raise WorkbenchError("a budget of streams needs a capacity sweep", mend="Pass capacity=….")
+        raise WorkbenchError("a budget of streams needs a capacity sweep", hint="Pass capacity=….")
     records: list[dict[str, Any]] = []
     for row in rows.to_dict("records"):
         measured = capacity.get(row["locale"]) if isinstance(capacity, Mapping) else capacity

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from workbench import measured
-from workbench.capacity.cells import Budget, Cell, Memory
+from workbench.capacity.measurement import Budget, Cell, Memory
 from workbench.capacity.search import Largest
+from workbench.workspace import json_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ class Capacity:
 
         Returns:
             ``lookahead_ms, streams, latency_p50_s, latency_p95_s``: what
-            ``Evaluation.frontier(latency=…)`` takes.
+            ``Evaluation.tradeoff(latency=…)`` takes.
         """
         import pandas as pd
 
@@ -122,7 +122,7 @@ class Capacity:
             if cells and not measured:
                 most = max(cells, key=lambda c: c.streams)
                 because = (
-                    f"{most.streams} streams kept the recogniser busy {most.busy:.0%} of the time; "
+                    f"{most.streams} streams kept the recognizer busy {most.busy:.0%} of the time; "
                     "taken as proportional, latency not considered"
                 )
                 streams = int(most.streams / most.busy)
@@ -182,7 +182,7 @@ class Capacity:
         return f"{where}, {threads} thread{'' if threads == 1 else 's'}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values, published figures and extrapolations labelled and apart."""
+        """Everything as plain values, published figures and extrapolations labeled and apart."""
         return {
             "schema_version": SCHEMA_VERSION,
             **{
@@ -202,7 +202,7 @@ class Capacity:
 
     def save(self, path: Path) -> Path:
         """Write the JSON: whole or not at all."""
-        return measured.write(path, self.to_dict())
+        return json_store.write(path, self.to_dict())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -211,7 +211,7 @@ class Capacity:
         Raises:
             WorkbenchError: not such a file, or of a newer schema.
         """
-        with measured.reading(path, "a capacity file", SCHEMA_VERSION) as held:
+        with json_store.reading(path, "a capacity file", SCHEMA_VERSION) as held:
             for name in ("extrapolated", "published"):
                 held.pop(name, None)
             held["budget"] = Budget(**held["budget"]) if held["budget"] else None

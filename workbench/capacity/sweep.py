@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.capacity.bench import Bench, CancelledError
-from workbench.capacity.burners import burners
-from workbench.capacity.cells import Budget, Cell
+from workbench.capacity.load_generator import burners
+from workbench.capacity.measurement import Budget, Cell
 from workbench.capacity.result import Capacity
 from workbench.capacity.search import Search
 from workbench.errors import WorkbenchError
@@ -128,7 +128,7 @@ def spoken_calls(clips: Sequence[Pcm], sample_rate: int, call_s: float, seed: in
     usable = [np.asarray(clip, dtype=np.float32) for clip in clips if len(clip)]
     if not usable:
         raise WorkbenchError(
-            "no clips to speak", where="capacity", mend="Give a view of a corpus with audio."
+            "no clips to speak", where="capacity", hint="Give a view of a corpus with audio."
         )
     draw, samples = random.Random(seed), int(call_s * sample_rate)
     gap = np.zeros(int(GAP_S * sample_rate), dtype=np.float32)
@@ -233,5 +233,5 @@ def _measured(
         beside=result.beside,
         purpose=purpose,
         # Past this the number cannot hold; going on would only take as long as the machine is too slow.
-        give_up_s=2 * backlog_s,
+        backlog_limit_s=2 * backlog_s,
     )

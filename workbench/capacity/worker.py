@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.capacity.cells import Cell, Memory, fitted
+from workbench.capacity.measurement import Cell, Memory, fitted
 from workbench.errors import WorkbenchError
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.latency import measure
@@ -32,7 +32,7 @@ _MIB = 1 << 20
 
 
 class Watcher(threading.Thread):
-    """Takes resident memory and GPU utilisation five times a second, and CPU times over the whole block."""
+    """Takes resident memory and GPU utilization five times a second, and CPU times over the whole block."""
 
     def __init__(self, cuda: bool) -> None:
         super().__init__(daemon=True)
@@ -137,7 +137,7 @@ class Worker:
                 lookahead_ms=lookahead_ms,
                 locale=self.locale,
                 streams=streams,
-                give_up_s=asked["give_up_s"],
+                backlog_limit_s=asked["backlog_limit_s"],
                 device=self.device,
             )
         cell = Cell(
@@ -253,7 +253,7 @@ def serve(lines: Any, answer: Callable[[dict[str, Any]], None]) -> None:
             else:
                 answer({"cell": worker.measure(asked)})
         except WorkbenchError as error:
-            answer({"error": [error.what, error.where, error.mend]})
+            answer({"error": [error.what, error.where, error.hint]})
 
 
 def _main() -> int:

@@ -44,9 +44,9 @@ def check_engine(engine: str, address: str | None = None) -> None:
         WorkbenchError: one of these.
     """
     if engine not in ENGINES:
-        raise WorkbenchError(f"unknown engine {engine!r}", mend=f"Use {' or '.join(ENGINES)}.")
+        raise WorkbenchError(f"unknown engine {engine!r}", hint=f"Use {' or '.join(ENGINES)}.")
     if engine == "local" and address is not None:
-        raise WorkbenchError("an address needs engine='ray'", where=str(address), mend="Give both or none.")
+        raise WorkbenchError("an address needs engine='ray'", where=str(address), hint="Give both or none.")
     if engine == "ray":
         _ray()
 
@@ -104,7 +104,7 @@ def _ray() -> Any:
         raise WorkbenchError(
             "Ray is not installed",
             where="engine='ray'",
-            mend="Install it with: pip install -e '.[cluster]' -c constraints.txt",
+            hint="Install it with: pip install -e '.[cluster]' -c constraints.txt",
         ) from error
     return ray
 
@@ -142,7 +142,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         where = address or os.environ.get("RAY_ADDRESS", "a cluster on this machine")
         raise WorkbenchError(
-            f"Ray cannot be reached: {error}", where=where, mend="Start it with: ray start --head"
+            f"Ray cannot be reached: {error}", where=where, hint="Start it with: ray start --head"
         ) from error
     try:
         yield
@@ -184,5 +184,5 @@ def _result(ray: Any, reference: Any, number: int, attempts: int) -> Any:
         raise WorkbenchError(
             f"its worker died {attempts} times ({type(error).__name__})",
             where=f"shard {number}",
-            mend="Repeat the call with engine='local' to see which clip; what is done is kept.",
+            hint="Repeat the call with engine='local' to see which clip; what is done is kept.",
         ) from error

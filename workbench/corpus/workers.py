@@ -25,13 +25,13 @@ Answer = TypeVar("Answer")
 
 
 def each_done(
-    work: Callable[[Any], Answer], tasks: Iterable[Any], workers: int, mend: str = ""
+    work: Callable[[Any], Answer], tasks: Iterable[Any], workers: int, hint: str = ""
 ) -> Iterator[Answer]:
     """What ``work``, a function of a module, returns for each task, in their order.
 
     Args:
         workers: processes; 1 works in this one. No more than two tasks a process are held.
-        mend: what to do where a process ends.
+        hint: what to do where a process ends.
 
     Raises:
         WorkbenchError: that of a task, or a process ended.
@@ -40,7 +40,7 @@ def each_done(
         yield from map(work, tasks)
         return
     waiting: deque[Future[Answer]] = deque()
-    with WorkerPool(workers, mend) as pool:
+    with WorkerPool(workers, hint) as pool:
         for task in tasks:
             waiting.append(pool.submit(work, task))
             if len(waiting) >= 2 * workers:
@@ -52,11 +52,11 @@ def each_done(
 class WorkerPool:
     """So many processes, each fed by a thread; to be used in a ``with``."""
 
-    def __init__(self, processes: int, mend: str = "") -> None:
+    def __init__(self, processes: int, hint: str = "") -> None:
         self._threads = ThreadPoolExecutor(processes)
         self._own = threading.local()
         self._started: list[subprocess.Popen[bytes]] = []
-        self._mend = mend
+        self._mend = hint
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -88,7 +88,7 @@ class WorkerPool:
             answer, error = pickle.load(worker.stdout)
         except (OSError, EOFError) as fault:
             raise WorkbenchError(
-                f"a worker process ended with code {worker.wait()}", where=_named(task), mend=self._mend
+                f"a worker process ended with code {worker.wait()}", where=_named(task), hint=self._mend
             ) from fault
         if error is not None:
             raise error

@@ -45,7 +45,7 @@ class Counts:
 
     def __post_init__(self) -> None:
         if min(self.hits, self.substitutions, self.insertions, self.deletions) < 0:
-            raise WorkbenchError(f"a count below zero in {self}", mend="Counts come from an alignment.")
+            raise WorkbenchError(f"a count below zero in {self}", hint="Counts come from an alignment.")
 
     @property
     def errors(self) -> int:
@@ -80,7 +80,7 @@ class AlignedWord:
     """One step of an alignment. A missing side is empty; positions count words from 0, -1 where missing.
 
     ``spelling_only``: the two differ only in Unicode form, apostrophe or ё/е. ``start_s``, ``end_s`` and
-    ``confidence`` are the recogniser's for the hypothesis word, None where it gave none.
+    ``confidence`` are the recognizer's for the hypothesis word, None where it gave none.
     """
 
     op: Operation
@@ -152,7 +152,7 @@ def checked_counts(
     substitutions, insertions, deletions = (kind.astype(np.int32) for kind in kinds)
     hits = (reference_units - substitutions - deletions).astype(np.int32)
     if (hits < 0).any() or not np.array_equal(hits + substitutions + insertions, hypothesis_units):
-        raise WorkbenchError("an alignment does not account for every word", mend="Report this as a bug.")
+        raise WorkbenchError("an alignment does not account for every word", hint="Report this as a bug.")
     return {"hits": hits, "substitutions": substitutions, "insertions": insertions, "deletions": deletions}
 
 
@@ -260,7 +260,7 @@ def align(references: Sequence[Sequence[Any]], hypotheses: Sequence[Sequence[Any
         starts = stops - np.array([len(text) for text in texts], np.int64)
         sides.append(Side(np.array(flat, np.int32), starts, stops))
     if len(sides[0].starts) != len(sides[1].starts):
-        raise WorkbenchError("references and hypotheses differ in number", mend="Give one of each a pair.")
+        raise WorkbenchError("references and hypotheses differ in number", hint="Give one of each a pair.")
     return align_sides(sides[0], sides[1], len(numbers))
 
 

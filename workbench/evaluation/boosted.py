@@ -1,4 +1,4 @@
-"""What a keyword list gains when the recogniser is told it: utterances with a keyword, decoded twice."""
+"""What a keyword list gains when the recognizer is told it: utterances with a keyword, decoded twice."""
 
 from __future__ import annotations
 
@@ -73,15 +73,15 @@ def keyword_boost(
     from workbench.recognizer.boosting import Boost
 
     listed = read_keywords(keywords)
-    normaliser = options.get("normaliser", "basic")
-    chosen = rows[holding(rows, listed, normaliser)].reset_index(drop=True)
+    normalizer = options.get("normalizer", "basic")
+    chosen = rows[holding(rows, listed, normalizer)].reset_index(drop=True)
     if len(chosen) == 0:
-        raise WorkbenchError("no reference holds a keyword", mend="Check their spelling and target_lang.")
+        raise WorkbenchError("no reference holds a keyword", hint="Check their spelling and target_lang.")
     lists = {tag: _meant(listed, tag) for tag in chosen["target_lang"].unique()}
     boosts = {tag: Boost(tuple(k.text for k in found), weight) for tag, found in lists.items()}
     found, problems = _decoded(checkpoint, chosen, Path(audio_root), boosts, lookahead_ms, device, progress)
     if not found[WITHOUT]:
-        raise WorkbenchError("no utterance could be decoded", where=str(audio_root), mend=problems[0].mend)
+        raise WorkbenchError("no utterance could be decoded", where=str(audio_root), hint=problems[0].hint)
     evaluation = evaluate(chosen, {name: pd.DataFrame(lines) for name, lines in found.items()}, **options)
     tables = [evaluation.keywords(name, listed) for name in (WITHOUT, WITH)]
     shared = ["keyword", "domain", "target_lang", "reference"]
@@ -94,7 +94,7 @@ def keyword_boost(
     return KeywordBoost(gains(evaluation, listed), joined, evaluation, problems)
 
 
-def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normaliser: str = "basic") -> Array:
+def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normalizer: str = "basic") -> Array:
     """Which rows have a keyword of their locale in their reference."""
     import numpy as np
 
@@ -106,10 +106,10 @@ def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normaliser: str = "
         locale = tag if isinstance(tag, str) else None
         if tag not in phrases:
             phrases[tag] = [
-                txt.words(txt.normalise(keyword.text, locale, normaliser), locale)
+                txt.words(txt.normalize(keyword.text, locale, normalizer), locale)
                 for keyword in _meant(keywords, tag)
             ]
-        words = txt.words(txt.normalise(text, locale, normaliser), locale)
+        words = txt.words(txt.normalize(text, locale, normalizer), locale)
         held[place] = any(
             phrase == words[at : at + len(phrase)]
             for phrase in phrases[tag]
@@ -130,7 +130,7 @@ def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
 
     scored, settings = evaluation.scored, evaluation.settings
     rows = np.flatnonzero(scored.prediction(WITHOUT).present & scored.prediction(WITH).present)
-    counts = [keyword_counts(scored, n, settings.normaliser, rows, keywords) for n in (WITHOUT, WITH)]
+    counts = [keyword_counts(scored, n, settings.normalizer, rows, keywords) for n in (WITHOUT, WITH)]
     clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
     values = [
         side[kind][rows] for side in counts for kind in ("reference", "recalled", "hypothesis", "correct")
@@ -188,8 +188,8 @@ def _decoded(
                 heard[name] = play(checkpoint, pcm, rate, tag, lookahead_ms, boost, device=device)[-1]
         except (WorkbenchError, OSError, RuntimeError) as error:
             what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
-            mend = error.mend if isinstance(error, WorkbenchError) else "Check the file."
-            problems.append(Problem(str(row["audio_filepath"]), what, mend, field=f"id {row['id']}"))
+            hint = error.hint if isinstance(error, WorkbenchError) else "Check the file."
+            problems.append(Problem(str(row["audio_filepath"]), what, hint, field=f"id {row['id']}"))
             continue
         for name, event in heard.items():
             found[name].append({"id": row["id"], "hypothesis": event.final_transcript})

@@ -37,19 +37,19 @@ class Characters:
     alphabet: int
 
     @classmethod
-    def of(cls, store: TextStore, normaliser: str) -> Characters:
-        """Of all texts under a normaliser."""
+    def of(cls, store: TextStore, normalizer: str) -> Characters:
+        """Of all texts under a normalizer."""
         import numpy as np
 
-        pieces, unspaced = store.pieces(normaliser), txt.CHARACTER_LANGUAGES & set(store.languages)
+        pieces, unspaced = store.pieces(normalizer), txt.CHARACTER_LANGUAGES & set(store.languages)
         forms: list[str] = []
-        if not unspaced and (normaliser == "raw" or normaliser not in txt.PIECEWISE):
+        if not unspaced and (normalizer == "raw" or normalizer not in txt.PIECEWISE):
             forms = pieces.vocabulary  # the same under all rules
             form_of = np.tile(np.arange(len(forms), dtype=np.int32), (len(store.languages), 1))
         else:
             form_of = store.form_numbers(pieces)
             for group, language in enumerate(store.languages):
-                found = forms_of(of_group(pieces, form_of, group), language, normaliser)
+                found = forms_of(of_group(pieces, form_of, group), language, normalizer)
                 joined = language in txt.CHARACTER_LANGUAGES
                 forms += [txt.characters(form, language) for form in found] if joined else found
         points = np.frombuffer("".join([" ", *forms]).encode("utf-32-le"), np.uint32)
@@ -92,7 +92,7 @@ class Characters:
 
 
 def character_counts(
-    store: TextStore, normaliser: str, left: IntArray, right: IntArray
+    store: TextStore, normalizer: str, left: IntArray, right: IntArray
 ) -> dict[str, IntArray]:
     """Hits, substitutions, insertions and deletions of characters of pairs of texts.
 
@@ -102,7 +102,7 @@ def character_counts(
     Raises:
         WorkbenchError: an alignment does not account for every character.
     """
-    chunks = character_chunks(store, normaliser, left, right)
+    chunks = character_chunks(store, normalizer, left, right)
     return joined_counts([chunk.counted(count_sides(*chunk.sides)) for chunk in chunks])
 
 
@@ -120,14 +120,14 @@ class CharacterChunk:
 
 
 def character_chunks(
-    store: TextStore, normaliser: str, left: IntArray, right: IntArray
+    store: TextStore, normalizer: str, left: IntArray, right: IntArray
 ) -> Iterator[CharacterChunk]:
     """The pairs of :func:`character_counts`, some after some; one empty chunk where there are none."""
     import numpy as np
 
     from workbench.evaluation import kernels
 
-    pieces, characters = store.pieces(normaliser), Characters.of(store, normaliser)
+    pieces, characters = store.pieces(normalizer), Characters.of(store, normalizer)
     for start in range(0, max(len(left), 1), CHUNK):
         codes = left[start : start + CHUNK], right[start : start + CHUNK]
         groups = store.groups[codes[0]]

@@ -3,7 +3,7 @@
 A prediction holds word times and the computing time of each clip, not when each event came. The wait follows
 from the chunk grid: a word can come once the chunk of its last frame is complete. Computing is the clip's
 time spread evenly over its chunks, one clip after the other. Paced, loaded latency is measured by the
-capacity room; ``Evaluation.frontier(latency=…)`` takes its table instead.
+capacity room; ``Evaluation.tradeoff(latency=…)`` takes its table instead.
 """
 
 from __future__ import annotations

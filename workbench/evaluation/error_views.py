@@ -28,16 +28,16 @@ class ErrorViews:
     scored: ScoredCorpus
     settings: Settings
 
-    def alignment(self, name: str, id: str, normaliser: str | None = None) -> list[AlignedWord]:
-        """The words of one utterance side by side, with times where the recogniser gave them."""
-        return errors.aligned_words(self.scored, name, self.position(id), self._normaliser(normaliser))
+    def alignment(self, name: str, id: str, normalizer: str | None = None) -> list[AlignedWord]:
+        """The words of one utterance side by side, with times where the recognizer gave them."""
+        return errors.aligned_words(self.scored, name, self.position(id), self._normalizer(normalizer))
 
     def utterances(
         self,
         name: str,
         where: Where = None,
         metric: Headline = "headline",
-        normaliser: str | None = None,
+        normalizer: str | None = None,
         limit: int | None = None,
     ) -> pd.DataFrame:
         """Utterances with their counts, most errors per reference unit first.
@@ -45,20 +45,20 @@ class ErrorViews:
         Returns:
             The columns of the rows with ``hypothesis`` beside ``text``, then ``hits, substitutions,
             insertions, deletions, errors, reference_units, rate, metric``; the rate of an utterance without
-            reference units is infinite if anything was recognised.
+            reference units is infinite if anything was recognized.
         """
         import numpy as np
 
-        scored, normaliser = self.scored, self._normaliser(normaliser)
+        scored, normalizer = self.scored, self._normalizer(normalizer)
         chosen = self._rows(name, where=where)
         unit = rates.unit_of(scored, chosen, metric)
-        errors_, units = (v[chosen] for v in scored.totals(name, unit, normaliser))
+        errors_, units = (v[chosen] for v in scored.totals(name, unit, normalizer))
         worst = np.where(units > 0, errors_ / np.maximum(units, 1), np.where(errors_ > 0, np.inf, 0.0))
         order = np.lexsort((chosen, -errors_, -worst))[:limit]
         picked = chosen[order]
         frame = scored.rows.iloc[picked].reset_index(drop=True)
         texts = scored.store.texts.take(scored.prediction(name).codes[picked]).to_pylist()
-        added: dict[str, Any] = {k: v[picked] for k, v in scored.counts(name, unit, normaliser).items()}
+        added: dict[str, Any] = {k: v[picked] for k, v in scored.counts(name, unit, normalizer).items()}
         added |= {
             "errors": errors_[order],
             "reference_units": units[order],
@@ -70,41 +70,41 @@ class ErrorViews:
         return frame.assign(**added)
 
     def confusions(
-        self, name: str, where: Where = None, normaliser: str | None = None, limit: int = 200
+        self, name: str, where: Where = None, normalizer: str | None = None, limit: int = 200
     ) -> pd.DataFrame:
         """Words mistaken for others, most frequent first: ``reference, hypothesis, count, spelling_only``."""
         rows = self._rows(name, where=where)
-        return errors.confusions(self.scored, name, self._normaliser(normaliser), rows, limit)
+        return errors.confusions(self.scored, name, self._normalizer(normalizer), rows, limit)
 
-    def words(self, name: str, where: Where = None, normaliser: str | None = None) -> pd.DataFrame:
+    def words(self, name: str, where: Where = None, normalizer: str | None = None) -> pd.DataFrame:
         """Every word with ``occurrences, hits, substituted, deleted, inserted, accuracy``; most often lost
         first."""
         return errors.word_table(
-            self.scored, name, self._normaliser(normaliser), self._rows(name, where=where)
+            self.scored, name, self._normalizer(normalizer), self._rows(name, where=where)
         )
 
     def lost_words(
-        self, name: str, where: Where = None, normaliser: str | None = None, limit: int = 100
+        self, name: str, where: Where = None, normalizer: str | None = None, limit: int = 100
     ) -> pd.DataFrame:
         """The head of :meth:`words`: words most often deleted or replaced, with ``lost``."""
-        table = self.words(name, where, normaliser)
+        table = self.words(name, where, normalizer)
         table = table[table["occurrences"] > table["hits"]].head(limit)
         return table.assign(lost=table["occurrences"] - table["hits"]).reset_index(drop=True)
 
     def accuracy_by_frequency(
-        self, name: str, where: Where = None, normaliser: str | None = None
+        self, name: str, where: Where = None, normalizer: str | None = None
     ) -> pd.DataFrame:
         """Word accuracy in bands of how often a word occurs: ``occurs, at_least, words, occurrences,
         accuracy``."""
-        return errors.accuracy_by_frequency(self.words(name, where, normaliser))
+        return errors.accuracy_by_frequency(self.words(name, where, normalizer))
 
     def errors_by_position(
-        self, name: str, where: Where = None, bins: int = 10, normaliser: str | None = None
+        self, name: str, where: Where = None, bins: int = 10, normalizer: str | None = None
     ) -> pd.DataFrame:
         """Errors by relative place in the utterance: ``from, to, reference_words, substitutions, insertions,
         deletions, rate``."""
         rows = self._rows(name, where=where)
-        return errors.by_position(self.scored, name, self._normaliser(normaliser), rows, bins)
+        return errors.by_position(self.scored, name, self._normalizer(normalizer), rows, bins)
 
     def errors_by_duration(self, name: str, where: Where = None, **options: Any) -> pd.DataFrame:
         """:meth:`Evaluation.rates` by ``duration_band``."""
@@ -117,13 +117,13 @@ class ErrorViews:
         b: str,
         where: Where = None,
         metric: Headline = "headline",
-        normaliser: str | None = None,
+        normalizer: str | None = None,
     ) -> pd.DataFrame:
         """Utterances with more or fewer errors in ``b`` than in ``a``, largest change first: ``id, text,
         hypothesis_a, hypothesis_b, errors_a, errors_b, reference_units, change, verdict``."""
         rows = self._rows(a, b, where=where)
         unit = rates.unit_of(self.scored, rows, metric)
-        return errors.changes(self.scored, a, b, self._normaliser(normaliser), rows, unit)
+        return errors.changes(self.scored, a, b, self._normalizer(normalizer), rows, unit)
 
     def heatmap(
         self, name: str, row: str = "target_lang", column: str = "accent", where: Where = None, **options: Any
@@ -144,7 +144,7 @@ class ErrorViews:
             return self._positions[id]
         except KeyError:
             raise WorkbenchError(
-                f"no utterance {str(id)[:60]!r} in this evaluation", mend="Ids are those of evaluation.rows."
+                f"no utterance {str(id)[:60]!r} in this evaluation", hint="Ids are those of evaluation.rows."
             ) from None
 
     @cached_property
@@ -160,5 +160,5 @@ class ErrorViews:
             chosen = chosen & self.scored.prediction(name).present
         return np.flatnonzero(chosen)
 
-    def _normaliser(self, name: str | None) -> str:
-        return name or self.settings.normaliser
+    def _normalizer(self, name: str | None) -> str:
+        return name or self.settings.normalizer

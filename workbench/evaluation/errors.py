@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def aligned_words(scored: ScoredCorpus, name: str, row: int, normaliser: str) -> list[AlignedWord]:
+def aligned_words(scored: ScoredCorpus, name: str, row: int, normalizer: str) -> list[AlignedWord]:
     """The alignment of one utterance; empty where it has no prediction."""
     prediction = scored.prediction(name)
     if prediction.codes[row] < 0:
         return []
-    table, language = scored.store.words(normaliser), str(scored.languages[row])
+    table, language = scored.store.words(normalizer), str(scored.languages[row])
     reference = table.of(int(scored.reference_codes[row]))
     hypothesis = table.of(int(prediction.codes[row]))
     steps = align_words(reference, hypothesis)
-    times = _word_times(prediction.word_list(row), hypothesis, language, normaliser)
+    times = _word_times(prediction.word_list(row), hypothesis, language, normalizer)
     if not times:
         return steps
     return [replace(s, **times[s.hypothesis_position]) if s.hypothesis_position >= 0 else s for s in steps]
 
 
 def _word_times(
-    spoken: list[dict[str, Any]], hypothesis: list[str], language: str, normaliser: str
+    spoken: list[dict[str, Any]], hypothesis: list[str], language: str, normalizer: str
 ) -> list[dict[str, Any]]:
-    """Times of each normalised word; none where the recogniser's words do not lead to the same text."""
+    """Times of each normalized word; none where the recognizer's words do not lead to the same text."""
     times, units = [], []
     for entry in spoken:
-        normalised = txt.normalise(txt.strip_tag(str(entry.get("word", "")))[0], language, normaliser)
-        for unit in txt.words(normalised, language):
+        normalized = txt.normalize(txt.strip_tag(str(entry.get("word", "")))[0], language, normalizer)
+        for unit in txt.words(normalized, language):
             units.append(unit)
             times.append({k: entry.get(k) for k in ("start_s", "end_s", "confidence")})
             for short, full in (("start", "start_s"), ("end", "end_s")):
@@ -48,12 +48,12 @@ def _word_times(
     return times if units == hypothesis else []
 
 
-def confusions(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, limit: int) -> pd.DataFrame:
+def confusions(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, limit: int) -> pd.DataFrame:
     """Substituted words, most frequent first: ``reference, hypothesis, count, spelling_only``."""
     import numpy as np
     import pandas as pd
 
-    events = error_events(scored, name, normaliser, rows)
+    events = error_events(scored, name, normalizer, rows)
     chosen = events.operation == SUBSTITUTION
     size = max(len(events.vocabulary), 1)
     pairs, counts = np.unique(
@@ -61,7 +61,7 @@ def confusions(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, li
     )
     order = np.lexsort((pairs, -counts))[:limit]
     said, heard = pairs[order] // size, pairs[order] % size
-    folded = scored.store.words(normaliser).folded
+    folded = scored.store.words(normalizer).folded
     return pd.DataFrame(
         {
             "reference": [events.vocabulary[n] for n in said],
@@ -72,15 +72,15 @@ def confusions(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, li
     )
 
 
-def word_table(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> pd.DataFrame:
+def word_table(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> pd.DataFrame:
     """Every word of the references and hypotheses: ``word, occurrences, hits, substituted, deleted, inserted,
     accuracy`` (hits over occurrences; NaN for words only inserted), most often lost first."""
     import numpy as np
     import pandas as pd
 
-    events = error_events(scored, name, normaliser, rows)
+    events = error_events(scored, name, normalizer, rows)
     size = len(events.vocabulary)
-    occurrences = scored.store.words(normaliser).occurrences(scored.reference_codes[rows])
+    occurrences = scored.store.words(normalizer).occurrences(scored.reference_codes[rows])
     deleted = np.bincount(events.said[events.operation == DELETION], minlength=size)
     inserted = np.bincount(events.heard[events.operation == INSERTION], minlength=size)
     substituted = np.bincount(events.said[events.operation == SUBSTITUTION], minlength=size)
@@ -123,19 +123,19 @@ def accuracy_by_frequency(words: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def by_position(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, bins: int) -> pd.DataFrame:
+def by_position(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, bins: int) -> pd.DataFrame:
     """Errors by relative place in the utterance, in ``bins`` equal parts; an insertion counts where the word
     it stands before is (after the last word: in the last part)."""
     import numpy as np
     import pandas as pd
 
-    lengths = scored.store.words(normaliser).lengths_of(scored.reference_codes)
+    lengths = scored.store.words(normalizer).lengths_of(scored.reference_codes)
     # Where a word lies depends on the length alone, and lengths are few.
     sizes, times = np.unique(lengths[rows], return_counts=True)
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     part = np.floor(within / np.maximum(np.repeat(sizes, sizes), 1) * bins).astype(int)
     words = np.bincount(part, weights=np.repeat(times, sizes), minlength=bins).astype(np.int64)
-    events = error_events(scored, name, normaliser, rows)
+    events = error_events(scored, name, normalizer, rows)
     size = np.maximum(lengths[events.row], 1)
     place = np.minimum(events.position / size * bins, bins - 1).astype(int)
     counts = {
@@ -156,14 +156,14 @@ def by_position(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, b
 
 
 def changes(
-    scored: ScoredCorpus, first: str, second: str, normaliser: str, rows: Array, metric: Metric
+    scored: ScoredCorpus, first: str, second: str, normalizer: str, rows: Array, metric: Metric
 ) -> pd.DataFrame:
     """Utterances with more or fewer errors in ``second`` than in ``first``, largest change first."""
     import numpy as np
     import pandas as pd
 
-    errors_a, errors_b = (scored.totals(n, metric, normaliser)[0][rows] for n in (first, second))
-    units = scored.totals(first, metric, normaliser)[1][rows]
+    errors_a, errors_b = (scored.totals(n, metric, normalizer)[0][rows] for n in (first, second))
+    units = scored.totals(first, metric, normalizer)[1][rows]
     change = errors_b.astype(int) - errors_a
     order = np.lexsort((rows, -np.abs(change)))
     order = order[change[order] != 0]

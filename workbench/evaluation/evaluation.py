@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from workbench.cluster import check_engine
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import confounding, rates
-from workbench.evaluation.gap import gap as worst_against_best
+from workbench.evaluation.disparity import gap as worst_against_best
+from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.matching import put_together
-from workbench.evaluation.memory import give_back
 from workbench.evaluation.quality_views import QualityViews
 from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
-from workbench.text import NORMALISERS
+from workbench.text import NORMALIZERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def evaluate(
     rows: pd.DataFrame,
     predictions: Mapping[str, pd.DataFrame | str | Path],
     *,
-    normaliser: str = "basic",
+    normalizer: str = "basic",
     by: Sequence[str] = ("target_lang", "accent"),
     thresholds: Thresholds | None = None,
     resamples: int = 1000,
@@ -43,27 +43,27 @@ def evaluate(
         rows: utterance rows with ``id`` and ``text``; other columns are what slices are cut by.
         predictions: name → table with ``id`` and ``hypothesis`` (see Predictions in the architecture), or a
             Parquet file of one.
-        normaliser: of the headline figures; every method takes another.
+        normalizer: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
         engine: 'local': utterances are aligned here when first asked for; 'ray': at once, words and
             characters of all predictions, on a cluster at ``address`` (:func:`workbench.cluster.over_ray`).
             Every figure is the same.
 
     Raises:
-        WorkbenchError: unknown normaliser, missing columns, no reference or no id in common, or the
+        WorkbenchError: unknown normalizer, missing columns, no reference or no id in common, or the
             engine's.
     """
     check_engine(engine, address)
-    if normaliser not in NORMALISERS:
+    if normalizer not in NORMALIZERS:
         raise WorkbenchError(
-            f"unknown normaliser {normaliser!r}", mend=f"Use one of {', '.join(NORMALISERS)}."
+            f"unknown normalizer {normalizer!r}", hint=f"Use one of {', '.join(NORMALIZERS)}."
         )
     scored = put_together(rows, predictions, progress)
     kept = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
     kept = tuple(c for c in kept if c in rows.columns or c not in ("target_lang", "accent"))
-    settings = Settings(normaliser, kept, thresholds or Thresholds(), resamples, seed=seed)
+    settings = Settings(normalizer, kept, thresholds or Thresholds(), resamples, seed=seed)
     if engine == "ray":
-        align_ahead(scored, (normaliser, "raw"), address=address, progress=progress)
+        align_ahead(scored, (normalizer, "raw"), address=address, progress=progress)
     return Evaluation(scored, settings)
 
 
@@ -71,7 +71,7 @@ class Evaluation(QualityViews):
     """Rates, comparisons and errors of one or more predictions of the same utterances.
 
     Everything is computed when asked for and kept; ``scored`` holds rows and alignments, ``settings`` the
-    normaliser, slices, thresholds, resamples and seed.
+    normalizer, slices, thresholds, resamples and seed.
     """
 
     def __init__(self, scored: ScoredCorpus, settings: Settings) -> None:
@@ -86,8 +86,8 @@ class Evaluation(QualityViews):
         return self.settings.by
 
     @property
-    def normaliser(self) -> str:
-        return self.settings.normaliser
+    def normalizer(self) -> str:
+        return self.settings.normalizer
 
     @property
     def problems(self) -> list[Problem]:
@@ -113,7 +113,7 @@ class Evaluation(QualityViews):
         name: str,
         by: str | Sequence[str] | None = None,
         metric: Headline = "headline",
-        normaliser: str | None = None,
+        normalizer: str | None = None,
         where: Where = None,
     ) -> pd.DataFrame:
         """Error rates of slices.
@@ -127,19 +127,19 @@ class Evaluation(QualityViews):
             reference units), ``errors, reference_units, hits, substitutions, insertions, deletions,
             utterances, empty_hypotheses, speakers``, ``interval_kind`` ('speakers', 'these voices only',
             'speakers unknown'), ``reference_words``, ``enough`` ('no', 'provisional', 'yes'), ``metric``,
-            ``normaliser``, and ``confounded``: columns that change together with the slices, None if none do.
+            ``normalizer``, and ``confounded``: columns that change together with the slices, None if none do.
         """
         by = self._columns(by)
-        options: Any = {"metric": metric, "normaliser": self._normaliser(normaliser), "where": where}
+        options: Any = {"metric": metric, "normalizer": self._normalizer(normalizer), "where": where}
         table = rates.rate_table(self.scored, name, self.settings, by=by, **options)
         give_back(len(self))
         return self._with_confounding(table, by)
 
     def overall(
-        self, name: str, metric: Headline = "headline", normaliser: str | None = None
+        self, name: str, metric: Headline = "headline", normalizer: str | None = None
     ) -> dict[str, Any]:
         """The one row of :meth:`rates` over everything."""
-        records: list[dict[str, Any]] = self.rates(name, (), metric, normaliser).to_dict("records")
+        records: list[dict[str, Any]] = self.rates(name, (), metric, normalizer).to_dict("records")
         return records[0]
 
     def compare(
@@ -148,7 +148,7 @@ class Evaluation(QualityViews):
         b: str,
         by: str | Sequence[str] | None = None,
         metric: Headline = "headline",
-        normaliser: str | None = None,
+        normalizer: str | None = None,
         where: Where = None,
     ) -> pd.DataFrame:
         """Rate of ``b`` minus rate of ``a`` on the utterances both have: below zero, ``b`` is better.
@@ -161,7 +161,7 @@ class Evaluation(QualityViews):
             utterances; and the columns of :meth:`rates` that say how far to trust it.
         """
         by = self._columns(by)
-        options: Any = {"metric": metric, "normaliser": self._normaliser(normaliser), "where": where}
+        options: Any = {"metric": metric, "normalizer": self._normalizer(normalizer), "where": where}
         table = rates.comparison_table(self.scored, a, b, self.settings, by=by, **options)
         return self._with_confounding(table, by)
 
@@ -204,7 +204,7 @@ class Evaluation(QualityViews):
     def report(self, path: str | Path, *, title: str = "Error report", **options: Any) -> Path:
         """Write the report as one HTML file that needs nothing else, and the same figures as JSON beside it.
 
-        Options are those of :func:`workbench.evaluation.summary.summarise`, and ``field``: a field report
+        Options are those of :func:`workbench.evaluation.summary.summarize`, and ``field``: a field report
         (``ws.field_log(...)``), which becomes a section.
         """
         from workbench.evaluation.report import write_report
@@ -212,10 +212,10 @@ class Evaluation(QualityViews):
         return write_report(self, Path(path), title=title, **options)
 
     def to_dict(self, **options: Any) -> dict[str, Any]:
-        """Every figure of the report; see :func:`workbench.evaluation.summary.summarise`."""
-        from workbench.evaluation.summary import summarise
+        """Every figure of the report; see :func:`workbench.evaluation.summary.summarize`."""
+        from workbench.evaluation.summary import summarize
 
-        return summarise(self, **options)
+        return summarize(self, **options)
 
     def to_json(self, **options: Any) -> str:
         """:meth:`to_dict` as JSON text; unknown values are null."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.alignment import DELETION, INSERTION
-from workbench.evaluation.memory import give_back
+from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import ScoredCorpus
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class Events:
     vocabulary: list[str]
 
 
-def places(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tuple[Array, Array]:
+def places(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array]:
     """Row of each error of ``rows`` and its place in the flat arrays of the alignment."""
     import numpy as np
 
-    paired = scored.word_edits(name, normaliser)
+    paired = scored.word_edits(name, normalizer)
     pair, offsets = paired.pair[rows], paired.edits.offsets
     sizes = (offsets[pair + 1] - offsets[pair]).astype(np.int64)
     ends = np.cumsum(sizes)
@@ -43,12 +43,12 @@ def places(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tup
     return np.repeat(rows.astype(np.int32), sizes), at
 
 
-def error_events(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> Events:
+def error_events(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> Events:
     """All errors of ``rows``, each of which must have a prediction."""
     import numpy as np
 
-    row, at = places(scored, name, normaliser, rows)
-    edits, table = scored.word_edits(name, normaliser).edits, scored.store.words(normaliser)
+    row, at = places(scored, name, normalizer, rows)
+    edits, table = scored.word_edits(name, normalizer).edits, scored.store.words(normalizer)
     operation, position = edits.operation[at], edits.reference_position[at]
     said, heard = np.full(len(at), -1, np.int32), np.full(len(at), -1, np.int32)
     has = operation != INSERTION
@@ -60,26 +60,26 @@ def error_events(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) 
     return Events(row, operation, position, said, heard, table.vocabulary)
 
 
-def coordinates(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tuple[Array, Array]:
+def coordinates(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array]:
     """Row and coordinate (word ``w``: ``2 w + 1``, the gap before it: ``2 w``) of every error."""
     import numpy as np
 
-    row, at = places(scored, name, normaliser, rows)
-    edits = scored.word_edits(name, normaliser).edits
+    row, at = places(scored, name, normalizer, rows)
+    edits = scored.word_edits(name, normalizer).edits
     word = 2 * edits.reference_position[at].astype(np.int64)
     return row, np.where(edits.operation[at] == INSERTION, word, word + 1)
 
 
-def hit_words(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tuple[Array, Array, Array]:
+def hit_words(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array, Array]:
     """Reference words of ``rows`` one after the other: (numbers, whether hit, offsets of each row)."""
     import numpy as np
 
-    numbers, offsets = scored.store.words(normaliser).flat(scored.reference_codes[rows])
+    numbers, offsets = scored.store.words(normalizer).flat(scored.reference_codes[rows])
     hit = np.ones(len(numbers), bool)
     start = np.zeros(len(scored), np.int64)
     start[rows] = offsets[:-1]
-    row, at = places(scored, name, normaliser, rows)
-    edits = scored.word_edits(name, normaliser).edits
+    row, at = places(scored, name, normalizer, rows)
+    edits = scored.word_edits(name, normalizer).edits
     lost = edits.operation[at] != INSERTION
     hit[start[row[lost]] + edits.reference_position[at[lost]]] = False
     return numbers, hit, offsets

@@ -1,4 +1,4 @@
-"""Keywords and entities: were the words that matter recognised, inside the alignment of everything else."""
+"""Keywords and entities: were the words that matter recognized, inside the alignment of everything else."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def read_keywords(source: str | Path | Iterable[str | Keyword]) -> list[Keyword]
             with path.open(encoding="utf-8-sig", newline="") as file:
                 lines = list(csv.reader(file))
         except (OSError, UnicodeDecodeError) as error:
-            mend = "Give a UTF-8 CSV with a column keyword."
-            raise WorkbenchError(f"cannot read keywords: {error}", where=str(path), mend=mend) from None
+            hint = "Give a UTF-8 CSV with a column keyword."
+            raise WorkbenchError(f"cannot read keywords: {error}", where=str(path), hint=hint) from None
         found = _from_lines([line for line in lines if any(cell.strip() for cell in line)])
     else:
         found = [k if isinstance(k, Keyword) else Keyword(str(k).strip()) for k in source]
     found = [k for k in dict.fromkeys(found) if k.text]
     if not found:
-        raise WorkbenchError("no keywords", mend="Give a list of words or a CSV with a column keyword.")
+        raise WorkbenchError("no keywords", hint="Give a list of words or a CSV with a column keyword.")
     return found
 
 
@@ -71,7 +71,7 @@ def _from_lines(lines: list[list[str]]) -> list[Keyword]:
 
 
 def keyword_table(
-    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, keywords: Sequence[Keyword]
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, keywords: Sequence[Keyword]
 ) -> pd.DataFrame:
     """One row a keyword and one for all: ``keyword, domain, target_lang, reference, recalled, hypothesis,
     correct, recall, precision, f1``.
@@ -82,11 +82,11 @@ def keyword_table(
     import pandas as pd
 
     records = []
-    for keyword, sides in _occurrences(scored, name, normaliser, rows, keywords):
+    for keyword, sides in _occurrences(scored, name, normalizer, rows, keywords):
         record: dict[str, Any] = {"keyword": keyword.text, "domain": keyword.domain or None}
         record["target_lang"] = keyword.target_lang or None
-        for (_, right), (occurring, recognised) in zip(sides, _COUNTED, strict=True):
-            record |= {occurring: len(right), recognised: int(right.sum())}
+        for (_, right), (occurring, recognized) in zip(sides, _COUNTED, strict=True):
+            record |= {occurring: len(right), recognized: int(right.sum())}
         records.append(record)
     frame = pd.DataFrame(records)
     total: dict[str, Any] = {"keyword": "all", "domain": None, "target_lang": None}
@@ -100,30 +100,30 @@ def keyword_table(
 
 
 def keyword_counts(
-    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, keywords: Sequence[Keyword]
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, keywords: Sequence[Keyword]
 ) -> dict[str, Array]:
     """``reference, recalled, hypothesis, correct`` of all keywords together in each row of the corpus."""
     import numpy as np
 
     counts = {kind: np.zeros(len(scored), np.int64) for pair in _COUNTED for kind in pair}
-    for _, sides in _occurrences(scored, name, normaliser, rows, keywords):
-        for (row, right), (occurring, recognised) in zip(sides, _COUNTED, strict=True):
+    for _, sides in _occurrences(scored, name, normalizer, rows, keywords):
+        for (row, right), (occurring, recognized) in zip(sides, _COUNTED, strict=True):
             counts[occurring] += np.bincount(row, minlength=len(scored))
-            counts[recognised] += np.bincount(row[right], minlength=len(scored))
+            counts[recognized] += np.bincount(row[right], minlength=len(scored))
     return counts
 
 
 def _occurrences(
-    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, keywords: Sequence[Keyword]
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, keywords: Sequence[Keyword]
 ) -> Iterator[tuple[Keyword, list[tuple[Array, Array]]]]:
-    """Of each keyword, in references and in hypotheses: the row of each occurrence, whether recognised."""
-    table = scored.store.words(normaliser)
+    """Of each keyword, in references and in hypotheses: the row of each occurrence, whether recognized."""
+    table = scored.store.words(normalizer)
     number = {word: place for place, word in enumerate(table.vocabulary)}
-    both = [_Side(scored, name, normaliser, rows, reference=side) for side in (True, False)]
+    both = [_Side(scored, name, normalizer, rows, reference=side) for side in (True, False)]
     tags = scored.rows["target_lang"].to_numpy() if "target_lang" in scored.rows.columns else None
     for keyword in keywords:
         language = keyword.target_lang.split("-")[0] or None
-        words = txt.words(txt.normalise(keyword.text, language, normaliser), language)
+        words = txt.words(txt.normalize(keyword.text, language, normalizer), language)
         meant = None if not keyword.target_lang or tags is None else tags == keyword.target_lang
         yield keyword, [side.find([number.get(w, -1) for w in words], meant) for side in both]
 
@@ -132,22 +132,22 @@ class _Side:
     """Words of one side, sorted by number so that a keyword is found without a scan."""
 
     def __init__(
-        self, scored: ScoredCorpus, name: str, normaliser: str, rows: Array, *, reference: bool
+        self, scored: ScoredCorpus, name: str, normalizer: str, rows: Array, *, reference: bool
     ) -> None:
         import numpy as np
 
-        table = scored.store.words(normaliser)
+        table = scored.store.words(normalizer)
         if reference:
-            self.numbers, self.hit, offsets = hit_words(scored, name, normaliser, rows)
+            self.numbers, self.hit, offsets = hit_words(scored, name, normalizer, rows)
         else:
-            self.numbers, self.hit, offsets = _heard_words(scored, name, normaliser, rows, table)
+            self.numbers, self.hit, offsets = _heard_words(scored, name, normalizer, rows, table)
         self.row = np.repeat(rows, np.diff(offsets))
-        self.broken = _broken(scored, name, normaliser, rows, offsets, reference)
+        self.broken = _broken(scored, name, normalizer, rows, offsets, reference)
         self.order = np.argsort(self.numbers, kind="stable")
         self.ordered = self.numbers[self.order]
 
     def find(self, ids: Sequence[int], meant: Array | None) -> tuple[Array, Array]:
-        """Row of each occurrence of a phrase, and whether it is recognised."""
+        """Row of each occurrence of a phrase, and whether it is recognized."""
         import numpy as np
 
         if not ids or min(ids) < 0:
@@ -166,7 +166,7 @@ class _Side:
 
 
 def _heard_words(
-    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, table: WordTable
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, table: WordTable
 ) -> tuple[Array, Array, Array]:
     import numpy as np
 
@@ -174,15 +174,15 @@ def _heard_words(
     hit = np.ones(len(numbers), bool)
     start = np.zeros(len(scored), np.int64)
     start[rows] = offsets[:-1]
-    row, at = places(scored, name, normaliser, rows)
-    edits = scored.word_edits(name, normaliser).edits
+    row, at = places(scored, name, normalizer, rows)
+    edits = scored.word_edits(name, normalizer).edits
     wrong = edits.operation[at] != DELETION
     hit[start[row[wrong]] + edits.hypothesis_position[at[wrong]]] = False
     return numbers, hit, offsets
 
 
 def _broken(
-    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, offsets: Array, reference: bool
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, offsets: Array, reference: bool
 ) -> Array:
     """Words before which the other side has something more."""
     import numpy as np
@@ -191,8 +191,8 @@ def _broken(
     start[rows] = offsets[:-1]
     sizes = np.zeros(len(scored), np.int64)
     sizes[rows] = np.diff(offsets)
-    row, at = places(scored, name, normaliser, rows)
-    edits = scored.word_edits(name, normaliser).edits
+    row, at = places(scored, name, normalizer, rows)
+    edits = scored.word_edits(name, normalizer).edits
     chosen = edits.operation[at] == (INSERTION if reference else DELETION)
     position = (edits.reference_position if reference else edits.hypothesis_position)[at]
     chosen &= position < sizes[row]

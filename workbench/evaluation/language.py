@@ -1,4 +1,4 @@
-"""Language identification apart from text, the cost of ``auto``, the look-ahead frontier and calibration."""
+"""Language identification apart from text, the cost of ``auto``, the look-ahead tradeoff and calibration."""
 
 from __future__ import annotations
 
@@ -117,17 +117,17 @@ def _numbered_languages(tags: Sequence[str]) -> Array:
     return np.unique([tag.split("-")[0].lower() for tag in tags], return_inverse=True)[1]
 
 
-def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -> tuple[Array, Array, Array]:
+def edge_losses(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array, Array]:
     """Which rows lost (deleted) their first word, their last word, and everything; a row that is empty counts
     only as empty."""
     import numpy as np
 
-    table = scored.store.words(normaliser)
+    table = scored.store.words(normalizer)
     codes = scored.prediction(name).codes
     length = table.lengths_of(scored.reference_codes)
     first, last = np.zeros(len(scored), bool), np.zeros(len(scored), bool)
-    row, at = places(scored, name, normaliser, rows)
-    edits = scored.word_edits(name, normaliser).edits
+    row, at = places(scored, name, normalizer, rows)
+    edits = scored.word_edits(name, normalizer).edits
     gone = edits.operation[at] == DELETION
     row, position = row[gone], edits.reference_position[at[gone]]
     first[row[position == 0]] = True
@@ -138,17 +138,17 @@ def edge_losses(scored: ScoredCorpus, name: str, normaliser: str, rows: Array) -
 
 
 def frontier_rows(
-    scored: ScoredCorpus, name: str, normaliser: str, rows: Array, by: str | Sequence[str]
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, by: str | Sequence[str]
 ) -> pd.DataFrame:
     """Lost first and last words, empty outputs and word latency of each slice; shares are of utterances with
-    something said and something recognised."""
+    something said and something recognized."""
     import numpy as np
     import pandas as pd
 
-    first, last, empty = edge_losses(scored, name, normaliser, rows)
+    first, last, empty = edge_losses(scored, name, normalizer, rows)
     chosen = np.zeros(len(scored), bool)
     chosen[rows] = True
-    spoken = scored.store.words(normaliser).lengths_of(scored.reference_codes) > 0
+    spoken = scored.store.words(normalizer).lengths_of(scored.reference_codes) > 0
     groups = group(scored.rows, by)
     records = []
     for key, part in zip(groups.keys, groups.rows_of(chosen), strict=True):
@@ -162,10 +162,10 @@ def frontier_rows(
     return pd.DataFrame(records)
 
 
-def calibration(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, bins: int) -> pd.DataFrame:
+def calibration(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, bins: int) -> pd.DataFrame:
     """Mean confidence against the share of right words, in bins of confidence: ``from, to, words, confidence,
     accuracy``. Words are those whose times could be matched; utterances' confidences against their word
-    accuracy where there are none. Empty where the recogniser gave no confidence."""
+    accuracy where there are none. Empty where the recognizer gave no confidence."""
     import numpy as np
     import pandas as pd
 
@@ -175,12 +175,12 @@ def calibration(scored: ScoredCorpus, name: str, normaliser: str, rows: Array, b
     prediction = scored.prediction(name)
     if "words" in prediction.source.columns:
         for row in rows.tolist():
-            for step in aligned_words(scored, name, row, normaliser) if prediction.word_list(row) else []:
+            for step in aligned_words(scored, name, row, normalizer) if prediction.word_list(row) else []:
                 if step.hypothesis_position >= 0 and step.confidence is not None:
                     pairs.append((float(step.confidence), float(step.op == "hit"), 1))
     if not pairs:
         given = pd.to_numeric(prediction.column("confidence"), errors="coerce").to_numpy(float)
-        counts = scored.counts(name, "wer", normaliser)
+        counts = scored.counts(name, "wer", normalizer)
         heard = counts["hits"] + counts["substitutions"] + counts["insertions"]
         usable = rows[~np.isnan(given[rows]) & (heard[rows] > 0)]
         pairs = [(given[r], counts["hits"][r] / heard[r], int(heard[r])) for r in usable.tolist()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation.memory import give_back
+from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
 from workbench.evaluation.units import number_texts
 
@@ -68,7 +68,7 @@ def put_together(
 def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
     for column in ("id", "text"):
         if column not in rows.columns:
-            raise WorkbenchError(f"the utterances have no column {column!r}", mend="Give Corpus.frame().")
+            raise WorkbenchError(f"the utterances have no column {column!r}", hint="Give Corpus.frame().")
     null = rows["text"].isna()
     if null.any():
         problems.append(
@@ -77,20 +77,20 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
         rows = rows[~null]
     twice = rows["id"].duplicated()
     if twice.any():
-        mend = "The first of each is scored; give every utterance an id of its own."
-        problems.append(_problem("utterances", "id occurs more than once", rows["id"][twice], mend))
+        hint = "The first of each is scored; give every utterance an id of its own."
+        problems.append(_problem("utterances", "id occurs more than once", rows["id"][twice], hint))
         rows = rows[~twice]
     if len(rows) == 0:
         raise WorkbenchError(
-            "no utterance has a reference text", mend="Check the filter and the column text."
+            "no utterance has a reference text", hint="Check the filter and the column text."
         )
     rows = rows.reset_index(drop=True)
     suspects = rows[rows["text"].str.contains("[<[]", regex=True)]
     if len(suspects):
         found = suspects["text"].map(lambda text: _MARKUP.search(text) is not None).astype(bool)
         if found.any():
-            mend = "It is scored as it stands: take tags and noise marks out of the references first."
-            problems.append(_problem("utterances", "markup in the reference", suspects["id"][found], mend))
+            hint = "It is scored as it stands: take tags and noise marks out of the references first."
+            problems.append(_problem("utterances", "markup in the reference", suspects["id"][found], hint))
     return rows
 
 
@@ -101,7 +101,7 @@ def _frame(name: str, source: pd.DataFrame | str | Path) -> pd.DataFrame:
     for column in ("id", "hypothesis"):
         if column not in frame.columns:
             raise WorkbenchError(
-                f"no column {column!r}", where=f"predictions {name!r}", mend="See Predictions in the docs."
+                f"no column {column!r}", where=f"predictions {name!r}", hint="See Predictions in the docs."
             )
     return frame
 
@@ -129,21 +129,21 @@ def _matched(
     missing = positions < 0
     if missing.all():
         raise WorkbenchError(
-            "no id in common with the utterances", where=where, mend="Transcribe this corpus first."
+            "no id in common with the utterances", where=where, hint="Transcribe this corpus first."
         )
     if missing.any():
-        mend = "They are left out of its figures, and of comparisons with it; transcribe them."
-        problems.append(_problem(where, "utterances without a prediction", index[missing], mend))
+        hint = "They are left out of its figures, and of comparisons with it; transcribe them."
+        problems.append(_problem(where, "utterances without a prediction", index[missing], hint))
     unknown = ~frame["id"].isin(index)
     if unknown.any():
         problems.append(_problem(where, "predictions for unknown ids", frame["id"][unknown], "Left out."))
     return frame, positions
 
 
-def _problem(file: str, what: str, ids: Any, mend: str) -> Problem:
+def _problem(file: str, what: str, ids: Any, hint: str) -> Problem:
     shown = ", ".join(str(i)[:40] for i in list(ids[:_SHOWN]))
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-    return Problem(file, f"{what} ({len(ids)}): {shown}{more}", mend, field="id")
+    return Problem(file, f"{what} ({len(ids)}): {shown}{more}", hint, field="id")
 
 
 def _texts(column: pd.Series[Any]) -> Any:

@@ -11,7 +11,7 @@ from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
 from workbench.evaluation.error_views import ErrorViews
-from workbench.evaluation.memory import give_back
+from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class QualityViews(ErrorViews):
             raise WorkbenchError(
                 "no column 'detected_lang'",
                 where=f"predictions {name!r}",
-                mend="Transcribe with this package.",
+                hint="Transcribe with this package.",
             )
         rows = self._rows(name, where=where)
         return lid.language_score(self.scored, name, self.settings, rows)
@@ -111,15 +111,15 @@ class QualityViews(ErrorViews):
         name: str,
         keywords: str | Path | Iterable[str | kw.Keyword],
         where: Where = None,
-        normaliser: str | None = None,
+        normalizer: str | None = None,
     ) -> pd.DataFrame:
         """Recall, precision and F1 of keywords or entities: a list, or a CSV file with a column ``keyword``
         and perhaps ``domain`` and ``target_lang``. NaN where a keyword does not occur."""
         found = kw.read_keywords(keywords)
         rows = self._rows(name, where=where)
-        return kw.keyword_table(self.scored, name, self._normaliser(normaliser), rows, found)
+        return kw.keyword_table(self.scored, name, self._normalizer(normalizer), rows, found)
 
-    def frontier(
+    def tradeoff(
         self,
         names: Sequence[str] | None = None,
         by: str | Sequence[str] = (),
@@ -128,7 +128,7 @@ class QualityViews(ErrorViews):
     ) -> pd.DataFrame:
         """Accuracy against delay: :meth:`Evaluation.rates` of predictions of several look-aheads, shortest
         first, with ``first_word_lost``, ``last_word_lost`` (shares of utterances where anything was
-        recognised) and ``empty`` outputs counted apart. ``lookahead_ms`` is null offline.
+        recognized) and ``empty`` outputs counted apart. ``lookahead_ms`` is null offline.
 
         ``latency_p50_s`` and ``latency_p95_s`` are from the end of a word to its text: chunk grid plus
         measured computing, unloaded (see ``evaluation.delay``), or those of ``latency``, a table of
@@ -137,10 +137,10 @@ class QualityViews(ErrorViews):
 
         tables = []
         where = options.get("where")
-        normaliser = self._normaliser(options.get("normaliser"))
+        normalizer = self._normalizer(options.get("normalizer"))
         for name in names or self.scored.predictions:
             table = self.rates(name, by, **options)  # type: ignore[attr-defined]
-            edges = lid.frontier_rows(self.scored, name, normaliser, self._rows(name, where=where), by)
+            edges = lid.frontier_rows(self.scored, name, normalizer, self._rows(name, where=where), by)
             for column in ("first_word_lost", "last_word_lost", "empty", "latency_p50_s", "latency_p95_s"):
                 table[column] = edges[column] if len(edges) else []
             facts = self.scored.prediction(name).facts
@@ -159,12 +159,12 @@ class QualityViews(ErrorViews):
         return joined.iloc[delay.argsort(kind="stable")].reset_index(drop=True)
 
     def calibration(
-        self, name: str, where: Where = None, bins: int = 10, normaliser: str | None = None
+        self, name: str, where: Where = None, bins: int = 10, normalizer: str | None = None
     ) -> pd.DataFrame:
         """Mean confidence against the share of right words in bins: ``from, to, words, confidence,
-        accuracy``; empty where the recogniser gave no confidence."""
+        accuracy``; empty where the recognizer gave no confidence."""
         rows = self._rows(name, where=where)
-        return lid.calibration(self.scored, name, self._normaliser(normaliser), rows, bins)
+        return lid.calibration(self.scored, name, self._normalizer(normalizer), rows, bins)
 
     def _events(self, name: str) -> marks.MarkEvents:
         events: marks.MarkEvents = self._kept(("events", name), lambda: marks.mark_events(self.scored, name))
@@ -189,4 +189,4 @@ class QualityViews(ErrorViews):
 
     def _needs_column(self, column: str) -> None:
         if column not in self.scored.rows.columns:
-            raise WorkbenchError(f"the utterances have no column {column!r}", mend="Add it to the corpus.")
+            raise WorkbenchError(f"the utterances have no column {column!r}", hint="Add it to the corpus.")

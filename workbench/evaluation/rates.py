@@ -35,12 +35,12 @@ Enough = Literal["no", "provisional", "yes"]
 class Thresholds:
     """When a slice is too small to speak: reference words, and speakers for an interval over speakers."""
 
-    grey_below_words: int = 100
+    gray_below_words: int = 100
     provisional_below_words: int = 1000
     min_speakers: int = 5
 
     def enough(self, words: int) -> Enough:
-        if words < self.grey_below_words:
+        if words < self.gray_below_words:
             return "no"
         return "provisional" if words < self.provisional_below_words else "yes"
 
@@ -49,7 +49,7 @@ class Thresholds:
 class Settings:
     """What every figure of an evaluation is computed with."""
 
-    normaliser: str = "basic"
+    normalizer: str = "basic"
     by: tuple[str, ...] = ("target_lang", "accent")
     thresholds: Thresholds = Thresholds()
     resamples: int = RESAMPLES
@@ -64,7 +64,7 @@ def rate_table(
     *,
     by: str | Sequence[str],
     metric: Headline,
-    normaliser: str,
+    normalizer: str,
     where: Where = None,
 ) -> pd.DataFrame:
     """One row a slice; see :meth:`Evaluation.rates` for the columns."""
@@ -73,9 +73,9 @@ def rate_table(
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(scored.prediction(name).present & mask(scored.rows, where))
     slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
-    words = slicing.totals(scored.totals(name, "wer", normaliser)[1])
+    words = slicing.totals(scored.totals(name, "wer", normalizer)[1])
     units = [unit_of(scored, rows, metric) for rows in rows_of]
-    measured = {unit: _measured(scored, name, unit, normaliser, slicing) for unit in sorted(set(units))}
+    measured = {unit: _measured(scored, name, unit, normalizer, slicing) for unit in sorted(set(units))}
     records = []
     for place, (key, unit) in enumerate(zip(keys, units, strict=True)):
         sums, counts = measured[unit]
@@ -84,7 +84,7 @@ def rate_table(
         record |= {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]}
         total = int(words[place])
         record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
-        records.append(record | {"metric": unit, "normaliser": normaliser})
+        records.append(record | {"metric": unit, "normalizer": normalizer})
     columns = None if records else [*groups.by, "rate", "low", "high", "errors", "reference_units"]
     return pd.DataFrame(records, columns=columns)
 
@@ -94,18 +94,18 @@ def unit_of(scored: ScoredCorpus, rows: Array, metric: Headline) -> Metric:
     if metric == "headline":
         return "cer" if len(rows) and scored.scored_by_characters[rows].all() else "wer"
     if metric not in ("wer", "cer"):
-        raise WorkbenchError(f"unknown metric {metric!r}", mend="Use wer, cer or headline.")
+        raise WorkbenchError(f"unknown metric {metric!r}", hint="Use wer, cer or headline.")
     return metric
 
 
 def _measured(
-    scored: ScoredCorpus, name: str, unit: Metric, normaliser: str, slicing: Slicing
+    scored: ScoredCorpus, name: str, unit: Metric, normalizer: str, slicing: Slicing
 ) -> tuple[list[Array], dict[str, Array]]:
     """Errors and units of each cluster of each slice, and totals of each slice."""
     import numpy as np
 
-    errors, units = scored.totals(name, unit, normaliser)
-    counts = scored.counts(name, unit, normaliser)
+    errors, units = scored.totals(name, unit, normalizer)
+    counts = scored.counts(name, unit, normalizer)
     empty = (units > 0) & (counts["deletions"] == units) & (counts["insertions"] == 0)
     totals = {"errors": slicing.totals(errors), "reference_units": slicing.totals(units)}
     totals |= {kind: slicing.totals(counts[kind]) for kind in COUNTED}
@@ -125,7 +125,7 @@ def _interval(sums: Array, settings: Settings) -> dict[str, float]:
 
 
 def rate(errors: int, units: int) -> float:
-    """Errors per reference unit: 0 when nothing was said and nothing recognised, NaN when only the reference
+    """Errors per reference unit: 0 when nothing was said and nothing recognized, NaN when only the reference
     is empty."""
     if units:
         return errors / units
@@ -140,7 +140,7 @@ def comparison_table(
     *,
     by: str | Sequence[str],
     metric: Headline,
-    normaliser: str,
+    normalizer: str,
     where: Where = None,
 ) -> pd.DataFrame:
     """One row a slice; see :meth:`Evaluation.compare` for the columns."""
@@ -150,10 +150,10 @@ def comparison_table(
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(present)
     slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
-    segments_of = _segment_differences(scored, first, second, normaliser, slicing)
-    words = slicing.totals(scored.totals(first, "wer", normaliser)[1])
+    segments_of = _segment_differences(scored, first, second, normalizer, slicing)
+    words = slicing.totals(scored.totals(first, "wer", normalizer)[1])
     units = [unit_of(scored, rows, metric) for rows in rows_of]
-    measured = {unit: _compared(scored, (first, second), unit, normaliser, slicing) for unit in set(units)}
+    measured = {unit: _compared(scored, (first, second), unit, normalizer, slicing) for unit in set(units)}
     changed = slicing.totals(scored.prediction(first).codes != scored.prediction(second).codes)
     records = []
     for place, (key, unit) in enumerate(zip(keys, units, strict=True)):
@@ -165,7 +165,7 @@ def comparison_table(
         total = int(words[place])
         record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
         p_value, count = matched_pairs(segments_of[place])
-        record |= {"p_matched_pairs": p_value, "segments": count, "metric": unit, "normaliser": normaliser}
+        record |= {"p_matched_pairs": p_value, "segments": count, "metric": unit, "normalizer": normalizer}
         records.append(record)
     frame = pd.DataFrame(records)
     if len(frame):
@@ -176,10 +176,10 @@ def comparison_table(
 
 
 def _compared(
-    scored: ScoredCorpus, names: tuple[str, str], unit: Metric, normaliser: str, slicing: Slicing
+    scored: ScoredCorpus, names: tuple[str, str], unit: Metric, normalizer: str, slicing: Slicing
 ) -> tuple[list[Array], dict[str, Array]]:
     """Errors of both and units of each cluster of each slice, and how many utterances went which way."""
-    (a, units), (b, _) = (scored.totals(name, unit, normaliser) for name in names)
+    (a, units), (b, _) = (scored.totals(name, unit, normalizer) for name in names)
     moved = {"better": slicing.totals(b < a), "worse": slicing.totals(b > a)}
     return slicing.cluster_sums(a, b, units), moved
 
@@ -191,12 +191,12 @@ def _difference(sums: Array, settings: Settings) -> dict[str, float]:
 
 
 def _segment_differences(
-    scored: ScoredCorpus, first: str, second: str, normaliser: str, slicing: Slicing
+    scored: ScoredCorpus, first: str, second: str, normalizer: str, slicing: Slicing
 ) -> list[Array]:
     """Errors of the first minus errors of the second in each segment of each slice."""
     import numpy as np
 
-    table, owner = segment_errors(scored, first, second, normaliser)
+    table, owner = segment_errors(scored, first, second, normalizer)
     place = np.full(len(scored), -1, np.int64)
     place[slicing.slice_of_row["rows"]] = slicing.slice_of_row["slice"]
     order = np.argsort(place[owner], kind="stable")
@@ -205,12 +205,12 @@ def _segment_differences(
     return [change[edges[i] : edges[i + 1]] for i in range(len(slicing.rows_of))]
 
 
-def segment_errors(scored: ScoredCorpus, first: str, second: str, normaliser: str) -> tuple[Array, Array]:
+def segment_errors(scored: ScoredCorpus, first: str, second: str, normalizer: str) -> tuple[Array, Array]:
     """Errors of both predictions in each segment of the matched-pairs test, and the row each lies in."""
     import numpy as np
 
     both = np.flatnonzero(scored.prediction(first).present & scored.prediction(second).present)
-    found = [coordinates(scored, name, normaliser, both) for name in (first, second)]
+    found = [coordinates(scored, name, normalizer, both) for name in (first, second)]
     side = np.repeat([0, 1], [len(row) for row, _ in found])
     row, place = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return segments(row, place, side == 0, side == 1)

@@ -1,7 +1,7 @@
 """The report: one HTML file without scripts, addresses or anything to load, and the same figures as JSON.
 
 It is written for a reader who skims: every figure stands with its interval and what that speaks for, slices
-with too few words are greyed in words and not only in colour, and a difference is called one only where its
+with too few words are grayed in words and not only in color, and a difference is called one only where its
 interval, corrected for looking at many slices, leaves out zero.
 """
 
@@ -18,7 +18,7 @@ from workbench.evaluation.report_confidence import confidence
 from workbench.evaluation.report_methods import methods
 from workbench.evaluation.report_parts import heat_map
 from workbench.evaluation.report_style import STYLE
-from workbench.evaluation.summary import as_json, first, plain, records, summarise
+from workbench.evaluation.summary import as_json, first, plain, records, summarize
 
 if TYPE_CHECKING:
     from workbench.evaluation.evaluation import Evaluation
@@ -40,12 +40,12 @@ def write_report(
     field: Section | None = None,
     **options: Any,
 ) -> Path:
-    """Write ``path`` (HTML) and the same name with ``.json``; see :func:`summarise` for the options.
+    """Write ``path`` (HTML) and the same name with ``.json``; see :func:`summarize` for the options.
 
     Args:
         field: what production says of the same release, as a section of its own.
     """
-    summary = summarise(evaluation, **options)
+    summary = summarize(evaluation, **options)
     path = path if path.suffix else path.with_suffix(".html")
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, render(summary, title, field.section() if field else ""))
@@ -67,13 +67,13 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
         sections.cuts(summary),
         sections.marks(summary),
         sections.languages(summary),
-        sections.frontier(summary),
+        sections.tradeoff(summary),
         confidence(summary),
         sections.word_lists(summary),
         field,
         methods(summary),
     ]
-    # The policy is a second lock: even text that slipped through unescaped could load or run nothing.
+    # The policy is a second lock: even text that regressed through unescaped could load or run nothing.
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -97,7 +97,7 @@ def fragment(evaluation: Evaluation) -> str:
     for name in evaluation.names:
         small["predictions"][name] = {
             "overall": plain(evaluation.overall(name)),
-            "overall_raw": plain(evaluation.overall(name, normaliser="raw")),
+            "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
             "gap": plain(evaluation.gap(name)),
             "slices": records(evaluation.rates(name)),
             "facts": plain(evaluation.facts(name)),

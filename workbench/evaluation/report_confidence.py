@@ -1,4 +1,4 @@
-"""The section of the report on the recogniser's own confidence."""
+"""The section of the report on the recognizer's own confidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workbench.evaluation.report_parts import number, percent, table, text
 
 
 def confidence(summary: dict[str, Any]) -> str:
-    """Stated confidence against the share of right words; nothing where no recogniser gave one."""
+    """Stated confidence against the share of right words; nothing where no recognizer gave one."""
     parts = []
     for name, found in summary["predictions"].items():
         rows = found["calibration"]

@@ -16,14 +16,14 @@ def methods(summary: dict[str, Any]) -> str:
         "An error rate is the sum of substituted, inserted and deleted units over the sum of reference "
         "units; rates of utterances are never averaged. Words, or characters in slices of Japanese, Korean, "
         "Chinese (as NVIDIA's model card does) and Thai (ours).",
-        f"Normaliser of the headline: {text(made['normaliser'])}. Raw is Unicode NFC on both sides. "
+        f"Normalizer of the headline: {text(made['normalizer'])}. Raw is Unicode NFC on both sides. "
         "Substitutions in raw text that differ in encoding, apostrophe or ё/е alone, counted in the raw "
         f"rate: {variants}.",
         f"{100 * made['confidence']:.0f} % intervals: {number(made['resamples'])} bootstrap samples of "
         "speakers, percentiles widened for few speakers (Hesterberg 2015); utterances instead where a slice "
         f"has fewer than {limits['min_speakers']} speakers (†) or speakers are not known (‡). "
         f"Seed {made['seed']}.",
-        f"Greyed below {number(limits['grey_below_words'])} reference words, provisional below "
+        f"Grayed below {number(limits['gray_below_words'])} reference words, provisional below "
         f"{number(limits['provisional_below_words'])}.",
         "Comparisons: paired bootstrap over speakers; matched-pairs sentence-segment test (Gillick and Cox "
         "1989); Holm's correction over the slices of a table. Worst and best slice were picked after seeing "

@@ -87,7 +87,7 @@ def table(
 
 
 def heat_map(caption: str, rows: Sequence[dict[str, Any]], by: Sequence[str]) -> str:
-    """Rates of two columns as a table whose cells say everything the colour says."""
+    """Rates of two columns as a table whose cells say everything the color says."""
     if not rows or not by:
         return ""
     row_key, column_key = by[0], by[1] if len(by) > 1 else None
@@ -115,7 +115,7 @@ def _heat_cell(record: dict[str, Any] | None) -> str:
     rate, size = record["rate"], number(record["reference_words"])
     if record["enough"] == "no" or rate is None:
         shown = "too few" if rate is None else percent(rate)
-        return f'<td class="grey"><span>{shown}</span><small>{size} words: too few</small></td>'
+        return f'<td class="gray"><span>{shown}</span><small>{size} words: too few</small></td>'
     strength = min(60, round(75 * min(rate, 1.0) ** 0.7))
     interval = span(record["low"], record["high"])
     label = "" if record["metric"] == "wer" else " CER"

@@ -53,7 +53,7 @@ def headline(summary: Summary) -> str:
     rows = [{"name": name, **found} for name, found in summary["predictions"].items()]
     columns: Columns = [
         ("transcripts", lambda r: text(r["name"]), False),
-        ("normalised", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
+        ("normalized", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
         ("95 % interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
         ("raw (case and marks count)", lambda r: percent(r["overall_raw"]["rate"]), True),
         ("substituted", lambda r: number(r["overall"]["substitutions"]), True),
@@ -67,7 +67,7 @@ def headline(summary: Summary) -> str:
     return (
         "<h2>Headline</h2>"
         + said
-        + table("Normalised and raw are two measures: never compare them.", rows, columns)
+        + table("Normalized and raw are two measures: never compare them.", rows, columns)
     )
 
 
@@ -125,7 +125,7 @@ def call(row: dict[str, Any], p: str = "p_holm") -> str:
 def warnings(summary: Summary) -> str:
     lines = []
     for problem in summary["problems"]:
-        lines.append(f"{text(problem['file'])}: {text(problem['what'])}. {text(problem['mend'])}")
+        lines.append(f"{text(problem['file'])}: {text(problem['what'])}. {text(problem['hint'])}")
     for finding in summary["confounded"]:
         kind = "" if finding["kind"] == "few voices" else "<b>confounded</b>: "
         lines.append(f"{kind}{text(finding['sentence'])} ({text(finding['where'])}).")
@@ -186,7 +186,7 @@ def _comparison_table(rows: list[dict[str, Any]], by: list[str]) -> str:
         ("verdict", call, False),
         ("confounded", lambda r: text(r.get("confounded")), False),
     ]
-    return table("By " + " × ".join(by), rows, columns, lambda r: "grey" if r["enough"] == "no" else "")
+    return table("By " + " × ".join(by), rows, columns, lambda r: "gray" if r["enough"] == "no" else "")
 
 
 def collect(summary: Summary) -> str:
@@ -217,7 +217,7 @@ def _rate_table(caption: str, rows: list[dict[str, Any]], by: list[str]) -> str:
         ("speakers", lambda r: number(r["speakers"]), True),
         ("", lambda r: "too few words" if r["enough"] == "no" else "", False),
     ]
-    return table(caption, rows, columns, lambda r: "grey" if r["enough"] == "no" else "")
+    return table(caption, rows, columns, lambda r: "gray" if r["enough"] == "no" else "")
 
 
 def _rate_cell(row: dict[str, Any]) -> str:
@@ -280,7 +280,7 @@ def _detected_as(mistaken: dict[str, str], row: dict[str, Any]) -> str:
     return text(mistaken.get(row["target_lang"], ""))
 
 
-def frontier(summary: Summary) -> str:
+def tradeoff(summary: Summary) -> str:
     columns: Columns = [
         ("transcripts", lambda r: text(r["name"]), False),
         ("look-ahead", _delay, True),
@@ -293,7 +293,7 @@ def frontier(summary: Summary) -> str:
         ("empty outputs", lambda r: number(r["empty"]), True),
     ]
     return "<h2>Accuracy against delay</h2>" + table(
-        "Shortest look-ahead first", summary["frontier"], columns
+        "Shortest look-ahead first", summary["tradeoff"], columns
     )
 
 
@@ -311,7 +311,7 @@ def word_lists(summary: Summary) -> str:
         ]
         mistaken: Columns = [
             ("said", lambda r: words(r["reference"]), False),
-            ("recognised", lambda r: words(r["hypothesis"]), False),
+            ("recognized", lambda r: words(r["hypothesis"]), False),
             ("times", lambda r: number(r["count"]), True),
             ("", lambda r: "spelling only" if r["spelling_only"] else "", False),
         ]

@@ -31,14 +31,14 @@ vertical-align:top;background:transparent;color:inherit}
 .report th{font-weight:600}
 .report .n{text-align:right;white-space:nowrap}
 .report th.n{white-space:normal}
-.report tr.grey{color:var(--soft)}
+.report tr.gray{color:var(--soft)}
 .report .heat td{text-align:center;min-width:5.5rem;print-color-adjust:exact;
 -webkit-print-color-adjust:exact;background:color-mix(in srgb,var(--hot) var(--heat,0%),var(--bg))}
 .report .heat td span{display:block;font-weight:600}
 .report .heat td small{display:block;color:inherit}
-.report .heat td.grey{color:var(--soft);
+.report .heat td.gray{color:var(--soft);
 background:repeating-linear-gradient(45deg,transparent 0 6px,var(--panel) 6px 12px)}
-.report .heat td.grey span{font-weight:400}
+.report .heat td.gray span{font-weight:400}
 .report figure{margin:1rem 0}
 .report figcaption{color:var(--soft);font-size:.9rem}
 .report svg{width:100%;max-width:46rem;height:auto;font:12px system-ui,sans-serif}

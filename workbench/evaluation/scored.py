@@ -14,7 +14,7 @@ from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.alignment import COUNTED, SUBSTITUTION, Edits, align_sides
 from workbench.evaluation.characters import character_counts
-from workbench.evaluation.memory import give_back
+from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.units import TextStore
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Prediction:
         return taken.where(self.present & taken.notna().to_numpy(), None)
 
     def word_list(self, row: int) -> list[dict[str, Any]]:
-        """Words with times of one utterance; empty where the recogniser gave none."""
+        """Words with times of one utterance; empty where the recognizer gave none."""
         if "words" not in self.source.columns or self.positions[row] < 0:
             return []
         words = self.source["words"].iloc[int(self.positions[row])]
@@ -123,54 +123,54 @@ class ScoredCorpus:
             return self.predictions[name]
         except KeyError:
             known = ", ".join(self.predictions) or "none"
-            raise WorkbenchError(f"no predictions named {name!r}", mend=f"There are: {known}.") from None
+            raise WorkbenchError(f"no predictions named {name!r}", hint=f"There are: {known}.") from None
 
-    def word_edits(self, name: str, normaliser: str) -> PairedEdits:
+    def word_edits(self, name: str, normalizer: str) -> PairedEdits:
         """Word alignments of a prediction."""
-        key = (name, normaliser)
+        key = (name, normalizer)
         if key not in self._edits:
             left, right, pair = self._distinct_pairs(name)
-            table = self.store.words(normaliser)
+            table = self.store.words(normalizer)
             edits = align_sides(table.side(left), table.side(right), len(table.vocabulary))
             self._edits[key] = PairedEdits(edits, pair)
             give_back(len(self))
         return self._edits[key]
 
-    def counts(self, name: str, metric: Metric, normaliser: str) -> dict[str, Array]:
+    def counts(self, name: str, metric: Metric, normalizer: str) -> dict[str, Array]:
         """Hits, substitutions, insertions, deletions of each utterance; 0 where there is no prediction."""
-        key = (name, normaliser, metric)
+        key = (name, normalizer, metric)
         if key not in self._counts:
             if metric == "wer":
-                per_pair = self.word_edits(name, normaliser).edits.per_pair()
+                per_pair = self.word_edits(name, normalizer).edits.per_pair()
             else:
-                per_pair = character_counts(self.store, normaliser, *self.pair_codes(name))
+                per_pair = character_counts(self.store, normalizer, *self.pair_codes(name))
             pair = self._distinct_pairs(name)[2]
             self._counts[key] = {kind: spread(pair, per_pair[kind]) for kind in COUNTED}
             give_back(len(self))
         return self._counts[key]
 
     def keep_edits(self, key: tuple[str, str], edits: PairedEdits) -> None:
-        """Take over what :meth:`word_edits` of (name, normaliser) would make, made elsewhere."""
+        """Take over what :meth:`word_edits` of (name, normalizer) would make, made elsewhere."""
         self._edits[key] = edits
 
     def keep_counts(self, key: tuple[str, str, Metric], counts: dict[str, Array]) -> None:
-        """Take over what :meth:`counts` of (name, normaliser, metric) would make, made elsewhere."""
+        """Take over what :meth:`counts` of (name, normalizer, metric) would make, made elsewhere."""
         self._counts[key] = counts
 
-    def totals(self, name: str, metric: Metric, normaliser: str) -> tuple[Array, Array]:
+    def totals(self, name: str, metric: Metric, normalizer: str) -> tuple[Array, Array]:
         """Errors and reference units of each utterance."""
-        c = self.counts(name, metric, normaliser)
+        c = self.counts(name, metric, normalizer)
         return (
             c["substitutions"] + c["insertions"] + c["deletions"],
             c["hits"] + c["substitutions"] + c["deletions"],
         )
 
-    def spelling_only(self, name: str, normaliser: str) -> Array:
+    def spelling_only(self, name: str, normalizer: str) -> Array:
         """Substitutions of each utterance that vanish when encoding and habit (’, ё) are folded."""
         import numpy as np
 
-        paired = self.word_edits(name, normaliser)
-        edits, table = paired.edits, self.store.words(normaliser)
+        paired = self.word_edits(name, normalizer)
+        edits, table = paired.edits, self.store.words(normalizer)
         reference, hypothesis = self.pair_codes(name)
         owner = np.repeat(np.arange(len(reference)), np.diff(edits.offsets))
         at = np.flatnonzero(edits.operation == SUBSTITUTION)

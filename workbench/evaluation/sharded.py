@@ -24,7 +24,7 @@ CHUNK = 20_000
 class _Job:
     name: str
     metric: Metric
-    normaliser: str
+    normalizer: str
 
 
 def align_shard(keep: bool, references: Side, hypotheses: Side, alphabet: int) -> Any:
@@ -34,13 +34,13 @@ def align_shard(keep: bool, references: Side, hypotheses: Side, alphabet: int) -
 
 def align_ahead(
     scored: ScoredCorpus,
-    normalisers: Sequence[str],
+    normalizers: Sequence[str],
     *,
     metrics: Sequence[Metric] = ("wer", "cer"),
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Align every prediction under each normaliser on a Ray cluster and keep what ``scored`` would make.
+    """Align every prediction under each normalizer on a Ray cluster and keep what ``scored`` would make.
 
     Args:
         address: as :func:`workbench.cluster.over_ray`.
@@ -50,7 +50,7 @@ def align_ahead(
         WorkbenchError: as there; or a worker gave back what does not fit.
     """
     jobs = [
-        _Job(name, m, n) for name in scored.predictions for n in dict.fromkeys(normalisers) for m in metrics
+        _Job(name, m, n) for name in scored.predictions for n in dict.fromkeys(normalizers) for m in metrics
     ]
     cut: list[tuple[_Job, CharacterChunk | None, int]] = []
 
@@ -80,10 +80,10 @@ def _chunks(
 ) -> Iterator[tuple[CharacterChunk | None, tuple[Side, Side, int]]]:
     left, right = scored.pair_codes(job.name)
     if job.metric == "cer":
-        for chunk in character_chunks(scored.store, job.normaliser, left, right):
+        for chunk in character_chunks(scored.store, job.normalizer, left, right):
             yield chunk, chunk.sides
         return
-    table = scored.store.words(job.normaliser)
+    table = scored.store.words(job.normalizer)
     for start in range(0, max(len(left), 1), CHUNK):
         sides = []
         for codes in (left[start : start + CHUNK], right[start : start + CHUNK]):
@@ -94,7 +94,7 @@ def _chunks(
 
 def _keep(scored: ScoredCorpus, job: _Job, parts: list[Any]) -> None:
     """Put the results of a job where :class:`ScoredCorpus` looks for them."""
-    key, pair = (job.name, job.normaliser), scored.pairs_of_rows(job.name)
+    key, pair = (job.name, job.normalizer), scored.pairs_of_rows(job.name)
     if job.metric == "wer":
         scored.keep_edits(key, PairedEdits(_joined(parts), pair))
         return

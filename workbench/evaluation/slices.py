@@ -143,7 +143,7 @@ def _evaluate(rows: pd.DataFrame, expression: str) -> pd.Series[Any]:
     import duckdb
     import pyarrow as pa
 
-    from workbench.corpus import filters
+    from workbench.corpus.query import filters
 
     plain = [c for c in rows.columns if not _nested(rows[c])]
     # Only what the expression may name: every column would be read, and its texts kept, for nothing.
@@ -159,7 +159,7 @@ def _evaluate(rows: pd.DataFrame, expression: str) -> pd.Series[Any]:
             return found["value"].to_pandas(types_mapper=_strings)
         except duckdb.Error as error:
             raise WorkbenchError(
-                filters.explain(error), where=repr(expression[:80]), mend="Use a column or an SQL expression."
+                filters.explain(error), where=repr(expression[:80]), hint="Use a column or an SQL expression."
             ) from None
 
 

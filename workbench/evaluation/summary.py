@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from workbench.evaluation.collect import what_next
+from workbench.evaluation.recommendations import what_next
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ SLICE_COLUMNS = ("target_lang", "accent", "speaker", "domain", "source", "split"
 _MOST_GROUPS = 60
 
 
-def summarise(
+def summarize(
     evaluation: Evaluation,
     *,
     slices: Sequence[str] | None = None,
@@ -49,7 +49,7 @@ def summarise(
         "comparisons": [_comparison(evaluation, str(base), n, cuts) for n in names if n != base],
         "stability": records(evaluation.stability()) if len(names) > 1 else [],
         "auto_cost": records(evaluation.auto_cost(())),
-        "frontier": records(evaluation.frontier()),
+        "tradeoff": records(evaluation.tradeoff()),
         "methods": _methods(evaluation),
     }
     return summary
@@ -97,7 +97,7 @@ def _prediction(evaluation: Evaluation, name: str, cuts: Sequence[str], examples
     found: dict[str, Any] = {
         "facts": plain(evaluation.facts(name)),
         "overall": plain(overall),
-        "overall_raw": plain(evaluation.overall(name, normaliser="raw")),
+        "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
         "spelling_only": int(evaluation.scored.spelling_only(name, "raw").sum()),
         "slices": records(table),
         "gap": plain(evaluation.gap(name)),
@@ -150,7 +150,7 @@ def _methods(evaluation: Evaluation) -> dict[str, Any]:
     for package in ("rapidfuzz", "numpy", "whisper-normalizer"):
         versions[package] = metadata.version(package)
     return {
-        "normaliser": settings.normaliser,
+        "normalizer": settings.normalizer,
         "resamples": settings.resamples,
         "confidence": settings.confidence,
         "seed": settings.seed,

@@ -1,8 +1,8 @@
 """Distinct texts cut into pieces, words and characters; Python sees each distinct piece once.
 
 References recur across predictions, prompts across speakers, words across texts: texts and their pieces (what
-spaces part) are numbered first, and everything that is slow per character (normalising, splitting) happens
-once per distinct piece. All normalisers but one allow it (:data:`workbench.text.PIECEWISE`).
+spaces part) are numbered first, and everything that is slow per character (normalizing, splitting) happens
+once per distinct piece. All normalizers but one allow it (:data:`workbench.text.PIECEWISE`).
 """
 
 from __future__ import annotations
@@ -62,35 +62,35 @@ class TextStore:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def words(self, normaliser: str) -> WordTable:
-        """The words of every text under a normaliser."""
-        if normaliser not in self._words:
-            self._words[normaliser] = self._made_words(normaliser)
-        return self._words[normaliser]
+    def words(self, normalizer: str) -> WordTable:
+        """The words of every text under a normalizer."""
+        if normalizer not in self._words:
+            self._words[normalizer] = self._made_words(normalizer)
+        return self._words[normalizer]
 
-    def forget(self, normaliser: str) -> None:
-        """Give back the memory of the words under a normaliser that will hardly be asked for again."""
-        self._words.pop(normaliser, None)
+    def forget(self, normalizer: str) -> None:
+        """Give back the memory of the words under a normalizer that will hardly be asked for again."""
+        self._words.pop(normalizer, None)
 
-    def _made_words(self, normaliser: str) -> WordTable:
-        if normaliser == "raw" and not txt.UNSPACED_LANGUAGES & set(self.languages):
-            pieces = self.pieces(normaliser)
+    def _made_words(self, normalizer: str) -> WordTable:
+        if normalizer == "raw" and not txt.UNSPACED_LANGUAGES & set(self.languages):
+            pieces = self.pieces(normalizer)
             return WordTable(pieces.numbers, pieces.offsets, pieces.vocabulary)
-        return self.derived(normaliser, partial(split_words, normaliser))
+        return self.derived(normalizer, partial(split_words, normalizer))
 
-    def derived(self, normaliser: str, split: Splitter, known: Sequence[str] = ()) -> WordTable:
+    def derived(self, normalizer: str, split: Splitter, known: Sequence[str] = ()) -> WordTable:
         """:meth:`piece_units` of every text, kept together."""
         import numpy as np
 
-        units = self.piece_units(normaliser, split, known)
+        units = self.piece_units(normalizer, split, known)
         numbers, offsets = units.flat(np.arange(len(self)))
         return WordTable(numbers, _same(offsets, units.pieces.offsets), units.vocabulary)
 
-    def piece_units(self, normaliser: str, split: Splitter, known: Sequence[str] = ()) -> PieceUnits:
+    def piece_units(self, normalizer: str, split: Splitter, known: Sequence[str] = ()) -> PieceUnits:
         """Units that each distinct piece is split into; the vocabulary starts with ``known``."""
         import numpy as np
 
-        pieces = self.pieces(normaliser)
+        pieces = self.pieces(normalizer)
         # Flat lists of text: a list a piece would wake the garbage collector, which costs more than the work.
         units, lengths = [], []
         form_of = self.form_numbers(pieces)
@@ -114,32 +114,32 @@ class TextStore:
         numbers: IntArray = np.where(there.ravel(), np.cumsum(there, dtype=np.int32) - 1, -1)
         return numbers.reshape(there.shape)
 
-    def pieces(self, normaliser: str) -> Pieces:
-        """Pieces of the raw texts, or of the normalised ones where a normaliser needs the whole text."""
-        base = "raw" if normaliser in txt.PIECEWISE else normaliser
+    def pieces(self, normalizer: str) -> Pieces:
+        """Pieces of the raw texts, or of the normalized ones where a normalizer needs the whole text."""
+        base = "raw" if normalizer in txt.PIECEWISE else normalizer
         if base not in self._pieces:
             self._pieces[base] = _cut(self._whole(base))
         return self._pieces[base]
 
-    def _whole(self, normaliser: str) -> Any:
-        """All texts under a normaliser; left as they are where only runs of spaces would change."""
+    def _whole(self, normalizer: str) -> Any:
+        """All texts under a normalizer; left as they are where only runs of spaces would change."""
         import pyarrow as pa
 
         parts, changed = [], False
         for low in range(0, len(self), _CHUNK):
             part = self.texts[low : low + _CHUNK]
-            if normaliser != "raw" or not txt.is_raw(_decoded(part)):
-                lines = self._normalised(part.to_pylist(), self.groups[low : low + _CHUNK], normaliser)
+            if normalizer != "raw" or not txt.is_raw(_decoded(part)):
+                lines = self._normalized(part.to_pylist(), self.groups[low : low + _CHUNK], normalizer)
                 part, changed = pa.array(lines, pa.large_string()), True
             parts.append(part)
         return pa.concat_arrays(parts) if changed else self.texts
 
-    def _normalised(self, lines: list[str], groups: IntArray, normaliser: str) -> list[str]:
+    def _normalized(self, lines: list[str], groups: IntArray, normalizer: str) -> list[str]:
         import numpy as np
 
         for group, language in enumerate(self.languages):
             places = np.flatnonzero(groups == group).tolist()
-            done = txt.normalise_many([lines[place] for place in places], language, normaliser)
+            done = txt.normalize_many([lines[place] for place in places], language, normalizer)
             for place, line in zip(places, done, strict=True):
                 lines[place] = line
         return lines
@@ -325,18 +325,18 @@ def _same(offsets: IntArray, known: IntArray) -> IntArray:
     return known if np.array_equal(offsets, known) else offsets
 
 
-def forms_of(pieces: list[str], language: str, normaliser: str) -> list[str]:
-    """Normalised pieces; those of a normaliser that needs the whole text are normalised already."""
-    done = normaliser == "raw" or normaliser not in txt.PIECEWISE
-    return pieces if done else txt.normalise_many(pieces, language, normaliser)
+def forms_of(pieces: list[str], language: str, normalizer: str) -> list[str]:
+    """Normalized pieces; those of a normalizer that needs the whole text are normalized already."""
+    done = normalizer == "raw" or normalizer not in txt.PIECEWISE
+    return pieces if done else txt.normalize_many(pieces, language, normalizer)
 
 
-def split_words(normaliser: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
-    """Words of pieces under a normaliser."""
-    forms = forms_of(pieces, language, normaliser)
+def split_words(normalizer: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
+    """Words of pieces under a normalizer."""
+    forms = forms_of(pieces, language, normalizer)
     if language in txt.UNSPACED_LANGUAGES:
         return flattened(txt.words(form, language) for form in forms)
-    # Normalised pieces hold single spaces only.
+    # Normalized pieces hold single spaces only.
     return " ".join(forms).split(), [form.count(" ") + 1 if form else 0 for form in forms]
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import measured
 from workbench.errors import WorkbenchError
 from workbench.field.charts import FEWEST_WEEKS, QUANTITIES, SMALLEST, parts, residual, together
 from workbench.field.weekly import latency_limits, weekly
+from workbench.workspace import json_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Baseline:
             raise WorkbenchError(
                 f"{len(whole[:weeks])} whole weeks for a baseline",
                 where="field log",
-                mend=f"At least {FEWEST_WEEKS} are needed to know how much weeks vary; wait, or add logs.",
+                hint=f"At least {FEWEST_WEEKS} are needed to know how much weeks vary; wait, or add logs.",
             )
         chosen = whole[:weeks]
         first = pd.Timestamp(chosen[0], tz="UTC")
@@ -104,7 +104,7 @@ class Baseline:
     def save(self, path: Path) -> Path:
         """Write as JSON, to watch later logs of the same release with it."""
         # A variance that no chart uses is not a number; JSON has none such.
-        return measured.write(path, _plain(self.to_dict()))
+        return json_store.write(path, _plain(self.to_dict()))
 
     @classmethod
     def load(cls, path: Path) -> Baseline:
@@ -113,7 +113,7 @@ class Baseline:
         Raises:
             WorkbenchError: not such a file, or of a newer schema.
         """
-        with measured.reading(path, "a baseline", SCHEMA_VERSION) as held:
+        with json_store.reading(path, "a baseline", SCHEMA_VERSION) as held:
             held["levels"] = {
                 quantity: {locale: _level(level) for locale, level in levels.items()}
                 for quantity, levels in held["levels"].items()

@@ -1,6 +1,6 @@
 """Control charts of a field log: has this week left what the release did in its first weeks?
 
-Every quantity is compared with the release's own baseline. Its distance is a standardised residual: for
+Every quantity is compared with the release's own baseline. Its distance is a standardized residual: for
 shares and counts the signed root of the likelihood ratio with a continuity correction, for means the
 difference over its standard error; both count the baseline's own uncertainty, since a few weeks are no known
 rate. Production varies more from week to week than drawing at random does (callers call twice, Mondays
@@ -71,7 +71,7 @@ def parts(quantity: Quantity, table: pd.DataFrame) -> dict[str, Array]:
         ratio, squared = marks / words, table["words_squared"].to_numpy(float)
         left = table["marks_squared"].to_numpy(float) + ratio**2 * squared
         left = left - 2 * ratio * table["words_marks"].to_numpy(float)
-        # Linearised: a ratio of sums varies as the mean of (marks − ratio × words) over mean words.
+        # Linearized: a ratio of sums varies as the mean of (marks − ratio × words) over mean words.
         return {"n": n, "value": ratio, "variance": left / np.maximum(n - 1, 1) / (words / n) ** 2}
 
 
@@ -92,7 +92,7 @@ def together(quantity: Quantity, held: dict[str, Array]) -> tuple[float, float, 
 
 
 def residual(kind: Kind, n: Array, value: Array, variance: Array, base: tuple[Array, Array, Array]) -> Array:
-    """Standardised distance of weeks from a baseline, positive above; arrays of one shape.
+    """Standardized distance of weeks from a baseline, positive above; arrays of one shape.
 
     Args:
         n, value, variance: of each week. ``base``: the same of what it is compared with.

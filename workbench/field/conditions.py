@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from workbench import measured
 from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
-from workbench.field.rehearsal import in_conditions
+from workbench.field.simulated_log import in_conditions
+from workbench.workspace import json_store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.conditions import Condition
 
@@ -42,7 +42,7 @@ class ConditionSweep:
     """What was left under each condition.
 
     Attributes:
-        asked: checkpoint, clips (their digest), noise, look-ahead, prompt mode, normaliser, seed.
+        asked: checkpoint, clips (their digest), noise, look-ahead, prompt mode, normalizer, seed.
         table: a row per locale, band and ratio: ``locale``; ``band`` ('wide' or 'telephone'); ``snr_db``
             (NaN: no noise added); ``utterances, speakers``; ``rate, low, high`` of errors with ``enough`` as
             :meth:`Evaluation.rates` has them; ``empty`` outputs, their share ``empty_share``; ``marks`` and
@@ -82,7 +82,7 @@ class ConditionSweep:
 
     def save(self, path: Path) -> Path:
         """Write the JSON: whole or not at all. It holds figures only, no text and no names of clips."""
-        return measured.write(path, self.to_dict())
+        return json_store.write(path, self.to_dict())
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -91,7 +91,7 @@ class ConditionSweep:
         Raises:
             WorkbenchError: not such a file, or of a newer schema.
         """
-        with measured.reading(path, "a sweep of conditions", SCHEMA_VERSION) as held:
+        with json_store.reading(path, "a sweep of conditions", SCHEMA_VERSION) as held:
             rows = [{name: row[name] for name in COLUMNS} for row in held["rows"]]
             return cls(held["asked"], rows, held["status"])
 
@@ -105,7 +105,7 @@ def sweep_conditions(
     noise: str = "street",
     lookahead_ms: int | None = None,
     prompt_mode: str = "langID",
-    normaliser: str = "basic",
+    normalizer: str = "basic",
     seed: int = 0,
     out: Path | None = None,
     engine: str = "local",
@@ -138,9 +138,9 @@ def sweep_conditions(
     }
     ids = corpus.ids()
     if not ids or not conditions:
-        raise WorkbenchError("no clips or no conditions", where="sweep", mend="Give a view with utterances.")
+        raise WorkbenchError("no clips or no conditions", where="sweep", hint="Give a view with utterances.")
     settings = {"noise": noise, "lookahead_ms": lookahead_ms, "prompt_mode": prompt_mode,
-                "normaliser": normaliser, "seed": seed}  # fmt: skip
+                "normalizer": normalizer, "seed": seed}  # fmt: skip
     sweep = _begun(_asked(checkpoint, ids) | settings, out)
     read = partial(
         in_conditions, checkpoint, corpus, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
@@ -155,7 +155,7 @@ def sweep_conditions(
                     sweep.status = "cancelled"
                     break
                 onward = _onward(progress, place * len(ids), len(conditions) * len(ids))
-                sweep.rows += _rows(corpus.frame(), read(condition, progress=onward), band, ratio, normaliser)
+                sweep.rows += _rows(corpus.frame(), read(condition, progress=onward), band, ratio, normalizer)
                 if out is not None:
                     sweep.save(out)
             else:
@@ -187,9 +187,9 @@ def _condition(ratio: float | None, band: str, noise: str, seed: int) -> Conditi
     from workbench.recognizer.conditions import Condition
 
     if band not in BANDS:
-        raise WorkbenchError(f"unknown band {band!r}", where="sweep", mend=f"Use {' or '.join(BANDS)}.")
+        raise WorkbenchError(f"unknown band {band!r}", where="sweep", hint=f"Use {' or '.join(BANDS)}.")
     if noise == "babble":
-        raise WorkbenchError("babble needs other voices", where="sweep", mend="Use white, pink or street.")
+        raise WorkbenchError("babble needs other voices", where="sweep", hint="Use white, pink or street.")
     return Condition(snr_db=ratio, noise=noise, telephone=band == "telephone", seed=seed)  # type: ignore[arg-type]
 
 
@@ -212,12 +212,12 @@ def _onward(
 
 
 def _rows(
-    clips: pd.DataFrame, heard: pd.DataFrame, band: str, ratio: float | None, normaliser: str
+    clips: pd.DataFrame, heard: pd.DataFrame, band: str, ratio: float | None, normalizer: str
 ) -> list[dict[str, Any]]:
     """The table's rows of one condition; plain values, None for what is not known."""
     from workbench.evaluation import evaluate
 
-    scored = evaluate(clips, {"heard": heard}, by=("target_lang",), normaliser=normaliser)
+    scored = evaluate(clips, {"heard": heard}, by=("target_lang",), normalizer=normalizer)
     marks = scored.punctuation_rates("heard", "target_lang").set_index("target_lang")
     found = []
     for rate in scored.rates("heard", "target_lang").to_dict("records"):

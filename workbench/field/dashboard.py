@@ -20,11 +20,11 @@ from workbench.evaluation.report_style import STYLE
 from workbench.evaluation.summary import plain, records
 from workbench.field.baseline import Baseline
 from workbench.field.charts import QUANTITIES, Quantity
+from workbench.field.control_chart_svg import control_chart
 from workbench.field.drift import alarms, points, shown
 from workbench.field.log import FieldLog
-from workbench.field.sparks import control_chart
 from workbench.field.weekly import weekly
-from workbench.workspace import write_atomic
+from workbench.files import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +193,7 @@ class FieldReport:
         return (
             f'<h2>Method</h2><p class="soft">{text(_SOURCES)} The chance of any false alarm in a week is set '
             f"to {self.false_alarms_per_week:.1%}, over all locales and quantities together. A drift says "
-            "that calls or their recognition changed, not that the recogniser got worse: without references "
+            "that calls or their recognition changed, not that the recognizer got worse: without references "
             "there is no error rate. Holidays change volume.</p>"
         )
 
@@ -221,7 +221,7 @@ def watch_log(
     if not len(log):
         first = next(iter(log.problems), None)
         raise WorkbenchError(
-            "no line of the log can be used", where="field log", mend=f"First: {first}" if first else ""
+            "no line of the log can be used", where="field log", hint=f"First: {first}" if first else ""
         )
     release = release or (log.releases[-1] if log.releases else None)
     log = log.of_release(release) if release is not None else log
@@ -229,7 +229,7 @@ def watch_log(
         raise WorkbenchError(
             f"the baseline is of release {baseline.release}",
             where="field log",
-            mend=f"Take one of {release}.",
+            hint=f"Take one of {release}.",
         )
     baseline = baseline or Baseline.of(log, baseline_weeks, release)
     table = weekly(log.rows, baseline.slow_limits)

@@ -26,7 +26,7 @@ def points(table: pd.DataFrame, baseline: Baseline, false_alarms_per_week: float
 
     Returns:
         A row per quantity, locale and week: ``n`` calls, ``value``, ``usual`` (the baseline's), ``low`` and
-        ``high`` (limits of a single week), ``z`` (standardised), ``ewma`` (its exponentially weighted mean
+        ``high`` (limits of a single week), ``z`` (standardized), ``ewma`` (its exponentially weighted mean
         over its standard deviation), ``p_value`` of the rule that says more, ``rule`` ('week' or 'ewma'),
         ``judged`` (after the baseline, whole week, at least 30 calls), ``alarm``.
     """

@@ -72,14 +72,14 @@ class FieldLog:
             raise WorkbenchError(
                 f"no call of release {release!r}",
                 where="field log",
-                mend=f"It names {', '.join(self.releases) or 'no release'}.",
+                hint=f"It names {', '.join(self.releases) or 'no release'}.",
             )
         rows = self.rows[self.rows["release"] == release].reset_index(drop=True)
         return FieldLog(rows, self.problems, self.lines, self.others + len(self.rows) - len(rows))
 
 
 class _LineFaultError(Exception):
-    """(what, mend, field) of a line."""
+    """(what, hint, field) of a line."""
 
 
 def read_log(paths: str | Path | Iterable[str | Path], *, now: datetime | None = None) -> FieldLog:
@@ -113,8 +113,8 @@ def read_log(paths: str | Path | Iterable[str | Path], *, now: datetime | None =
                     seen[key] = f"{path.name}:{number}"
                 records.append({"line": number, "file": path.name, **record})
             except _LineFaultError as fault:
-                what, mend, name = fault.args
-                problems.append(Problem(path.name, what, mend, number, name))
+                what, hint, name = fault.args
+                problems.append(Problem(path.name, what, hint, number, name))
     rows = pd.DataFrame(records, columns=list(COLUMNS))
     rows["time"] = pd.to_datetime(rows["time"], utc=True)
     for name in ("words", "marks", "confidence", "latency_ms", "offset", "duration", "keep_days"):
@@ -138,7 +138,7 @@ def _files(paths: list[str | Path]) -> list[Path]:
         held = sorted([*path.glob("*.jsonl"), *path.glob("*.jsonl.gz")]) if path.is_dir() else [path]
         if not held or not all(file.is_file() for file in held):
             raise WorkbenchError(
-                "no such log", where=str(path), mend="Give a .jsonl file or a folder of them."
+                "no such log", where=str(path), hint="Give a .jsonl file or a folder of them."
             )
         files += held
     return files
@@ -196,14 +196,14 @@ def _record(raw: bytes, latest: datetime) -> dict[str, Any]:
 
 
 def _time(value: Any, latest: datetime) -> datetime:
-    mend = "Write ISO-8601, such as 2026-03-01T09:30:00Z."
+    hint = "Write ISO-8601, such as 2026-03-01T09:30:00Z."
     if not isinstance(value, str):
-        raise _LineFaultError("no time" if value is None else "a time is a text", mend, "time")
+        raise _LineFaultError("no time" if value is None else "a time is a text", hint, "time")
     try:
         found = datetime.fromisoformat(value)
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _LineFaultError(f"time {_short(value)} cannot be read", mend, "time") from None
+        raise _LineFaultError(f"time {_short(value)} cannot be read", hint, "time") from None
     if not _EARLIEST <= found <= latest:
         raise _LineFaultError(f"time {_short(value)} is before 2000 or to come", "Check the clock.", "time")
     return found
@@ -215,7 +215,7 @@ def _requested(value: Any) -> str:
     try:
         return canonical(value, [*LOCALES, AUTO])
     except WorkbenchError as error:
-        raise _LineFaultError(error.what, error.mend, "requested_lang") from None
+        raise _LineFaultError(error.what, error.hint, "requested_lang") from None
 
 
 def _detected(value: Any) -> str | None:

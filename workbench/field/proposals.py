@@ -15,10 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.files import write_atomic
+from workbench.privacy.erasure import with_terms
+from workbench.privacy.suppression_list import tombstoned
 from workbench.release.data_checks import refused
-from workbench.release.privacy import with_terms
-from workbench.release.tombstones import tombstoned
-from workbench.workspace import WorkspaceFolder, write_atomic
+from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ class Proposal:
 
     Attributes:
         rows: ``id, audio_filepath, offset, duration, target_lang, recorded_at, consent, purpose, keep_days,
-            source, speaker``, ``hypothesis`` (what was recognised; it is no reference, ``text`` is null) and
+            source, speaker``, ``hypothesis`` (what was recognized; it is no reference, ``text`` is null) and
             ``because`` (the drift that points at the call).
         left_out: reason → calls.
     """

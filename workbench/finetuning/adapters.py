@@ -75,7 +75,7 @@ def save(model: Any, path: Path, base_sha256: str, dim: int) -> None:
     """Write the model's adapter, atomically."""
     import torch
 
-    from workbench.workspace import replacing
+    from workbench.files import replacing
 
     weights = {name: value.detach().cpu().clone() for name, value in weights_of(model).items()}
     held = {"schema_version": SCHEMA_VERSION, "base_sha256": base_sha256, "dim": dim, "weights": weights}
@@ -98,7 +98,7 @@ def read(path: Path) -> Adapter:
         return Adapter(str(held["base_sha256"]), int(held["dim"]), dict(held["weights"]))
     except Exception as error:  # torch raises what its parts raise: there is no common class
         raise WorkbenchError(
-            "no adapter can be read here", where=str(path), mend=f"{type(error).__name__}: {str(error)[:120]}"
+            "no adapter can be read here", where=str(path), hint=f"{type(error).__name__}: {str(error)[:120]}"
         ) from None
 
 
@@ -113,17 +113,17 @@ class AdapterBank:
         began = time.perf_counter()
         self.adapters = {tag: read(path) for tag, path in paths.items()}
         if not self.adapters:
-            raise WorkbenchError("no adapter", mend="Give a file for each locale.")
+            raise WorkbenchError("no adapter", hint="Give a file for each locale.")
         for tag, adapter in self.adapters.items():
             if adapter.base_sha256 != base.checkpoint.sha256:
                 raise WorkbenchError(
                     f"the adapter of {tag} was trained on another base",
                     where=str(paths[tag]),
-                    mend=f"It fits {adapter.base_sha256[:12]}, this is {base.checkpoint.sha256[:12]}.",
+                    hint=f"It fits {adapter.base_sha256[:12]}, this is {base.checkpoint.sha256[:12]}.",
                 )
         widths = {adapter.dim for adapter in self.adapters.values()}
         if len(widths) > 1:
-            raise WorkbenchError(f"adapters of different widths: {sorted(widths)}", mend="Use one bank each.")
+            raise WorkbenchError(f"adapters of different widths: {sorted(widths)}", hint="Use one bank each.")
         self.model = restore(base, device, widths.pop())
         self.model.eval()
         self.model.requires_grad_(False)
@@ -139,7 +139,7 @@ class AdapterBank:
         """
         began = time.perf_counter()
         if tag is not None and tag not in self.adapters:
-            raise WorkbenchError(f"no adapter of {tag}", mend=f"There are {', '.join(self.adapters)}.")
+            raise WorkbenchError(f"no adapter of {tag}", hint=f"There are {', '.join(self.adapters)}.")
         self.model.set_enabled_adapters(f"encoder:{ADAPTER_NAME}", enabled=tag is not None)
         if tag is not None:
             self.model.load_state_dict(self.adapters[tag].weights, strict=False)

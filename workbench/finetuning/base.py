@@ -63,7 +63,7 @@ def read_base(path: str | Path) -> Base:
         raise WorkbenchError(
             f"{checkpoint.info.class_name} is not a prompt-aware transducer",
             where=checkpoint.path.name,
-            mend=f"Fine-tuning needs {PROMPT_CLASS}.",
+            hint=f"Fine-tuning needs {PROMPT_CLASS}.",
         )
     return Base(checkpoint, dict(Archive(checkpoint.path).config))
 
@@ -80,9 +80,9 @@ def base_of(recipe: Recipe) -> Base:
     where, known = "recipe [new_locales]", base.prompts
     for tag in recipe.new_locales:
         if not re.fullmatch(r"[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})", tag):
-            raise WorkbenchError(f"{tag!r} is no locale tag", where=where, mend="Write it like ga-IE.")
+            raise WorkbenchError(f"{tag!r} is no locale tag", where=where, hint="Write it like ga-IE.")
         if tag in known:
-            raise WorkbenchError(f"the checkpoint has a prompt for {tag}", where=where, mend="Leave it out.")
+            raise WorkbenchError(f"the checkpoint has a prompt for {tag}", where=where, hint="Leave it out.")
     count = int(base.config.get("model_defaults", {}).get("num_prompts", 128))
     free = sorted(set(range(count)) - set(known.values()))
     if len(free) < len(recipe.new_locales):
@@ -102,8 +102,8 @@ def tokenizer_of(recipe: Recipe, base: Base) -> Any:
 
     path = Path(recipe.tokenizer) / "tokenizer.model"
     if not path.is_file() or not path.with_name("vocab.txt").is_file():
-        mend = "A tokenizer's folder holds tokenizer.model and vocab.txt."
-        raise WorkbenchError("no tokenizer here", where=str(recipe.tokenizer), mend=mend)
+        hint = "A tokenizer's folder holds tokenizer.model and vocab.txt."
+        raise WorkbenchError("no tokenizer here", where=str(recipe.tokenizer), hint=hint)
     return sentencepiece.SentencePieceProcessor(model_file=str(path))
 
 
@@ -120,7 +120,7 @@ def notices(recipe: Recipe, base: Base) -> list[str]:
     if recipe.tokenizer is not None:
         found.append(
             "THE NEW TOKENIZER RESETS DECODER AND JOINT: they start from nothing, no locale is read until "
-            "they have learnt anew"
+            "they have learned anew"
         )
     found += [
         f"{tag} gets the free prompt slot {slot}, which no training has ever used"

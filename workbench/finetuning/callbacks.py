@@ -37,7 +37,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
     """Lightning's checkpoints, written beside the old one and renamed over it."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        from workbench.workspace import replacing
+        from workbench.files import replacing
 
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise WorkbenchError(
                 f"the loss is {loss} at step {trainer.global_step}",
-                mend=f"Lower learning_rate (now {self.recipe.learning_rate:g}) or clip_norm, then resume.",
+                hint=f"Lower learning_rate (now {self.recipe.learning_rate:g}) or clip_norm, then resume.",
             )
         self._loss.append(loss)
         if (batch_idx + 1) % self.recipe.accumulate:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import Problem, WorkbenchError, one_line
 from workbench.finetuning.base import Base, base_of, tokenizer_of
-from workbench.text import normalised_keys
+from workbench.text import normalized_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +36,8 @@ def problems(recipe: Recipe) -> list[str]:
 
 
 def _values(recipe: Recipe) -> Iterator[str]:
-    def at(name: str, what: str, mend: str = "") -> str:
-        return one_line(what, f"recipe [{name}]", mend)
+    def at(name: str, what: str, hint: str = "") -> str:
+        return one_line(what, f"recipe [{name}]", hint)
 
     if not recipe.sources:
         yield at("sources", "nothing to train on", "Add at least one source.")
@@ -90,13 +90,13 @@ def _rate(recipe: Recipe) -> Iterator[str]:
     rate = recipe.learning_rate
     where = "recipe [learning_rate]"
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        mend = f"Use a peak of {LOWEST_RATE:g} to {HIGHEST_RATE:g}."
+        hint = f"Use a peak of {LOWEST_RATE:g} to {HIGHEST_RATE:g}."
         if 0.01 < rate <= 10:
             from workbench.finetuning.recipe import noam_peak
 
             reached = noam_peak(rate, 1024, recipe.warmup_steps)
-            mend += f" As a Noam scale (d_model 1024) it would peak at {reached:.1e}: write that peak."
-        yield one_line(f"{rate:g} is no peak learning rate", where, mend)
+            hint += f" As a Noam scale (d_model 1024) it would peak at {reached:.1e}: write that peak."
+        yield one_line(f"{rate:g} is no peak learning rate", where, hint)
     elif recipe.steps > 0 and recipe.warmup_steps < recipe.steps and recipe.effective_peak() < 0.5 * rate:
         yield one_line(f"only {recipe.effective_peak():.1e} of {rate:.1e} is reached", where)
     if recipe.min_learning_rate > rate * recipe.encoder_rate_factor > 0:
@@ -127,7 +127,7 @@ def _locales(source: Source | ValidationSet, base: Base, where: str) -> Iterator
     for tag in (*source.locales, *getattr(source, "except_locales", ())):
         if tag not in base.locales:
             error = unknown_locale(tag, base.locales)
-            yield one_line(f"the checkpoint has no prompt for {tag!r}", where, error.mend)
+            yield one_line(f"the checkpoint has no prompt for {tag!r}", where, error.hint)
     pattern = "_OP_" in source.manifest or any(c in source.manifest for c in "*?[")
     if not pattern and not Path(source.manifest).is_file():
         yield one_line("no such manifest", source.manifest, "Check the path.")
@@ -152,7 +152,7 @@ def _rows(recipe: Recipe, base: Base) -> Iterator[str]:
             yield one_line("no usable row", where, f"Check split, locales and durations.{first}")
         yield from _missing_locales(source, rows, where)
         yield from _missing_audio(rows, where)
-        keys = normalised_keys([row.text for row in rows])
+        keys = normalized_keys([row.text for row in rows])
         if number < len(recipe.sources):
             trained.update((key, row.id) for key, row in zip(keys, rows, strict=True))
         elif not getattr(source, "allow_shared_sentences", False):
@@ -169,8 +169,8 @@ def _missing_audio(rows: list[Utterance], where: str) -> Iterator[str]:
     absent = [row for row in rows if not row.audio.is_file()]
     if absent:
         first = absent[0]
-        mend = f"First: line {first.line}, {first.audio.name}. Set audio_root or repair the manifest."
-        yield one_line(f"{len(absent)} of {len(rows)} audio files are missing", where, mend)
+        hint = f"First: line {first.line}, {first.audio.name}. Set audio_root or repair the manifest."
+        yield one_line(f"{len(absent)} of {len(rows)} audio files are missing", where, hint)
 
 
 def _shared(rows: list[Utterance], keys: list[str], trained: dict[str, str], where: str) -> Iterator[str]:

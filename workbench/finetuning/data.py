@@ -40,7 +40,7 @@ def read_audio(utterance: Utterance) -> NDArray[np.float32]:
             file.seek(min(round(utterance.offset_s * rate), file.frames))
             pcm = file.read(round(utterance.duration_s * rate), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-        raise WorkbenchError("audio cannot be read", where=utterance.audio.name, mend=str(error)) from None
+        raise WorkbenchError("audio cannot be read", where=utterance.audio.name, hint=str(error)) from None
     mono = pcm.mean(axis=1) if pcm.shape[1] > 1 else pcm[:, 0]
     if rate != SAMPLE_RATE:
         mono = _resample(mono, rate)
@@ -153,7 +153,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
             slots.append(int(self._slots[position]))
         if not signals:
             raise WorkbenchError(
-                "no utterance of a batch could be read", mend="See problems.jsonl in the run folder."
+                "no utterance of a batch could be read", hint="See problems.jsonl in the run folder."
             )
         return collate(signals, tokens, slots)
 

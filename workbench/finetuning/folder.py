@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.workspace import replacing, write_atomic
+from workbench.files import replacing, write_atomic
 
 SCHEMA_VERSION = 1
 ENDED = ("finished", "cancelled", "failed", "interrupted")
@@ -166,4 +166,4 @@ def take_lock(path: Path) -> int:
         else:
             return descriptor
     os.close(descriptor)
-    raise WorkbenchError("the run is already going", where=str(path.parent), mend="Attach to it instead.")
+    raise WorkbenchError("the run is already going", where=str(path.parent), hint="Attach to it instead.")

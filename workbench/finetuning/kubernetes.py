@@ -49,7 +49,7 @@ def kubernetes_manifest(
         raise WorkbenchError(
             f"the run lies outside {given['mount']}",
             where=str(folder),
-            mend="Pods see only what is mounted: make the run in a workspace below it.",
+            hint="Pods see only what is mounted: make the run in a workspace below it.",
         )
     name = label(folder.name)
     documents = [_service(name), _job(recipe, folder / script, given, name, grace_s)]
@@ -71,13 +71,13 @@ def _checked(options: Mapping[str, str]) -> dict[str, str]:
     for name, value in options.items():
         if name not in OPTIONS:
             raise WorkbenchError(
-                f"{name!r} is no option of kubernetes", mend=f"There are {', '.join(OPTIONS)}."
+                f"{name!r} is no option of kubernetes", hint=f"There are {', '.join(OPTIONS)}."
             )
         if not str(value).strip() or not str(value).isprintable():
             raise WorkbenchError(f"{value!r} is empty or not printable", where=f"kubernetes [{name}]")
     for name in _NEEDED:
         if name not in options:
-            raise WorkbenchError(f"kubernetes needs {name}", mend=f"Give the {OPTIONS[name]}.")
+            raise WorkbenchError(f"kubernetes needs {name}", hint=f"Give the {OPTIONS[name]}.")
     return {name: str(value) for name, value in options.items()}
 
 

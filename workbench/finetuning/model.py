@@ -34,7 +34,7 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
         # Their data is not here; NeMo would try to open it when training starts.
         for name in ("train_ds", "validation_ds", "test_ds"):
             model.cfg[name] = None
-        model.cfg.optim = optimiser(recipe, base.d_model)
+        model.cfg.optim = optimizer(recipe, base.d_model)
         model.cfg.pop("optim_param_groups", None)
         if recipe.encoder_rate_factor != 1:
             rate = model.cfg.optim.lr * recipe.encoder_rate_factor
@@ -50,8 +50,8 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
     return model
 
 
-def optimiser(recipe: Recipe, d_model: int) -> dict[str, Any]:
-    """NeMo's optimiser configuration that follows ``recipe.learning_rate_at`` step by step."""
+def optimizer(recipe: Recipe, d_model: int) -> dict[str, Any]:
+    """NeMo's optimizer configuration that follows ``recipe.learning_rate_at`` step by step."""
     schedule: dict[str, Any] = {"warmup_steps": recipe.warmup_steps, "max_steps": recipe.steps}
     rate = recipe.learning_rate
     if recipe.schedule == "cosine":
@@ -153,7 +153,7 @@ def trained_state(model: Any) -> dict[str, Any]:
 
 def save(model: Any, path: Path, recipe: Recipe) -> None:
     """Write the model as ``.nemo``, atomically; NeMo's own loss settings are put back first."""
-    from workbench.workspace import replacing, sha256_file
+    from workbench.files import replacing, sha256_file
 
     log_softmax = model.joint.log_softmax
     try:

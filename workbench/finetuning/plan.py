@@ -140,7 +140,7 @@ def _stream(recipe: Recipe, sources: Sequence[Sequence[Utterance]]) -> Iterator[
         for index, utterance in enumerate(rows):
             groups.setdefault((number, utterance.locale), []).append(index)
     if not groups:
-        raise WorkbenchError("no usable training utterance", mend="Check split, locales and durations.")
+        raise WorkbenchError("no usable training utterance", hint="Check split, locales and durations.")
     share = shares(recipe, sources)
 
     def passes(key: tuple[int, str]) -> Iterator[int]:
@@ -183,7 +183,7 @@ def write(plan: pd.DataFrame, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from workbench.workspace import replacing
+    from workbench.files import replacing
 
     table = pa.Table.from_pandas(plan, preserve_index=False)
     table = table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
@@ -196,7 +196,7 @@ def read(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise WorkbenchError("the batch plan is missing", where=str(path), mend="Start the run anew.")
+        raise WorkbenchError("the batch plan is missing", where=str(path), hint="Start the run anew.")
     table = pq.read_table(path)
     version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
     if version != str(SCHEMA_VERSION):

@@ -207,7 +207,7 @@ def _measure(recipe: Recipe, steps: int, found: Preflight) -> None:
         run = start(short, Path(place) / "run", check=False)
         state = run.wait()
         if state["status"] != "finished":
-            found.faults.append(f"the measured steps ended: {state.get('message')} {state.get('mend', '')}")
+            found.faults.append(f"the measured steps ended: {state.get('message')} {state.get('hint', '')}")
             return
         train = run.metrics("train")
     found.measured = True

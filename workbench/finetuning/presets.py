@@ -107,7 +107,7 @@ def preset(
         WorkbenchError: no such preset, or no such field.
     """
     if name not in PRESETS:
-        raise WorkbenchError(f"unknown preset {name!r}", mend=f"One of {', '.join(PRESETS)}.")
+        raise WorkbenchError(f"unknown preset {name!r}", hint=f"One of {', '.join(PRESETS)}.")
     sources = [Source(manifest, locales=(locale,), split="train")]
     if replay_weight > 0:
         replay = Source(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file
 from workbench.finetuning.folder import RunFolder, now, write_json
-from workbench.workspace import sha256_file
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
@@ -44,7 +44,7 @@ def _processes(recipe: Recipe) -> dict[str, int]:
 
 def digests(recipe: Recipe) -> dict[str, str]:
     """SHA-256 of each manifest file that the recipe names."""
-    from workbench.corpus.manifest import expand
+    from workbench.ingest.manifest import expand
 
     named = [s.manifest for s in recipe.sources] + [s.manifest for s in recipe.validation]
     names = dict.fromkeys(named)
@@ -104,19 +104,19 @@ def refuse_changes(folder: RunFolder, recipe: Recipe) -> None:
         WorkbenchError: base, plan, a manifest or the number of processes is not that of the start.
     """
     before = read(folder)
-    mend = "Restore it, or start a new run."
+    hint = "Restore it, or start a new run."
     if sha256_file(Path(recipe.base)) != before["base"]["sha256"]:
-        raise WorkbenchError("the base checkpoint has changed since the start", where=recipe.base, mend=mend)
+        raise WorkbenchError("the base checkpoint has changed since the start", where=recipe.base, hint=hint)
     if sha256_file(folder.plan) != before["plan_sha256"]:
-        raise WorkbenchError("the batch plan has changed since the start", where=str(folder.plan), mend=mend)
+        raise WorkbenchError("the batch plan has changed since the start", where=str(folder.plan), hint=hint)
     for name, number in before.get("processes", {}).items():
         if _processes(recipe)[name] != number:
             raise WorkbenchError(
                 f"{name} was {number} at the start, and the batch plan is drawn for that",
                 where="recipe",
-                mend=mend,
+                hint=hint,
             )
     found = digests(recipe)
     for path, digest in before["data"].items():
         if found.get(path) != digest:
-            raise WorkbenchError("the manifest has changed since the start", where=path, mend=mend)
+            raise WorkbenchError("the manifest has changed since the start", where=path, hint=hint)

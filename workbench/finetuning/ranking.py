@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.files import replacing
 from workbench.finetuning.folder import RunFolder, write_json
-from workbench.workspace import replacing
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe

@@ -1,6 +1,6 @@
 """A fine-tuning recipe: one small YAML file that says everything a run depends on.
 
-Every rate is the real peak rate of the optimiser. NeMo's Noam schedule takes a *scale* instead, and a rate
+Every rate is the real peak rate of the optimizer. NeMo's Noam schedule takes a *scale* instead, and a rate
 written there (1e-4, as for any other schedule) trains a hundred times too slowly; a recipe with
 ``schedule: noam`` is turned into the scale that reaches the stated peak.
 """
@@ -85,12 +85,12 @@ class Recipe:
             ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else).
         new_locales: tags that the base has no prompt for; each gets a free prompt slot.
         tokenizer: folder of another SentencePiece tokenizer (``tokenizer.model``, ``vocab.txt``). It **resets
-            decoder and joint**: what the base could read is gone until they have learnt anew.
+            decoder and joint**: what the base could read is gone until they have learned anew.
         train_subsampling: False leaves the encoder's first convolutions as they are, which saves time;
             ``dropout``: of the encoder, 0 for none, None for the checkpoint's own.
         predictor_masking: share of label positions where the joint hears the encoder alone (Xu et al. 2024,
             arXiv:2410.02597). Little new data otherwise teaches sentences by heart, not sounds.
-        steps: optimiser steps; ``batch_s``: seconds of audio per batch, padding included; ``accumulate``:
+        steps: optimizer steps; ``batch_s``: seconds of audio per batch, padding included; ``accumulate``:
             batches per step and device.
         learning_rate: peak rate; ``encoder_rate_factor`` scales it for the encoder.
         temperature: locales of one source are drawn ∝ hours ** temperature (1: as they are, 0: evenly).
@@ -152,9 +152,9 @@ class Recipe:
         try:
             loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise WorkbenchError("cannot read the recipe", where=str(path), mend=str(error)) from None
+            raise WorkbenchError("cannot read the recipe", where=str(path), hint=str(error)) from None
         except yaml.YAMLError as error:
-            raise WorkbenchError("the recipe is not valid YAML", where=str(path), mend=str(error)) from None
+            raise WorkbenchError("the recipe is not valid YAML", where=str(path), hint=str(error)) from None
         return cls.from_dict(loaded, where=path.name)
 
     @classmethod
@@ -164,7 +164,7 @@ class Recipe:
             raise WorkbenchError("a recipe is a mapping of fields", where=where)
         version = values.get("schema_version", SCHEMA_VERSION)
         if version != SCHEMA_VERSION:
-            raise WorkbenchError(f"schema_version is {version!r}", where=where, mend=f"Use {SCHEMA_VERSION}.")
+            raise WorkbenchError(f"schema_version is {version!r}", where=where, hint=f"Use {SCHEMA_VERSION}.")
         rest = {k: v for k, v in values.items() if k != "schema_version"}
         recipe: Recipe = _build(cls, rest, where)
         return recipe
@@ -177,7 +177,7 @@ class Recipe:
         """The recipe as YAML; also written to ``path``, atomically, if one is given."""
         import yaml
 
-        from workbench.workspace import write_atomic
+        from workbench.files import write_atomic
 
         text: str = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
         if path is not None:
@@ -201,7 +201,7 @@ class Recipe:
         return problems(self)
 
     def effective_peak(self) -> float:
-        """The highest learning rate the optimiser will see, warm-up and length considered."""
+        """The highest learning rate the optimizer will see, warm-up and length considered."""
         return max(self.learning_rate_at(step) for step in (0, min(self.warmup_steps, self.steps - 1)))
 
     def learning_rate_at(self, step: int) -> float:
@@ -241,8 +241,8 @@ def _refuse_unknown(found: set[str], kind: type, where: str) -> None:
     known = [f.name for f in fields(kind)]
     for name in sorted(found - set(known)):
         near = difflib.get_close_matches(name, known, n=1)
-        mend = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-        raise WorkbenchError(f"unknown field {name!r}", where=where, mend=mend)
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+        raise WorkbenchError(f"unknown field {name!r}", where=where, hint=hint)
 
 
 def _build(kind: Any, values: Any, where: str) -> Any:
@@ -271,7 +271,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         value = str(value)
         if value not in options:
             raise WorkbenchError(
-                f"{value!r} is not a choice", where=where, mend=f"One of {', '.join(options)}."
+                f"{value!r} is not a choice", where=where, hint=f"One of {', '.join(options)}."
             )
         return value
     return _scalar(hint, value, where)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file
 from workbench.finetuning import provenance
 from workbench.finetuning.run import Run
-from workbench.workspace import sha256_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ class Registry:
     def _run(self, name: str) -> Run:
         if not (self.folder / name / "state.json").exists():
             known = ", ".join(run.name for run in self.runs()) or "none yet"
-            raise WorkbenchError(f"no run {name!r}", where=str(self.folder), mend=f"There is {known}.")
+            raise WorkbenchError(f"no run {name!r}", where=str(self.folder), hint=f"There is {known}.")
         return Run.attach(self.folder / name)
 
 

@@ -48,7 +48,7 @@ def read_source(
     Raises:
         WorkbenchError: the manifest cannot be read.
     """
-    from workbench.corpus.manifest import LINE, expand, read
+    from workbench.ingest.manifest import LINE, expand, read
 
     rows: list[Utterance] = []
     for path in expand(Path(source.manifest)):
@@ -74,8 +74,8 @@ def _utterance(
 ) -> Utterance | None:
     """The row, or None if filters leave it out; unusable rows are noted."""
 
-    def bad(what: str, field: str, mend: str = "") -> None:
-        problems.append(Problem(path.name, what, mend, line, field))
+    def bad(what: str, field: str, hint: str = "") -> None:
+        problems.append(Problem(path.name, what, hint, line, field))
 
     tag = values.get("target_lang") or values.get("lang")
     if source.split is not None and values.get("split") != source.split:
@@ -86,7 +86,7 @@ def _utterance(
     try:
         tag = canonical(tag, prompts)
     except WorkbenchError as error:
-        bad(error.what + " to this checkpoint", "target_lang", error.mend)
+        bad(error.what + " to this checkpoint", "target_lang", error.hint)
         return None
     if (source.locales and tag not in source.locales) or tag in getattr(source, "except_locales", ()):
         return None

@@ -64,7 +64,7 @@ class Run:
         if not alive and state["status"] not in ENDED:
             state["status"] = "interrupted"
             state["message"] = "the process ended without a word (killed, or out of memory)"
-            state["mend"] = "Resume; if it ends there again, halve batch_s and double accumulate."
+            state["hint"] = "Resume; if it ends there again, halve batch_s and double accumulate."
         return state
 
     @property
@@ -81,7 +81,7 @@ class Run:
         """The ``.nemo`` file the run chose. Raises WorkbenchError before it has finished."""
         name = self.folder.state().get("checkpoint")
         if not name or not (self.folder.checkpoints / name).is_file():
-            raise WorkbenchError("no checkpoint yet", where=self.name, mend="Wait for the run to finish.")
+            raise WorkbenchError("no checkpoint yet", where=self.name, hint="Wait for the run to finish.")
         return self.folder.checkpoints / str(name)
 
     def metrics(self, kind: str | None = None) -> pd.DataFrame:
@@ -125,10 +125,10 @@ class Run:
     def resume(self) -> Run:
         """Go on from the last checkpoint. Raises WorkbenchError if it is going or has finished."""
         if self.alive:
-            raise WorkbenchError("the run is going", where=self.name, mend="Cancel it first.")
+            raise WorkbenchError("the run is going", where=self.name, hint="Cancel it first.")
         if self.folder.state()["status"] == "finished":
             raise WorkbenchError(
-                "the run has finished", where=self.name, mend="Continue from its checkpoint."
+                "the run has finished", where=self.name, hint="Continue from its checkpoint."
             )
         self._launch()
         return self
@@ -148,7 +148,7 @@ class Run:
         try:
             self.folder.cancel.unlink(missing_ok=True)
             attempts = int(self.folder.state().get("attempts", 0)) + 1
-            self.folder.update_state(status="queued", attempts=attempts, message="", mend="")
+            self.folder.update_state(status="queued", attempts=attempts, message="", hint="")
             environment = dict(os.environ)
             environment.update(WORKBENCH_RUN_LOCK=str(lock), PYTHONUNBUFFERED="1", HF_HUB_OFFLINE="1")
             roots = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]
@@ -208,7 +208,7 @@ def prepare(recipe: Recipe, folder: str | Path, *, check: bool = True) -> Run:
     run = Run(folder)
     if run.folder.state_path.exists():
         raise WorkbenchError(
-            "the folder holds a run", where=str(folder), mend="Attach to it, or choose another."
+            "the folder holds a run", where=str(folder), hint="Attach to it, or choose another."
         )
     recipe = absolute(recipe)
     faults = recipe.validate() if check else []

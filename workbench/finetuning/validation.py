@@ -11,7 +11,7 @@ import torch
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning.data import read_audio
 from workbench.locales import AUTO
-from workbench.text import characters, normalise, strip_tag, words
+from workbench.text import characters, normalize, strip_tag, words
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
@@ -35,7 +35,7 @@ class Tally:
     def add(self, reference: str, hypothesis: str, tag: str | None, locale: str) -> None:
         from rapidfuzz.distance import Levenshtein
 
-        said, heard = normalise(reference, locale), normalise(hypothesis, locale)
+        said, heard = normalize(reference, locale), normalize(hypothesis, locale)
         said_words, heard_words = words(said, locale), words(heard, locale)
         said_characters, heard_characters = characters(said, locale), characters(heard, locale)
         self.word_errors += Levenshtein.distance(said_words, heard_words)
@@ -62,7 +62,7 @@ class Tally:
 class Validator:
     """Holds the utterances of all validation sets and scores a model on them.
 
-    ``rates`` of the ``basic`` normaliser; ``tags_right`` is the share of utterances that end in their tag.
+    ``rates`` of the ``basic`` normalizer; ``tags_right`` is the share of utterances that end in their tag.
     """
 
     recipe: Recipe
@@ -164,7 +164,7 @@ def attention_context(model: Any, lookahead_ms: int | None) -> list[int]:
     frame_ms = round(1000 * model.cfg.preprocessor.window_stride * model.cfg.encoder.subsampling_factor)
     by_ms = {(right + 1) * frame_ms: [left, right] for left, right in contexts}
     if lookahead_ms is not None and lookahead_ms not in by_ms:
-        raise WorkbenchError(f"no look-ahead of {lookahead_ms} ms", mend=f"It has {sorted(by_ms)}.")
+        raise WorkbenchError(f"no look-ahead of {lookahead_ms} ms", hint=f"It has {sorted(by_ms)}.")
     return by_ms[max(by_ms) if lookahead_ms is None else lookahead_ms]
 
 
@@ -173,7 +173,7 @@ def transcribe(
 ) -> list[str]:
     """Greedy transcripts, tags included, of 16 kHz ``signals`` under the given prompt slots.
 
-    The recogniser's own decoders, so that what is validated is what will be served.
+    The recognizer's own decoders, so that what is validated is what will be served.
     """
     from workbench.recognizer.clips import Clip, decode_offline, stream_together
     from workbench.recognizer.engine import Engine

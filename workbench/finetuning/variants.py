@@ -95,7 +95,7 @@ def _costs(base: Any, bank: Any, files: Mapping[str, Path], shared: Path) -> lis
     return [
         {
             "variant": "one shared checkpoint",
-            "artefacts": 1,
+            "artifacts": 1,
             "disk_mb": shared.stat().st_size / 1e6,
             "memory_mb": 4 * weights / 1e6,
             "load_s": load_s,
@@ -105,7 +105,7 @@ def _costs(base: Any, bank: Any, files: Mapping[str, Path], shared: Path) -> lis
         },
         {
             "variant": "one adapter a locale",
-            "artefacts": len(disk),
+            "artifacts": len(disk),
             "disk_mb": sum(path.stat().st_size for path in disk) / 1e6,
             "memory_mb": 4 * held / 1e6,
             "load_s": bank.load_s,

@@ -61,7 +61,7 @@ def _queued(folder: RunFolder) -> str:
     """Wait for a slot, then run."""
     import json
 
-    from workbench.workspace import hold_slot
+    from workbench.workspace.slots import hold_slot
 
     job = json.loads(folder.job.read_text("utf-8")) if folder.job.exists() else {}
     if not job.get("slots_folder"):
@@ -79,11 +79,11 @@ def _queued(folder: RunFolder) -> str:
 
 def _failed(folder: RunFolder, error: BaseException) -> str:
     """Write down what ended the run and what to do about it; the last checkpoint is as it was."""
-    what, mend = explain(error)
-    log.error("%s %s", what, mend, exc_info=None if isinstance(error, WorkbenchError) else error)
+    what, hint = explain(error)
+    log.error("%s %s", what, hint, exc_info=None if isinstance(error, WorkbenchError) else error)
     status = "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
     try:
-        folder.update_state(status=status, message=what, mend=mend)
+        folder.update_state(status=status, message=what, hint=hint)
     except OSError as fault:  # a full disk: the lock's end still says that the run is over
         log.error("the state could not be written: %s", fault)
     return status
@@ -92,15 +92,15 @@ def _failed(folder: RunFolder, error: BaseException) -> str:
 def explain(error: BaseException) -> tuple[str, str]:
     """(what happened, what to change) for the faults that training usually ends with."""
     if isinstance(error, WorkbenchError):
-        return str(error), error.mend
+        return str(error), error.hint
     text = f"{type(error).__name__}: {error}"
     memory = ("out of memory", "can't allocate memory", "not enough memory")
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in memory):
-        mend = "Halve batch_s and double accumulate (same audio per step), or lower max_duration_s."
-        return "out of memory", mend
+        hint = "Halve batch_s and double accumulate (same audio per step), or lower max_duration_s."
+        return "out of memory", hint
     if _is_full_disk(error):
         return "the disk is full", "Free some space, then resume: the last checkpoint is whole."
-    return text[:400], "See run.log; resume when mended."
+    return text[:400], "See run.log; resume when fixed."
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
@@ -119,7 +119,7 @@ def _run(folder: RunFolder) -> str:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     recipe = Recipe.from_yaml(folder.recipe)
     clock = files.Clock(folder.state())
-    folder.update_state(status="preparing", steps=recipe.steps, message="", mend="")
+    folder.update_state(status="preparing", steps=recipe.steps, message="", hint="")
     from workbench.finetuning.base import base_of, notices
     from workbench.finetuning.provenance import refuse_changes
 
@@ -150,7 +150,7 @@ def _device(recipe: Recipe) -> str:
     import torch
 
     if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise WorkbenchError("no CUDA device here", where="recipe [device]", mend="Use auto or cpu.")
+        raise WorkbenchError("no CUDA device here", where="recipe [device]", hint="Use auto or cpu.")
     return "cuda" if recipe.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 

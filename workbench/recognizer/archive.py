@@ -54,7 +54,7 @@ class Archive:
                 self.config = self._config(tar)
                 self.shapes = self._weights(tar)
         except FileNotFoundError:
-            raise WorkbenchError("no such checkpoint", where=str(path), mend="Check the path.") from None
+            raise WorkbenchError("no such checkpoint", where=str(path), hint="Check the path.") from None
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
             raise self._refuse(f"not a readable .nemo archive ({type(error).__name__})") from error
 
@@ -67,7 +67,7 @@ class Archive:
         return WorkbenchError(
             f"refused: {what}",
             where=self.path.name,
-            mend="Use a checkpoint saved by NeMo from a trusted source.",
+            hint="Use a checkpoint saved by NeMo from a trusted source.",
         )
 
     def _checked_members(self, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
@@ -107,7 +107,7 @@ class Archive:
         if MODEL_CLASSES.get(name) != module:
             known = ", ".join(MODEL_CLASSES)
             raise WorkbenchError(
-                f"refused: class {target[:90]!r}", where=self.path.name, mend=f"Supported: {known}."
+                f"refused: class {target[:90]!r}", where=self.path.name, hint=f"Supported: {known}."
             )
         for found in _targets(config):
             if found != target and not found.startswith(TARGET_PREFIXES):

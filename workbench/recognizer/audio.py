@@ -36,7 +36,7 @@ def to_mono(pcm: Any) -> Pcm:
     else:
         raise WorkbenchError(
             f"audio of shape {data.shape}",
-            mend="Give (samples,) or (samples, channels); transpose if needed.",
+            hint="Give (samples,) or (samples, channels); transpose if needed.",
         )
     if data.dtype.kind != "f" or not scaled.size:
         return np.ascontiguousarray(scaled)
@@ -47,11 +47,11 @@ def to_mono(pcm: Any) -> Pcm:
         raise WorkbenchError(
             f"{int(bad.sum())} of {scaled.size} samples are not finite, the first at {int(bad.argmax())}",
             where="audio",
-            mend="Replace NaN and infinity, for example with numpy.nan_to_num; the session goes on.",
+            hint="Replace NaN and infinity, for example with numpy.nan_to_num; the session goes on.",
         )
     if peak > LOUDEST:
         raise WorkbenchError(
-            f"float samples reach {peak:.0f}", where="audio", mend="Scale to -1..1, or pass them as int16."
+            f"float samples reach {peak:.0f}", where="audio", hint="Scale to -1..1, or pass them as int16."
         )
     return np.ascontiguousarray(scaled)
 
@@ -67,7 +67,7 @@ def _scaled(data: Any) -> Any:
         return data.astype(np.float32, copy=False)
     if data.size == 0:
         return data.astype(np.float32)
-    raise WorkbenchError(f"samples of type {data.dtype}", where="audio", mend="Use int16, int32 or float32.")
+    raise WorkbenchError(f"samples of type {data.dtype}", where="audio", hint="Use int16, int32 or float32.")
 
 
 class Resampler:
@@ -86,12 +86,12 @@ class Resampler:
         """
         if self.rate is not None and sample_rate != self.rate:
             raise WorkbenchError(
-                f"sample rate changed from {self.rate} to {sample_rate} Hz", mend="Use one session per rate."
+                f"sample rate changed from {self.rate} to {sample_rate} Hz", hint="Use one session per rate."
             )
         if isinstance(sample_rate, bool) or not MIN_RATE <= sample_rate <= MAX_RATE:
             raise WorkbenchError(
                 f"sample rate {sample_rate} Hz",
-                mend=f"Give {MIN_RATE} to {MAX_RATE} Hz, as the audio was recorded.",
+                hint=f"Give {MIN_RATE} to {MAX_RATE} Hz, as the audio was recorded.",
             )
         mono = to_mono(pcm)
         self.rate = int(sample_rate)

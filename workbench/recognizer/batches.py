@@ -106,9 +106,9 @@ def _loaded(batches: Iterable[list[Prepared]], load: Loader) -> Iterator[tuple[L
             try:
                 good.append((row, slot, load(row)))
             except (WorkbenchError, OSError, RuntimeError) as error:
-                mend = error.mend if isinstance(error, WorkbenchError) else "Check the file."
+                hint = error.hint if isinstance(error, WorkbenchError) else "Check the file."
                 what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
-                faults.append(Problem(str(row.get("audio_filepath")), what, mend, field=f"id {row['id']}"))
+                faults.append(Problem(str(row.get("audio_filepath")), what, hint, field=f"id {row['id']}"))
         return good, faults
 
     with ThreadPoolExecutor(1, thread_name_prefix="audio") as pool:
@@ -161,7 +161,7 @@ class SegmentReader:
         path = (self.root / str(row["audio_filepath"])).resolve()
         if not path.is_relative_to(self.root):
             raise WorkbenchError(
-                "path leaves the audio folder", mend="Import the manifest with its own root."
+                "path leaves the audio folder", hint="Import the manifest with its own root."
             )
         with soundfile.SoundFile(path) as file:
             rate, start = (

@@ -1,6 +1,6 @@
 """Word boosting: a keyword list per session, with NeMo's own boosting tree and multi-model biasing.
 
-Helps vocabulary (names, products, towns) before anything is trained. Phrases are tokenised by the
+Helps vocabulary (names, products, towns) before anything is trained. Phrases are tokenized by the
 checkpoint's tokenizer, so write them as transcripts have them, capitals included.
 """
 
@@ -22,7 +22,7 @@ MAX_PHRASES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """Phrases to favour. ``weight``: 1 is NeMo's default; with much more they appear unsaid.
+    """Phrases to favor. ``weight``: 1 is NeMo's default; with much more they appear unsaid.
 
     A checkpoint that reads weakly wants less: of 37 words said to a half-trained starter, 3 were found
     without a list of 4 to 8 words, 10 with weight 0.5 (one appeared unsaid), 15 with 1 (10), 18 with 2 (27).
@@ -33,11 +33,11 @@ class Boost:
 
     def __post_init__(self) -> None:
         if not self.phrases or any(not phrase.strip() for phrase in self.phrases):
-            raise WorkbenchError("the boosting list is empty or holds an empty phrase", mend="Give words.")
+            raise WorkbenchError("the boosting list is empty or holds an empty phrase", hint="Give words.")
         if len(self.phrases) > MAX_PHRASES:
-            raise WorkbenchError(f"{len(self.phrases)} phrases", mend=f"At most {MAX_PHRASES}.")
+            raise WorkbenchError(f"{len(self.phrases)} phrases", hint=f"At most {MAX_PHRASES}.")
         if not 0 < self.weight <= 10:
-            raise WorkbenchError(f"boosting weight {self.weight}", mend="Give a weight above 0, to 10.")
+            raise WorkbenchError(f"boosting weight {self.weight}", hint="Give a weight above 0, to 10.")
 
     @classmethod
     def of(cls, value: Boost | Iterable[str] | None) -> Boost | None:

@@ -113,7 +113,7 @@ class Checkpoint:
         tag = canonical(locale, prompts)
         if tag not in prompts:
             raise WorkbenchError(
-                f"the checkpoint has no prompt {tag!r}", where=self.path.name, mend="Give a tag."
+                f"the checkpoint has no prompt {tag!r}", where=self.path.name, hint="Give a tag."
             )
         return prompts[tag]
 
@@ -127,7 +127,7 @@ class Checkpoint:
         if wanted not in self._contexts:
             known = ", ".join(map(str, self.info.lookaheads_ms))
             raise WorkbenchError(
-                f"no look-ahead of {wanted} ms", where=self.path.name, mend=f"The checkpoint has {known} ms."
+                f"no look-ahead of {wanted} ms", where=self.path.name, hint=f"The checkpoint has {known} ms."
             )
         return self._contexts[wanted]
 
@@ -162,7 +162,7 @@ class Checkpoint:
         Args:
             locale: ``auto``, or a tag of the checkpoint's dictionary.
             lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
-            boost: words and phrases to favour: a list, or ``boosting.Boost``.
+            boost: words and phrases to favor: a list, or ``boosting.Boost``.
             device, precision: as :meth:`model`.
 
         Raises:
@@ -185,7 +185,7 @@ def _inspect(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
         frame_ms = round(1000 * float(features["window_stride"]) * int(encoder["subsampling_factor"]))
         by_ms = {frame_ms * (int(right) + 1): int(right) for _, right, *_ in contexts if int(right) >= 0}
         if not by_ms:
-            raise WorkbenchError("no limited look-ahead", where=archive.path.name, mend="It cannot stream.")
+            raise WorkbenchError("no limited look-ahead", where=archive.path.name, hint="It cannot stream.")
         name = str(config["target"]).rpartition(".")[2]
         prompts = config.get("model_defaults", {}).get("prompt_dictionary") or {}
         prompts = {str(k): int(v) for k, v in prompts.items()} if name.endswith("WithPrompt") else {}
@@ -217,7 +217,7 @@ def _inspect(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
         raise WorkbenchError(
             f"its configuration lacks or garbles {error}",
             where=f"{archive.path.name}:{WEIGHTS}",
-            mend="Save the checkpoint with NeMo 3.",
+            hint="Save the checkpoint with NeMo 3.",
         ) from error
 
 

@@ -49,10 +49,10 @@ class Condition:
     def __post_init__(self) -> None:
         if self.noise not in get_args(Noise):
             raise WorkbenchError(
-                f"unknown noise '{self.noise}'", mend=f"Choose from {', '.join(get_args(Noise))}."
+                f"unknown noise '{self.noise}'", hint=f"Choose from {', '.join(get_args(Noise))}."
             )
         if not 0 <= self.rt60_s <= 5:
-            raise WorkbenchError(f"rt60_s is {self.rt60_s}", mend="Give the room 0 to 5 seconds.")
+            raise WorkbenchError(f"rt60_s is {self.rt60_s}", hint="Give the room 0 to 5 seconds.")
 
     @property
     def label(self) -> str:
@@ -125,7 +125,7 @@ def speech_level(pcm: Pcm, sample_rate: int, frame_s: float = 0.02, floor_db: fl
 
 
 def make_noise(kind: Noise, samples: int, sample_rate: int, seed: int = 0, voices: Sequence[Pcm] = ()) -> Pcm:
-    """Seeded noise of a named colour, shape (samples,); the level is arbitrary."""
+    """Seeded noise of a named color, shape (samples,); the level is arbitrary."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -153,7 +153,7 @@ def _babble(samples: int, rng: np.random.Generator, voices: Sequence[Pcm]) -> Pc
     usable = [np.asarray(voice, dtype=np.float32) for voice in voices if len(voice)]
     if not usable:
         raise WorkbenchError(
-            "babble needs other speakers' recordings", mend="Pass voices=[pcm, …], or choose 'street'."
+            "babble needs other speakers' recordings", hint="Pass voices=[pcm, …], or choose 'street'."
         )
     out = np.zeros(samples, dtype=np.float32)
     for voice in usable:
@@ -219,7 +219,7 @@ def ladder(base: Condition, **steps: Iterable[Any]) -> list[Condition]:
     """
     if len(steps) != 1:
         raise WorkbenchError(
-            "a ladder varies one field", mend="Call it once per field, such as snr_db=[20, 10, 0]."
+            "a ladder varies one field", hint="Call it once per field, such as snr_db=[20, 10, 0]."
         )
     ((field, values),) = steps.items()
     return [replace(base, **{field: value}) for value in values]

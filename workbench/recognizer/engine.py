@@ -6,7 +6,7 @@ done here as offline does it:
 
 * NeMo's ``CacheAwareStreamingAudioBuffer`` drops a last chunk of fewer than 8 feature frames, although
   offline subsampling makes an encoder frame of it (this loses final tokens and the language tag), and counts
-  one feature frame too many (the centred STFT's last, which is masked offline). Here the tail is always
+  one feature frame too many (the centered STFT's last, which is masked offline). Here the tail is always
   encoded, with the frames that offline counts.
 * At 80 ms its second chunk fills the missing subsampling context with zero features; offline, zeros stand at
   the input of *each* convolution. Here that chunk is subsampled together with the first frame.
@@ -61,7 +61,7 @@ class Engine:
         if self.encoder.att_context_style != "chunked_limited" or not causal:
             raise WorkbenchError(
                 "the checkpoint's encoder is not cache-aware",
-                mend="Streaming needs att_context_style: chunked_limited and causal_downsampling: true.",
+                hint="Streaming needs att_context_style: chunked_limited and causal_downsampling: true.",
             )
         self.context_features = int(self.encoder.pre_encode.get_streaming_cache_size()[1])
         self.decoder = GreedyDecoder(model)
@@ -125,7 +125,7 @@ class Engine:
         prompt = encoded.new_zeros(encoded.shape[0], 1, self.model.num_prompts)
         for row, slot in enumerate(slots):
             if slot is None:
-                raise WorkbenchError("no locale was chosen", mend="Give a tag of the checkpoint, or auto.")
+                raise WorkbenchError("no locale was chosen", hint="Give a tag of the checkpoint, or auto.")
             prompt[row, 0, slot] = 1.0
         both = torch.cat([encoded, prompt.expand(-1, encoded.shape[1], -1)], dim=-1)
         return self.model.prompt_kernel(both)

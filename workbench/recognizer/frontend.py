@@ -1,8 +1,8 @@
 """Log-mel features of a stream, equal to what the checkpoint's preprocessor computes from the whole clip.
 
-NeMo's featurizer centres frame ``f`` on sample ``f * hop``, pre-emphasises, pads with zeros at both ends and
+NeMo's featurizer centers frame ``f`` on sample ``f * hop``, pre-emphasizes, pads with zeros at both ends and
 counts ``samples // hop`` frames. Here frames are computed as soon as the window's last non-zero sample is
-there: 200 samples (12.5 ms) after the frame's centre, at a window of 25 ms.
+there: 200 samples (12.5 ms) after the frame's center, at a window of 25 ms.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class MelFrontend:
         featurizer: NeMo's ``FilterbankFeatures`` (``model.preprocessor.featurizer``).
 
     Raises:
-        WorkbenchError: the checkpoint normalises over the clip or stacks frames, which no stream can do.
+        WorkbenchError: the checkpoint normalizes over the clip or stacks frames, which no stream can do.
     """
 
     def __init__(self, featurizer: Any) -> None:
         if featurizer.normalize in ("per_feature", "all_features") or isinstance(featurizer.normalize, dict):
             raise WorkbenchError(
-                f"the checkpoint normalises features over the whole clip ({featurizer.normalize})",
-                mend="Streaming needs a checkpoint trained with normalize: NA.",
+                f"the checkpoint normalizes features over the whole clip ({featurizer.normalize})",
+                hint="Streaming needs a checkpoint trained with normalize: NA.",
             )
         if featurizer.exact_pad or featurizer.frame_splicing > 1 or featurizer.pad_value != 0:
             raise WorkbenchError(
                 "the checkpoint's features use exact_pad, frame splicing or a pad value",
-                mend="Transcribe offline.",
+                hint="Transcribe offline.",
             )
         self.featurizer = featurizer
         self.hop, self.n_fft = int(featurizer.hop_length), int(featurizer.n_fft)
@@ -50,7 +50,7 @@ class MelFrontend:
         return (frames - 1) * self.hop + self.reach if frames > 0 else 0
 
     def mel(self, signal: torch.Tensor, frames: int) -> torch.Tensor:
-        """Emphasised signals (…, (frames - 1) * hop + n_fft) → log-mel features (…, mels, frames)."""
+        """Emphasized signals (…, (frames - 1) * hop + n_fft) → log-mel features (…, mels, frames)."""
         import torch
 
         featurizer = self.featurizer
@@ -85,7 +85,7 @@ class MelStream:
         self.samples = 0
         self.frames = 0
         self._lock = threading.Lock()
-        # Zeros before the first sample: the centred first window, and one for pre-emphasis.
+        # Zeros before the first sample: the centered first window, and one for pre-emphasis.
         self._pieces: deque[NDArray[np.float32]] = deque([np.zeros(frontend.left + 1, np.float32)])
         self._whole = self._pieces[0].size
 
@@ -124,7 +124,7 @@ class MelStream:
             return sum(piece.nbytes for piece in self._pieces)
 
     def signal(self, upto: int) -> torch.Tensor:
-        """Take frames ``self.frames`` to ``upto``, one at least: their emphasised samples,
+        """Take frames ``self.frames`` to ``upto``, one at least: their emphasized samples,
         ((count - 1) * hop + n_fft,)."""
         import torch
 
@@ -134,7 +134,7 @@ class MelStream:
         signal = pcm[1:]
         if frontend.featurizer.preemph is not None:
             signal = signal - frontend.featurizer.preemph * pcm[:-1]
-        # Beyond the last sample the emphasised signal is zero; before it, missing samples lie where the
+        # Beyond the last sample the emphasized signal is zero; before it, missing samples lie where the
         # window is zero.
         self.frames = upto
         missing = need - signal.numel()

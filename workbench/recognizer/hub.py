@@ -29,12 +29,12 @@ def resolve(source: str | Path) -> Path:
         if len(held) == 1:
             return held[0].resolve()
         raise WorkbenchError(
-            f"{len(held)} .nemo files in the folder", where=str(path), mend="Name the file itself."
+            f"{len(held)} .nemo files in the folder", where=str(path), hint="Name the file itself."
         )
     name = str(source)
     if path.suffix == ".nemo" or not _NAME.match(name):
         raise WorkbenchError(
-            "no such checkpoint", where=name, mend="Give a .nemo file or a hub name ORG/NAME."
+            "no such checkpoint", where=name, hint="Give a .nemo file or a hub name ORG/NAME."
         )
     return _cached(name) or _fetched(name)
 
@@ -59,14 +59,14 @@ def _fetched(name: str) -> Path:
         ".nemo file here from a machine that has it, and open it by its path."
     )
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
-        raise WorkbenchError("not in the local cache, and HF_HUB_OFFLINE is set", where=name, mend=place)
+        raise WorkbenchError("not in the local cache, and HF_HUB_OFFLINE is set", where=name, hint=place)
     try:
         folder = snapshot_download(name, allow_patterns=["*.nemo"])
-    except Exception as error:  # network, authentication, licence gate: each library layer has its own class
+    except Exception as error:  # network, authentication, license gate: each library layer has its own class
         raise WorkbenchError(
-            f"cannot fetch it from the hub ({type(error).__name__})", where=name, mend=place
+            f"cannot fetch it from the hub ({type(error).__name__})", where=name, hint=place
         ) from error
     held = sorted(Path(folder).rglob("*.nemo"))
     if not held:
-        raise WorkbenchError("the hub repository holds no .nemo file", where=name, mend=place)
+        raise WorkbenchError("the hub repository holds no .nemo file", where=name, hint=place)
     return held[0]

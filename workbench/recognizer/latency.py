@@ -112,7 +112,7 @@ def measure(
     locale: str = "auto",
     streams: int = 1,
     packet_ms: int = 20,
-    give_up_s: float | None = None,
+    backlog_limit_s: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     clock: Callable[[], float] = time.perf_counter,
@@ -123,14 +123,14 @@ def measure(
     Args:
         clips: each (samples,) float32 at the checkpoint's rate; each is one session.
         packet_ms: audio arrives in packets of this length, as from a telephone line or a browser.
-        give_up_s: stop when a stream has this much audio waiting beyond its chunk: the load is too high.
+        backlog_limit_s: stop when a stream has this much audio waiting beyond its chunk: overload.
         clock, sleep: seconds; :class:`IdleCore` has others.
 
     Raises:
         WorkbenchError: no clips, or as ``Pool.join``.
     """
     if not clips or not streams >= 1:
-        raise WorkbenchError("nothing to measure", mend="Give clips, and streams of at least 1.")
+        raise WorkbenchError("nothing to measure", hint="Give clips, and streams of at least 1.")
     rate = checkpoint.info.sample_rate
     place = {"device": device, "precision": precision}
     pool = Pool(checkpoint, max_batch=streams, max_backlog_s=float("inf"), **place, clock=clock)
@@ -146,7 +146,7 @@ def measure(
         for caller in callers:
             _speak(caller, clock(), rate, packet_ms * rate // 1000)
         times.backlog_s = max(times.backlog_s, *(caller.member.backlog_s for caller in callers))
-        if give_up_s is not None and times.backlog_s > chunk_s + give_up_s:
+        if backlog_limit_s is not None and times.backlog_s > chunk_s + backlog_limit_s:
             times.given_up = True
             break
         before = clock()

@@ -56,19 +56,19 @@ def choose(device: str, precision: str) -> tuple[str, str]:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.split(":")[0] not in ("cpu", "cuda"):
-        raise WorkbenchError(f"unknown device {device!r}", mend="Use auto, cpu or cuda.")
+        raise WorkbenchError(f"unknown device {device!r}", hint="Use auto, cpu or cuda.")
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise WorkbenchError("no CUDA device here", mend="Use device='cpu' or 'auto'.")
+        raise WorkbenchError("no CUDA device here", hint="Use device='cpu' or 'auto'.")
     _, colon, index = device.partition(":")
     if colon and device.startswith("cuda") and not _is_there(index):
         raise WorkbenchError(
-            f"no CUDA device {index!r} among {torch.cuda.device_count()}", mend="Use cuda or cuda:NUMBER."
+            f"no CUDA device {index!r} among {torch.cuda.device_count()}", hint="Use cuda or cuda:NUMBER."
         )
     if precision == "auto":
         on_gpu = device.startswith("cuda") and torch.cuda.is_bf16_supported()
         precision = "bf16" if on_gpu else "fp32"
     if precision not in PRECISIONS:
-        raise WorkbenchError(f"unknown precision {precision!r}", mend="Use auto, fp32 or bf16.")
+        raise WorkbenchError(f"unknown precision {precision!r}", hint="Use auto, fp32 or bf16.")
     return device, precision
 
 
@@ -107,7 +107,7 @@ def restore(path: Path, device: str, precision: str) -> Any:
             raise WorkbenchError(
                 f"NeMo cannot restore it ({type(error).__name__}: {str(error)[:160]})",
                 where=path.name,
-                mend="Check that the file is complete and was saved by NeMo 3.",
+                hint="Check that the file is complete and was saved by NeMo 3.",
             ) from error
     model.eval()
     model.requires_grad_(False)

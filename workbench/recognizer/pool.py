@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.boosting import Boost
-from workbench.recognizer.listener import Listener
+from workbench.recognizer.stream_pipeline import StreamPipeline
 
 if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
@@ -51,7 +51,7 @@ class PoolLoad:
 class Member:
     """A session of a pool; made by :meth:`Pool.join`. ``feed`` only stores; the pool's steps compute."""
 
-    def __init__(self, pool: Pool, listener: Listener, locale: str, lookahead_ms: int) -> None:
+    def __init__(self, pool: Pool, listener: StreamPipeline, locale: str, lookahead_ms: int) -> None:
         self.locale, self.lookahead_ms = locale, lookahead_ms
         self._pool, self._listener = pool, listener
         self._events: deque[StreamEvent] = deque()
@@ -75,7 +75,7 @@ class Member:
             if self.backlog_s + coming_s > limit + self.lookahead_ms / 1000:
                 raise WorkbenchError(
                     f"{self.backlog_s:.1f} s of audio wait already (limit {limit:g} s)",
-                    mend="Send slower, use a longer look-ahead, or fewer sessions.",
+                    hint="Send slower, use a longer look-ahead, or fewer sessions.",
                 )
             self._listener.push(pcm, sample_rate)
             self._mark()
@@ -139,13 +139,13 @@ class Pool:
         self._compute_s = 0.0
 
     def join(self, locale: str = "auto", lookahead_ms: int | None = None, boost: Any = None) -> Member:
-        """A new member; at any time. ``boost``: words and phrases to favour.
+        """A new member; at any time. ``boost``: words and phrases to favor.
 
         Raises:
             WorkbenchError: unknown locale or look-ahead.
         """
         right, slot = self.checkpoint.right_context(lookahead_ms), self.checkpoint.slot(locale)
-        listener = Listener(self.checkpoint, self.engine, right, slot, Boost.of(boost))
+        listener = StreamPipeline(self.checkpoint, self.engine, right, slot, Boost.of(boost))
         member = Member(self, listener, locale, (right + 1) * self.checkpoint.info.frame_ms)
         with self.changed:
             self._members.append(member)

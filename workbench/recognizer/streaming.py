@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.recognizer.boosting import Boost
 from workbench.recognizer.events import StreamEvent, Token, Word
-from workbench.recognizer.listener import Listener
+from workbench.recognizer.stream_pipeline import StreamPipeline
 
 if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
@@ -26,7 +26,7 @@ class Session:
         checkpoint: whose model decodes; loaded on first use.
         locale: ``auto`` or a tag of its dictionary.
         lookahead_ms: one of its look-aheads; None is its default.
-        boost: words and phrases to favour: a list, or ``boosting.Boost``.
+        boost: words and phrases to favor: a list, or ``boosting.Boost``.
         device: 'cpu', 'cuda', or 'auto'. ``precision``: 'fp32', 'bf16', or 'auto' (bf16 on CUDA).
 
     Raises:
@@ -51,7 +51,7 @@ class Session:
 
     def reset(self) -> None:
         """Forget everything heard; the session can be fed again from its start."""
-        self._listener = Listener(self.checkpoint, self._engine, self._right, self._slot, self._boost)
+        self._listener = StreamPipeline(self.checkpoint, self._engine, self._right, self._slot, self._boost)
 
     def feed(self, pcm: Any, sample_rate: int) -> list[StreamEvent]:
         """Hear any number of samples; one event for each chunk that became complete.

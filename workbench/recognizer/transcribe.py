@@ -79,13 +79,13 @@ def transcribe(
     """
     check_engine(engine, address)
     if prompt_mode not in PROMPT_MODES:
-        raise WorkbenchError(f"unknown prompt mode {prompt_mode!r}", mend=f"Use {' or '.join(PROMPT_MODES)}.")
+        raise WorkbenchError(f"unknown prompt mode {prompt_mode!r}", hint=f"Use {' or '.join(PROMPT_MODES)}.")
     right = checkpoint.right_context(lookahead_ms)
     recorded = (right + 1) * checkpoint.info.frame_ms if streaming or lookahead_ms is not None else None
     rows, out = list(rows), Path(out)
     order = {str(row["id"]): number for number, row in enumerate(rows)}
     if len(order) != len(rows):
-        raise WorkbenchError(f"{len(rows) - len(order)} ids repeat", mend="Give every row an id of its own.")
+        raise WorkbenchError(f"{len(rows) - len(order)} ids repeat", hint="Give every row an id of its own.")
     facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming)
     shards = Shards(out, facts, job_digest(facts, rows, precision))
     report = progress or (lambda done, total: None)
@@ -111,7 +111,7 @@ def transcribe(
         count += len(result)
         report(count, len(rows))
     if count < len(rows):
-        raise WorkbenchError(f"cancelled after {count} of {len(rows)} rows", mend="Repeat the call to go on.")
+        raise WorkbenchError(f"cancelled after {count} of {len(rows)} rows", hint="Repeat the call to go on.")
     problems.sort(key=lambda problem: (problem.file, problem.field))
     write_problems(out.with_suffix(".problems.jsonl"), [problem.to_dict() for problem in problems])
     if problems:
@@ -167,12 +167,12 @@ def _with_slots(
         tag = "auto" if prompt_mode == "auto" else _text(row.get("target_lang"))
         try:
             if not tag and checkpoint.info.prompts:
-                raise WorkbenchError("no target_lang", mend="Set it, or use prompt_mode='auto'.")
+                raise WorkbenchError("no target_lang", hint="Set it, or use prompt_mode='auto'.")
             if tag not in slots:
                 slots[tag] = checkpoint.slot(tag)
             prepared.append((row, slots[tag]))
         except WorkbenchError as error:
-            problems.append(Problem(str(row["id"]), error.what, error.mend, field="target_lang"))
+            problems.append(Problem(str(row["id"]), error.what, error.hint, field="target_lang"))
     return prepared, problems
 
 

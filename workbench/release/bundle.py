@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file, sync
+from workbench.names import check_name
 from workbench.release import smoke
 from workbench.release.document import Document
 from workbench.release.gates import GateReport
 from workbench.release.measure import read_clip
-from workbench.workspace import check_name, sha256_file, sync
 
 SCHEMA_VERSION = 1
 
@@ -90,14 +91,14 @@ def build(
     """
     path, check = Path(path), check_name(name)
     if path.exists():
-        raise WorkbenchError("something lies there already", where=str(path), mend="Choose another folder.")
+        raise WorkbenchError("something lies there already", where=str(path), hint="Choose another folder.")
     if gate.candidate_sha256 != sha256:
         raise WorkbenchError(
-            "the gate report is about another checkpoint", where=check, mend="Gate this one."
+            "the gate report is about another checkpoint", where=check, hint="Gate this one."
         )
     chosen = list(rows)
     if not chosen:
-        raise WorkbenchError("a smoke test needs clips", where=check, mend="Give a few utterance rows.")
+        raise WorkbenchError("a smoke test needs clips", where=check, hint="Give a few utterance rows.")
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     draft.mkdir(parents=True, mode=0o700)
     try:
@@ -105,7 +106,7 @@ def build(
         shutil.copyfile(checkpoint, target)
         if sha256_file(target) != sha256:
             raise WorkbenchError(
-                "the checkpoint file changed since its gate", where=check, mend="Gate it again."
+                "the checkpoint file changed since its gate", where=check, hint="Gate it again."
             )
         if adapter is not None:
             shutil.copyfile(adapter, draft / f"{name}.adapter{adapter.suffix}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What only people know: use, users, what it must not be used for, licence of the checkpoint."""
+    """What only people know: use, users, what it must not be used for, license of the checkpoint."""
 
     use: str = "Transcription of calls in the locales below."
     users: str = ""
@@ -51,7 +51,7 @@ def model_card(
         facts: ``sha256``, ``base_sha256``, ``class``, ``parameters``, ``recipe`` …: shown as they are.
         evaluation, prediction, base: figures of ``prediction``, and the change against ``base``.
         capacity: sentences about streams at once, see ``Capacity.lines``.
-        training: rows trained on, summed up by locale and licence, never listed.
+        training: rows trained on, summed up by locale and license, never listed.
         changes: since the last release, one sentence each.
     """
     purpose = purpose or Purpose()
@@ -82,12 +82,12 @@ def model_card(
         )
     card.add("Changed since the last release", *changes)
     card.add("Limits", *limits(evaluation, prediction, training))
-    card.add("Licence", *_licences(purpose, training))
+    card.add("License", *_licenses(purpose, training))
     return card
 
 
 def data_card(name: str, rows: pd.DataFrame, terms: Mapping[str, Any] | None = None) -> Document:
-    """The card of a data set: counts by locale, source, licence and consent; no transcript, no speaker."""
+    """The card of a data set: counts by locale, source, license and consent; no transcript, no speaker."""
     card = Document(f"Data card: {name}")
     card.add("What is in it", *_data(rows))
     for column, heading in (("source", "Sources"), ("consent", "Consent"), ("domain", "Domains")):
@@ -163,7 +163,7 @@ def _differences(evaluation: Evaluation, base: str, name: str) -> Table:
 
 def _reading(evaluation: Evaluation) -> str:
     return (
-        f"Normaliser {evaluation.normaliser}; intervals by bootstrap over speakers where there are enough, "
+        f"Normalizer {evaluation.normalizer}; intervals by bootstrap over speakers where there are enough, "
         "else over utterances of these voices."
     )
 
@@ -182,7 +182,7 @@ def _measured(found: Measurement) -> Table:
 
 def _data(rows: pd.DataFrame) -> list[str | Table]:
     blocks: list[str | Table] = [f"{len(rows):,} utterances, {_hours(rows)} h."]
-    for column, heading in (("target_lang", "locale"), ("license", "licence")):
+    for column, heading in (("target_lang", "locale"), ("license", "license")):
         if column in rows:
             blocks.append(Table((heading, "utterances", "hours"), _sums(rows, [column])))
     if "speaker" in rows:
@@ -202,14 +202,14 @@ def _hours(rows: pd.DataFrame) -> str:
     return f"{rows['duration'].sum() / 3600:.2f}" if "duration" in rows else "–"
 
 
-def _licences(purpose: Purpose, training: pd.DataFrame | None) -> list[str]:
-    lines = [purpose.license or "The licence of the checkpoint has not been stated."]
+def _licenses(purpose: Purpose, training: pd.DataFrame | None) -> list[str]:
+    lines = [purpose.license or "The license of the checkpoint has not been stated."]
     if training is not None and "license" in training:
         names = sorted({str(v) for v in training["license"].dropna()})
         unknown = int(training["license"].isna().sum())
-        lines.append(f"Training data under: {', '.join(names) or 'no stated licence'}.")
+        lines.append(f"Training data under: {', '.join(names) or 'no stated license'}.")
         if unknown:
-            lines.append(f"{unknown} training utterances have no stated licence.")
+            lines.append(f"{unknown} training utterances have no stated license.")
     return lines
 
 

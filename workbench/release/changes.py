@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.workspace import WorkspaceFolder, write_atomic
+from workbench.files import write_atomic
+from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
     import pandas as pd

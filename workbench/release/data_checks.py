@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding
-from workbench.text import normalise, normalised_keys, strip_tag
+from workbench.text import normalize, normalized_keys, strip_tag
+from workbench.times import parse_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ def language(subject: Subject, spec: CheckSpec) -> list[Finding]:
 def keywords(subject: Subject, spec: CheckSpec) -> list[Finding]:
     """Occurrences of listed words or phrases that are missing from the hypothesis, candidate against base.
 
-    Counted per utterance after ``basic`` normalisation: an occurrence in the reference is missed when the
+    Counted per utterance after ``basic`` normalization: an occurrence in the reference is missed when the
     hypothesis holds the phrase less often than the reference does.
     """
     import numpy as np
@@ -66,11 +67,11 @@ def keywords(subject: Subject, spec: CheckSpec) -> list[Finding]:
     counts = np.zeros((len(rows), 3), np.int64)
     for i in np.flatnonzero(present):
         tag = _tag(locales[i])
-        wanted = [len(p.findall(normalise(texts[i], tag))) for p in patterns[tag]]
+        wanted = [len(p.findall(normalize(texts[i], tag))) for p in patterns[tag]]
         if any(wanted):
             counts[i, 2] = sum(wanted)
             for side, text in enumerate((base[i], candidate[i])):
-                said = normalise(text or "", tag)
+                said = normalize(text or "", tag)
                 got = [len(p.findall(said)) for p in patterns[tag]]
                 counts[i, side] = sum(max(0, w - g) for w, g in zip(wanted, got, strict=True))
     chosen = np.flatnonzero(counts[:, 2])
@@ -83,7 +84,7 @@ def keywords(subject: Subject, spec: CheckSpec) -> list[Finding]:
 
 
 def terms(subject: Subject, spec: CheckSpec) -> list[Finding]:
-    """Licence, consent and purpose of every row trained on; unknown terms are not enough, never a pass."""
+    """License, consent and purpose of every row trained on; unknown terms are not enough, never a pass."""
     training = subject.training
     if training is None or not len(training):
         return [Finding("training data", UNKNOWN, "the rows the candidate was trained on are not known")]
@@ -133,12 +134,12 @@ def _licenses(training: pd.DataFrame, allowed: Sequence[str]) -> Finding:
             outside[name] = int(rows)
     if outside:
         listed = ", ".join(f"{n} ({c})" for n, c in sorted(outside.items())[:5])
-        return Finding("licence", FAIL, f"not allowed by the policy: {listed}", dict(sorted(outside.items())))
+        return Finding("license", FAIL, f"not allowed by the policy: {listed}", dict(sorted(outside.items())))
     if unknown:
         return Finding(
-            "licence", UNKNOWN, f"{unknown} of {len(training)} rows have no licence", {"rows": unknown}
+            "license", UNKNOWN, f"{unknown} of {len(training)} rows have no license", {"rows": unknown}
         )
-    return Finding("licence", PASS, f"all {len(training)} rows are under {', '.join(sorted(allowed))}")
+    return Finding("license", PASS, f"all {len(training)} rows are under {', '.join(sorted(allowed))}")
 
 
 def _consent(training: pd.DataFrame) -> Finding:
@@ -167,7 +168,7 @@ def _keeping(training: pd.DataFrame) -> Finding:
     pairs = zip(_column(training, "keep_days"), _column(training, "recorded_at"), strict=True)
     for days, recorded in pairs:
         if isinstance(days, int | float) and days == days and isinstance(recorded, str):
-            past += (date := when(recorded)) is not None and date + timedelta(days=float(days)) < now
+            past += (date := parse_utc(recorded)) is not None and date + timedelta(days=float(days)) < now
     if past:
         return Finding("keeping time", FAIL, f"{past} rows are past their keeping time: erase them")
     return Finding("keeping time", PASS, "no row is past its keeping time")
@@ -178,20 +179,11 @@ def refused(consent: Any) -> bool:
     return isinstance(consent, str) and consent.strip().lower() in _REFUSED
 
 
-def when(text: str) -> datetime | None:
-    """An ISO-8601 time in UTC, None where it is none; without a zone it is taken as UTC."""
-    try:
-        date = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-
-
 def _sentences(rows: pd.DataFrame) -> list[tuple[str, str]]:
     """(language, letters of the sentence): "no" is a sentence in several."""
     tags = _column(rows, "target_lang").map(lambda tag: str(tag).split("-")[0] if _tag(tag) else "")
     texts = _column(rows, "text").map(lambda text: strip_tag(text)[0] if isinstance(text, str) else "")
-    return list(zip(tags, normalised_keys(texts.tolist()), strict=True))
+    return list(zip(tags, normalized_keys(texts.tolist()), strict=True))
 
 
 def _same_recording(training: pd.DataFrame, tested: pd.DataFrame) -> Finding:
@@ -228,5 +220,5 @@ def _tag(value: Any) -> str | None:
 
 
 def _patterns(listed: Sequence[str], tag: str | None) -> list[re.Pattern[str]]:
-    plain = (normalise(str(word), tag) for word in listed)
+    plain = (normalize(str(word), tag) for word in listed)
     return [re.compile(rf"(?<!\w){re.escape(word)}(?!\w)") for word in plain if word]

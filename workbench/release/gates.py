@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
 from workbench.release import data_checks, measured_checks, rate_checks
 from workbench.release.policy import CheckSpec, Policy
 from workbench.release.verdicts import (
@@ -31,8 +32,7 @@ from workbench.release.verdicts import (
     plain,
     worst,
 )
-from workbench.settings import Pilot
-from workbench.workspace import write_atomic
+from workbench.workspace.settings import Pilot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +93,7 @@ def gate(
     for name in (base, candidate):
         if name not in evaluation.names:
             raise WorkbenchError(
-                f"no prediction {name!r} to gate", mend=f"The evaluation has {', '.join(evaluation.names)}."
+                f"no prediction {name!r} to gate", hint=f"The evaluation has {', '.join(evaluation.names)}."
             )
     subject = Subject(
         policy, evaluation, base, candidate, pilot or Pilot(), lookahead_ms, training, measurement,
@@ -104,7 +104,7 @@ def gate(
         raise WorkbenchError(
             "the predictions were made by another checkpoint than the candidate",
             where=candidate,
-            mend="Transcribe with the candidate again.",
+            hint="Transcribe with the candidate again.",
         )
     subject.candidate_sha256 = candidate_sha256 or stated
     return GateReport(
@@ -169,7 +169,7 @@ class GateReport:
         for check in self.checks:
             if check.name == name:
                 return check
-        raise WorkbenchError(f"no check {name!r}", mend=f"Checks: {', '.join(c.name for c in self.checks)}.")
+        raise WorkbenchError(f"no check {name!r}", hint=f"Checks: {', '.join(c.name for c in self.checks)}.")
 
     def to_dict(self) -> dict[str, Any]:
         names = [n for n in self.__slots__ if n != "checks"]
@@ -199,14 +199,14 @@ class GateReport:
             verdict = raw.pop("verdict")
             report = cls(**raw, checks=tuple(made))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise WorkbenchError("not a gate report", mend="Gate the candidate again.") from error
+            raise WorkbenchError("not a gate report", hint="Gate the candidate again.") from error
         if report.schema_version != SCHEMA_VERSION or report.verdict != verdict:
             raise WorkbenchError(
-                "gate report of another schema or with an edited verdict", mend="Gate again."
+                "gate report of another schema or with an edited verdict", hint="Gate again."
             )
         for check in report.checks:
             if check.verdict != worst(f.verdict for f in check.evidence):
-                raise WorkbenchError(f"check {check.name!r} was edited", mend="Gate the candidate again.")
+                raise WorkbenchError(f"check {check.name!r} was edited", hint="Gate the candidate again.")
         return report
 
     def __str__(self) -> str:
@@ -214,7 +214,7 @@ class GateReport:
         return "\n".join([*lines, *(f"  {c.verdict:16} {c.name}: {c.because}" for c in self.checks)])
 
     def _repr_html_(self) -> str:
-        """A table; the verdict is written, never told by colour alone."""
+        """A table; the verdict is written, never told by color alone."""
         rows = []
         for check in self.checks:
             cells = (check.verdict, check.name, check.requirement, check.because)

@@ -12,9 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.release import descent, lineage_drawing, marks, promotion
+from workbench.files import sha256_file
+from workbench.finetuning import ancestry
+from workbench.privacy import tainted_checkpoints
+from workbench.release import lineage_drawing, promotion
 from workbench.release.promotion import GATED
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.workspace.folder import WorkspaceFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,10 @@ class Graph:
 
 def graph(ws: WorkspaceFolder) -> Graph:
     """The lineage of everything in a workspace."""
-    made, erased = Graph(), marks.read(ws)
+    made, erased = Graph(), tainted_checkpoints.read(ws)
     checkpoints = {sha256_file(p): p.stem for p in sorted(ws.checkpoints.glob("*.nemo"))}
-    for run in descent.runs(ws):
-        for digest in descent.checkpoints_of(run):
+    for run in ancestry.runs(ws):
+        for digest in ancestry.checkpoints_of(run):
             checkpoints.setdefault(digest, run.name)
     for digest, name in checkpoints.items():
         facts = {
@@ -96,7 +99,7 @@ def graph(ws: WorkspaceFolder) -> Graph:
         made._add(Node(f"checkpoint {digest}", "checkpoint", name, facts))
     for name in ws.corpus_names():
         _corpus(made, ws.corpora / name)
-    for run in descent.runs(ws):
+    for run in ancestry.runs(ws):
         _run(made, run)
     _gates(made, ws)
     _releases(made, ws)
@@ -132,13 +135,13 @@ def _corpus(made: Graph, folder: Path) -> None:
 
 
 def _run(made: Graph, run: Path) -> None:
-    told = descent.provenance(run)
+    told = ancestry.provenance(run)
     facts = {"created_at": told.get("created_at"), "recipe_sha256": told.get("recipe_sha256")}
     node = made._add(Node(f"run {run.name}", "run", run.name, facts))
     for path in told.get("data", {}):
         made._join(_holder(made, Path(path)), node)
     made._join(f"checkpoint {told.get('base', {}).get('sha256')}", node)
-    for digest in descent.checkpoints_of(run):
+    for digest in ancestry.checkpoints_of(run):
         made._join(node, f"checkpoint {digest}")
 
 

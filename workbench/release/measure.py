@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.workspace import sha256_file
+from workbench.files import sha256_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
+from workbench.names import check_name
 from workbench.release.gates import GateReport, Policy
-from workbench.workspace import check_name, hold_slot, write_atomic
+from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
     from workbench.api import Workspace
@@ -112,8 +114,8 @@ class Pipeline:
     def _begin(self) -> None:
         state = _state(self.folder)
         if state and state["asked"] != self.digest:
-            mend = "Give the new pass another name, or none."
-            raise WorkbenchError("it was begun with another recipe or test", where=self.name, mend=mend)
+            hint = "Give the new pass another name, or none."
+            raise WorkbenchError("it was begun with another recipe or test", where=self.name, hint=hint)
         if not state:
             self._note(name=self.name, asked=self.digest, began_at=_now().isoformat(timespec="seconds"))
             log.info("pipeline %s begins", self.name)
@@ -148,15 +150,15 @@ class Pipeline:
             _repeat(self._view(made), made, target)
         fresh = target / manifest.relative_to(folder)
         if not fresh.is_file():
-            raise WorkbenchError("this split is empty by now", where=str(fresh), mend="Accept rows of it.")
+            raise WorkbenchError("this split is empty by now", where=str(fresh), hint="Accept rows of it.")
         return fresh
 
     def _view(self, made: Mapping[str, Any]) -> Corpus:
         view = self.ws.corpus(made["corpus"])
         for sql in made["filters"]:
             if _PICKED.fullmatch(sql):
-                mend = "Export what a filter finds, such as a tag."
-                raise WorkbenchError("an export of ids picked by hand", where=str(made["folder"]), mend=mend)
+                hint = "Export what a filter finds, such as a tag."
+                raise WorkbenchError("an export of ids picked by hand", where=str(made["folder"]), hint=hint)
             view = view.where(sql)
         return view
 
@@ -174,17 +176,17 @@ class Pipeline:
         state = run.wait()
         if state["status"] != "finished":
             what = f"the run ended as {state['status']}: {state.get('message') or 'no message'}"
-            raise WorkbenchError(what, where=self.name, mend=state.get("mend") or "Repeat to go on.")
+            raise WorkbenchError(what, where=self.name, hint=state.get("hint") or "Repeat to go on.")
 
     def _test(self) -> Corpus:
         """The utterances that are tested on."""
         exports = [_export_of(Path(source.manifest)) for source in self.recipe.sources]
         found = [made["corpus"] for made in exports if made and made["corpus"] in self.ws.corpus_names()]
         if self.corpus is None and not found:
-            raise WorkbenchError("no source of the recipe is an export", mend="Name the corpus to test on.")
+            raise WorkbenchError("no source of the recipe is an export", hint="Name the corpus to test on.")
         view = self.ws.corpus(self.corpus or found[0]).where(self.where)
         if not len(view):
-            raise WorkbenchError("there is nothing to test on", where=view.name, mend=f"Where: {self.where}.")
+            raise WorkbenchError("there is nothing to test on", where=view.name, hint=f"Where: {self.where}.")
         return view
 
     def _gate(self, release: Release, view: Corpus) -> GateReport:
@@ -201,7 +203,7 @@ class Pipeline:
             at = kinds[kind].options.get("lookahead_ms")
             if release.measurement is None:
                 release.measure(view, lookahead_ms=at)
-        evaluation = evaluate(view.frame(), tables, normaliser=self.ws.config.normaliser)
+        evaluation = evaluate(view.frame(), tables, normalizer=self.ws.config.normalizer)
         return release.gate(self.policy, evaluation, base=base, candidate=self.name)
 
     def _readings(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -218,10 +220,10 @@ class Pipeline:
 
 def _repeat(view: Corpus, made: Mapping[str, Any], target: Path) -> None:
     if made["format"] != "nemo":
-        mend = "Export it as nemo; recipes name manifests."
-        raise WorkbenchError(f"an export as {made['format']}", where=str(made["folder"]), mend=mend)
-    pseudonymise = bool(made.get("speaker_names"))
-    found = view.export(target, only=made["only"], pseudonymise=pseudonymise, **made["settings"])
+        hint = "Export it as nemo; recipes name manifests."
+        raise WorkbenchError(f"an export as {made['format']}", where=str(made["folder"]), hint=hint)
+    pseudonymize = bool(made.get("speaker_names"))
+    found = view.export(target, only=made["only"], pseudonymize=pseudonymize, **made["settings"])
     log.info("exported %s utterances of %s", f"{found.counts['utterances']:,}", view.name)
 
 

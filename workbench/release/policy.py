@@ -18,7 +18,7 @@ from workbench.errors import WorkbenchError, one_line
 SCHEMA_VERSION = 1
 
 # kind → option → (type, default); None as default means "may be left out".
-_RATE = {"metric": (str, "headline"), "normaliser": (str, None), "where": (str, None), "voices": (str, "any")}
+_RATE = {"metric": (str, "headline"), "normalizer": (str, None), "where": (str, None), "voices": (str, "any")}
 OPTIONS: dict[str, dict[str, tuple[type, Any]]] = {
     "improves": {"locales": (list, None), "by": (list, ["target_lang"]), **_RATE},
     "not_worse": {
@@ -55,7 +55,7 @@ _WHAT = {
     "streaming": "streaming at the chosen look-ahead must not get worse by the margin",
     "latency": "95th percentile from the end of a word to its final text",
     "memory": "peak memory of one process that streams",
-    "terms": "licence, consent, purpose and keeping time of everything trained on",
+    "terms": "license, consent, purpose and keeping time of everything trained on",
     "leakage": "nothing of the test set was trained on",
     "erasure": "not trained on anything since erased",
 }
@@ -102,20 +102,20 @@ class Policy:
         try:
             raw = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise WorkbenchError(one_line(str(error)), where=where, mend="Correct the YAML.") from error
+            raise WorkbenchError(one_line(str(error)), where=where, hint="Correct the YAML.") from error
         if not isinstance(raw, Mapping) or not isinstance(raw.get("checks"), list) or not raw["checks"]:
             raise WorkbenchError(
-                "no list of checks", where=where, mend="Write checks: with one item or more."
+                "no list of checks", where=where, hint="Write checks: with one item or more."
             )
         if unknown := set(raw) - {"schema_version", "name", "checks", "provisional"}:
             raise WorkbenchError(f"unknown fields {sorted(map(str, unknown))}", where=where)
         if raw.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
-            raise WorkbenchError("policy of another schema", where=where, mend="Update the workbench.")
+            raise WorkbenchError("policy of another schema", where=where, hint="Update the workbench.")
         checks = tuple(_spec(item, f"{where} check {i + 1}") for i, item in enumerate(raw["checks"]))
         names = [check.name for check in checks]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise WorkbenchError(
-                f"checks named twice: {', '.join(twice)}", where=where, mend="Give them names."
+                f"checks named twice: {', '.join(twice)}", where=where, hint="Give them names."
             )
         provisional = raw.get("provisional", True)
         if not isinstance(provisional, bool):
@@ -128,14 +128,14 @@ def _read(path: Path) -> tuple[str, str]:
     try:
         return path.read_text(encoding="utf-8"), path.name
     except (OSError, UnicodeDecodeError) as error:
-        raise WorkbenchError("cannot read the policy", where=str(path), mend="Check the path.") from error
+        raise WorkbenchError("cannot read the policy", where=str(path), hint="Check the path.") from error
 
 
 def _spec(raw: Any, where: str) -> CheckSpec:
     if not isinstance(raw, Mapping) or raw.get("kind") not in OPTIONS:
         kind = raw.get("kind") if isinstance(raw, Mapping) else raw
         raise WorkbenchError(
-            f"unknown kind {str(kind)[:40]!r}", where=where, mend=f"Kinds: {', '.join(OPTIONS)}."
+            f"unknown kind {str(kind)[:40]!r}", where=where, hint=f"Kinds: {', '.join(OPTIONS)}."
         )
     kind = raw["kind"]
     known = OPTIONS[kind]
@@ -145,7 +145,7 @@ def _spec(raw: Any, where: str) -> CheckSpec:
             continue
         if name not in known:
             raise WorkbenchError(
-                f"{kind} has no option {name!r}", where=where, mend=f"Options: {sorted(known)}."
+                f"{kind} has no option {name!r}", where=where, hint=f"Options: {sorted(known)}."
             )
         options[name] = _value(name, value, known[name][0], where)
     missing = [name for name in _REQUIRED.get(kind, ()) if options[name] is None]
@@ -160,5 +160,5 @@ def _value(name: str, value: Any, wanted: type, where: str) -> Any:
     if wanted is list and isinstance(value, str):
         return [value]
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise WorkbenchError(f"{name} = {str(value)[:40]!r}", where=where, mend=f"Give a {wanted.__name__}.")
+        raise WorkbenchError(f"{name} = {str(value)[:40]!r}", where=where, hint=f"Give a {wanted.__name__}.")
     return value

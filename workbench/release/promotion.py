@@ -25,9 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.release import marks
-from workbench.roles import require
-from workbench.workspace import WorkspaceFolder, check_name, sha256_file, sync, write_atomic
+from workbench.files import sha256_file, sync, write_atomic
+from workbench.names import check_name
+from workbench.privacy import tainted_checkpoints
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.roles import require
 
 log = logging.getLogger("workbench.release.promotion")
 MOVED, GATED = "release.move", "release.gate"
@@ -109,18 +111,18 @@ def promote(ws: WorkspaceFolder, *, generation: int | None = None, override: str
         _expect(now, generation)
         if now.candidate is None:
             raise WorkbenchError(
-                "there is no candidate", mend="Stage one first; or it was promoted meanwhile."
+                "there is no candidate", hint="Stage one first; or it was promoted meanwhile."
             )
         candidate = now.candidate
         _verified(ws, candidate)
-        if erased := marks.read(ws).get(candidate.sha256):
+        if erased := tainted_checkpoints.read(ws).get(candidate.sha256):
             text = f"the candidate was trained on data since erased ({', '.join(erased)})"
-            raise WorkbenchError(text, mend="Train again without it.")
+            raise WorkbenchError(text, hint="Train again without it.")
         report = _gate_of(ws, candidate.sha256)
         if (report is None or report["verdict"] != "pass") and not override:
             verdict = f"its gate says {report['verdict']}" if report else "it was not gated"
             raise WorkbenchError(
-                f"not promoted: {verdict}", where=candidate.name, mend="Gate it, or give override='why'."
+                f"not promoted: {verdict}", where=candidate.name, hint="Gate it, or give override='why'."
             )
         made = replace(candidate, since=_now(), gate=report["report"] if report else None, reason=override)
         after = Pointers(now.generation, production=made, candidate=None, previous=now.production)
@@ -148,7 +150,7 @@ def roll_back(ws: WorkspaceFolder, *, generation: int | None = None) -> Pointers
     assert moved.production is not None
     if sha256_file(served) != moved.production.sha256:
         raise WorkbenchError(
-            "the restored file changed under way", where=str(served), mend="Roll back again."
+            "the restored file changed under way", where=str(served), hint="Roll back again."
         )
     return moved
 
@@ -201,7 +203,7 @@ def _verified(ws: WorkspaceFolder, pointer: Pointer) -> None:
     if not path.exists() or sha256_file(path) != pointer.sha256:
         what = "is missing" if not path.exists() else "was changed: its bytes do not match its hash"
         raise WorkbenchError(
-            f"the stored checkpoint {what}", where=pointer.name, mend="Restore it from a bundle."
+            f"the stored checkpoint {what}", where=pointer.name, hint="Restore it from a bundle."
         )
 
 
@@ -218,7 +220,7 @@ def _expect(now: Pointers, generation: int | None) -> None:
     if generation is not None and generation != now.generation:
         raise WorkbenchError(
             f"the pointers moved meanwhile (generation {now.generation}, not {generation})",
-            mend="Look again first.",
+            hint="Look again first.",
         )
 
 
@@ -276,7 +278,7 @@ def _settle(ws: WorkspaceFolder) -> Pointers:
     text = path.read_text() if path.exists() else ""
     if sha256(text.encode()).hexdigest() != event.payload["pointers"]:
         raise WorkbenchError(
-            "the release pointers were changed outside the workbench", where=str(path), mend="Restore them."
+            "the release pointers were changed outside the workbench", where=str(path), hint="Restore them."
         )
     current = ws.releases / "current"
     if not current.is_symlink() or os.readlink(current) != str(folder.relative_to(ws.releases)):

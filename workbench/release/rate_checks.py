@@ -53,8 +53,8 @@ def streaming(subject: Subject, spec: CheckSpec) -> list[Finding]:
 def formatting(subject: Subject, spec: CheckSpec) -> list[Finding]:
     """Punctuation and capitals: what the error rate of the written text has beyond that of the bare words.
 
-    Paired per utterance: errors with the ``raw`` normaliser less errors with ``basic``, over the reference
-    words, so that words merely recognised better or worse do not count as formatting.
+    Paired per utterance: errors with the ``raw`` normalizer less errors with ``basic``, over the reference
+    words, so that words merely recognized better or worse do not count as formatting.
     """
     rows, a, b, units = subject.formatting_errors()
     return subject.paired(rows, a, b, units, "target_lang", spec["locales"], spec["margin"])
@@ -101,7 +101,7 @@ def _table(
     if len(columns) < len(by):
         return []
     table = evaluation.compare(
-        *pair, by=columns, metric=spec["metric"], normaliser=spec["normaliser"], where=spec["where"]
+        *pair, by=columns, metric=spec["metric"], normalizer=spec["normalizer"], where=spec["where"]
     )
     records: list[Mapping[str, Any]] = table.to_dict("records")
     return records

@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file
+from workbench.finetuning import ancestry
+from workbench.privacy import tainted_checkpoints
+from workbench.privacy.erasure import with_terms
 from workbench.release import bundle as bundles
 from workbench.release import card as cards
-from workbench.release import changes, descent, lineage, marks, promotion
+from workbench.release import changes, lineage, promotion
 from workbench.release.document import Document
 from workbench.release.gates import GateReport, Policy, gate
-from workbench.release.privacy import with_terms
 from workbench.release.promotion import GATED, Pointers
-from workbench.workspace import WorkspaceFolder, sha256_file
+from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
     from workbench.evaluation.evaluation import Evaluation
     from workbench.release.measure import Measurement
 
@@ -64,7 +67,7 @@ class Release:
     @cached_property
     def run(self) -> Path | None:
         """The run that made the candidate; None where it came from elsewhere."""
-        return descent.run_of(self.workspace, self.candidate_sha256)
+        return ancestry.run_of(self.workspace, self.candidate_sha256)
 
     @cached_property
     def training(self) -> pd.DataFrame | None:
@@ -72,7 +75,7 @@ class Release:
         if self.run is None:
             return None
         try:
-            rows = descent.training_rows(self.run)
+            rows = ancestry.training_rows(self.run)
         except WorkbenchError:
             return None
         return with_terms(self.workspace, rows) if len(rows) else None
@@ -89,7 +92,7 @@ class Release:
         """
         import pandas as pd
 
-        from workbench.corpus.table import Corpus
+        from workbench.corpus.query.table import Corpus
         from workbench.evaluation.evaluation import evaluate
 
         folders = (
@@ -103,10 +106,10 @@ class Release:
             if {self.candidate_sha256, self.base_sha256} <= made:
                 rows = (corpus if corpus is not None else Corpus.open(folder)).where(where).frame()
                 tables = {name: pd.read_parquet(path) for name, (_, path) in found.items()}
-                return evaluate(rows, tables, normaliser=self.workspace.config.normaliser)
+                return evaluate(rows, tables, normalizer=self.workspace.config.normalizer)
         raise WorkbenchError(
             f"no corpus has predictions of both {self.candidate} and {self.base}",
-            mend="Transcribe with both first.",
+            hint="Transcribe with both first.",
         )
 
     def measure(self, corpus: Corpus, *, clips: int = 20, lookahead_ms: int | None = None) -> Measurement:
@@ -149,7 +152,7 @@ class Release:
             lookahead_ms=self.workspace.config.lookahead_ms,
             training=rows,
             measurement=self.measurement,
-            erased=marks.read(self.workspace),
+            erased=tainted_checkpoints.read(self.workspace),
             candidate_sha256=self.candidate_sha256,
         )
         self.report, self._evaluated = report, evaluation
@@ -166,7 +169,7 @@ class Release:
         if now.candidate is None or now.candidate.sha256 != self.candidate_sha256:
             if generation is not None:
                 raise WorkbenchError(
-                    "another candidate is staged", where=self.candidate, mend="Stage this one."
+                    "another candidate is staged", where=self.candidate, hint="Stage this one."
                 )
             self.stage()
         return promotion.promote(self.workspace, generation=generation, override=override)
@@ -243,14 +246,14 @@ class Release:
             WorkbenchError: not gated yet, or as ``bundle.build``.
         """
         if self.report is None:
-            raise WorkbenchError("not gated yet", where=self.candidate, mend="Call gate(policy) first.")
-        from workbench.corpus.table import Corpus
+            raise WorkbenchError("not gated yet", where=self.candidate, hint="Call gate(policy) first.")
+        from workbench.corpus.query.table import Corpus
 
         rows: list[Any] = clips.frame().to_dict("records") if isinstance(clips, Corpus) else list(clips)
         root = clips.audio_root if audio_root is None and isinstance(clips, Corpus) else audio_root
         if root is None:
             raise WorkbenchError("rows need audio_root", where="bundle")
-        data = descent.provenance(self.run).get("data", {}) if self.run else {}
+        data = ancestry.provenance(self.run).get("data", {}) if self.run else {}
         beside = self.candidate_path.with_suffix(".adapter.pt")
         made = bundles.build(
             Path(path),
@@ -321,7 +324,7 @@ class Release:
         names = [n for n in evaluation.names if evaluation.facts(n).get("checkpoint_sha256") == digest]
         if not names:
             raise WorkbenchError(
-                f"the evaluation has no prediction by {what}", mend=f"It has {', '.join(evaluation.names)}."
+                f"the evaluation has no prediction by {what}", hint=f"It has {', '.join(evaluation.names)}."
             )
 
         def order(name: str) -> tuple[bool, bool]:
@@ -339,9 +342,9 @@ class Release:
                 if (path := ws.run_folder(name) / "checkpoints" / file).is_file():
                     return path
             raise WorkbenchError(
-                f"the run {name} has written no checkpoint yet", mend="Wait for it to finish."
+                f"the run {name} has written no checkpoint yet", hint="Wait for it to finish."
             )
         if name.endswith(".nemo") and Path(name).is_file():
             return Path(name)
         known = ", ".join([*ws.checkpoint_names(), *ws.run_names()]) or "none"
-        raise WorkbenchError(f"no checkpoint or run {name!r}", where=str(ws.path), mend=f"There is {known}.")
+        raise WorkbenchError(f"no checkpoint or run {name!r}", where=str(ws.path), hint=f"There is {known}.")

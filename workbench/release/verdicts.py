@@ -89,7 +89,7 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float | int | str | None]:
     wanted = (
         "rate_a", "rate_b", "difference", "low", "high", "lower_bound", "upper_bound", "p_value", "better",
         "worse", "utterances", "speakers", "reference_words", "interval_kind", "enough", "metric",
-        "normaliser",
+        "normalizer",
     )  # fmt: skip
     return {name: plain(row[name]) for name in wanted if name in row}
 

@@ -107,7 +107,7 @@ class AudioAnswers:
             found = self.load_audio(key)
             if not len(found[0]):
                 raise WorkbenchError(
-                    "the recording is empty", where=key, mend="Reject it, or replace the file."
+                    "the recording is empty", where=key, hint="Reject it, or replace the file."
                 )
         with self._audio_lock:
             self._audio_cache[key] = found

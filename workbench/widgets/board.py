@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
 
 log = logging.getLogger("workbench.widgets")
 SAMPLE_RATE = 16_000
@@ -54,7 +54,7 @@ class Board(AudioAnswers, LiveWidget):
         reviewer: str | None = None,
         order_by: str = "",
     ) -> None:
-        from workbench.workspace import current_user
+        from workbench.names import current_user
 
         self.corpus = corpus
         self.reviewer = reviewer or current_user()
@@ -186,7 +186,7 @@ class Board(AudioAnswers, LiveWidget):
         clips = self.view.pending_ids()
         if len(clips) != int(body["expected"]):
             raise WorkbenchError(
-                f"{len(clips):,} clips would be decided, not {int(body['expected']):,}", mend="Look again."
+                f"{len(clips):,} clips would be decided, not {int(body['expected']):,}", hint="Look again."
             )
         decisions, who, sql = self.corpus.decisions, self.reviewer, self.view.query.sql
         if body["action"] == "accept":
@@ -228,7 +228,7 @@ class Board(AudioAnswers, LiveWidget):
             self.view.take_predictions(self._predictions)
 
     def _run_checks(self) -> None:
-        from workbench.corpus.checks import run_checks
+        from workbench.corpus.quality.checks import run_checks
 
         try:
             self._take_predictions()
@@ -257,7 +257,7 @@ def predictions_of(corpus: Corpus, given: pd.DataFrame | str | None) -> pd.DataF
         if not named:
             known = ", ".join(path.stem for path in found) or "none yet"
             raise WorkbenchError(
-                f"no prediction {given[:40]!r}", where=corpus.name, mend=f"There is {known}."
+                f"no prediction {given[:40]!r}", where=corpus.name, hint=f"There is {known}."
             )
         found = named
     columns = ["id", "hypothesis", "detected_lang", "confidence"]

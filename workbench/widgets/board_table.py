@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
 
 STATUSES = ("pending", "accepted", "rejected")
 FACETS = ("target_lang", "accent")

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
 
 PRIORITY = "priority"
-"""Order: what deserves ears first, as :mod:`workbench.corpus.listening` ranks it; decided clips last."""
+"""Order: which clips to listen to first (``workbench.corpus.quality.listening_order``); decided ones last."""
 LARGEST_PAGE = 300
 SHOWN = ("id", "text", "target_lang", "accent", "speaker", "duration", "status", "reason", "tags", "edited")
 WEIGHTS = {"error": 100.0, "warning": 10.0, "info": 1.0}
@@ -154,7 +154,7 @@ class BoardView:
         n = self.table.number.get(clip)
         if n is None:
             raise WorkbenchError(
-                "this clip is no longer in the corpus", where=clip, mend="Run the cell again."
+                "this clip is no longer in the corpus", where=clip, hint="Run the cell again."
             )
         row = self.corpus.row(clip)
         history = [asdict(event) for event in self.corpus.decisions.history(clip)]
@@ -217,7 +217,7 @@ class BoardView:
     def take_findings(self, findings: pd.DataFrame) -> None:
         """Lay the findings of ``corpus.checks.run_checks`` over the rows, worst first."""
         by_row: dict[int, list[dict[str, Any]]] = {}
-        columns = [name for name in ("id", "rule", "severity", "reason", "mend", "value") if name in findings]
+        columns = [name for name in ("id", "rule", "severity", "reason", "hint", "value") if name in findings]
         for record in findings[columns].to_dict("records"):
             n = self.table.number.get(str(record.pop("id")))
             if n is not None:
@@ -232,11 +232,13 @@ class BoardView:
 
     def take_predictions(self, predictions: pd.DataFrame) -> None:
         """Let a model's hypotheses and confidence count in the listening order."""
-        from workbench.corpus import listening
+        from workbench.corpus.quality import listening_order
 
         rated = predictions
         if "error_rate" not in predictions:
-            rated = listening.with_error_rates(self.corpus.frame(["id", "text", "target_lang"]), predictions)
+            rated = listening_order.with_error_rates(
+                self.corpus.frame(["id", "text", "target_lang"]), predictions
+            )
         with self._lock:
             self.predictions = rated
 
@@ -306,7 +308,7 @@ class BoardView:
         import numpy as np
         import pandas as pd
 
-        from workbench.corpus import listening
+        from workbench.corpus.quality import listening_order
 
         table, pending = self.table, mask & np.equal(self.table.status, 0)
         numbers = np.flatnonzero(pending)
@@ -316,7 +318,7 @@ class BoardView:
         for name in FACETS:
             codes, values = table.facets[name]
             columns[name] = pd.Series(values, dtype=object).take(codes[numbers]).to_numpy()
-        found = listening.ranked(pd.DataFrame(columns), self._found, self.predictions, minutes or None)
+        found = listening_order.ranked(pd.DataFrame(columns), self._found, self.predictions, minutes or None)
         first = np.array([table.number[clip] for clip in found["id"].tolist()], dtype=np.int64)
         why = {n: text for n, text in zip(first.tolist(), found["why"].tolist(), strict=True) if text}
         spent = float(found["minutes"].iloc[-1]) if len(found) else 0.0

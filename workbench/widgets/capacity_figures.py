@@ -119,12 +119,12 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
     for index, (locale, part) in enumerate(choice.table.groupby("locale", sort=True)):
         part = part.sort_values("latency_p95_s")
         style = look(index)
-        colour = style["line"]["color"]
+        color = style["line"]["color"]
         streams = ["" if n is None else f", {n} streams" for n in part["streams"]]
         labels = [f"{ms} ms{s}" for ms, s in zip(part["lookahead_ms"], streams, strict=True)]
         bars = {"type": "data", "symmetric": False, "thickness": 1, "width": 3}
         bars |= {"array": part["high"] - part["rate"], "arrayminus": part["rate"] - part["low"]}
-        marker: dict[str, Any] = {"color": colour, "size": [16 if r else 9 for r in part["recommended"]]}
+        marker: dict[str, Any] = {"color": color, "size": [16 if r else 9 for r in part["recommended"]]}
         marker["symbol"] = [
             "star" if best else style["marker"]["symbol"] + ("" if edge else "-open")
             for best, edge in zip(part["recommended"], part["on_frontier"], strict=True)
@@ -138,7 +138,7 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
                 mode="lines+markers+text",
                 text=labels,
                 textposition="top right",
-                textfont={"size": 10.5, "color": colour},
+                textfont={"size": 10.5, "color": color},
                 line=style["line"],
                 marker=marker,
                 hovertemplate="%{text}: %{y:.1%} at %{x:.2f} s<extra>" + plain(str(locale)) + "</extra>",

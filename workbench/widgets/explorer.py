@@ -14,8 +14,8 @@ from workbench.errors import WorkbenchError
 from workbench.widgets import assets
 from workbench.widgets.channel import answers, plain
 from workbench.widgets.explorer_actions import ExplorerActions
-from workbench.widgets.explorer_beside import beside, marks
 from workbench.widgets.explorer_cell import utterances
+from workbench.widgets.explorer_comparison import beside, marks
 from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, fitting_first, heat_map, lookahead_of
 from workbench.widgets.explorer_static import explorer_html
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
     from workbench.evaluation import Evaluation
     from workbench.recognizer.checkpoint import Checkpoint
 
@@ -127,7 +127,7 @@ class Explorer(ExplorerActions):
         from workbench.widgets.playback import Playback
 
         if self._checkpoints is None:
-            raise WorkbenchError("no checkpoint to stream with", mend="Pass checkpoint=… to the explorer.")
+            raise WorkbenchError("no checkpoint to stream with", hint="Pass checkpoint=… to the explorer.")
         facts = self.evaluation.facts(self._choice.name)
         given = self._checkpoints
         if isinstance(given, Mapping):
@@ -159,5 +159,5 @@ class Explorer(ExplorerActions):
 
     def _corpus(self) -> Corpus:
         if self.corpus is None:
-            raise WorkbenchError("this explorer has no corpus", mend="Pass corpus=… to hear and to decide.")
+            raise WorkbenchError("this explorer has no corpus", hint="Pass corpus=… to hear and to decide.")
         return self.corpus

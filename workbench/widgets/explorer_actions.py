@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
-from workbench.corpus.collection import WISHES, wishes
+from workbench.corpus.split.collection import WISHES, collection_requests
 from workbench.errors import WorkbenchError
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
-from workbench.widgets.explorer_beside import ids_of
+from workbench.widgets.explorer_comparison import ids_of
 from workbench.widgets.explorer_data import Choice, where_of
 from workbench.widgets.explorer_static import heat_svg, svg_size
 
 if TYPE_CHECKING:
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
     from workbench.evaluation import Evaluation
     from workbench.evaluation.keywords import Keyword
 
@@ -56,7 +56,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
     @property
     def collection_plan(self) -> list[dict[str, Any]]:
         """What is to be collected: ``target_lang``, ``accent``, ``minutes`` each."""
-        return wishes(self._corpus())
+        return collection_requests(self._corpus())
 
     @answers("send", lane="decide")
     def _send_to_curation(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
         reason = " ".join(str(body.get("reason") or "").split())
         if not reason:
             raise WorkbenchError(
-                "no reason is given", mend="Say in a few words what a reviewer should check."
+                "no reason is given", hint="Say in a few words what a reviewer should check."
             )
         tag = f"check: {reason}"[:100]
         self._corpus().decisions.tag(ids, tag)
@@ -74,17 +74,17 @@ class ExplorerActions(AudioAnswers, LiveWidget):
     @answers("plan", lane="decide")
     def _plan(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Add minutes of a locale and accent to the collection plan, a JSON file beside the corpus that
-        :func:`workbench.corpus.collection.plan` reads."""
-        from workbench.workspace import write_atomic
+        :func:`workbench.corpus.split.collection.plan` reads."""
+        from workbench.files import write_atomic
 
         minutes = float(body.get("minutes") or 0)
         if not 0 < minutes <= 100_000:
-            raise WorkbenchError(f"{minutes:g} minutes cannot be planned", mend="Give a number above 0.")
+            raise WorkbenchError(f"{minutes:g} minutes cannot be planned", hint="Give a number above 0.")
         wish = {"target_lang": body.get("locale"), "accent": body.get("accent"), "minutes": minutes}
         if not wish["target_lang"] and not wish["accent"]:
             raise WorkbenchError(
                 "this cell names no locale and no accent to collect",
-                mend="Let locale or accent span the map, and open a cell of one.",
+                hint="Let locale or accent span the map, and open a cell of one.",
             )
         with self._keeping:
             kept = [*self.collection_plan, wish]
@@ -116,15 +116,15 @@ class ExplorerActions(AudioAnswers, LiveWidget):
             return {"text": heat_svg(shown)} | dict(zip(("width", "height"), svg_size(shown), strict=True))
         if body.get("format") == "sql":
             return {"text": sql_of(where_of(self._choice, row, column))}
-        from workbench.corpus.formats import defused
+        from workbench.corpus.export.formats import defused
 
-        options: dict[str, Any] = {"metric": self._choice.metric, "normaliser": self._choice.normaliser}
+        options: dict[str, Any] = {"metric": self._choice.metric, "normalizer": self._choice.normalizer}
         frame = self.evaluation.utterances(self._choice.name, where_of(self._choice, row, column), **options)
         return {"text": frame.map(defused).to_csv(index=False)}
 
     def _corpus(self) -> Corpus:
         if self.corpus is None:
-            raise WorkbenchError("this explorer has no corpus", mend="Pass corpus=… to hear and to decide.")
+            raise WorkbenchError("this explorer has no corpus", hint="Pass corpus=… to hear and to decide.")
         return self.corpus
 
     def _rows_losing(self, words: Sequence[str], row: Any, column: Any) -> list[int]:
@@ -135,10 +135,10 @@ class ExplorerActions(AudioAnswers, LiveWidget):
         return sorted(self.evaluation.position(id) for id in ids)[:_LOOKED_AT]
 
     def _as_written(self, words: Sequence[str], rows: Sequence[int]) -> list[str]:
-        """Normalised words as these references write them, capitals and accents included."""
-        scored, normaliser = self.evaluation.scored, self._choice.normaliser
+        """Normalized words as these references write them, capitals and accents included."""
+        scored, normalizer = self.evaluation.scored, self._choice.normalizer
         texts = [(str(self.evaluation.rows["text"].iloc[n]), str(scored.languages[n])) for n in rows]
-        return [as_written(word, texts, normaliser) for word in words]
+        return [as_written(word, texts, normalizer) for word in words]
 
     def _shared(self, rows: Sequence[int]) -> dict[str, str]:
         """Domain and locale that these rows have in common; empty where none."""
@@ -163,12 +163,12 @@ def add_keywords(
             be read as a keyword list.
     """
     from workbench.evaluation.keywords import Keyword
-    from workbench.workspace import write_atomic
+    from workbench.files import write_atomic
 
     cleaned = (" ".join(str(word).split()).lstrip(FORMULA + " ") for word in words)
     wanted = [Keyword(word[:200], domain, target_lang) for word in dict.fromkeys(cleaned) if word]
     if not wanted:
-        raise WorkbenchError("no word to add", mend="Choose a word of the reference.")
+        raise WorkbenchError("no word to add", hint="Choose a word of the reference.")
     known = _listed(file)
     new = [keyword for keyword in wanted if keyword not in known]
     kept = [*known, *new]
@@ -187,8 +187,8 @@ def _listed(file: Path) -> list[Keyword]:
     return read_keywords(file)
 
 
-def as_written(word: str, texts: Iterable[tuple[str, str]], normaliser: str) -> str:
-    """The commonest way in which ``texts`` (each with its language) write a normalised word.
+def as_written(word: str, texts: Iterable[tuple[str, str]], normalizer: str) -> str:
+    """The commonest way in which ``texts`` (each with its language) write a normalized word.
 
     Boosting takes phrases as transcripts have them, while scoring counts words without case and marks.
     """
@@ -197,7 +197,7 @@ def as_written(word: str, texts: Iterable[tuple[str, str]], normaliser: str) -> 
         if language in txt.UNSPACED_LANGUAGES:
             continue
         tokens = [_bare(token) for token in txt.strip_tag(text)[0].split()]
-        for token, made in zip(tokens, txt.normalise_many(tokens, language, normaliser), strict=True):
+        for token, made in zip(tokens, txt.normalize_many(tokens, language, normalizer), strict=True):
             forms.update([token] if made == word and token else [])
     return forms.most_common(1)[0][0] if forms else word
 

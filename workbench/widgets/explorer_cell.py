@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.widgets.explorer_beside import ids_of, quick
+from workbench.widgets.explorer_comparison import ids_of, quick
 from workbench.widgets.explorer_data import PAGE, Choice, where_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def utterances(
 ) -> dict[str, Any]:
     """A page of the cell's utterances. ``chosen``: a filter of :func:`ids_of`, or empty."""
     where = where_of(choice, row, column)
-    options: dict[str, Any] = {"where": where, "metric": choice.metric, "normaliser": choice.normaliser}
+    options: dict[str, Any] = {"where": where, "metric": choice.metric, "normalizer": choice.normalizer}
     if chosen:
         wanted = ids_of(evaluation, choice, where, chosen)
         frame = evaluation.utterances(choice.name, **options)
@@ -54,19 +54,19 @@ def _utterance(evaluation: Evaluation, choice: Choice, record: Mapping[str, Any]
         "units": int(record["reference_units"]),
         "rate": None if rate == float("inf") else rate,
         "metric": record["metric"],
-        "words": aligned(evaluation, choice.name, record["id"], choice.normaliser),
+        "words": aligned(evaluation, choice.name, record["id"], choice.normalizer),
         **known,
     }
     if choice.against:
-        made["against"] = aligned(evaluation, choice.against, record["id"], choice.normaliser)
+        made["against"] = aligned(evaluation, choice.against, record["id"], choice.normalizer)
     return made
 
 
-def aligned(evaluation: Evaluation, name: str, id: str, normaliser: str) -> list[list[Any]]:
+def aligned(evaluation: Evaluation, name: str, id: str, normalizer: str) -> list[list[Any]]:
     """[operation, reference, hypothesis, start s, end s] per word; a lost word takes its gap's time."""
     out: list[list[Any]] = []
     last_end: float | None = None
-    for step in evaluation.alignment(name, id, normaliser):
+    for step in evaluation.alignment(name, id, normalizer):
         operation = "style" if step.spelling_only and step.op == "substitution" else OPERATIONS[step.op]
         start = step.start_s if step.start_s is not None else last_end
         out.append([operation, step.reference, step.hypothesis, start, step.end_s])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.locales import LOCALES
-from workbench.text import NORMALISERS
+from workbench.text import NORMALIZERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,15 +31,15 @@ class Choice:
     name: str
     against: str = ""
     metric: Headline = "headline"
-    normaliser: str = "basic"
+    normalizer: str = "basic"
     row: str = "target_lang"
     column: str = "accent"
 
     def changed(self, evaluation: Evaluation, body: Mapping[str, Any]) -> Choice:
-        """With the browser's wishes.
+        """With the browser's collection_requests.
 
         Raises:
-            WorkbenchError: a prediction, metric, normaliser or column that there is not.
+            WorkbenchError: a prediction, metric, normalizer or column that there is not.
         """
         known: dict[str, Any] = {key: str(body[key] or "") for key in asdict(self) if key in body}
         made = replace(self, **known)
@@ -49,14 +49,14 @@ class Choice:
             "name": evaluation.names,
             "against": ["", *evaluation.names],
             "metric": list(METRICS),
-            "normaliser": list(NORMALISERS),
+            "normalizer": list(NORMALIZERS),
             "row": spans(evaluation),
             "column": spans(evaluation),
         }
         for key, values in allowed.items():
             if getattr(made, key) not in values:
                 raise WorkbenchError(
-                    f"no {key} '{getattr(made, key)[:60]}'", mend=f"Choose from {', '.join(values)}."
+                    f"no {key} '{getattr(made, key)[:60]}'", hint=f"Choose from {', '.join(values)}."
                 )
         return replace(made, against="") if made.against == made.name else made
 
@@ -70,7 +70,7 @@ class Choice:
         if lookahead not in known:
             raise WorkbenchError(
                 f"no prediction like {self.name} with look-ahead {lookahead[:20]}",
-                mend=f"There is {', '.join(known)}; transcribe with lookahead_ms={lookahead[:20]} first.",
+                hint=f"There is {', '.join(known)}; transcribe with lookahead_ms={lookahead[:20]} first.",
             )
         against, now = self.against, lookahead_of(evaluation, self.name)
         if against and lookahead_of(evaluation, against) == now:
@@ -127,7 +127,7 @@ def first_choice(evaluation: Evaluation, name: str = "", against: str = "") -> C
     known = spans(evaluation)
     if not known:
         raise WorkbenchError(
-            "no column to span the map", mend="The rows need target_lang, accent or duration."
+            "no column to span the map", hint="The rows need target_lang, accent or duration."
         )
     row = "target_lang" if "target_lang" in known else known[0]
     others = [
@@ -135,7 +135,7 @@ def first_choice(evaluation: Evaluation, name: str = "", against: str = "") -> C
     ]
     column = next((column for column in others if column != row), row)
     return Choice(
-        name or evaluation.names[-1], against, normaliser=evaluation.normaliser, row=row, column=column
+        name or evaluation.names[-1], against, normalizer=evaluation.normalizer, row=row, column=column
     )
 
 
@@ -164,7 +164,7 @@ def heat_map(evaluation: Evaluation, choice: Choice) -> dict[str, Any]:
         "choices": {
             "names": [[name, prediction_label(evaluation, name)] for name in evaluation.names],
             "metrics": list(METRICS.items()),
-            "normalisers": list(NORMALISERS),
+            "normalizers": list(NORMALIZERS),
             "spans": spans(evaluation),
             "lookaheads": list(lookaheads(evaluation, choice.name)),
         },
@@ -180,7 +180,7 @@ def prediction_label(evaluation: Evaluation, name: str) -> str:
 
 
 def _table(evaluation: Evaluation, choice: Choice, by: tuple[str, ...]) -> pd.DataFrame:
-    options: dict[str, Any] = {"metric": choice.metric, "normaliser": choice.normaliser}
+    options: dict[str, Any] = {"metric": choice.metric, "normalizer": choice.normalizer}
     if choice.against:
         return evaluation.compare(choice.against, choice.name, by, **options)
     return evaluation.rates(choice.name, by, **options)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WORST = 12
 LEGEND = (
-    "Percent ± half of the 95 % interval. Grey: too little to say, or no difference; hatched: confounded."
+    "Percent ± half of the 95 % interval. Gray: too little to say, or no difference; hatched: confounded."
 )
 HATCHED = "repeating-linear-gradient(-45deg,#7d859066 0 1.5px,transparent 1.5px 7px)"
 WIDE, TALL, LEFT, TOP, FOOT = 118, 44, 110, 34, 24
@@ -22,7 +22,7 @@ WIDE, TALL, LEFT, TOP, FOOT = 118, 44, 110, 34, 24
 
 
 def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, Any]) -> str:
-    options: dict[str, Any] = {"normaliser": choice.normaliser}
+    options: dict[str, Any] = {"normalizer": choice.normalizer}
     worst = evaluation.utterances(choice.name, metric=choice.metric, limit=WORST, **options).to_dict(
         "records"
     )
@@ -30,14 +30,14 @@ def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, An
     pairs = evaluation.confusions(choice.name, limit=15, **options).to_dict("records")
     confused = [(pair["reference"], pair["hypothesis"], int(pair["count"])) for pair in pairs]
     what = f"{choice.name} against {choice.against}" if choice.against else choice.name
-    heading = f"{METRICS[choice.metric].capitalize()} of {what}, normaliser {choice.normaliser}"
+    heading = f"{METRICS[choice.metric].capitalize()} of {what}, normalizer {choice.normalizer}"
     notes = "".join(f'<p style="{MUTED};margin:2px 0">{escape(note)}.</p>' for note in shown["findings"][:4])
     return box(
         f'<p style="margin:0 0 8px"><b>{escape(heading)}</b></p>',
         _map(shown),
         f'<p style="{MUTED};margin:2px 0">{escape(LEGEND)}</p>',
         notes,
-        table(("wrong", "utterance", "reference → recognised"), rows, "Worst utterances"),
+        table(("wrong", "utterance", "reference → recognized"), rows, "Worst utterances"),
         table(("said", "heard", "times"), confused, "Confusions"),
         label="Error explorer",
     )
@@ -45,7 +45,7 @@ def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, An
 
 def _words(evaluation: Evaluation, choice: Choice, id: str) -> Markup:
     spans: list[tuple[str, str]] = []
-    for operation, reference, hypothesis, *_ in aligned(evaluation, choice.name, id, choice.normaliser):
+    for operation, reference, hypothesis, *_ in aligned(evaluation, choice.name, id, choice.normalizer):
         spans += [("delete", reference)] if operation in ("substitute", "delete") else []
         spans += [(operation, hypothesis)] if operation != "delete" else []
     return marked(spans)
@@ -56,10 +56,10 @@ def _rate(record: Mapping[str, Any]) -> str:
 
 
 def strength(cell: Mapping[str, Any], compared: bool) -> tuple[float, str]:
-    """How deep a cell is coloured (0 to 1) and in which of heat, good, bad and grey (nothing to tell)."""
+    """How deep a cell is colored (0 to 1) and in which of heat, good, bad and gray (nothing to tell)."""
     value = cell.get("difference" if compared else "rate")
     if value is None or cell["enough"] == "no" or (compared and not value):
-        return 0.0, "grey"
+        return 0.0, "gray"
     if compared:
         return min(1.0, abs(value) / 0.2), "good" if value < 0 else "bad"
     return min(1.0, value), "heat"
@@ -95,8 +95,8 @@ def _map(shown: Mapping[str, Any]) -> str:
 
 def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
     depth, kind = strength(cell, compared)
-    colour = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}.get(kind)
-    ground = f"rgba({colour},{0.08 + 0.5 * depth:.2f})" if colour else "#7d859022"
+    color = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}.get(kind)
+    ground = f"rgba({color},{0.08 + 0.5 * depth:.2f})" if color else "#7d859022"
     hatch = f";background-image:{HATCHED}" if cell["confounded"] else ""
     small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
     title = escape("\n".join([cell["sentence"], *cell["confounded"]]))
@@ -139,7 +139,7 @@ def heat_svg(shown: Mapping[str, Any]) -> str:
             if cell is not None:
                 parts.append(_svg_cell(cell, compared, LEFT + WIDE * place, y, font))
     what = f"{choice['name']} against {choice['against']}" if compared else choice["name"]
-    foot = f"{METRICS[choice['metric']]} of {what}, normaliser {choice['normaliser']}, ± half of the interval"
+    foot = f"{METRICS[choice['metric']]} of {what}, normalizer {choice['normalizer']}, ± half of the interval"
     foot = _fitting(foot, width // 6)
     parts.append(f'<text x="6" y="{height - 8}" font-size="11" {font}>{escape(foot)}</text>')
     # Width and height stand in so many words: without them some browsers cannot draw it on a canvas.
@@ -155,8 +155,8 @@ def _fitting(text: str, letters: int) -> str:
 
 def _svg_cell(cell: Mapping[str, Any], compared: bool, x: int, y: int, font: str) -> str:
     depth, kind = strength(cell, compared)
-    colour = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}.get(kind)
-    fill, opacity = (colour, 0.08 + 0.5 * depth) if colour else ("#8a93a3", 0.18)
+    color = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}.get(kind)
+    fill, opacity = (color, 0.08 + 0.5 * depth) if color else ("#8a93a3", 0.18)
     place = f'x="{x}" y="{y}" width="{WIDE - 2}" height="{TALL - 2}"'
     shape = f'<rect {place} fill="{fill}" fill-opacity="{opacity:.2f}"/>'
     hatch = f'<rect {place} fill="url(#hatch)"/>' if cell["confounded"] else ""

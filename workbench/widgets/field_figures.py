@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.widgets.figures import COLOURS, INK, dress, plain
+from workbench.widgets.figures import COLORS, INK, dress, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ def field_chart(report: FieldReport, quantity: str = "empty", *, title: str = ""
     found = report.points[report.points["quantity"] == quantity]
     if not len(found):
         known = ", ".join(sorted(set(report.points["quantity"]))) or "none"
-        raise WorkbenchError(f"no chart of {quantity!r}", where="field log", mend=f"There are: {known}.")
+        raise WorkbenchError(f"no chart of {quantity!r}", where="field log", hint=f"There are: {known}.")
     locales = sorted(set(found["locale"]))
     figure: go.Figure = make_subplots(
         rows=len(locales),
@@ -57,10 +57,10 @@ def _traces(part: pd.DataFrame) -> list[go.Scatter]:
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     band = {"fill": "tonexty", "fillcolor": "rgba(125,133,144,0.22)"}
     usual = {"color": INK, "width": 1, "dash": "dash"}
-    points = {"color": COLOURS[0], "size": 6}
+    points = {"color": COLORS[0], "size": 6}
     points["symbol"] = ["circle" if j else "circle-open" for j in part["judged"]]  # type: ignore[assignment]
     shown = "week of %{x}: %{y:.3g}<extra></extra>"
-    diamond = {"color": COLOURS[1], "size": 13, "symbol": "diamond", "line": {"width": 1, "color": INK}}
+    diamond = {"color": COLORS[1], "size": 13, "symbol": "diamond", "line": {"width": 1, "color": INK}}
     return [
         go.Scatter(x=judged["week"], y=judged["low"], **edge),
         go.Scatter(x=judged["week"], y=judged["high"], **edge, **band),
@@ -69,7 +69,7 @@ def _traces(part: pd.DataFrame) -> list[go.Scatter]:
             x=part["week"],
             y=part["value"],
             mode="lines+markers",
-            line={"color": COLOURS[0], "width": 1.6},
+            line={"color": COLORS[0], "width": 1.6},
             marker=points,
             hovertemplate=shown,
         ),

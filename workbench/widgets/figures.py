@@ -1,7 +1,7 @@
 """Charts as plain ``plotly.graph_objects.Figure``: offline, safe against a reload, kept in exports.
 
-Backgrounds are transparent and ink is mid-grey, so one figure reads on JupyterLab's light and dark themes
-alike. Series differ by colour, dash and marker, never by colour alone. plotly loads inside functions.
+Backgrounds are transparent and ink is mid-gray, so one figure reads on JupyterLab's light and dark themes
+alike. Series differ by color, dash and marker, never by color alone. plotly loads inside functions.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-# Okabe and Ito's colours for all kinds of colour vision, without those that fail on white or on dark.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's colors for all kinds of color vision, without those that fail on white or on dark.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 INK = "#7d8590"
@@ -129,7 +129,7 @@ def training_curves(
         if not any(column in frame.columns for frame in runs.values()):
             known = sorted({name for frame in runs.values() for name in frame.columns})
             raise WorkbenchError(
-                f"no run holds '{column}'", mend=f"Choose from {', '.join(known) or 'nothing yet'}."
+                f"no run holds '{column}'", hint=f"Choose from {', '.join(known) or 'nothing yet'}."
             )
     figure: go.Figure = make_subplots(rows=len(columns), cols=1, shared_xaxes=True, vertical_spacing=0.08)
     for index, (name, frame) in enumerate(runs.items()):
@@ -183,7 +183,7 @@ def counts_by_locale(
                 name=name or value,
                 orientation="h",
                 marker={
-                    "color": COLOURS[index % len(COLOURS)],
+                    "color": COLORS[index % len(COLORS)],
                     "pattern": {"shape": ("", "/", ".", "x", "-", "+")[index % 6]},
                 },
                 hovertemplate="%{y}: %{x:,.2f} " + value + "<extra>" + plain(name) + "</extra>",
@@ -245,17 +245,17 @@ def _by_series(frame: pd.DataFrame, series: str | None) -> list[tuple[str, pd.Da
         return [("", frame)]
     if series not in frame.columns:
         raise WorkbenchError(
-            f"no column '{series}'", mend=f"Choose from {', '.join(map(str, frame.columns))}."
+            f"no column '{series}'", hint=f"Choose from {', '.join(map(str, frame.columns))}."
         )
     return [(str(name), part) for name, part in frame.groupby(series, sort=True, dropna=False)]
 
 
 def look(index: int) -> dict[str, Any]:
-    """Colour, dash and marker of the n-th series."""
-    colour = COLOURS[index % len(COLOURS)]
+    """Color, dash and marker of the n-th series."""
+    color = COLORS[index % len(COLORS)]
     return {
-        "line": {"color": colour, "width": 2, "dash": DASHES[index % len(DASHES)]},
-        "marker": {"color": colour, "size": 8, "symbol": MARKERS[index % len(MARKERS)]},
+        "line": {"color": color, "width": 2, "dash": DASHES[index % len(DASHES)]},
+        "marker": {"color": color, "size": 8, "symbol": MARKERS[index % len(MARKERS)]},
     }
 
 
@@ -269,7 +269,7 @@ def _need(frame: pd.DataFrame, columns: Sequence[str], who: str) -> None:
     if missing:
         raise WorkbenchError(
             f"{who} needs the columns {', '.join(missing)}",
-            mend=f"Have: {', '.join(map(str, frame.columns))}.",
+            hint=f"Have: {', '.join(map(str, frame.columns))}.",
         )
 
 

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from workbench.corpus.takes import PURPOSES, keep_take, take_row, withdraw_take, write_sound
+from workbench.corpus.review.recordings import PURPOSES, keep_take, take_row, withdraw_take, write_sound
 from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
 from workbench.locales import AUTO, LOCALES
-from workbench.release.tombstones import erased_before
-from workbench.roles import workspace_of
+from workbench.privacy.suppression_list import erased_before
 from workbench.widgets import assets
 from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.static import MUTED, box, escape
-from workbench.workspace import write_atomic
+from workbench.workspace.roles import workspace_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.streaming import Session
 
@@ -40,7 +40,7 @@ class Microphone(LiveWidget):
     """Live recognition of one voice at a time.
 
     Args:
-        checkpoint: the recogniser.
+        checkpoint: the recognizer.
         corpus: takes that are kept join it as rows. ``takes``: without a corpus, a folder for them and their
             ``manifest.jsonl``, which an import reads.
         locale: ``auto`` or a tag; ``lookahead_ms``: the checkpoint's default if None.
@@ -97,7 +97,7 @@ class Microphone(LiveWidget):
         import numpy as np
 
         if self._session is None:
-            raise WorkbenchError("no take is going", mend="Press record.")
+            raise WorkbenchError("no take is going", hint="Press record.")
         self._rate = int(body["sample_rate"])
         block = np.frombuffer(buffers[0], dtype="<i2").copy()
         self._blocks.append(block)
@@ -113,7 +113,7 @@ class Microphone(LiveWidget):
     def _save(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Keep the take; only with consent, and what for."""
         if body.get("consent") is not True:
-            raise WorkbenchError("the speaker has not consented", mend="Tick the box, or discard the take.")
+            raise WorkbenchError("the speaker has not consented", hint="Tick the box, or discard the take.")
         given = {name: str(body.get(name) or "") for name in ("text", "locale", "speaker", "purpose")}
         row = self.keep(**given)
         self.saved = [*self.saved, {"id": row["id"], "text": row["text"]}]
@@ -162,9 +162,9 @@ class Microphone(LiveWidget):
         """
         pcm, rate = self.take()
         if self.corpus is None and self.takes is None:
-            raise WorkbenchError("nowhere to keep a take", mend="Pass corpus=… or takes=… to the microphone.")
+            raise WorkbenchError("nowhere to keep a take", hint="Pass corpus=… or takes=… to the microphone.")
         if len(pcm) and (locale not in self.choices["locales"] or locale == AUTO):
-            raise WorkbenchError("a kept take needs its locale", mend="Choose the locale that was spoken.")
+            raise WorkbenchError("a kept take needs its locale", hint="Choose the locale that was spoken.")
         said = {"text": text, "locale": locale, "speaker": speaker, "purpose": purpose, "consent": CONSENT}
         row = take_row(len(pcm), rate, **said)
         if self.corpus is not None:
@@ -202,5 +202,5 @@ def _refuse_erased(corpus: Corpus, row: dict[str, Any]) -> None:
     if home is not None and erased_before(home, [{**row, "audio_filepath": ""}])[0]:
         raise WorkbenchError(
             "this speaker's recordings, or all takes, were erased from the workspace and stay out",
-            mend="If the speaker agrees anew, use another code name.",
+            hint="If the speaker agrees anew, use another code name.",
         )

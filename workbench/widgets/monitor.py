@@ -47,7 +47,7 @@ class Monitor(LiveWidget):
     def __init__(self, runs: Run | Sequence[Run], *, poll_s: float = POLL_S) -> None:
         self._runs: list[Run] = list(runs) if isinstance(runs, list | tuple) else [runs]  # type: ignore[list-item]
         if not self._runs:
-            raise WorkbenchError("no run to watch", mend="Pass a run, or Run.attach(folder).")
+            raise WorkbenchError("no run to watch", hint="Pass a run, or Run.attach(folder).")
         self._stamps: dict[int, Any] = {}
         self._closed = threading.Event()
         self._looking = threading.Lock()

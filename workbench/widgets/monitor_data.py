@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.widgets.lanes import align, error_counts, units
+from workbench.widgets.worker_queue import align, error_counts, units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ MOST_POINTS = 400
 MOST_SAMPLES = 24
 LOG_LINES = 60
 STATE = (
-    "status", "step", "steps", "message", "mend", "time_left_s", "peak_memory_mb", "consumed_hours",
+    "status", "step", "steps", "message", "hint", "time_left_s", "peak_memory_mb", "consumed_hours",
     "planned_hours", "effective_peak", "base_score", "best", "attempts", "left_out", "notices",
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ METRICS = ("wer", "cer", "tags_right")
 
 
 def _samples(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each sampled utterance once: what was recognised at the start, halfway and last, aligned."""
+    """Each sampled utterance once: what was recognized at the start, halfway and last, aligned."""
     if not len(frame):
         return []
     out = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.widgets.figures import COLOURS
+from workbench.widgets.figures import COLORS
 from workbench.widgets.static import MUTED, Markup, box, escape, marked, percent, svg, table
 
 WIDTH, HEIGHT = 400, 190
@@ -68,9 +68,9 @@ def _chart(title: str, series: Sequence[tuple[str, Sequence[float], Sequence[flo
         )
     for index, (name, xs, ys) in enumerate(series):
         line = " ".join(place(x, y) for x, y in zip(xs, ys, strict=True) if y is not None)
-        colour = COLOURS[index % len(COLOURS)]
-        dash = f' stroke-dasharray="{index // len(COLOURS) * 3 + 4} 3"' if index >= len(COLOURS) else ""
-        drawn = f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8"{dash}>'
+        color = COLORS[index % len(COLORS)]
+        dash = f' stroke-dasharray="{index // len(COLORS) * 3 + 4} 3"' if index >= len(COLORS) else ""
+        drawn = f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="1.8"{dash}>'
         parts.append(f"{drawn}<title>{escape(name)}</title></polyline>")
     names = "" if len(series) == 1 else _legend([name for name, _, _ in series])
     return f'<figure style="margin:8px 0;flex:1 1 {WIDTH}px"><figcaption>{escape(title)}</figcaption>' + (
@@ -80,5 +80,5 @@ def _chart(title: str, series: Sequence[tuple[str, Sequence[float], Sequence[flo
 
 def _legend(names: Sequence[str]) -> str:
     dot = '<span style="color:{}">●</span>'
-    items = (f"{dot.format(COLOURS[i % len(COLOURS)])} {escape(name)} &ensp;" for i, name in enumerate(names))
+    items = (f"{dot.format(COLORS[i % len(COLORS)])} {escape(name)} &ensp;" for i, name in enumerate(names))
     return f'<div style="{MUTED};font-size:11px">{"".join(items)}</div>'

@@ -9,8 +9,8 @@ from workbench import machine
 from workbench.widgets import static
 
 if TYPE_CHECKING:
-    from workbench.release.cadence import Standing
-    from workbench.workspace import WorkspaceFolder
+    from workbench.release.retraining_schedule import RetrainingStatus
+    from workbench.workspace.folder import WorkspaceFolder
 
 
 class Overview:
@@ -19,13 +19,16 @@ class Overview:
     Args:
         workspace: the folder that is described.
         corpora: rows (name, utterances, hours, locales, accepted, rejected).
-        standing: what there is since the last release; None where nothing was released yet.
+        retraining_status: what there is since the last release; None where nothing was released yet.
     """
 
     def __init__(
-        self, workspace: WorkspaceFolder, corpora: list[tuple[Any, ...]], standing: Standing | None
+        self,
+        workspace: WorkspaceFolder,
+        corpora: list[tuple[Any, ...]],
+        retraining_status: RetrainingStatus | None,
     ) -> None:
-        self.workspace, self.corpora, self.standing = workspace, corpora, standing
+        self.workspace, self.corpora, self.retraining_status = workspace, corpora, retraining_status
         self.machine = machine.read(workspace.path)
 
     def _repr_html_(self) -> str:
@@ -84,12 +87,12 @@ class Overview:
         return "<h4 style='margin:10px 0 0'>Pilot plan</h4>" + static.table(header, cells)
 
     def _due(self) -> str:
-        cadence, found = self.workspace.config.cadence, self.standing
+        schedule, found = self.workspace.config.retraining_schedule, self.retraining_status
         rule = (
-            f"Retraining is due every {cadence.days:g} days, every {cadence.accepted_hours:g} newly accepted "
-            f"hours, or when a locale slips by {100 * cadence.slipped:g} points."
+            f"Retraining is due every {schedule.days:g} days, every {schedule.accepted_hours:g} newly "
+            f"accepted hours, or when a locale slips by {100 * schedule.regressed:g} points."
         )
-        title = f"<h4 style='margin:10px 0 0'>Cadence</h4><div>{static.escape(rule)}</div>"
+        title = f"<h4 style='margin:10px 0 0'>RetrainingSchedule</h4><div>{static.escape(rule)}</div>"
         if found is None:
             return f'{title}<div style="{static.MUTED}">Nothing released yet, so none is due.</div>'
         so_far = (

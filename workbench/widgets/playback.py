@@ -22,14 +22,14 @@ from workbench.recognizer.conditions import Condition
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers, plain
-from workbench.widgets.lanes import align, lane_data, marks_of, units
 from workbench.widgets.playback_static import playback_html
+from workbench.widgets.worker_queue import align, lane_data, marks_of, units
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.corpus.table import Corpus
+    from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
 
 log = logging.getLogger("workbench.widgets.playback")
@@ -46,7 +46,7 @@ def recognition_thread() -> ThreadPoolExecutor:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one lane recognises with."""
+    """What one lane recognizes with."""
 
     checkpoint: str
     locale: str
@@ -57,7 +57,7 @@ class Playback(AudioAnswers, LiveWidget):
     """Waveform, transcript on the media clock, chunk strip, and two lanes side by side.
 
     Args:
-        checkpoint: the recogniser, or a mapping of names to several; the first is shown.
+        checkpoint: the recognizer, or a mapping of names to several; the first is shown.
         audio: float samples (n,) at ``sample_rate``, or a row of ``corpus``, or its id.
         corpus: where the row comes from; its text is the reference and its locale the first one tried.
         beside: settings in which a second lane differs, such as ``{"lookahead_ms": 1120}``.
@@ -162,7 +162,7 @@ class Playback(AudioAnswers, LiveWidget):
     # -- recognition, in its own thread ----------------------------------------------------------------------
 
     def wait(self, timeout_s: float = 120.0) -> Playback:
-        """Return once every lane is recognised; for notebooks run without a browser."""
+        """Return once every lane is recognized; for notebooks run without a browser."""
         recognition_thread().submit(lambda: None).result(timeout_s)
         return self
 
@@ -171,9 +171,9 @@ class Playback(AudioAnswers, LiveWidget):
             ticket = self._asked[index] = self._asked.get(index, 0) + 1
             condition = self._condition
             self._place(index, _waiting(settings, self._outcome(index)))
-        recognition_thread().submit(self._recognise, index, ticket, settings, condition)
+        recognition_thread().submit(self._recognize, index, ticket, settings, condition)
 
-    def _recognise(self, index: int, ticket: int, settings: Settings, condition: Condition) -> None:
+    def _recognize(self, index: int, ticket: int, settings: Settings, condition: Condition) -> None:
         if self._asked.get(index) != ticket:
             return
         try:
@@ -237,18 +237,18 @@ class Playback(AudioAnswers, LiveWidget):
         self, choices: Mapping[str, Any], checkpoint: str, locale: str, lookahead_ms: Any
     ) -> Settings:
         if checkpoint not in choices:
-            raise WorkbenchError(f"no checkpoint '{checkpoint}'", mend=f"Choose from {', '.join(choices)}.")
+            raise WorkbenchError(f"no checkpoint '{checkpoint}'", hint=f"Choose from {', '.join(choices)}.")
         has = choices[checkpoint]
         stops = [int(value) for value in has["lookaheads_ms"]]
         wanted = int(has["default_lookahead_ms"]) if lookahead_ms is None else int(lookahead_ms)
         if wanted not in stops:
             raise WorkbenchError(
                 f"'{checkpoint}' has no look-ahead of {wanted} ms",
-                mend=f"Choose from {', '.join(map(str, stops))}.",
+                hint=f"Choose from {', '.join(map(str, stops))}.",
             )
         if locale not in has["locales"]:
             raise WorkbenchError(
-                f"'{checkpoint}' has no locale '{locale}'", mend=f"Choose from {', '.join(has['locales'])}."
+                f"'{checkpoint}' has no locale '{locale}'", hint=f"Choose from {', '.join(has['locales'])}."
             )
         return Settings(checkpoint, locale, wanted)
 
@@ -278,14 +278,14 @@ def _samples(audio: Any, sample_rate: int, corpus: Corpus | None) -> tuple[NDArr
 
     if isinstance(audio, str | Mapping):
         if corpus is None:
-            raise WorkbenchError("a row needs its corpus", mend="Pass corpus=…, or the samples themselves.")
+            raise WorkbenchError("a row needs its corpus", hint="Pass corpus=…, or the samples themselves.")
         id = audio if isinstance(audio, str) else str(audio["id"])
         pcm = np.asarray(corpus.audio(id, sample_rate=RATE), dtype=np.float32)
         sample_rate = RATE
     else:
         pcm = np.asarray(audio, dtype=np.float32).reshape(-1)
     if not len(pcm):
-        raise WorkbenchError("the recording is empty", mend="Choose another row.")
+        raise WorkbenchError("the recording is empty", hint="Choose another row.")
     return pcm, int(sample_rate)
 
 

@@ -86,7 +86,7 @@ def _late(end: float | None, at: float | None) -> str:
 
 
 def _picture(pcm: NDArray[np.float32], clip: Mapping[str, Any], lane: Mapping[str, Any]) -> list[str]:
-    """Waveform; under it chunks (grey), compute (orange), and a line from each word's end to its emission."""
+    """Waveform; under it chunks (gray), compute (orange), and a line from each word's end to its emission."""
     total = float(clip["total_s"])
 
     def x(at_s: float) -> float:

@@ -19,7 +19,7 @@ def robustness(evaluation: Evaluation) -> pd.DataFrame:
 
     Returns:
         a row per prediction: ``condition`` (its name), ``error_rate`` with ``low`` and ``high``; ``marks``,
-        how many the references hold, and ``marks_kept``, the share recognised at its place; ``capitals``,
+        how many the references hold, and ``marks_kept``, the share recognized at its place; ``capitals``,
         words both sides have that can differ in case, and ``capitals_kept``, the share in the reference's
         case. Fractions; NaN where there is nothing to keep.
     """

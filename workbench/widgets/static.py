@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FONT = "font:13px/1.45 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif"
 MUTED = "color:#6b7484"
-# Shape and colour both say what a word is: struck through, dotted under, boxed.
+# Shape and color both say what a word is: struck through, dotted under, boxed.
 WORD_STYLES = {
     "equal": "",
     "style": "border-bottom:1.5px dotted #9a6700",
@@ -85,7 +85,7 @@ def marked(words: Iterable[tuple[str, str]]) -> Markup:
 
 
 def isolated(word: str, line_right_to_left: bool, look: str = "", attributes: str = "") -> Markup:
-    """A word kept apart from its neighbours; digits and marks alone ("17:45.") stand as their line runs."""
+    """A word kept apart from its neighbors; digits and marks alone ("17:45.") stand as their line runs."""
     alone = line_right_to_left and not any(letter.isalpha() for letter in word)
     run = ' dir="rtl"' if alone else ""
     style = f' style="{look}"' if look else ""

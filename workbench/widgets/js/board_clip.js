@@ -119,7 +119,7 @@ export function createClip({ channel, act, go }) {
     const found = row.findings ?? [];
     const why = row.why ? h("div", { class: "nwb-why", dataset: { testid: "board-why" } }, h("span", { class: "nwb-muted" }, `${words.why}: `), row.why.split(", ").map(ruleName).join(", ")) : null;
     fill(findings, h("h4", {}, words.findings), why, ...(row.tags ?? []).map(tagged), ...(found.length ? found.map((f) => h("div", { class: `nwb-finding nwb-${{ error: "bad", warning: "warn" }[f.severity] ?? "calm"}` },
-      icon(f.severity === "error" ? "warn" : "info", 14), h("div", {}, h("strong", {}, ruleName(f.rule)), h("div", { dir: "auto" }, f.reason ?? ""), f.mend ? h("div", { class: "nwb-muted" }, f.mend) : null)))
+      icon(f.severity === "error" ? "warn" : "info", 14), h("div", {}, h("strong", {}, ruleName(f.rule)), h("div", { dir: "auto" }, f.reason ?? ""), f.hint ? h("div", { class: "nwb-muted" }, f.hint) : null)))
       : row.tags?.length ? [] : [h("div", { class: "nwb-muted" }, words.noFindings)]));
   }
 

@@ -50,7 +50,7 @@ export function troubleOf(error) {
 }
 
 export async function openCapture({ block_s = 0.08, onblock, onlost }) {
-  // What the recogniser was trained on is untreated sound; the browser's processing would also hide bad lines.
+  // What the recognizer was trained on is untreated sound; the browser's processing would also hide bad lines.
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
   // At the device's own rate: by default the loudspeaker's would be taken, and the sound resampled once more.
   const { sampleRate } = stream.getAudioTracks()[0].getSettings();

@@ -1,7 +1,7 @@
 // A line chart in SVG: axes, direct labels, a cursor with the values under it. Reads in light and dark.
 //
 //   const chart = createChart(host, { title, format, zero: true, log: false });
-//   chart.show([{ name, x: [], y: [], colour: 0, dash: 0, faint: false }]);    chart.destroy();
+//   chart.show([{ name, x: [], y: [], color: 0, dash: 0, faint: false }]);    chart.destroy();
 import { fill, h, perFrame } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -33,7 +33,7 @@ export function createChart(host, { title, note = "", format = (v) => v.toPrecis
     tip.hidden = !rows.length;
     if (!rows.length) return;
     rows.sort((a, b) => b[1].y - a[1].y);
-    fill(tip, h("b", {}, `step ${rows[0][1].x}`), ...rows.map(([line, point]) => h("div", {}, h("i", { class: `nwb-key nwb-colour-${line.colour}` }), `${line.name} `, h("b", { class: "nwb-num" }, format(point.y)))));
+    fill(tip, h("b", {}, `step ${rows[0][1].x}`), ...rows.map(([line, point]) => h("div", {}, h("i", { class: `nwb-key nwb-color-${line.color}` }), `${line.name} `, h("b", { class: "nwb-num" }, format(point.y)))));
     tip.style.left = `${Math.min(event.offsetX + 14, Math.max(0, width - 170))}px`;
     cursorAt(svg, scale.x(rows[0][1].x));
   });
@@ -110,8 +110,8 @@ function drawLine(svg, line, scale) {
       pen = "L";
     }
   });
-  svg.append(shape("path", { d, fill: "none", class: `nwb-line nwb-colour-${line.colour} ${line.faint ? "nwb-faint" : ""}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
-  if (!line.faint && line.x.length <= 40) line.x.forEach((x, i) => line.y[i] !== null && svg.append(shape("circle", { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-colour-${line.colour}` })));
+  svg.append(shape("path", { d, fill: "none", class: `nwb-line nwb-color-${line.color} ${line.faint ? "nwb-faint" : ""}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
+  if (!line.faint && line.x.length <= 40) line.x.forEach((x, i) => line.y[i] !== null && svg.append(shape("circle", { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-color-${line.color}` })));
 }
 
 function nearest(line, step) {
@@ -129,7 +129,7 @@ function cursorAt(svg, x) {
 
 function lineKey(line) {
   const key = shape("svg", { width: 22, height: 8, "aria-hidden": "true" });
-  key.append(shape("path", { d: "M0 4H22", class: `nwb-line nwb-colour-${line.colour}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
+  key.append(shape("path", { d: "M0 4H22", class: `nwb-line nwb-color-${line.color}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
   return key;
 }
 

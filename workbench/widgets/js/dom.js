@@ -74,7 +74,7 @@ const ICONS = {
 };
 const SOLID = new Set(["play", "pause", "record", "stop"]);
 
-/** An icon, drawn in the text colour; hidden from screen readers (label the button). @returns {SVGElement} */
+/** An icon, drawn in the text color; hidden from screen readers (label the button). @returns {SVGElement} */
 export function icon(name, size = 16) {
   const svg = document.createElementNS(SVG, "svg");
   const solid = SOLID.has(name);

@@ -64,7 +64,7 @@ class View {
 
   build(el) {
     const field = (name) => h("label", { class: "nwb-field" }, h("span", {}, words.field[name]), h("select", { class: "nwb-input", dataset: { testid: `choose-${name}` }, onchange: (e) => this.change(name, e.target.value) }));
-    this.fields = Object.fromEntries(["name", "lookahead", "against", "metric", "normaliser", "row", "column"].map((name) => [name, field(name)]));
+    this.fields = Object.fromEntries(["name", "lookahead", "against", "metric", "normalizer", "row", "column"].map((name) => [name, field(name)]));
     this.ui = { note: h("div", { "aria-live": "polite" }), cell: h("section", { class: "nwb-cell-panel", hidden: true, dataset: { testid: "cell-panel" } }), stream: h("section", { class: "nwb-stream", hidden: true, dataset: { testid: "stream-panel" } }) };
     this.root = h("div", { class: "nwb nwb-explorer", role: "region", "aria-label": words.region, dataset: { testid: "explorer" }, onkeydown: (event) => this.onKey(event), "data-lm-suppress-shortcuts": "true" },
       h("header", { class: "nwb-head" }, ...Object.values(this.fields), h("span", { class: "nwb-spring" }),
@@ -109,10 +109,10 @@ class View {
 
   showMap() {
     const data = this.model.get("map");
-    const { names, lookaheads, metrics, normalisers, spans } = data.choices;
+    const { names, lookaheads, metrics, normalizers, spans } = data.choices;
     const lists = {
       name: names, lookahead: lookaheads.map((ms) => [ms, words.lookahead(ms)]), against: [["", words.noBase], ...names.filter(([name]) => name !== data.choice.name)], metric: metrics,
-      normaliser: normalisers.map((name) => [name, name]), row: spans.map((name) => [name, words.span[name] ?? name]), column: spans.map((name) => [name, words.span[name] ?? name]),
+      normalizer: normalizers.map((name) => [name, name]), row: spans.map((name) => [name, words.span[name] ?? name]), column: spans.map((name) => [name, words.span[name] ?? name]),
     };
     for (const [name, list] of Object.entries(lists)) {
       const select = this.fields[name].querySelector("select");

@@ -59,7 +59,7 @@ export function createHeatMap({ open }) {
   };
 }
 
-/** The rate that takes the deepest colour: the worst cell with enough data, at least 20 points. */
+/** The rate that takes the deepest color: the worst cell with enough data, at least 20 points. */
 function scale(data, compared) {
   const cells = Object.values(data.cells).filter((cell) => cell.enough !== "no");
   const values = cells.map((cell) => Math.abs((compared ? cell.difference : cell.rate) ?? 0));
@@ -71,7 +71,7 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
   if (!cell) return h("td", { class: "nwb-map-none" }, h("span", { "aria-hidden": "true" }, "·"));
   const value = compared ? cell.difference : cell.rate;
   const depth = value === null ? 0 : Math.min(1, Math.abs(value) / top);
-  const kind = cell.enough === "no" || value === null ? "grey" : !compared ? "heat" : value < 0 ? "good" : value > 0 ? "bad" : "grey";
+  const kind = cell.enough === "no" || value === null ? "gray" : !compared ? "heat" : value < 0 ? "good" : value > 0 ? "bad" : "gray";
   const hatched = cell.confounded.length > 0;
   const pressed = opened.row === cell.row && opened.column === cell.column && "row" in opened;
   const glyph = compared && value ? (value < 0 ? "▼ " : "▲ ") : "";
@@ -94,6 +94,6 @@ function legendItems(compared, top, data) {
   const ends = (100 * top).toFixed(0);
   const ramp = compared ? [item("good", words.legendBetter), item("bad", words.legendWorse(ends))] : [item("heat", words.legendHeat(ends))];
   const some = (test) => Object.values(data.cells).some(test);
-  return [...ramp, some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null, some((cell) => cell.enough === "no") ? item("grey", words.tooLittle) : null,
+  return [...ramp, some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null, some((cell) => cell.enough === "no") ? item("gray", words.tooLittle) : null,
     some((cell) => cell.confounded.length) ? item("hatched", words.legendHatched) : null, h("span", { class: "nwb-muted" }, words.legendUnits)];
 }

@@ -1,4 +1,4 @@
-// One lane of playback: what it recognises with, the transcript at a moment, figures, and the aligned reference.
+// One lane of playback: what it recognizes with, the transcript at a moment, figures, and the aligned reference.
 //
 //   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
 //   lane.show(data, { choices, differs, alone });    lane.at(time_s);    lane.element
@@ -129,7 +129,7 @@ function figures(data) {
   return out;
 }
 
-/** Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by colour alone. */
+/** Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by color alone. */
 function alignment(data, go) {
   let next = 0;
   const dir = direction(data.alignment.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));

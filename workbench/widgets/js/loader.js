@@ -19,5 +19,5 @@ function address(name) {
   return blobs.get(key);
 }
 
-// Modules load when a view is drawn: anywidget gives a model two seconds to initialise, and gives it up for good.
+// Modules load when a view is drawn: anywidget gives a model two seconds to initialize, and gives it up for good.
 export default { render: async (view) => (await import(/* @vite-ignore */ address(ENTRY))).default.render(view) };

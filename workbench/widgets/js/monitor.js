@@ -68,7 +68,7 @@ class View {
     for (const name of ["loss", "audio_s_per_s", "learning_rate"]) {
       const lines = runs.flatMap((run, index) => {
         if (!run.train?.[name]) return [];
-        const line = { name: run.name, x: run.train.step, y: run.train[name], colour: index % 6, dash: Math.floor(index / 6) };
+        const line = { name: run.name, x: run.train.step, y: run.train[name], color: index % 6, dash: Math.floor(index / 6) };
         const smooth = name !== "learning_rate" && line.x.length > 12;
         return smooth ? [{ ...line, faint: true }, { ...line, y: smoothed(line.y) }] : [line];
       });
@@ -86,7 +86,7 @@ class View {
     const locales = [...new Set(runs.flatMap((run) => run.validation.map((s) => s.locale)))].sort();
     const lines = runs.flatMap((run, index) => run.validation.filter((s) => label(s) === this.mode && s[this.metric]).map((s) => {
       const place = locales.indexOf(s.locale);
-      return { name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale, x: s.step, y: s[this.metric], colour: place % 6, dash: (index + Math.floor(place / 6)) % 4 };
+      return { name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale, x: s.step, y: s[this.metric], color: place % 6, dash: (index + Math.floor(place / 6)) % 4 };
     }));
     this.validationHead.hidden = !modes.length;
     this.charts.validation.show(lines);
@@ -140,7 +140,7 @@ class View {
 function runCard(index, act) {
   const button = (name, text, question, testid) => h("button", { type: "button", class: "nwb-btn", onclick: () => act(question), dataset: { testid } }, icon(name), text);
   const parts = {
-    key: h("i", { class: `nwb-key nwb-colour-${index % 6}`, "aria-hidden": "true" }), name: h("b", { dir: "auto" }), status: h("span", { class: "nwb-tag", dataset: { testid: "status" } }),
+    key: h("i", { class: `nwb-key nwb-color-${index % 6}`, "aria-hidden": "true" }), name: h("b", { dir: "auto" }), status: h("span", { class: "nwb-tag", dataset: { testid: "status" } }),
     cancel: button("stop", words.cancel, "cancel", "cancel"), resume: button("play", words.resume, "resume", "resume"),
     bar: h("div", { class: "nwb-progress", role: "progressbar", "aria-valuemin": 0 }, h("div", { class: "nwb-progress-fill" })),
     facts: h("div", { class: "nwb-facts" }), trouble: h("div"), hours: h("div", { class: "nwb-hours" }),
@@ -161,7 +161,7 @@ function runCard(index, act) {
       parts.bar.firstChild.style.width = `${(100 * (state.step ?? 0)) / (state.steps || 1)}%`;
       fill(parts.facts, ...facts(run, going));
       const notices = (state.notices ?? []).map((text) => h("div", { class: "nwb-note nwb-warn", dataset: { testid: "notice" } }, icon("warn"), h("span", {}, text)));
-      fill(parts.trouble, ...notices, state.message && !going ? h("div", { class: "nwb-note nwb-bad" }, icon("warn"), h("span", {}, [state.message, state.mend].filter(Boolean).join(". "))) : null);
+      fill(parts.trouble, ...notices, state.message && !going ? h("div", { class: "nwb-note nwb-bad" }, icon("warn"), h("span", {}, [state.message, state.hint].filter(Boolean).join(". "))) : null);
       fill(parts.hours, ...hours(state));
     },
   };

@@ -27,7 +27,7 @@ import { player as words } from "./strings.js";
 export { SPEEDS };
 const ZOOMS = [0, 120, 240, 480, 960]; // pixels per second; 0 fits the width
 const LOOP_AROUND_S = 0.75;
-const LOOP_COLOUR = "var(--nwb-loop)"; // variables reach into wavesurfer's shadow tree and follow the theme
+const LOOP_COLOR = "var(--nwb-loop)"; // variables reach into wavesurfer's shadow tree and follow the theme
 const DECODE_RATE = 16000;
 
 /** Ask the kernel for a recording, as `load` wants it. */
@@ -66,7 +66,7 @@ class Player {
     this.regions = Regions.create();
     this.surfer = WaveSurfer.create({
       container: this.#ui.wave, height, sampleRate: DECODE_RATE, cursorWidth: 2, barWidth: 2, barGap: 1, barRadius: 2,
-      dragToSeek: false, autoScroll: true, autoCenter: false, normalize: true, plugins: [this.regions], ...this.#colours(),
+      dragToSeek: false, autoScroll: true, autoCenter: false, normalize: true, plugins: [this.regions], ...this.#colors(),
     });
     this.#wire();
     this.#stopTheme = onTheme(() => this.#retheme());
@@ -163,7 +163,7 @@ class Player {
     const to = Math.min(this.surfer.getDuration() || 0, end_s - this.#offset_s);
     if (!this.ready || to - from < 0.05) return;
     this.clearLoop();
-    this.regions.addRegion({ id: "loop", start: from, end: to, color: LOOP_COLOUR, drag: true, resize: true });
+    this.regions.addRegion({ id: "loop", start: from, end: to, color: LOOP_COLOR, drag: true, resize: true });
   }
   clearLoop() {
     for (const region of this.regions.getRegions()) if (!region.mark) region.remove();
@@ -214,7 +214,7 @@ class Player {
       const bytes = clip.window ? await clip.window(start_s, Math.min(start_s + clip.window_s, clip.duration_s)) : clip.bytes;
       if (turn !== this.#load) return;
       this.clearLoop();
-      this.surfer.setOptions(this.#colours()); // none could be read before the element was in the page
+      this.surfer.setOptions(this.#colors()); // none could be read before the element was in the page
       await this.surfer.loadBlob(new Blob([bytes], { type: "audio/wav" }));
       if (turn !== this.#load) return;
       this.#offset_s = start_s;
@@ -245,7 +245,7 @@ class Player {
       this.#leaveLoop();
     });
     for (const event of ["seeked", "canplay"]) surfer.getMediaElement().addEventListener(event, () => this.#settle());
-    regions.enableDragSelection({ id: "loop", color: LOOP_COLOUR }, 6);
+    regions.enableDragSelection({ id: "loop", color: LOOP_COLOR }, 6);
     regions.on("region-created", (region) => queueMicrotask(() => {
       if (region.mark || region.isRemoved) return;
       for (const other of regions.getRegions()) if (other !== region && !other.mark) other.remove();
@@ -356,12 +356,12 @@ class Player {
     drawSpectrogram(canvas, this.#samples.getChannelData(0), this.#samples.sampleRate);
   }
 
-  #colours() {
+  #colors() {
     const of = (name) => token(this.element, name);
     return { waveColor: of("--nwb-wave"), progressColor: of("--nwb-wave-played"), cursorColor: of("--nwb-cursor") };
   }
   #retheme() {
-    this.surfer.setOptions(this.#colours());
+    this.surfer.setOptions(this.#colors());
     if (this.#clip?.window) drawOverview(this.#ui.overview, this.#clip.peaks, this.element);
   }
 }

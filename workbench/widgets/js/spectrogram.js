@@ -1,4 +1,4 @@
-// A picture of the sound as the recogniser's front end takes it in: 25 ms Hann windows (every 10 ms, or closer),
+// A picture of the sound as the recognizer's front end takes it in: 25 ms Hann windows (every 10 ms, or closer),
 // 128 mel bands, log.
 // Not wavesurfer's own plugin: that one draws linear bands and is 57 kB in every widget; this draws the model's view.
 
@@ -97,7 +97,7 @@ export function logMel(samples, rate) {
   return { columns, bands: BANDS, db };
 }
 
-function colour(share) {
+function color(share) {
   const at = Math.max(0, Math.min(0.9999, share)) * (STOPS.length - 1);
   const [a, b] = [STOPS[Math.floor(at)], STOPS[Math.floor(at) + 1]];
   return a.map((v, i) => Math.round(v + (b[i] - v) * (at % 1)));
@@ -110,7 +110,7 @@ export function drawSpectrogram(canvas, samples, rate) {
   canvas.height = bands;
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, bands);
-  const palette = Array.from({ length: 256 }, (_, i) => colour(i / 255));
+  const palette = Array.from({ length: 256 }, (_, i) => color(i / 255));
   for (let column = 0; column < columns; column += 1) {
     for (let band = 0; band < bands; band += 1) {
       const level = Math.round(Math.max(0, 1 + db[column * bands + band] / RANGE_DB) * 255);

@@ -57,7 +57,7 @@ export const playback = {
   auto: "auto · detect",
   lookaheadName: "Look-ahead",
   lookahead: (ms) => (ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`),
-  busy: "Recognising… the first time, the model is loaded.",
+  busy: "Recognizing… the first time, the model is loaded.",
   before: "Press play: words appear when a caller would have seen them.",
   listening: "Listening…",
   detected: (tag, wrong) => (wrong ? `${tag} heard` : `${tag} detected`),
@@ -74,11 +74,11 @@ export const playback = {
   kept: { marks: "marks kept", capitals: "capitals kept" },
   keptTitle: {
     marks: "Of the reference's punctuation marks, those at the same place here; change the noise or the line and watch them go",
-    capitals: "Of the reference's capitalised words, those that are here with their capital",
+    capitals: "Of the reference's capitalized words, those that are here with their capital",
   },
   wordTitle: ([word, start, end, at, confidence]) => `${word}: spoken ${fixed(start)}–${fixed(end)} s, on screen at ${fixed(at)} s${confidence === null ? "" : `, confidence ${Math.round(100 * confidence)} %`}`,
   reference: "Against the reference",
-  referenceNote: "reference above, recognised below",
+  referenceNote: "reference above, recognized below",
   pair: (operation, reference, hypothesis) => operations[operation](reference, hypothesis),
   chunk: (n, start, end, compute, at) => `Chunk ${n}: audio ${fixed(start)}–${fixed(end)} s · compute ${Math.round(1000 * compute)} ms · on screen at ${fixed(at)} s`,
   stripLabel: (chunks, count) => `${chunks} chunks of audio with their compute time, and the moments at which ${count} words appeared`,
@@ -87,8 +87,8 @@ export const playback = {
     if (!count) return style ? `A and B say the same words; the case or marks of ${style} differ.` : "A and B say the same.";
     return `A and B differ in ${named(count)}${style ? ` and in the case or marks of ${style}` : ""}.`;
   },
-  unpaced: "Recognised once as fast as this machine can, then replayed on the recording's clock: a word appears at the end of its chunk plus the compute measured, queued behind earlier chunks.",
-  lostMend: "What was recognised can still be played; run this cell again to change settings.",
+  unpaced: "Recognized once as fast as this machine can, then replayed on the recording's clock: a word appears at the end of its chunk plus the compute measured, queued behind earlier chunks.",
+  lostMend: "What was recognized can still be played; run this cell again to change settings.",
 };
 
 export const board = {
@@ -148,7 +148,7 @@ export const board = {
   marks: "Other reviewers",
   about: "About",
   history: (n) => `History (${n})`,
-  fields: { target_lang: "Locale", accent: "Accent", speaker: "Speaker", split: "Split", domain: "Domain", source: "Source", license: "Licence", recorded_at: "Recorded", audio_filepath: "File", duration: "Length" },
+  fields: { target_lang: "Locale", accent: "Accent", speaker: "Speaker", split: "Split", domain: "Domain", source: "Source", license: "License", recorded_at: "Recorded", audio_filepath: "File", duration: "Length" },
   accept: "Accept",
   reject: "Reject",
   reopen: "Reopen",
@@ -185,7 +185,7 @@ export const board = {
 };
 
 const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`);
-/** A right-to-left word in a sentence from left to right, held apart so that it does not draw its neighbours along. */
+/** A right-to-left word in a sentence from left to right, held apart so that it does not draw its neighbors along. */
 const apart = (word) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(word) ? `\u2068${word}\u2069` : word);
 const plural = (n, one, many) => `${Number(n).toLocaleString()} ${n === 1 ? one : many}`;
 
@@ -195,7 +195,7 @@ export const explorer = {
   all: "all",
   everything: "everything",
   notStated: "not stated",
-  field: { name: "Prediction", against: "Compared with", lookahead: "Look-ahead", metric: "Metric", normaliser: "Normaliser", row: "Rows", column: "Columns" },
+  field: { name: "Prediction", against: "Compared with", lookahead: "Look-ahead", metric: "Metric", normalizer: "Normalizer", row: "Rows", column: "Columns" },
   span: { target_lang: "locale", accent: "accent", speaker: "speaker", domain: "domain", source: "source", duration_band: "duration", snr_band: "SNR", split: "split" },
   lookahead: (ms) => (ms === "offline" ? "default" : `${ms} ms`),
   noBase: "nothing",
@@ -233,7 +233,7 @@ export const explorer = {
   reason: "What should a reviewer check?",
   reasonOf: (item) => `${item.errors} of ${item.units} ${item.metric === "cer" ? "characters" : "words"} wrong`,
   errorsOf: (item) => `${item.errors} errors in ${item.units} ${item.metric === "cer" ? "characters" : "words"}`,
-  aligned: "Reference above, recognised below; a word plays from its place, arrow keys walk",
+  aligned: "Reference above, recognized below; a word plays from its place, arrow keys walk",
   total: (n, filter) => `${n} ${n === "1" ? "utterance" : "utterances"}${filter ? ` with ${filter}` : ", worst first"}`,
   clear: "Show all",
   more: (n) => `Show ${n} more`,
@@ -260,7 +260,7 @@ export const explorer = {
   heardAs: "Language heard as another",
   heardAsTitle: (said, heard, n) => `${said} taken for ${heard} in ${plural(n, "utterance", "utterances")}. Show these.`,
   marks: "Punctuation",
-  markTitle: (row) => `“${row.mark}”: ${row.reference} in the references, ${row.hypothesis} recognised, ${row.correct} right`,
+  markTitle: (row) => `“${row.mark}”: ${row.reference} in the references, ${row.hypothesis} recognized, ${row.correct} right`,
   marksNote: "F1 per mark; words in their capitals",
   capitals: "Capitals",
   capitalsTitle: (rate) => `${percent(rate)} of the words that are right came in other capitals. Show these utterances.`,
@@ -279,7 +279,7 @@ export const explorer = {
   opening: "Opening playback at this moment…",
   streamTitle: "Streamed again",
   sent: (n, tag) => `${plural(n, "utterance", "utterances")} tagged “${tag}”: filter the board by this tag.`,
-  planned: (cell, minutes, plan) => `${minutes} minutes of ${cell} added: the collection plan now holds ${plural(plan.planned, "wish", "wishes")}, ${plan.minutes} minutes.`,
+  planned: (cell, minutes, plan) => `${minutes} minutes of ${cell} added: the collection plan now holds ${plural(plan.planned, "wish", "collection_requests")}, ${plan.minutes} minutes.`,
   lostMend: "Run this cell again to go on; decisions sent are kept.",
 };
 
@@ -289,7 +289,7 @@ export const monitor = {
   mode: "Prompt and way of validation",
   metrics: { wer: "word error rate", cer: "character error rate", tags_right: "language tags right" },
   validation: "Validation per locale",
-  samples: "What it recognises now",
+  samples: "What it recognizes now",
   log: "Log",
   noLog: "Nothing logged yet.",
   loss: "Loss",
@@ -304,7 +304,7 @@ export const monitor = {
   left: "left",
   memory: "peak memory",
   peak: "peak rate",
-  peakTitle: "The highest learning rate of the schedule, as the optimiser sees it",
+  peakTitle: "The highest learning rate of the schedule, as the optimizer sees it",
   best: "best",
   bestTitle: (score, base) => `score ${score?.toFixed?.(4) ?? "–"}${base === null || base === undefined ? "" : `, the base has ${base.toFixed(4)}`}`,
   leftOut: "rows left out",

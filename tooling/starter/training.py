@@ -1,0 +1,314 @@
+"""Train one stage of the starter: fixed steps, state saved whole, resumed bit for bit.
+
+A loop of its own, not Lightning's: features come from a cache, the letter head is one that the released
+class does not have, and every draw is keyed by the step so that resuming needs no sampler state.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tooling.starter import network, paths
+from tooling.starter.dataset import Batch, Lessons, Material
+from tooling.starter.tokenizer import tag_piece
+from workbench.finetuning.transducer_loss import TransducerLoss
+
+log = logging.getLogger("tooling.starter")
+SAVE_EVERY_S = 120.0
+CLOSING = 3  # final mark, space and tag
+
+
+@dataclass
+class Learner:
+    """The model, its letter head and what the recipe says about them."""
+
+    recipe: dict[str, Any]
+    model: Any
+    letters: network.LetterHead
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        return [*self.model.parameters(), *self.letters.parameters()]
+
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """What a saved state holds, by name."""
+        return {"model": self.model, "letters": self.letters}
+
+    def snapshot(self) -> dict[str, dict[str, torch.Tensor]]:
+        """A copy of all weights, by module and name."""
+        return {
+            name: {key: value.detach().clone() for key, value in module.state_dict().items()}
+            for name, module in self.modules().items()
+        }
+
+    def load(self, weights: dict[str, dict[str, torch.Tensor]]) -> None:
+        for name, module in self.modules().items():
+            module.load_state_dict(weights[name])
+
+    def tokens(self, text: str, locale: str) -> list[int]:
+        ids: list[int] = self.model.tokenizer.text_to_ids(f"{text} {tag_piece(locale)}")
+        return ids
+
+    @property
+    def blank(self) -> int:
+        return int(self.model.tokenizer.vocab_size)
+
+    def encode(self, mels: torch.Tensor, lengths: torch.Tensor, prompts: torch.Tensor) -> tuple[Any, Any]:
+        """Prompted encoder frames (batch, d_model, frames) and their counts."""
+        return self.model.forward(  # type: ignore[no-any-return]
+            processed_signal=mels, processed_signal_length=lengths, prompt_indices=prompts
+        )
+
+
+class Average:
+    """Exponential moving average of a learner's weights (Polyak averaging): what is validated and shipped.
+
+    Its memory grows with the steps taken, up to ``1 / (1 - decay)`` of them, so that the start is forgotten.
+    """
+
+    def __init__(self, learner: Learner, decay: float) -> None:
+        self.learner, self.decay, self.weights = learner, decay, learner.snapshot()
+        self._pairs: tuple[list[torch.Tensor], list[torch.Tensor]] | None = None
+
+    def update(self, step: int) -> None:
+        keep = min(self.decay, (1 + step) / (10 + step))
+        if self._pairs is None:
+            pairs = [
+                (self.weights[name][key], value.detach())
+                for name, module in self.learner.modules().items()
+                for key, value in module.state_dict().items()
+                if value.is_floating_point()
+            ]
+            self._pairs = [a for a, _ in pairs], [v for _, v in pairs]
+        torch._foreach_lerp_(*self._pairs, 1 - keep)
+
+    def to(self, device: str) -> None:
+        """Move the average; the learner's weights may have been moved or loaded too."""
+        self._pairs = None
+        self.weights = {
+            name: {key: value.to(device) for key, value in own.items()} for name, own in self.weights.items()
+        }
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """The learner with the averaged weights; its own come back afterwards."""
+        own = self.learner.snapshot()
+        self.learner.load(self.weights)
+        try:
+            yield
+        finally:
+            self.learner.load(own)
+
+
+def rate_at(step: int, stage: dict[str, Any]) -> float:
+    """Linear warm-up to ``lr``, then a cosine down to ``lr_end`` at the stage's last step."""
+    if step < stage["warmup"]:
+        return float(stage["lr"] * (step + 1) / stage["warmup"])
+    done = (step - stage["warmup"]) / max(1, stage["steps"] - stage["warmup"])
+    low, high = float(stage["lr_end"]), float(stage["lr"])
+    return float(low + (high - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+
+
+def _loss(
+    learner: Learner, stage: dict[str, Any], batch: Batch, heard: torch.Tensor, transducer: TransducerLoss
+) -> torch.Tensor:
+    """Loss per token on the known path or over all paths, plus the letter head's loss per slot; ``heard``:
+    the labels as the predictor hears them."""
+    model = learner.model
+    encoded, frames = learner.encode(batch.mels, batch.lengths, batch.prompts)
+    named = learner.letters()
+    spelled = torch.nn.functional.cross_entropy(
+        named.flatten(0, 1), batch.letters[:, : named.shape[1]].flatten(), ignore_index=paths.IGNORED
+    )
+    predicted, _, _ = model.decoder(targets=heard, target_length=batch.label_counts)
+    tokens = batch.label_counts.sum()
+    if stage["loss"] == "path":
+        emitted = paths.path_loss(model.joint, encoded.transpose(1, 2), predicted.transpose(1, 2), batch.path)
+    else:
+        logits = model.joint(encoder_outputs=encoded, decoder_outputs=predicted)
+        emitted = transducer(
+            acts=logits, labels=batch.labels, act_lens=frames, label_lens=batch.label_counts
+        ).sum()
+        if stage.get("closing"):
+            emitted = emitted + stage["closing"] * _closing(logits, batch, frames, learner.blank)
+    return emitted / tokens + stage["letters"] * spelled
+
+
+def _closing(logits: torch.Tensor, batch: Batch, frames: torch.Tensor, blank: int) -> torch.Tensor:
+    """Summed cross-entropy of the last ``CLOSING`` labels in each clip's last frame, and of the blank after
+    them: a clip that ends with its last sound must be closed there, for no later frame will come."""
+    after = torch.cat([batch.labels, torch.zeros_like(batch.labels[:, :1])], dim=1)
+    clip = torch.arange(len(frames), device=frames.device)
+    after[clip, batch.label_counts] = blank
+    columns = torch.arange(after.shape[1], device=frames.device)
+    ends = batch.label_counts[:, None]
+    chosen = (columns <= ends) & (columns >= ends - CLOSING)
+    last = logits[clip, frames - 1]
+    return torch.nn.functional.cross_entropy(last[chosen], after[chosen], reduction="sum")
+
+
+def _blurred(batch: Batch, stage: dict[str, Any]) -> torch.Tensor:
+    """The labels as the predictor hears them: a share swapped for others of the batch, so that one wrong
+    token does not throw the next ones and no sentence is learned by heart."""
+    swap = torch.rand(batch.labels.shape) < stage["blur"]
+    flat = batch.labels.flatten()
+    others = flat[torch.randint(len(flat), batch.labels.shape)]
+    return torch.where(swap, others, batch.labels)
+
+
+def train_stage(
+    learner: Learner,
+    material: Material,
+    number: int,
+    folder: Path,
+    validate: Callable[[Learner, Material], dict[str, Any]],
+    device: str = "cpu",
+    cancel: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Run stage ``number`` of the recipe to its end; True when done, False when cancelled.
+
+    Continues from ``folder/state.pt`` where that is of this stage; figures go to ``folder/metrics.jsonl``.
+    The learner is on the CPU before and after.
+    """
+    recipe, stage = learner.recipe, learner.recipe["stages"][number]
+    learner.model.joint.log_softmax = False
+    learner.model.spec_augmentation = None  # the lessons are masked already
+    transducer = TransducerLoss(blank=learner.blank, reduction=None)
+    state = folder / "state.pt"
+    average = Average(learner, stage.get("average", recipe["optimizer"]["average"]))
+    optimizer = _optimizer(learner, recipe)
+    step, lessons = _resume(learner, optimizer, average, state, number), Lessons(learner, material, number)
+    log.info("stage %s from step %d of %d", stage["name"], step, stage["steps"])
+    shown: list[torch.Tensor] = []
+    since = saved = time.monotonic()
+    network.set_dropout(learner.model, stage["dropout"])
+    last = stage.get("until", stage["steps"])  # a schedule may be left before its end
+    _move(learner, optimizer, average, device)
+    for batch in _batches(lessons, range(step, last), device):
+        if cancel():
+            break
+        random.seed(lessons.key(step))
+        torch.manual_seed(lessons.key(step))
+        heard = _blurred(batch, stage).to(device)
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, stage)
+        loss = _loss(learner, stage, batch.to(device), heard, transducer)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe["optimizer"]["clip"])
+        if torch.isfinite(norm):
+            optimizer.step()
+            average.update(step)
+        step += 1
+        shown.append(loss.detach())
+        if step % 50 == 0:
+            mean, seconds = float(sum(shown)) / len(shown), (time.monotonic() - since) / len(shown)
+            on = "one CPU core" if device == "cpu" else torch.cuda.get_device_name()
+            _record(
+                folder,
+                {"stage": stage["name"], "step": step, "loss": mean, "step_s": seconds, "device": on},
+            )
+            shown, since = [], time.monotonic()
+        if step % recipe["validation"]["every"] == 0 or step == last:
+            _move(learner, optimizer, average, "cpu")
+            with average.applied():
+                figures = validate(learner, material)
+            _move(learner, optimizer, average, device)
+            _record(folder, {"stage": stage["name"], "step": step, **figures})
+            network.set_dropout(learner.model, stage["dropout"])
+            since = time.monotonic()
+        if time.monotonic() - saved > SAVE_EVERY_S:
+            _save(learner, optimizer, average, state, number, step)
+            saved = time.monotonic()
+    _move(learner, optimizer, average, "cpu")
+    _save(learner, optimizer, average, state, number, step)
+    if step < last:
+        return False
+    learner.load(average.weights)
+    return True
+
+
+def _optimizer(learner: Learner, recipe: dict[str, Any]) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        learner.parameters(),
+        lr=1e-3,
+        betas=tuple(recipe["optimizer"]["betas"]),
+        weight_decay=recipe["optimizer"]["weight_decay"],
+    )
+
+
+def _batches(lessons: Lessons, steps: range, device: str) -> Iterable[Batch]:
+    """The steps' batches in order; made ahead by other processes where a GPU would wait for them."""
+    if device == "cpu":
+        return (lessons[step] for step in steps)
+    workers = max(1, min(6, (os.cpu_count() or 2) // 3))
+    loader: Iterable[Batch] = torch.utils.data.DataLoader(
+        lessons, sampler=steps, batch_size=None, num_workers=workers, prefetch_factor=8
+    )
+    return loader
+
+
+def _move(learner: Learner, optimizer: torch.optim.Optimizer, average: Average, device: str) -> None:
+    """Weights, their average and the optimizer's memory to ``device``; parameters stay the same objects."""
+    for module in learner.modules().values():
+        module.to(device)
+    average.to(device)
+    for held in optimizer.state.values():
+        for name, value in held.items():
+            if torch.is_tensor(value) and name != "step":
+                held[name] = value.to(device)
+
+
+def _resume(
+    learner: Learner, optimizer: torch.optim.Optimizer, average: Average, state: Path, number: int
+) -> int:
+    if not state.is_file():
+        return 0
+    held = torch.load(state, weights_only=True)
+    if held["stage"] != number:
+        return 0
+    learner.load(held)
+    average.weights = held["average"]
+    optimizer.load_state_dict(held["optimizer"])
+    return int(held["step"])
+
+
+def _save(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    average: Average,
+    state: Path,
+    number: int,
+    step: int,
+) -> None:
+    held = {
+        "stage": number,
+        "step": step,
+        **{name: module.state_dict() for name, module in learner.modules().items()},
+        "average": average.weights,
+        "optimizer": optimizer.state_dict(),
+    }
+    partial = state.with_suffix(".partial")
+    with partial.open("wb") as file:
+        torch.save(held, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(state)
+
+
+def _record(folder: Path, figures: dict[str, Any]) -> None:
+    line = json.dumps({"at": round(time.time()), **figures}, ensure_ascii=False)
+    with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    log.info("%s", line)

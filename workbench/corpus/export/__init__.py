@@ -1,0 +1,1 @@
+"""Writing a corpus out: which rows, in which format, with which card."""

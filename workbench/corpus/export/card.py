@@ -1,0 +1,195 @@
+"""The data card of an export: what is in it, on what terms, what was left out and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus.review.decisions import DecisionStore
+from workbench.ingest.schema import literal, quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from workbench.corpus.export.export import Job
+    from workbench.corpus.export.export_rows import Outgoing
+
+NOT_STATED = "not stated"
+
+
+def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
+    """Write ``data_card.json`` and ``data_card.md``; returns the export's counts."""
+    facts = summarize(job.scratch, job.rows)
+    corpus = job.corpus
+    facts.update(
+        corpus=corpus.name,
+        filters=list(corpus.filters),
+        format=format,
+        only=only,
+        settings=dict(sorted(job.place.settings.items())),
+        source={
+            k: corpus.facts.get(k) for k in ("kind", "source_sha256", "utterances_sha256", "rows", "left_out")
+        },
+        decisions=decision_facts(corpus.decisions),
+        findings=_fired(job.scratch, findings, job.rows),
+        split_policy=_policy(corpus.folder),
+    )
+    if job.rows.still_named is not None:
+        facts["speaker_names"] = {"pseudonymized": True, "still_named_in": job.rows.still_named}
+    text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
+    (job.draft / "data_card.json").write_text(text + "\n", encoding="utf-8")
+    (job.draft / "data_card.md").write_text(_markdown(facts), encoding="utf-8")
+    splits = {f"split_{name}": found["utterances"] for name, found in facts["by_split"].items()}
+    return {
+        "utterances": facts["utterances"], "hours": facts["hours"],
+        "left_out": job.rows.left_out.total(), "decisions_digest": facts["decisions"]["digest"], **splits,
+    }  # fmt: skip
+
+
+def summarize(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, Any]:
+    """Counts, hours, speakers, licenses and consent of rows."""
+    whole = _by(scratch, rows).get("", {"utterances": 0, "hours": 0.0, "speakers": 0})
+    without = f"SELECT count(*) FROM {_table(rows)} WHERE coalesce(speaker, '') = ''"
+    return {
+        **whole,
+        "utterances_without_speaker": scratch.execute(without).fetchall()[0][0],
+        "by_locale": _by(scratch, rows, "target_lang"),
+        "by_accent": _by(scratch, rows, "target_lang", "accent"),
+        "by_split": _by(scratch, rows, "split"),
+        "licenses": _by(scratch, rows, "license"),
+        "consent": _by(scratch, rows, "consent"),
+        "sources": _by(scratch, rows, "source"),
+        "left_out": dict(sorted(rows.left_out.items())),
+        "rejected_because": dict(sorted(rows.rejected.items())),
+    }
+
+
+def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
+    """How many events stand, by how many reviewers, and a digest over all of them with their clips."""
+    digest = hashlib.sha256()
+    events = decisions.events()
+    for event in events:
+        line = [event.seq, event.at, event.reviewer, event.action, event.field, event.value, event.reason,
+                event.refers, event.stands]  # fmt: skip
+        digest.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        for clip in decisions.iter_clips(event.seq):
+            digest.update(clip.encode() + b"\n")
+    made = [event for event in events if event.action not in ("undo", "redo", "erase")]
+    return {
+        "events": len(events),
+        "standing": sum(event.stands for event in made),
+        "reviewers": len({event.reviewer for event in made}),
+        "conflicts_open": len(decisions.conflicts()),
+        "agreement": decisions.agreement(),
+        "digest": digest.hexdigest(),
+    }
+
+
+def _table(rows: Outgoing) -> str:
+    return f"read_parquet({literal(rows.path)})"
+
+
+def _by(scratch: duckdb.DuckDBPyConnection, rows: Outgoing, *names: str) -> dict[str, dict[str, Any]]:
+    """Utterances, hours and speakers by the values of columns."""
+    parts = [f"coalesce(nullif({quoted(name)}::VARCHAR, ''), {literal(NOT_STATED)})" for name in names]
+    key = " || ' / ' || ".join(parts) or "''"
+    # Whole nanoseconds: the same total whatever the order in which threads add them up.
+    found = scratch.execute(
+        f"SELECT {key} AS key, count(*), "
+        "sum(round(duration * 1e9)::HUGEINT)::VARCHAR, count(DISTINCT nullif(speaker, '')) "
+        f"FROM {_table(rows)} GROUP BY key"
+    ).fetchall()
+    return {
+        key: {"utterances": count, "hours": round(int(nanoseconds or 0) / 3.6e12, 4), "speakers": speakers}
+        for key, count, nanoseconds, speakers in sorted(found)
+    }
+
+
+def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: Outgoing) -> dict[str, Any] | None:
+    """Findings by rule among the rows that leave; None where no checks were run."""
+    if findings is None:
+        return None
+    import pyarrow as pa
+
+    if hasattr(findings, "path"):
+        source = f"read_parquet({literal(findings.path)})"
+    else:
+        named = {name: pa.array(findings[name], pa.string()) for name in ("id", "rule", "severity")}
+        scratch.register("findings", pa.table(named))
+        source = "findings"
+    counts = scratch.execute(
+        f"SELECT rule, severity, count(*) FROM {source} WHERE id IN (SELECT id FROM {_table(rows)}) "
+        "GROUP BY rule, severity"
+    ).fetchall()
+    return {rule: {"severity": severity, "utterances": n} for rule, severity, n in sorted(counts)}
+
+
+def _policy(folder: Any) -> dict[str, Any] | None:
+    path = folder / "split.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _markdown(facts: Mapping[str, Any]) -> str:
+    lines = [f"# Data card: {_cell(facts['corpus'])}", ""]
+    lines += [
+        f"{facts['utterances']:,} utterances, {facts['hours']:.2f} hours, {facts['speakers']} known speakers "
+        f"({facts['utterances_without_speaker']:,} utterances without one). Format `{facts['format']}`, "
+        f"rows {facts['only'].replace('_', ' ')}.", "",
+    ]  # fmt: skip
+    if facts["split_policy"]:
+        lines += [_policy_line(facts["split_policy"]), ""]
+    for title, key in (
+        ("Locales", "by_locale"), ("Locale / accent", "by_accent"), ("Splits", "by_split"),
+        ("Licenses", "licenses"), ("Consent", "consent"), ("Sources", "sources"),
+    ):  # fmt: skip
+        lines += [f"## {title}", "", "| | utterances | hours | speakers |", "| --- | ---: | ---: | ---: |"]
+        for name, row in facts[key].items():
+            lines.append(
+                f"| {_cell(name)} | {row['utterances']:,} | {row['hours']:.2f} | {row['speakers']} |"
+            )
+        lines.append("")
+    lines += ["## Checks that fired on these rows", "", *_checks(facts["findings"]), ""]
+    lines += ["## Left out", "", *_left(facts), ""]
+    decided = facts["decisions"]
+    lines += [
+        "## Decisions", "",
+        f"{decided['standing']:,} of {decided['events']:,} events stand, {decided['reviewers']} reviewers; "
+        f"{decided['conflicts_open']} open conflicts; digest `{decided['digest']}`.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _policy_line(policy: Mapping[str, Any]) -> str:
+    shared = policy.get("speakers") == "shared"
+    warn = (
+        "**Speakers are shared between splits**: test figures say nothing about new speakers. "
+        if shared
+        else ""
+    )
+    return f"{warn}Split with seed {policy.get('seed')}, speakers {policy.get('speakers')}."
+
+
+def _checks(findings: Mapping[str, Any] | None) -> list[str]:
+    if findings is None:
+        return ["No checks were run for this export."]
+    if not findings:
+        return ["None."]
+    return ["| rule | severity | utterances |", "| --- | --- | ---: |"] + [
+        f"| {_cell(rule)} | {_cell(row['severity'])} | {row['utterances']:,} |"
+        for rule, row in findings.items()
+    ]
+
+
+def _left(facts: Mapping[str, Any]) -> list[str]:
+    lines = [f"- {_cell(why)}: {count:,}" for why, count in facts["left_out"].items()] or ["Nothing."]
+    lines += [f"  - {_cell(why)}: {count:,}" for why, count in facts["rejected_because"].items()]
+    unread = facts["source"].get("left_out") or 0
+    return [*lines, f"- left out at import already: {unread:,}"] if unread else lines
+
+
+def _cell(text: Any) -> str:
+    """Untrusted text in a Markdown table: no pipes, no line breaks, no HTML."""
+    flat = " ".join(str(text).split()).replace("|", "\\|")
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

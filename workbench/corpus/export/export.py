@@ -1,0 +1,252 @@
+"""Write a corpus out for training: whole or not at all, the same bytes for the same source and decisions.
+
+An export is a folder: the rows in one of five formats, ``data_card.md`` and ``data_card.json`` that explain
+what is in it and what is not, ``left_out.jsonl`` with every row that stayed behind and why, and
+``export.json`` with the digest over all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.corpus.export.export_rows import (
+    ROWS_AT_ONCE,
+    Outgoing,
+    Place,
+    Progress,
+    choose,
+    safe_name,
+)
+from workbench.corpus.query import spill_db
+from workbench.errors import WorkbenchError
+from workbench.files import sha256_file, sync
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from workbench.corpus.query.table import Corpus
+    from workbench.workspace.ledger import Ledger
+
+SCHEMA_VERSION = 1
+FORMATS = ("nemo", "shar", "tarred", "hf", "csv")
+Only = Literal["accepted", "not_rejected"]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished export.
+
+    Attributes:
+        path: its folder.
+        digest: SHA-256 over names and contents of its files.
+        counts: ``utterances``, ``hours``, ``left_out``, and utterances per split.
+        files: format-dependent: split → manifest or data file, relative to ``path``.
+    """
+
+    path: Path
+    digest: str
+    counts: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+
+    def manifest(self, split: str) -> Path:
+        """The file of one split.
+
+        Raises:
+            WorkbenchError: the export has no such split.
+        """
+        if split not in self.files:
+            raise WorkbenchError(
+                f"no split {split!r} in this export", hint=f"It has {', '.join(self.files)}."
+            )
+        return self.path / self.files[split]
+
+
+def export(
+    corpus: Corpus,
+    path: str | Path,
+    format: str = "nemo",
+    *,
+    append_tag: bool = True,
+    only: Only = "accepted",
+    prompt_mode: str = "langID",
+    relative_paths: bool = False,
+    replace: bool = False,
+    speaker_id: Callable[[str], str] | None = None,
+    findings: Any = None,
+    ledger: Ledger | None = None,
+    progress: Progress | None = None,
+    workers: int = 1,
+    **options: Any,
+) -> Export:
+    """Write the rows of a view.
+
+    Args:
+        corpus: the rows; rejected ones never leave.
+        path: the folder to make.
+        format: ``nemo`` (a manifest per split), ``shar`` (Lhotse Shar), ``tarred`` (NeMo tarred), ``hf``
+            (a saved ``datasets.DatasetDict``) or ``csv``.
+        append_tag: end each transcript with its tag, ``... thank you. <en-US>``, as the prompt model is
+            trained; off for models without tags.
+        only: ``accepted``, or ``not_rejected`` to take pending rows too.
+        prompt_mode: written on each NeMo row: ``langID``, ``auto`` or ``unified``.
+        relative_paths: audio relative to the manifest instead of absolute, so that the tree can move.
+        replace: an export that lies there already may be replaced.
+        speaker_id: gives the keyed pseudonym that stands for a speaker in the export, its key kept elsewhere.
+            Ids, paths and transcripts stay; rows that still name a speaker there are counted in the card.
+        findings: of ``workbench.corpus.quality.checks.run_checks`` or ``write_checks``, for the data card.
+        ledger: where the digests are recorded.
+        progress: called with (rows done, rows in all).
+        workers: processes that write the shards of ``shar`` and ``tarred``; the bytes are the same with any
+            number.
+        options: ``shard_size``, for ``shar`` and ``tarred``.
+
+    Raises:
+        WorkbenchError: nothing is left to write, the path is taken, or the format is unknown.
+    """
+    if format not in FORMATS:
+        raise WorkbenchError(f"no export format {format!r}", hint=f"Use one of {', '.join(FORMATS)}.")
+    target = Path(os.path.abspath(Path(path).expanduser()))
+    _must_be_free(target, replace)
+    if workers < 1:
+        raise WorkbenchError(f"workers={workers}", hint="Use 1 or more.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    spool = draft.with_suffix(".rows")
+    draft.mkdir(mode=0o700)
+    try:
+        with spill_db.database(corpus.folder) as database:
+            rows = choose(corpus, only, append_tag, speaker_id, spool, draft / "left_out.jsonl")
+            _must_leave(rows, corpus, only)
+            settings = {
+                "append_tag": append_tag,
+                "prompt_mode": prompt_mode,
+                "relative_paths": relative_paths,
+            }
+            place = Place(
+                [str(root) for root in corpus.facts["audio_roots"]], target, {**settings, **options}
+            )
+            job = Job(corpus, draft, rows, place, database, progress, workers)
+            made = _write(job, format, only, findings)
+        _put(draft, target)
+    finally:
+        spool.unlink(missing_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+    if ledger is not None:
+        ledger.append("corpus.export", _payload(corpus, format, made))
+    return made
+
+
+@dataclass
+class Job:
+    """What a format needs: the rows ready to write, where to, and the settings."""
+
+    corpus: Corpus
+    draft: Path
+    rows: Outgoing
+    place: Place
+    scratch: duckdb.DuckDBPyConnection
+    progress: Progress | None = None
+    workers: int = 1
+
+    def tick(self, done: int) -> None:
+        if self.progress is not None:
+            self.progress(done, len(self.rows))
+
+    def counted(self, rows: Iterable[Any]) -> Iterator[Any]:
+        """The rows, with word of how far one is."""
+        for row in rows:
+            yield row
+            self._done += 1
+            if self._done % ROWS_AT_ONCE == 0 or self._done == len(self.rows):
+                self.tick(self._done)
+
+    _done: int = 0
+
+
+def _write(job: Job, format: str, only: str, findings: Any) -> Export:
+    """The files of the format, the card and the digest over all of it."""
+    from workbench.corpus.export import card, formats
+
+    files = formats.WRITERS[format](job)
+    counts = card.write(job, format, only, findings)
+    digest = folder_digest(job.draft)
+    facts = {
+        "schema_version": SCHEMA_VERSION,
+        "format": format,
+        "digest": digest,
+        "counts": counts,
+        "files": files,
+    }
+    text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
+    (job.draft / "export.json").write_text(text + "\n", encoding="utf-8")
+    return Export(job.place.target, digest, counts, files)
+
+
+def _must_leave(rows: Outgoing, corpus: Corpus, only: str) -> None:
+    if not len(rows):
+        stayed = rows.left_out.total()
+        raise WorkbenchError(
+            f"all {stayed:,} rows stay behind" if stayed else f"no row is {only.replace('_', ' ')}",
+            where=corpus.name,
+            hint="Accept some rows, or export with only='not_rejected'.",
+        )
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the sorted names and hashes of a folder's files, ``export.json`` left out."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "export.json")
+    lines = [f"{path.relative_to(folder).as_posix()}\0{sha256_file(path)}\n" for path in found]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _must_be_free(target: Path, replace: bool) -> None:
+    if not target.exists():
+        return
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if (target / "export.json").exists():
+        if replace:
+            return
+        raise WorkbenchError("an export lies here already", where=str(target), hint="Pass replace=True.")
+    raise WorkbenchError("the path is taken by something else", where=str(target), hint="Choose another.")
+
+
+def _put(draft: Path, target: Path) -> None:
+    """The finished folder takes its place; what lay there goes only after."""
+    for path in draft.rglob("*"):
+        if path.is_file():
+            sync(path)
+    sync(draft)
+    old = None
+    if target.exists():
+        old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
+        os.replace(target, old)
+    os.replace(draft, target)
+    sync(target.parent)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _payload(corpus: Corpus, format: str, made: Export) -> dict[str, Any]:
+    # A split may be called anything; the ledger keeps no free text.
+    counts = {safe_name(k): v for k, v in made.counts.items() if isinstance(v, int | float)}
+    return {
+        "format": format,
+        "digest": made.digest,
+        "decisions": made.counts["decisions_digest"],
+        "source": corpus.facts["utterances_sha256"],
+        **counts,
+    }
+
+
+def export_facts(made: Export) -> dict[str, Any]:
+    """An export as plain data."""
+    return {**asdict(made), "path": str(made.path)}

@@ -1,0 +1,314 @@
+"""The rows that leave with an export: chosen once, kept in a file, read as often as the format needs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import locales
+from workbench.errors import WorkbenchError
+from workbench.ingest import audio
+from workbench.ingest.schema import FIELDS, literal
+from workbench.text import strip_tag
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from workbench.corpus.query.table import Corpus
+
+log = logging.getLogger("workbench.corpus.export.export")
+Progress = Callable[[int, int], None]
+ROWS_AT_ONCE = 20_000
+
+HIDDEN = frozenset(
+    {
+        "original_text", "status", "reason", "edited", "characters", "words", "characters_per_s",
+        "unknown_rate", "duration_bucket", "script", "row_index", "source_line", "source_file", "peak_dbfs",
+        "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
+        "trailing_silence_s", "duration_s", "sample_rate", "channels", "audio_error",
+    }
+)  # fmt: skip
+"""Columns of the view that are the workbench's own; they stay out of exports."""
+_MOST_FOLDERS = 4_096
+UNASSIGNED = "unassigned"
+_SPLIT = "_split"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one row needs to be written; small, so that other processes can be told.
+
+    Attributes:
+        roots: folders that audio may be read from.
+        target: the export's folder when it is done.
+        settings: ``append_tag``, ``prompt_mode``, ``relative_paths`` and the format's own.
+    """
+
+    roots: list[str]
+    target: Path
+    settings: dict[str, Any]
+    _folders: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def audio_path(self, row: Mapping[str, Any]) -> str:
+        """The recording of a row.
+
+        Raises:
+            WorkbenchError: it lies outside the folders that may be read.
+        """
+        written = str(row["audio_filepath"])
+        folder, _, name = written.rpartition("/")
+        known = self._folders.get(folder)
+        # Of a folder that was found fit, only links have to be followed.
+        if known is not None and name not in ("", ".", "..") and not os.path.islink(known + name):
+            return known + name
+        path = audio.locate_text(written, self.roots)
+        if name not in ("", ".", "..") and len(self._folders) < _MOST_FOLDERS and not os.path.islink(path):
+            self._folders[folder] = path.removesuffix(name)
+        return path
+
+
+@dataclass
+class Outgoing:
+    """The chosen rows, in a file.
+
+    Attributes:
+        path: Parquet of the rows in the order of the source, with the split that they leave in.
+        splits: split, as a file name → rows.
+        left_out: why rows stayed behind → how many; ``rejected``: reasons → how many.
+        still_named: field → rows that still name their speaker; None where speakers keep their names.
+    """
+
+    path: Path
+    splits: dict[str, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    still_named: dict[str, int] | None = None
+
+    def __len__(self) -> int:
+        return sum(self.splits.values())
+
+    def batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a split, or all, in the order of the source."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                found = batch if split is None else batch.filter(pc.equal(batch.column(_SPLIT), split))
+                yield found.drop_columns([_SPLIT])
+
+    def rows(self, split: str | None = None) -> Iterator[dict[str, Any]]:
+        """The same as mappings, made while one goes over them."""
+        for batch in self.batches(split):
+            yield from batch.to_pylist()
+
+    def shuffled(self, scratch: duckdb.DuckDBPyConnection, split: str) -> Iterator[dict[str, Any]]:
+        """A fixed order that mixes locales: loaders read shards in sequence."""
+        rows = scratch.cursor().sql(
+            f"SELECT * EXCLUDE ({_SPLIT}) FROM read_parquet({literal(self.path)}) "
+            f"WHERE {_SPLIT} = {literal(split)} ORDER BY sha256(id)"
+        )
+        for batch in rows.to_arrow_reader(2_000):
+            yield from batch.to_pylist()
+
+
+class _OutOfOrderError(Exception):
+    """The rows do not come in the order of the source."""
+
+
+def choose(
+    corpus: Corpus,
+    only: str,
+    append_tag: bool,
+    speaker_id: Callable[[str], str] | None,
+    path: Path,
+    left_out: Path,
+) -> Outgoing:
+    """Read the rows of a view once.
+
+    Args:
+        corpus, only, append_tag, speaker_id: as for :func:`workbench.corpus.export.export`.
+        path: where the rows that leave are kept.
+        left_out: JSON lines of the others, with the reason.
+
+    Raises:
+        WorkbenchError: no such choice of rows.
+    """
+    if only not in ("accepted", "not_rejected"):
+        raise WorkbenchError(f"no choice {only!r}", hint="Use accepted or not_rejected.")
+    names = [n for n in FIELDS if n not in HIDDEN]
+    names += [n for n in corpus.columns if n not in FIELDS and n not in HIDDEN]
+    select = "SELECT " + ", ".join(
+        '"' + n.replace('"', '""') + '"' for n in (*names, "status", "reason", "row_index")
+    )
+
+    def take(batches: Iterable[pa.RecordBatch]) -> Outgoing:
+        made = Outgoing(path, still_named=None if speaker_id is None else {})
+        with left_out.open("w", encoding="utf-8", newline="\n") as stream, _Spool(path) as spool:
+            last = -1
+            for batch in batches:
+                last = _in_order(batch, last)
+                kept = _leaving(batch, only, made, stream)
+                if kept.num_rows:
+                    spool.add(_dressed(kept.select(names), append_tag, speaker_id, made))
+        return made
+
+    try:
+        made = corpus._engine.scan(select, corpus._where(), "", take, ROWS_AT_ONCE)
+    except _OutOfOrderError:
+        made = corpus._engine.scan(select, corpus._where(), "ORDER BY row_index", take, ROWS_AT_ONCE)
+    order = {"train": 0, "validation": 1, "test": 2}
+    made.splits = dict(sorted(made.splits.items(), key=lambda item: (order.get(item[0], 3), item[0])))
+    if made.still_named is not None:
+        made.still_named = {name: count for name, count in sorted(made.still_named.items()) if count}
+        if made.still_named:
+            listed = ", ".join(f"{name} of {count:,} rows" for name, count in made.still_named.items())
+            log.warning("speakers are still named in %s", listed)
+    return made
+
+
+class _Spool:
+    """A Parquet file that grows by batches of one schema."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: Any = None
+
+    def __enter__(self) -> _Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, batch.schema)
+        self._writer.write_batch(batch)
+
+
+def _in_order(batch: pa.RecordBatch, last: int) -> int:
+    index = batch.column("row_index").to_numpy()
+    if len(index) and (index[0] <= last or (index[1:] <= index[:-1]).any()):
+        raise _OutOfOrderError
+    return int(index[-1]) if len(index) else last
+
+
+def _leaving(batch: pa.RecordBatch, only: str, made: Outgoing, stream: Any) -> pa.RecordBatch:
+    """The rows that leave; the others are told apart, counted and listed."""
+    import pyarrow as pa
+
+    asked = ("id", "status", "reason", "text", "duration", "target_lang")
+    mask = []
+    for id_, *row in zip(*(batch.column(n).to_pylist() for n in asked), strict=True):
+        why = _why_not(only, *row)
+        mask.append(why is None)
+        if why is not None:
+            line = {"id": id_, "why": why[0], "detail": why[1]}
+            stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            made.left_out[why[0]] += 1
+            if why[0] == "rejected":
+                made.rejected[why[1] or ""] += 1
+    return batch if all(mask) else batch.filter(pa.array(mask, pa.bool_()))
+
+
+def _why_not(
+    only: str, status: str, reason: str | None, text: str | None, duration: float | None, tag: Any
+) -> tuple[str, str | None] | None:
+    if status == "rejected":
+        return "rejected", reason
+    if only == "accepted" and status != "accepted":
+        return "not decided", None
+    if not (text or "").strip():
+        return "no transcript", None
+    if duration is None:
+        return "duration not known", None
+    if not locales.is_known(tag):
+        return "unknown locale tag", tag
+    return None
+
+
+def _dressed(
+    batch: pa.RecordBatch, append_tag: bool, speaker_id: Callable[[str], str] | None, made: Outgoing
+) -> pa.RecordBatch:
+    """Transcripts with exactly the tag of the row at the end, or none; pseudonyms for speakers; the split."""
+    import pyarrow as pa
+
+    bare = (strip_tag(text)[0] for text in batch.column("text").to_pylist())
+    if append_tag:
+        texts = [f"{t} <{tag}>" for t, tag in zip(bare, batch.column("target_lang").to_pylist(), strict=True)]
+    else:
+        texts = list(bare)
+    batch = _with(batch, "text", texts)
+    if speaker_id is not None:
+        batch = _with(batch, "speaker", _pseudonyms(batch, speaker_id, made))
+    splits = [_split_name(split) for split in batch.column("split").to_pylist()]
+    for name, count in Counter(splits).items():
+        made.splits[name] = made.splits.get(name, 0) + count
+    return batch.append_column(_SPLIT, pa.array(splits, pa.string()))
+
+
+def _with(batch: pa.RecordBatch, name: str, values: list[Any]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
+
+
+def _pseudonyms(batch: pa.RecordBatch, speaker_id: Callable[[str], str], made: Outgoing) -> list[str | None]:
+    """The keyed name of each row's speaker; where the old one still stands is counted by field."""
+    told = made.still_named if made.still_named is not None else {}
+    found: list[str | None] = []
+    for row in batch.to_pylist():
+        name = row.get("speaker")
+        # Two letters stand in half of all paths; names that short are not looked for.
+        for other, value in row.items() if name and len(name) > 2 else ():
+            if other != "speaker" and value is not None:
+                told[other] = told.get(other, 0) + (name.casefold() in str(value).casefold())
+        found.append(speaker_id(name) if name else name)
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _split_name(split: str | None) -> str:
+    return safe_name(split or UNASSIGNED)
+
+
+def safe_name(text: str) -> str:
+    """A split's name as a file name."""
+    kept = "".join(c if (c.isalnum() and c.isascii()) or c in "-_" else "_" for c in text)[:60]
+    return kept or UNASSIGNED
+
+
+@functools.lru_cache(maxsize=64)
+def ordered_names(present: tuple[str, ...]) -> list[str]:
+    names = [n for n in FIELDS if n in present]
+    return names + [n for n in present if n not in FIELDS and n not in HIDDEN]
+
+
+def plain_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without the view's own columns and without nulls; fields first, extras after."""
+    names = ordered_names(tuple(row))
+    return {n: row[n] for n in names if row[n] is not None and not (n == "tags" and not row[n])}
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """JSON lines, UTF-8, one key order."""
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    with path.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.writelines(encode(row) + "\n" for row in rows)
+
+
+def written_path(place: Place, row: Mapping[str, Any]) -> str:
+    """A path that leads from the export to the audio, which a path relative to the corpus root does not."""
+    path = place.audio_path(row)
+    return os.path.relpath(path, place.target) if place.settings["relative_paths"] else path

@@ -1,0 +1,111 @@
+"""The five export formats, each a function from a job to the files it wrote."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus.export.export_rows import (
+    Place,
+    ordered_names,
+    plain_fields,
+    write_lines,
+    written_path,
+)
+
+if TYPE_CHECKING:
+    from workbench.corpus.export.export import Job
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def nemo(job: Job) -> dict[str, str]:
+    """One manifest per split, ``lang`` and ``target_lang`` both written.
+
+    NeMo's training reads ``target_lang`` and its shipped validation reads ``lang``: rows with one of them
+    would be prompted at random there.
+    """
+    files = {}
+    for split in job.rows.splits:
+        write_lines(
+            job.draft / f"{split}.jsonl",
+            (nemo_row(job.place, row) for row in job.counted(job.rows.rows(split))),
+        )
+        files[split] = f"{split}.jsonl"
+    return files
+
+
+def nemo_row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
+    made = {**plain_fields(row), "audio_filepath": written_path(place, row)}
+    made["lang"] = made["target_lang"] = row["target_lang"]
+    made["prompt_mode"] = place.settings["prompt_mode"]
+    return made
+
+
+def as_csv(job: Job) -> dict[str, str]:
+    """One table; text that a spreadsheet would run as a formula is defused with a leading apostrophe."""
+    names = _present(job)
+    path = job.draft / "utterances.csv"
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([defused(name) for name in names])
+        for row in job.counted(job.rows.rows()):
+            plain = {**plain_fields(row), "audio_filepath": written_path(job.place, row)}
+            writer.writerow([defused(plain.get(name)) for name in names])
+    return {"all": path.name}
+
+
+def _present(job: Job) -> list[str]:
+    """Columns in which any row says something, in the order in which rows first do."""
+    import pyarrow.compute as pc
+
+    first: dict[str, tuple[int, int]] = {}
+    done = 0
+    for batch in job.rows.batches():
+        ordered = ordered_names(tuple(batch.schema.names))
+        for place, name in enumerate(ordered):
+            if name in first:
+                continue
+            column = batch.column(name)
+            said = pc.greater(pc.list_value_length(column), 0) if name == "tags" else column.is_valid()
+            at = pc.index(said, True).as_py()
+            if at >= 0:
+                first[name] = (done + at, place)
+        done += batch.num_rows
+    return sorted(first, key=lambda name: first[name])
+
+
+def defused(value: Any) -> Any:
+    """What a spreadsheet shows instead of running. Numbers stay numbers."""
+    if isinstance(value, list):
+        value = "; ".join(map(str, value))
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _shar(job: Job) -> dict[str, str]:
+    from workbench.corpus.export.archives import shar
+
+    return shar(job)
+
+
+def _tarred(job: Job) -> dict[str, str]:
+    from workbench.corpus.export.archives import tarred
+
+    return tarred(job)
+
+
+def _hf(job: Job) -> dict[str, str]:
+    from workbench.corpus.export.archives import hugging_face
+
+    return hugging_face(job)
+
+
+WRITERS: dict[str, Callable[[Job], dict[str, str]]] = {
+    "nemo": nemo,
+    "shar": _shar,
+    "tarred": _tarred,
+    "hf": _hf,
+    "csv": as_csv,
+}
+"""Format → writer; returns split → file relative to the export's folder."""

@@ -1,0 +1,259 @@
+"""Run the rules over a corpus; every finding names its clip, its rule, what is wrong and what to do.
+
+Rows are read once, a batch at a time; what compares rows with each other works on compact arrays and on disk
+(``keys``, ``scratch``), and findings wait on disk too, so that a corpus of millions needs little memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.corpus.quality import leakage, row_checks
+from workbench.corpus.quality.findings import COLUMNS, Findings
+from workbench.corpus.quality.rules import RULES, Rule, chosen
+from workbench.corpus.query import spill_db
+from workbench.corpus.query.row_index import Keys
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+    import pandas as pd
+
+    from workbench.corpus.quality.duplicates import Bands
+    from workbench.corpus.query.table import Corpus
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+_LEAKS = ("leak_audio", "leak_sentence", "leak_speaker")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Findings in a file.
+
+    Attributes:
+        path: Parquet with ``id, rule, severity, reason, hint, value`` (as text) and ``number`` (where the
+            value is one), in the order of :func:`run_checks`.
+        counts: findings by rule.
+        rows: how many were looked at.
+        not_run: rule → what it lacks.
+    """
+
+    path: Path
+    counts: dict[str, int]
+    rows: int
+    not_run: dict[str, str] = field(default_factory=dict)
+
+
+def run_checks(
+    corpus: Corpus,
+    rules: Iterable[str] | Mapping[str, Any] | None = None,
+    tokenizer: Any = None,
+    predictions: pd.DataFrame | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Look for flaws in the rows of a view; rejected rows are looked at too.
+
+    Args:
+        corpus: the rows. Rules on sound read ``signal.scan``'s results; scan first.
+        rules: which, and with which thresholds; see :func:`workbench.corpus.quality.rules.chosen`.
+        tokenizer: of the checkpoint, for the characters that it does not know.
+        predictions: ``id``, ``hypothesis``, ``detected_lang``, for the rules against the model.
+        progress: called with (groups of rules done, groups in all).
+
+    Returns:
+        DataFrame ``id, rule, severity, reason, hint, value``, errors first; ``attrs["not_run"]`` names the
+        rules that could not run and what they lack; ``attrs["checked"]`` counts the rows.
+
+    Raises:
+        WorkbenchError: an unknown rule.
+    """
+    job = _Job(corpus, chosen(rules), tokenizer, predictions, progress)
+    with spill_db.database(corpus.folder) as database:
+        found, rows = job.run(database)
+        frame = found.frame()
+    frame.attrs["not_run"], frame.attrs["checked"] = job.not_run, rows
+    return frame
+
+
+def write_checks(corpus: Corpus, path: str | Path, *arguments: Any, **options: Any) -> Checked:
+    """The same into a Parquet file, for corpora whose findings do not fit into memory.
+
+    Args:
+        path: the file; one that lies there is replaced when all is done.
+        arguments, options: those of :func:`run_checks`.
+
+    Raises:
+        WorkbenchError: as there.
+    """
+    job = _Job(corpus, *_bound(*arguments, **options))
+    with spill_db.database(corpus.folder) as database:
+        found, rows = job.run(database)
+        counts = found.write(Path(path))
+    return Checked(Path(path), counts, rows, job.not_run)
+
+
+def _bound(
+    rules: Iterable[str] | Mapping[str, Any] | None = None,
+    tokenizer: Any = None,
+    predictions: pd.DataFrame | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Any, ...]:
+    return chosen(rules), tokenizer, predictions, progress
+
+
+@dataclass
+class _Job:
+    """One run of the chosen rules."""
+
+    corpus: Corpus
+    wanted: dict[str, Rule]
+    tokenizer: Any
+    predictions: pd.DataFrame | None
+    progress: Callable[[int, int], None] | None
+
+    def __post_init__(self) -> None:
+        there = {
+            "": True,
+            "signal": (self.corpus.folder / "signal.parquet").exists(),
+            "tokenizer": self.tokenizer is not None,
+            "predictions": self.predictions is not None,
+        }
+        self.not_run = {name: rule.needs for name, rule in self.wanted.items() if not there[rule.needs]}
+        self.thresholds = {n: rule.threshold for n, rule in self.wanted.items() if rule.threshold is not None}
+
+    def run(self, database: duckdb.DuckDBPyConnection) -> tuple[Findings, int]:
+        """Findings in the database, and how many rows were looked at."""
+        from workbench.corpus.quality import duplicates
+
+        found = Findings(database, self.wanted)
+        bands = None
+        try:
+            if "near_duplicate_text" in self.wanted:
+                bands = duplicates.Bands(spill_db.folder(self.corpus.folder))
+            of_rows = row_checks.RowChecks(
+                found, self.thresholds, None if "unknown_characters" in self.not_run else self.tokenizer,
+                self.predictions, bands,
+            )  # fmt: skip
+            keys = leakage.read(
+                self.corpus, database, only="", more=[n for n in row_checks.MORE if n in self.corpus.columns],
+                sentences=bands is not None, visitor=of_rows,
+            )  # fmt: skip
+            steps: list[Callable[[], None]] = [
+                lambda: of_rows.rates(keys),
+                lambda: self._repeated(found, keys),
+                lambda: self._near(found, database, bands, keys),
+                lambda: self._leaks(found, keys),
+                lambda: self._sound(found),
+            ]
+            for done, step in enumerate(steps, 1):
+                self._tick(done, len(steps) + 1)
+                step()
+            self._tick(len(steps) + 1, len(steps) + 1)
+        finally:
+            if bands is not None:
+                bands.remove()
+        return found, len(keys)
+
+    def _tick(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+
+    def _repeated(self, found: Findings, keys: Keys) -> None:
+        """The same stretch of the same recording, and the same sentence, a second time."""
+        import numpy as np
+
+        if "duplicate_audio" in self.wanted:
+            again = _repeats(keys.audio(), keys.offset, np.where(keys.offset == 0, 0.0, keys.duration))
+            found.pairs("duplicate_audio", *_named(keys, again))
+        if "duplicate_text" in self.wanted:
+            found.pairs("duplicate_text", *_named(keys, keys.ties["sentence"]))
+
+    def _near(
+        self, found: Findings, database: duckdb.DuckDBPyConnection, bands: Bands | None, keys: Keys
+    ) -> None:
+        from workbench.corpus.quality import duplicates
+
+        if bands is not None:
+            threshold = self.thresholds.get("near_duplicate_text") or 0.9
+            near = duplicates.near_texts(database, bands, keys, threshold)
+            found.near("near_duplicate_text", near)
+
+    def _leaks(self, found: Findings, keys: Keys) -> None:
+        path = self.corpus.folder / "split.json"
+        policy = json.loads(path.read_text(encoding="utf-8"))["speakers"] if path.exists() else "disjoint"
+        for name in _LEAKS:
+            level = name.removeprefix("leak_")
+            if name in self.wanted and (level != "speaker" or policy != "shared"):
+                found.places(name, keys, leakage.shared(keys, level))
+
+    def _sound(self, found: Findings) -> None:
+        from workbench.corpus.quality import sound_checks
+
+        if not any(rule.needs == "signal" and name not in self.not_run for name, rule in self.wanted.items()):
+            return
+        names = [n for n in ("row_index", "id", "audio_filepath", "offset", "duration", "channel")
+                 if n in self.corpus.columns]  # fmt: skip
+        found.named(sound_checks.hits(self.corpus, _Rows(self.corpus.table(names)), self.wanted))
+
+
+class _Rows:
+    """Rows of an Arrow table as mappings, made while one goes over them."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._table.to_batches(max_chunksize=20_000):
+            yield from batch.to_pylist()
+
+
+def _repeats(*columns: Array) -> Array:
+    """(rows,) First row that has the same values; NaN is like NaN."""
+    import numpy as np
+
+    # Numbers are told apart by their bits, so that NaN, for what is unknown, has its place.
+    bits = [c if c.dtype.kind == "i" else c.view(np.int64) for c in columns]
+    order = np.lexsort(bits[::-1])
+    new = np.zeros(len(order), np.bool_)
+    new[:1] = True
+    for column in bits:
+        held = column[order]
+        new[1:] |= held[1:] != held[:-1]
+    made = np.empty(len(order), np.int32)
+    made[order] = order[new][np.cumsum(new) - 1]
+    return made
+
+
+def _named(keys: Keys, firsts: Array) -> tuple[Array, Array]:
+    """row_index of the rows that repeat an earlier one, and of these."""
+    import numpy as np
+
+    again = np.flatnonzero((firsts >= 0) & (firsts < np.arange(len(firsts))))
+    return keys.row_index[again], keys.row_index[firsts[again]]
+
+
+def summary(findings: pd.DataFrame) -> pd.DataFrame:
+    """Findings by rule: ``rule, severity, utterances, share, reason, method, threshold, source``."""
+    import pandas as pd
+
+    checked = findings.attrs.get("checked") or 1
+    counts = Counter(findings["rule"])
+    rows = [
+        (name, rule.severity, counts[name], counts[name] / checked, rule.reason, rule.method, rule.threshold,
+         rule.source)
+        for name, rule in RULES.items() if counts[name]
+    ]  # fmt: skip
+    columns = ["rule", "severity", "utterances", "share", "reason", "method", "threshold", "source"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+__all__ = ["COLUMNS", "Checked", "run_checks", "summary", "write_checks"]

@@ -1,0 +1,219 @@
+"""Compiled loops of the measures of sound: each sample is looked at once, while the cache still holds it.
+
+Plain numpy passes over a clip a dozen times, which costs more than the transform. The loops run without the
+interpreter's lock, so that threads measure side by side; numba keeps the compiled code beside this file, so
+only the very first call on a machine compiles.
+
+Samples are int16, or float32 where a decoder gives those. Magnitudes are compared as whole numbers: a
+float32 without its sign is ordered as its bits are. Inner loops count from 0 over a slice: only then does the
+compiler take sixteen samples at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_WITHOUT_SIGN = np.int32(0x7FFFFFFF)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _magnitude(bits: Any, floats: bool) -> np.int32:
+    return np.int32(bits) & _WITHOUT_SIGN if floats else abs(np.int32(bits))
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _reaching(value: float, floats: bool) -> int:
+    """The least magnitude that is at least ``value``, of full scale and rounded as a float32 is."""
+    single = np.float32(value)
+    return int(single.view(np.int32)) if floats else int(np.ceil(single * np.float32(32768)))
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+def _sums(mono: Array, size: int, squares: Array) -> float:
+    """Fill ``squares`` with the sum of squares of each frame of ``size`` samples; returns the sum of all."""
+    total = 0.0
+    for frame in range(len(squares)):
+        square, plain = np.float32(0), np.float32(0)
+        block = mono[frame * size : min(len(mono), (frame + 1) * size)]
+        for i in range(len(block)):
+            value = np.float32(block[i])
+            square += value * value
+            plain += value
+        squares[frame] = square
+        total += float(plain)
+    return total
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _peaks(bits: Array, floats: bool, size: int, peaks: Array) -> None:
+    """Fill ``peaks`` with the largest magnitude of each frame."""
+    for frame in range(len(peaks)):
+        peak = np.int32(0)
+        block = bits[frame * size : min(len(bits), (frame + 1) * size)]
+        if floats:
+            for i in range(len(block)):
+                peak = max(peak, np.int32(block[i]) & _WITHOUT_SIGN)
+        else:
+            for i in range(len(block)):
+                peak = max(peak, abs(np.int32(block[i])))
+        peaks[frame] = peak
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def course(
+    mono: Array, bits: Array, size: int, floor_db: float, levels: Array, peaks: Array
+) -> tuple[float, float, float]:
+    """Levels and peaks of a channel in frames.
+
+    Args:
+        mono: int16 or float32 (frames,).
+        bits: the same memory as int16 or int32.
+        size: of a frame, in samples; the last may be shorter.
+        floor_db: least level given.
+        levels: filled with each frame's level in dB of full scale, float64; peaks: with its largest
+            magnitude, int32.
+
+    Returns:
+        Mean sample, mean square and peak, of full scale.
+    """
+    floats = mono.itemsize == 4
+    scale = 1.0 if floats else 1 / 32768
+    total = _sums(mono, size, levels)
+    _peaks(bits, floats, size, peaks)
+    power, floor = 0.0, 10 ** (floor_db / 10)
+    for frame in range(len(levels)):
+        square = levels[frame] * scale * scale
+        power += square
+        count = min(size, len(mono) - frame * size)
+        levels[frame] = 10 * np.log10(max(square / count, floor))
+    top = peaks.max()
+    peak = float(np.int32(top).view(np.float32)) if floats else top * scale
+    return total * scale / len(mono), power / len(mono), peak
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def flat_runs(bits: Array, size: int, peaks: Array, least: float) -> tuple[int, int]:
+    """Runs of three or more samples of magnitude ``least`` and above: samples in them, and runs.
+
+    Only frames whose peak reaches that are looked into.
+    """
+    floats = bits.itemsize == 4
+    limit = _reaching(least, floats)
+    inside, runs, run = 0, 0, 0
+    for frame in range(len(peaks)):
+        if peaks[frame] < limit:
+            run = 0
+            continue
+        for i in range(frame * size, min(len(bits), (frame + 1) * size)):
+            if _magnitude(bits[i], floats) >= limit:
+                run += 1
+                if run == 3:
+                    inside += 3
+                    runs += 1
+                elif run > 3:
+                    inside += 1
+            else:
+                run = 0
+    return inside, runs
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _heard(bits: Array, size: int, peaks: Array, least: float) -> tuple[int, int]:
+    """From the first to behind the last sample of magnitude ``least`` and above; all where none is."""
+    floats = bits.itemsize == 4
+    limit = max(1, _reaching(least, floats))
+    first, last = 0, len(peaks) - 1
+    while first <= last and peaks[first] < limit:
+        first += 1
+    if first > last:
+        return 0, len(bits)
+    while peaks[last] < limit:
+        last -= 1
+    start, stop = first * size, min(len(bits), (last + 1) * size)
+    while _magnitude(bits[start], floats) < limit:
+        start += 1
+    while _magnitude(bits[stop - 1], floats) < limit:
+        stop -= 1
+    return start, stop
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def windowed(
+    mono: Array, bits: Array, size: int, peaks: Array, least: float, window: Array, frames: Array
+) -> None:
+    """Fill ``frames`` (n, len(window)) with windowed stretches that lie evenly over what is heard.
+
+    Args:
+        mono, bits, size, peaks: as in :func:`course`.
+        least: magnitude of full scale that is heard; all counts where nothing is. Where that is less than
+            one window, what lacks is silence.
+        window: float32; brings integers to full scale 1 as well.
+        frames: float32.
+    """
+    start, stop = _heard(bits, size, peaks, least)
+    count, width = frames.shape
+    room = max(0, stop - start - width)
+    for frame in range(count):
+        begin = start + int(room * frame / (count - 1))
+        block, row = mono[begin : min(stop, begin + width)], frames[frame]
+        for i in range(len(block)):
+            row[i] = np.float32(block[i]) * window[i]
+        row[len(block) :] = 0
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+def powers(spectra: Array, edges: Array, mean: Array, bands: Array) -> None:
+    """Power of spectra, averaged two ways in one pass.
+
+    Args:
+        spectra: float32 (frames, 2 x bins), real and imaginary parts in turn.
+        edges: of bands, in bins, (bands + 1,), none beyond the last bin.
+        mean: (bins,), filled with the mean over frames.
+        bands: (stretches, bands), filled with the sum of each band, averaged over a stretch of the frames.
+    """
+    count, bins = len(spectra), len(mean)
+    stretches, width = bands.shape
+    each = count // stretches
+    power = np.empty(bins, np.float32)
+    mean[:] = 0
+    bands[:] = 0
+    for frame in range(count):
+        row = spectra[frame]
+        for i in range(bins):
+            power[i] = row[2 * i] * row[2 * i] + row[2 * i + 1] * row[2 * i + 1]
+            mean[i] += power[i]
+        for band in range(width):
+            total, part = np.float32(0), power[edges[band] : edges[band + 1]]
+            for i in range(len(part)):
+                total += part[i]
+            bands[frame // each, band] += total / each
+    for i in range(bins):
+        mean[i] /= count
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def fingerprint(bands: Array, scaled: Array) -> bool:
+    """Log energies centered by column, as int8 in ``scaled``; False where all are alike."""
+    stretches, width = bands.shape
+    floor = np.float32(1e-9 * bands.max() + 1e-12)
+    logs = np.empty((stretches, width), np.float32)
+    largest = np.float32(0)
+    for band in range(width):
+        total = np.float32(0)
+        for i in range(stretches):
+            logs[i, band] = np.log10(bands[i, band] + floor)
+            total += logs[i, band]
+        for i in range(stretches):
+            logs[i, band] -= total / np.float32(stretches)
+            largest = max(largest, abs(logs[i, band]))
+    if not largest:
+        return False
+    for i in range(stretches):
+        for band in range(width):
+            scaled[i, band] = np.int8(np.rint(logs[i, band] / largest * np.float32(127)))
+    return True

@@ -1,0 +1,1 @@
+"""The table: DuckDB over Parquet, filters that users type, and the numbers that big jobs count with."""

@@ -1,0 +1,1 @@
+"""What reviewers decide, durable and undoable, and what they record with the microphone."""

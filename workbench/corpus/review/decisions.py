@@ -1,0 +1,379 @@
+"""What reviewers decided: every event kept, the current state a fold over the events that stand.
+
+One SQLite file per corpus (WAL, ``synchronous=FULL``): when a call returns, its decision is on disk. An event
+names its clips one by one, never only the filter that found them. Undo and redo are events too; they switch
+what they refer to off and on. Nothing is overwritten: of two reviewers' words on one clip the later shows,
+both stay, and ``conflicts()`` lists them until someone resolves it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import locales
+from workbench.corpus.review import decision_queries as queries
+from workbench.database import Connections, transaction
+from workbench.errors import WorkbenchError
+from workbench.ingest.schema import EDITABLE
+from workbench.names import current_user
+from workbench.times import utc_now
+
+ACCEPTED, REJECTED, PENDING = "accepted", "rejected", "pending"
+_LONGEST_TEXT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One event as it stands now. ``clips``: how many it names; ``stands``: false once undone."""
+
+    seq: int
+    at: str
+    reviewer: str
+    action: str
+    field: str | None
+    value: str | None
+    reason: str | None
+    filter: str | None
+    clips: int
+    refers: int | None
+    stands: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A clip and field on which reviewers differ: reviewer → (value, reason, event)."""
+
+    id: str
+    field: str
+    views: dict[str, tuple[str | None, str | None, int]]
+
+
+class DecisionStore:
+    """The events of one corpus; safe for several threads, notebooks and processes at once.
+
+    ``ids`` arguments take one id or many. ``reviewer`` defaults to the current user.
+    """
+
+    def __init__(self, path: str | Path, guard: Callable[[str, str | None], None] | None = None) -> None:
+        """Open, creating where missing.
+
+        Args:
+            guard: called with what is to be decided and in whose name, before anything is written; raises
+                where that is not allowed.
+
+        Raises:
+            WorkbenchError: not a decision file, or of a newer schema.
+        """
+        self._guard = guard
+        self.path = Path(path)
+        self._connections = Connections(self.path, "journal_mode = WAL", "synchronous = FULL")
+        self.counter: Callable[[str], int] | None = None
+        self._connections.create_private()
+        try:
+            connection = self._connections.get()
+            connection.executescript(queries.SCHEMA)
+            version = int(connection.execute("SELECT value FROM meta").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            raise WorkbenchError(
+                f"not a readable file of decisions ({error})", where=str(self.path), hint="Restore a backup."
+            ) from error
+        if version > queries.SCHEMA_VERSION:
+            raise WorkbenchError(f"decisions of schema {version}", where=str(path), hint="Update.")
+
+    def accept(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
+        """Fit for use. Returns the event's number."""
+        return self._add("status", ids, reviewer, "status", ACCEPTED, None, filter)
+
+    def reject(
+        self, ids: str | Iterable[str], reason: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        """Not fit for use, and why.
+
+        Raises:
+            WorkbenchError: no reason is given.
+        """
+        if not reason or not reason.strip():
+            raise WorkbenchError("a rejection needs a reason", hint="Say in a few words what is wrong.")
+        return self._add("status", ids, reviewer, "status", REJECTED, reason.strip(), filter)
+
+    def reopen(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
+        """Back to pending."""
+        return self._add("status", ids, reviewer, "status", PENDING, None, filter)
+
+    def edit(
+        self,
+        ids: str | Iterable[str],
+        field: str,
+        value: str | None,
+        *,
+        reason: str | None = None,
+        reviewer: str | None = None,
+        filter: str = "",
+    ) -> int:
+        """Change ``text``, ``target_lang``, ``accent``, ``speaker`` or ``split``; None means not known.
+
+        Raises:
+            WorkbenchError: another field, an unknown locale tag, or text that no transcript can hold.
+        """
+        return self._add("edit", ids, reviewer, field, _checked(field, value), reason, filter)
+
+    def assign_split(
+        self, ids: str | Iterable[str], split: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        return self.edit(ids, "split", split, reviewer=reviewer, filter=filter)
+
+    def tag(
+        self, ids: str | Iterable[str], tag: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        """Put a tag on clips; putting it on twice changes nothing.
+
+        Raises:
+            WorkbenchError: empty, or longer than 100 characters.
+        """
+        return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", "1", None, filter)
+
+    def untag(
+        self, ids: str | Iterable[str], tag: str, *, reviewer: str | None = None, filter: str = ""
+    ) -> int:
+        return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", None, None, filter)
+
+    def resolve(
+        self,
+        id: str,
+        field: str,
+        value: str | None,
+        reason: str | None = None,
+        *,
+        reviewer: str | None = None,
+    ) -> int:
+        """End a conflict: this value holds, and earlier views on it no longer count as differing.
+
+        Raises:
+            WorkbenchError: a rejection without a reason, or a value that ``edit`` would refuse.
+        """
+        if field == "status":
+            if value not in (ACCEPTED, REJECTED, PENDING):
+                raise WorkbenchError(f"no status {value!r}", hint="accepted, rejected or pending.")
+            if value == REJECTED and not (reason or "").strip():
+                raise WorkbenchError("a rejection needs a reason")
+        else:
+            value = _checked(field, value)
+        return self._add("resolve", id, reviewer, field, value, reason, "")
+
+    def preview(self, sql: str) -> int:
+        """How many rows of the corpus a bulk decision over this filter would touch."""
+        if self.counter is None:
+            raise WorkbenchError("these decisions were opened without their corpus")
+        return self.counter(sql)
+
+    def undo(self, *, reviewer: str | None = None) -> Decision | None:
+        """Take back this reviewer's latest decision that stands; None where there is none."""
+        return self._switch("undo", reviewer)
+
+    def redo(self, *, reviewer: str | None = None) -> Decision | None:
+        """Bring back what this reviewer last undid, unless they decided something since."""
+        return self._switch("redo", reviewer)
+
+    def history(self, id: str) -> list[Decision]:
+        """Every decision that names a clip, oldest first, undone ones included."""
+        sql = f"SELECT {queries.COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ? ORDER BY seq"
+        return [_decision(row) for row in self._connections.get().execute(sql, (id,))]
+
+    def events(self, after: int = 0, limit: int = 1_000_000) -> list[Decision]:
+        """Events in order, undo and redo among them."""
+        sql = f"SELECT {queries.COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [_decision(row) for row in self._connections.get().execute(sql, (after, limit))]
+
+    def clips_of(self, seq: int) -> list[str]:
+        """The ids that an event names."""
+        return list(self.iter_clips(seq))
+
+    def iter_clips(self, seq: int) -> Iterator[str]:
+        """The same, in order, read as they are asked for: an event may name millions."""
+        rows = self._connections.get().execute("SELECT clip FROM targets WHERE seq = ? ORDER BY clip", (seq,))
+        return (row[0] for row in rows)
+
+    def conflicts(self) -> list[Conflict]:
+        """Clips on which two reviewers' latest words differ and nobody has resolved it since."""
+        if self._reviewers() < 2:
+            return []
+        found = []
+        rows = self._connections.get().execute(queries.VIEWS)
+        for (clip, field), words in itertools.groupby(rows, lambda row: row[:2]):
+            by = {reviewer: (value, reason, seq) for _, _, reviewer, value, reason, seq in words}
+            if len({value for value, _, _ in by.values()}) > 1:
+                found.append(Conflict(clip, field, by))
+        return found
+
+    def _reviewers(self) -> int:
+        sql = "SELECT count(DISTINCT reviewer) FROM events WHERE stands = 1"
+        return int(self._connections.get().execute(sql).fetchone()[0])
+
+    def agreement(self) -> dict[str, float | int | None]:
+        """How far reviewers agree on accepting and rejecting the clips that two or more of them judged.
+
+        Returns:
+            ``clips`` judged by more than one, ``agreed`` among them, and Cohen's ``kappa`` where exactly
+            two reviewers did so and both outcomes occur (Cohen 1960), else None.
+        """
+        shared = []
+        judged = self._connections.get().execute(queries.JUDGED) if self._reviewers() > 1 else ()
+        for _, words in itertools.groupby(judged, lambda row: row[0]):
+            views = {reviewer: value for _, reviewer, value in words if value in (ACCEPTED, REJECTED)}
+            shared += [views] if len(views) > 1 else []
+        agreed = sum(len(set(views.values())) == 1 for views in shared)
+        return {"clips": len(shared), "agreed": agreed, "kappa": _kappa(shared)}
+
+    def version(self) -> int:
+        """Grows with every event; equal versions mean equal state."""
+        return int(self._connections.get().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def state(self, after: int = 0) -> Iterator[tuple[str, str, str | None, str | None]]:
+        """The fold: (clip, field, value, reason), for clips named by an event later than ``after``.
+
+        Clips whose decisions were all undone come once, with field ''.
+        """
+        sql, arguments = queries.STATE, ()
+        if after:
+            sql, arguments = queries.STATE_SINCE, (after, after)  # type: ignore[assignment]
+        yield from self._connections.get().execute(sql, arguments)
+
+    def erase(self, ids: Iterable[str]) -> int:
+        """Remove every trace of clips: their targets, and the values of events that named only them.
+
+        For erasure requests; the file's freed bytes are overwritten. Returns the targets removed.
+        """
+        connection = self._connections.get()
+        connection.execute("PRAGMA secure_delete = ON")
+        with transaction(connection):
+            found = [(clip,) for clip in dict.fromkeys(ids)]
+            touched = {
+                row[0] for clip in found
+                for row in connection.execute("SELECT seq FROM targets WHERE clip = ?", clip)
+            }  # fmt: skip
+            connection.executemany("DELETE FROM targets WHERE clip = ?", found)
+            for seq in touched:
+                left = connection.execute("SELECT count(*) FROM targets WHERE seq = ?", (seq,)).fetchone()[0]
+                if not left:
+                    sql = "UPDATE events SET value = NULL, reason = NULL, filter = NULL WHERE seq = ?"
+                    connection.execute(sql, (seq,))
+            row = (utc_now(), current_user(), "erase", None, None, None, None, len(found), None)
+            _insert(connection, row)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(touched)
+
+    def close(self) -> None:
+        """Close this thread's connection; it opens again when needed."""
+        self._connections.close()
+
+    def _add(
+        self,
+        action: str,
+        ids: str | Iterable[str],
+        reviewer: str | None,
+        field: str,
+        value: str | None,
+        reason: str | None,
+        filter: str,
+    ) -> int:
+        clips = [ids] if isinstance(ids, str) else ids
+        if isinstance(clips, Sequence) and not clips:
+            raise _nothing_named()
+        self._ask(action, reviewer)
+        who = reviewer or current_user()
+        connection = self._connections.get()
+        with transaction(connection):
+            row = (utc_now(), who, action, field, value, reason, filter or None, 0, None)
+            seq = _insert(connection, row)
+            # One by one as they come: a decision may name millions.
+            count = connection.executemany(
+                "INSERT OR IGNORE INTO targets VALUES (?, ?)", ((clip, seq) for clip in clips)
+            ).rowcount
+            if count < 1:
+                raise _nothing_named()
+            connection.execute("UPDATE events SET clips = ? WHERE seq = ?", (count, seq))
+        return seq
+
+    def _ask(self, action: str, reviewer: str | None) -> None:
+        if self._guard is not None:
+            self._guard(f"decision.{action}", reviewer)
+
+    def _switch(self, action: str, reviewer: str | None) -> Decision | None:
+        self._ask(action, reviewer)
+        connection = self._connections.get()
+        who = reviewer or current_user()
+        with transaction(connection):
+            row = connection.execute(
+                queries.UNDOABLE if action == "undo" else queries.REDOABLE, {"who": who}
+            ).fetchone()
+            if row is None:
+                return None
+            found = _decision(row)
+            stands = int(action == "redo")
+            connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, found.seq))
+            _insert(connection, (utc_now(), who, action, None, None, None, None, found.clips, found.seq))
+        return found
+
+
+def _nothing_named() -> WorkbenchError:
+    return WorkbenchError("no clip is named", hint="The filter may have matched nothing.")
+
+
+def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
+    sql = (
+        "INSERT INTO events (at, reviewer, action, field, value, reason, filter, clips, refers) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    return int(connection.execute(sql, row).lastrowid or 0)
+
+
+def _decision(row: Sequence[Any]) -> Decision:
+    return Decision(*[*row[:10], bool(row[10])])
+
+
+def _checked(field: str, value: str | None) -> str | None:
+    if field not in EDITABLE:
+        raise WorkbenchError(f"{field[:40]!r} cannot be edited", hint=f"Editable: {', '.join(EDITABLE)}.")
+    if value is None:
+        if field == "text":
+            raise WorkbenchError("a transcript cannot be unknown", hint="Reject the clip, or leave it empty.")
+        return None
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
+        raise WorkbenchError(f"not a value for {field}", hint="Text without NUL characters.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WorkbenchError(f"half a character at position {error.start}", where=field) from error
+    value = " ".join(value.split()) if field == "text" else value.strip()
+    if field == "target_lang":
+        return locales.canonical(value)
+    if field == "split":
+        from workbench.ingest.schema import split_name
+
+        return split_name(value) or None
+    return value if field == "text" else value or None
+
+
+def _checked_tag(tag: str) -> str:
+    text = tag.strip()
+    if not text or len(text) > 100 or not text.isprintable():
+        raise WorkbenchError("a tag is 1 to 100 printable characters")
+    return text
+
+
+def _kappa(shared: Sequence[dict[str, str]]) -> float | None:
+    reviewers = sorted({name for views in shared for name in views})
+    if len(reviewers) != 2 or not shared:
+        return None
+    first, second = reviewers
+    pairs = [(views[first], views[second]) for views in shared]
+    observed = sum(a == b for a, b in pairs) / len(pairs)
+    p1 = sum(a == ACCEPTED for a, _ in pairs) / len(pairs)
+    p2 = sum(b == ACCEPTED for _, b in pairs) / len(pairs)
+    chance = p1 * p2 + (1 - p1) * (1 - p2)
+    return None if chance == 1 else (observed - chance) / (1 - chance)

@@ -1,0 +1,154 @@
+"""The fields of an utterance row: what each is called, its type, and what other tools call it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+SCHEMA_VERSION = 1
+
+FIELDS: dict[str, str] = {
+    "id": "VARCHAR",
+    "audio_filepath": "VARCHAR",
+    "offset": "DOUBLE",
+    "duration": "DOUBLE",
+    "text": "VARCHAR",
+    "target_lang": "VARCHAR",
+    "lang": "VARCHAR",
+    "accent": "VARCHAR",
+    "speaker": "VARCHAR",
+    "domain": "VARCHAR",
+    "source": "VARCHAR",
+    "split": "VARCHAR",
+    "license": "VARCHAR",
+    "consent": "VARCHAR",
+    "recorded_at": "VARCHAR",
+}
+"""Field → DuckDB type, in the order in which exports write them. Seconds are doubles; unknown is null."""
+
+TEXT_FIELDS = tuple(name for name, kind in FIELDS.items() if kind == "VARCHAR")
+EDITABLE = ("text", "target_lang", "accent", "speaker", "split")
+"""What a reviewer may change; everything else is the source's word."""
+
+SPLITS = ("train", "validation", "test")
+_SPLIT_NAMES = {
+    "train": "train", "training": "train", "tr": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "eval": "test", "evaluation": "test",
+}  # fmt: skip
+
+UNKNOWN = ("", "unknown", "n/a", "na", "none", "null", "nan", "-")
+"""What sources write for "not known"; becomes null in the fields below."""
+OPTIONAL = (
+    "target_lang",
+    "lang",
+    "accent",
+    "speaker",
+    "domain",
+    "split",
+    "license",
+    "consent",
+    "recorded_at",
+)
+
+DERIVED: dict[str, str] = {
+    "original_text": "the transcript as the source has it",
+    "status": "pending, accepted or rejected",
+    "reason": "why it was rejected",
+    "tags": "list of a reviewer's tags",
+    "edited": "a reviewer changed a field",
+    "characters": "characters of the transcript",
+    "words": "words of the transcript; characters in languages written without spaces",
+    "characters_per_s": "characters per second of audio",
+    "duration_bucket": "0-1, 1-2, 2-5, 5-10, 10-20, 20-40, 40+ seconds",
+    "script": "script of most letters of the transcript",
+    "row_index": "position in the source, from 0",
+}
+"""Columns that the view adds."""
+RESERVED = frozenset(DERIVED) | {"source_line", "source_file"}
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "id": ("utt_id", "utterance_id", "utt", "clip_id", "segment_id", "uid", "key"),
+    "audio_filepath": (
+        "audio_file", "audio_path", "path", "audio", "file_name", "filename", "filepath", "file", "wav",
+        "wav_path", "wav_filename", "clip", "recording",
+    ),
+    "offset": ("start", "start_s", "start_time", "begin"),
+    "duration": ("duration_s", "duration_sec", "dur", "length_s", "audio_duration", "seconds"),
+    "text": (
+        "transcript", "transcription", "sentence", "raw_transcription", "normalized_text", "utterance",
+        "label",
+    ),
+    "target_lang": ("locale", "target_language", "language", "lang_tag"),
+    "lang": ("source_lang", "lang_id"),
+    "accent": ("accents", "variety", "variant", "dialect"),
+    "speaker": ("speaker_id", "client_id", "spk", "spk_id", "speaker_name"),
+    "domain": ("topic", "sentence_domain"),
+    "source": ("corpus", "dataset"),
+    "split": ("subset", "partition", "set"),
+    "license": ("license",),
+    "recorded_at": ("recorded", "recording_date", "date", "timestamp", "created_at"),
+}  # fmt: skip
+"""Field → what other tools call it, likeliest first."""
+
+
+def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Which column of a source feeds which field.
+
+    Args:
+        columns: the source's column names.
+        given: field → column, decided by the user; wins over every guess.
+
+    Returns:
+        Field → column for the fields that have one. Each column feeds at most one field; ``lang`` also
+        feeds ``target_lang`` where nothing else does, since NeMo writes the same tag in both.
+
+    Raises:
+        WorkbenchError: ``given`` names an unknown field or a column that the source lacks.
+    """
+    present = list(columns)
+    chosen = dict(given or {})
+    for name, column in chosen.items():
+        if name not in FIELDS:
+            raise WorkbenchError(f"no field {name!r} to map to", hint=f"Fields: {', '.join(FIELDS)}.")
+        if column not in present:
+            raise WorkbenchError(
+                f"the source has no column {column!r}", hint=f"Columns: {', '.join(present)[:200]}."
+            )
+    by_lower = {_plain(column): column for column in reversed(present)}
+    taken = set(chosen.values())
+    for exact in (True, False):
+        for name in FIELDS:
+            if name in chosen:
+                continue
+            for alias in (name,) if exact else ALIASES.get(name, ()):
+                match = by_lower.get(_plain(alias))
+                if match is not None and match not in taken:
+                    chosen[name] = match
+                    taken.add(match)
+                    break
+    if "target_lang" not in chosen and "lang" in chosen and not (given and "lang" in given):
+        chosen["target_lang"] = chosen["lang"]
+    return {name: chosen[name] for name in FIELDS if name in chosen}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def split_name(value: str) -> str:
+    """``dev`` → ``validation``; a name that is no usual one stays as it is."""
+    return _SPLIT_NAMES.get(value.strip().lower(), value.strip())
+
+
+def quoted(name: str) -> str:
+    """A column name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: Any) -> str:
+    """A text as an SQL literal."""
+    return "'" + str(value).replace("'", "''") + "'"

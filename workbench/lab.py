@@ -1,0 +1,161 @@
+"""Start JupyterLab on the notebooks, and run the notebooks headless.
+
+Only loopback, always with a token, no news and no update checks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+FIRST = "00_start_here.ipynb"
+QUIET_SETTINGS = {
+    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+}
+
+
+def free_port(preferred: int = 8888) -> int:
+    """``preferred`` if nobody listens there, else any free port of the loopback address."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise WorkbenchError("no free port on 127.0.0.1")
+
+
+def lab_command(port: int, token: str, settings: Path) -> list[str]:
+    """The JupyterLab command line; ``settings`` is a folder for overrides of the user interface."""
+    for name, value in QUIET_SETTINGS.items():
+        path = settings / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_text(json.dumps(value), "utf-8")
+    command = [
+        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1"),
+        *(f"--port={port}", f"--ServerApp.root_dir={ROOT}", f"--IdentityProvider.token={token}"),
+        f"--LabApp.user_settings_dir={settings}",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.news_url=None",
+        "--ServerApp.log_level=WARN",
+        # A take from the microphone or a long clip is larger than the server's 10 MB default.
+        '--ServerApp.tornado_settings={"websocket_max_message_size":104857600}',
+    ]
+    return [*command, "--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else command
+
+
+def lab(port: int = 8888) -> int:
+    """Serve JupyterLab until interrupted; prints the address to open. Returns the server's exit code."""
+    token, port = secrets.token_hex(24), free_port(port)
+    environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
+    environment.setdefault("WORKBENCH_WORKSPACE", str(ROOT / "workspace"))
+    settings = ROOT / "workspace" / ".lab-settings"
+    server = subprocess.Popen(lab_command(port, token, settings), env=environment)
+    address = f"http://127.0.0.1:{port}/lab/tree/notebooks/{FIRST}?token={token}"
+    try:
+        if _wait_for(port, server):
+            sys.stdout.write(f"\nThe workbench is open at\n\n    {address}\n\nStop it with Ctrl-C.\n")
+            sys.stdout.flush()
+            _open_browser(address)
+        return server.wait()
+    except KeyboardInterrupt:
+        server.terminate()
+        return server.wait(20)
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], timeout_s: float = 60) -> bool:
+    end = time.monotonic() + timeout_s
+    while server.poll() is None and time.monotonic() < end:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _open_browser(address: str) -> None:
+    import webbrowser
+
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)
+
+
+def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 1800) -> list[Path]:
+    """Execute the notebooks in order, in a fresh workspace below ``out``; returns the HTML files.
+
+    Raises:
+        WorkbenchError: a cell failed; the message names notebook and cell, and the HTML so far is kept.
+    """
+    import shutil
+
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    from nbconvert import HTMLExporter
+
+    out.mkdir(parents=True, exist_ok=True)
+    workspace = out / "workspace"
+    shutil.rmtree(workspace, ignore_errors=True)
+    os.environ["WORKBENCH_WORKSPACE"] = str(workspace.absolute())
+    # Figures must show in the HTML too, from this file alone and without a network.
+    os.environ["TQDM_DISABLE"] = "1"
+    os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
+    warnings.filterwarnings("ignore", "Your element with mimetype")
+    pages = []
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        if names and path.stem not in names:
+            continue
+        began = time.monotonic()
+        notebook = nbformat.read(path, as_version=4)
+        client = NotebookClient(
+            notebook,
+            timeout=timeout_s,
+            resources={"metadata": {"path": str(NOTEBOOKS)}},
+            extra_arguments=["--log-level=ERROR"],
+        )
+        failure = None
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            failure = error
+        _show_static_forms(notebook)
+        page = out / f"{path.stem}.html"
+        page.write_text(HTMLExporter().from_notebook_node(notebook)[0], "utf-8")
+        pages.append(page)
+        if failure:
+            raise WorkbenchError(
+                f"a cell failed: {failure.ename}: {failure.evalue}", where=path.name, hint=f"See {page}."
+            )
+        sys.stdout.write(f"{path.name}: ran in {time.monotonic() - began:.0f} s, {page}\n")
+        sys.stdout.flush()
+    return pages
+
+
+def _show_static_forms(notebook: Any) -> None:
+    """Where an output has a static form, take its live view out: exported pages hold no kernel to live on."""
+    live = "application/vnd.jupyter.widget-view+json"
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if live in data and "text/html" in data:
+                del data[live]

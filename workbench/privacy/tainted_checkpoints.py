@@ -1,0 +1,39 @@
+"""Marks on checkpoints that were trained on data since erased: hash → numbers of the erasure certificates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
+from workbench.workspace.folder import WorkspaceFolder
+
+
+def read(ws: WorkspaceFolder) -> dict[str, tuple[str, ...]]:
+    """All marks of a workspace.
+
+    Raises:
+        WorkbenchError: the file cannot be read; nothing may be promoted until it can.
+    """
+    path = ws.path / "erasures" / "marks.json"
+    if not path.exists():
+        return {}
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return {str(digest): tuple(map(str, certificates)) for digest, certificates in raw["marks"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WorkbenchError(
+            "cannot read the marks", where=str(path), hint="Restore it from a backup."
+        ) from error
+
+
+def add(ws: WorkspaceFolder, digests: Iterable[str], certificate: str) -> None:
+    """Mark checkpoints; marking twice is harmless, and nothing takes a mark away."""
+    marks = {digest: set(certificates) for digest, certificates in read(ws).items()}
+    for digest in digests:
+        marks.setdefault(digest, set()).add(certificate)
+    body = {digest: sorted(certificates) for digest, certificates in sorted(marks.items())}
+    folder = ws.path / "erasures"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    write_atomic(folder / "marks.json", json.dumps({"schema_version": 1, "marks": body}, indent=1))

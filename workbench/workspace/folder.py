@@ -1,0 +1,158 @@
+"""The folders of a workspace, its settings, its ledger and its slots; knows no other room.
+
+Everything a team makes lies under one folder that only its owner may enter (0700).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
+from workbench.names import check_name, current_user
+from workbench.workspace import settings
+from workbench.workspace.ledger import Event, Ledger
+from workbench.workspace.settings import Config, Pilot, PilotLocale, SourceTerms
+from workbench.workspace.slots import Slot, hold_slot, is_free
+
+_FOLDERS = ("corpora", "runs", "checkpoints", "reports", "releases", "slots", "keys")
+
+
+class WorkspaceFolder:
+    """A workspace on disk.
+
+    ``path`` defaults to ``WORKBENCH_WORKSPACE``, then ``./workspace``. Folders are created on opening.
+    """
+
+    def __init__(self, path: str | Path | None = None, **arguments: Any) -> None:
+        """Open or create.
+
+        Args:
+            path: the folder.
+            arguments: settings that win over file and environment, e.g. ``slots=2``.
+
+        Raises:
+            WorkbenchError: the settings cannot be read, or the path is a file.
+        """
+        self.path = Path(path or os.environ.get("WORKBENCH_WORKSPACE") or "workspace").expanduser().absolute()
+        if self.path.exists() and not self.path.is_dir():
+            raise WorkbenchError("a workspace is a folder", where=str(self.path), hint="Choose another path.")
+        for folder in (self.path, *(self.path / name for name in _FOLDERS)):
+            _private_folder(folder)
+        self.corpora, self.runs = self.path / "corpora", self.path / "runs"
+        self.checkpoints, self.reports = self.path / "checkpoints", self.path / "reports"
+        self.releases, self.slots = self.path / "releases", self.path / "slots"
+        self.settings_path = self.path / "workspace.toml"
+        self._arguments = arguments
+        self.config: Config = settings.load(self.settings_path, arguments)
+        self.ledger = Ledger(self.path / "ledger.sqlite")
+
+    def __repr__(self) -> str:
+        return f"WorkspaceFolder({str(self.path)!r})"
+
+    @property
+    def pilot(self) -> Pilot:
+        return self.config.pilot
+
+    def configure(self, **changes: Any) -> Config:
+        """Change settings and write ``workspace.toml`` (its comments are not kept).
+
+        Args:
+            changes: fields of ``Config``: ``slots=2``, ``retraining_schedule=RetrainingSchedule(days=30)``.
+
+        Raises:
+            WorkbenchError: an unknown setting.
+        """
+        unknown = sorted(set(changes) - set(Config.__dataclass_fields__))
+        if unknown:
+            raise WorkbenchError(
+                f"unknown settings {', '.join(unknown)}", hint=f"Known: {sorted(Config.__slots__)}."
+            )
+        # The file is changed alone: what environment or arguments override for this session stays out of it.
+        saved = settings.load_file(self.settings_path)
+        write_atomic(self.settings_path, settings.dump(replace(saved, **changes)))
+        self.config = settings.load(self.settings_path, {**self._arguments, **changes})
+        return self.config
+
+    def set_pilot(self, *rows: PilotLocale | Mapping[str, Any]) -> Pilot:
+        """Write the pilot plan: ``set_pilot({"tag": "el-GR", "traffic_share": 0.3, "risk_weight": 2})``."""
+        return self.configure(pilot=Pilot.of(*rows)).pilot
+
+    def set_terms(self, source: str, **terms: Any) -> SourceTerms:
+        """Write on which terms a source may be used: license, consent, purpose, keep_days."""
+        made = replace(self.config.sources.get(source, SourceTerms()), **terms)
+        self.configure(sources={**self.config.sources, source: made})
+        return made
+
+    def corpus_folder(self, name: str) -> Path:
+        """Where a corpus of this name lies (it need not exist yet)."""
+        return self.corpora / check_name(name)
+
+    def run_folder(self, name: str) -> Path:
+        return self.runs / check_name(name)
+
+    def checkpoint_path(self, name: str) -> Path:
+        return self.checkpoints / f"{check_name(name)}.nemo"
+
+    def corpus_names(self) -> list[str]:
+        return sorted(p.name for p in self.corpora.iterdir() if (p / "source.json").exists())
+
+    def checkpoint_names(self) -> list[str]:
+        return sorted(p.stem for p in self.checkpoints.glob("*.nemo"))
+
+    def run_names(self) -> list[str]:
+        return sorted(p.name for p in self.runs.iterdir() if p.is_dir())
+
+    def record(self, kind: str, payload: Mapping[str, Any] | None = None) -> Event:
+        """Add an event to the ledger, with the opaque id of who acts."""
+        return self.ledger.append(kind, {"actor": self.actor(), **(payload or {})})
+
+    def actor(self, user: str | None = None) -> str:
+        """Opaque id of a user (default: the current one), the same for one name within this workspace."""
+        return self.pseudonym("actor", user or current_user())
+
+    def pseudonym(self, kind: str, value: str) -> str:
+        """Keyed pseudonym of a speaker, source or user: the same value gives the same id here, and without
+        ``keys/pseudonym.key`` nobody can tell whose it is. Whoever holds the key can test a guess."""
+        digest = hmac.new(self._key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()
+        return f"{kind}-{digest[:16]}"
+
+    def slot(
+        self, *, timeout_s: float | None = None, cancel: Callable[[], bool] | None = None
+    ) -> contextlib.AbstractContextManager[Slot]:
+        """Wait for a free slot and hold it: ``with ws.slot(): ...``; see ``hold_slot``."""
+        return hold_slot(self.slots, self.config.slots, timeout_s=timeout_s, cancel=cancel)
+
+    def busy_slots(self) -> int:
+        """How many slots are held now, by whatever process."""
+        return sum(not is_free(self.slots / f"{i}.lock") for i in range(self.config.slots))
+
+    @cached_property
+    def _key(self) -> bytes:
+        path = self.path / "keys" / "pseudonym.key"
+        if not path.exists():
+            # Linked, not renamed: of two first users at once, one key wins for both.
+            draft = path.with_name(f".{secrets.token_hex(6)}")
+            write_atomic(draft, secrets.token_bytes(32))
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+            draft.unlink()
+        return path.read_bytes()
+
+
+def _private_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if stat.S_IMODE(folder.stat().st_mode) != 0o700:
+        # A read-only mount cannot be changed; its files are still readable.
+        with contextlib.suppress(PermissionError):
+            folder.chmod(0o700)

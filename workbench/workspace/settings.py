@@ -1,0 +1,230 @@
+"""Settings of a workspace: ``workspace.toml``, then ``WORKBENCH_*``, then arguments; the last one wins.
+
+The file also holds what a pilot is about (locales with traffic share, risk weight and adjacent accents), when
+retraining falls due, and on which terms each source may be used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.errors import WorkbenchError, one_line
+from workbench.locales import canonical
+
+SCHEMA_VERSION = 1
+Role = Literal["target", "guardrail"]
+_PLAIN = ("slots", "device", "precision", "lookahead_ms", "normalizer", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class PilotLocale:
+    """One locale of the pilot. ``traffic_share``: part of all calls, 0 to 1. ``risk_weight``: how much worse
+    an error here is than elsewhere (1 = as usual). ``accents``: neighbors that must not be left behind."""
+
+    tag: str
+    role: Role = "target"
+    traffic_share: float = 0.0
+    risk_weight: float = 1.0
+    accents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pilot:
+    """Which locales the pilot improves and which it must not harm."""
+
+    locales: tuple[PilotLocale, ...] = ()
+
+    @property
+    def targets(self) -> list[str]:
+        return [row.tag for row in self.locales if row.role == "target"]
+
+    @property
+    def guardrails(self) -> list[str]:
+        return [row.tag for row in self.locales if row.role == "guardrail"]
+
+    def weights(self) -> dict[str, float]:
+        """Traffic share times risk weight per locale, summing to 1; empty where no share is given."""
+        raw = {row.tag: row.traffic_share * row.risk_weight for row in self.locales}
+        total = sum(raw.values())
+        return {tag: value / total for tag, value in raw.items() if value} if total > 0 else {}
+
+    @classmethod
+    def of(cls, *rows: PilotLocale | Mapping[str, Any]) -> Pilot:
+        """Check and collect rows.
+
+        Raises:
+            WorkbenchError: unknown tag, a locale named twice, shares outside 0–1 or adding up to over 1.
+        """
+        checked = tuple(_pilot_row(row) for row in rows)
+        tags = [row.tag for row in checked]
+        twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+        if twice:
+            raise WorkbenchError(
+                f"{', '.join(twice)} named twice", where="pilot", hint="Keep one row per locale."
+            )
+        total = sum(row.traffic_share for row in checked)
+        if total > 1 + 1e-6:
+            raise WorkbenchError(
+                f"traffic shares add up to {total:g}", where="pilot", hint="They are parts of 1; lower them."
+            )
+        return cls(checked)
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingSchedule:
+    """When retraining falls due: so many days after the last release, so many newly accepted hours, or a
+    slice whose error rate rose by more than ``regressed`` (0.02 = two points)."""
+
+    days: float = 90.0
+    accepted_hours: float = 5.0
+    regressed: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTerms:
+    """On which terms a source may be used. ``keep_days`` counts from ``recorded_at``, or from the import."""
+
+    license: str | None = None
+    consent: str | None = None
+    purpose: str | None = None
+    keep_days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that is configured. ``slots``: training jobs at once. ``lookahead_ms``: the operating point
+    that streaming, gates and release use unless told otherwise."""
+
+    slots: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+    lookahead_ms: int = 560
+    normalizer: str = "basic"
+    seed: int = 20260707
+    pilot: Pilot = field(default_factory=Pilot)
+    retraining_schedule: RetrainingSchedule = field(default_factory=RetrainingSchedule)
+    sources: dict[str, SourceTerms] = field(default_factory=dict)
+
+
+def load(path: Path, arguments: Mapping[str, Any] | None = None) -> Config:
+    """The settings in force: the file, overridden by ``WORKBENCH_*``, overridden by arguments.
+
+    Raises:
+        WorkbenchError: not TOML, an unknown key, a wrong type, or a newer schema.
+    """
+    config = load_file(path)
+    for name in _PLAIN:
+        if (text := os.environ.get(f"WORKBENCH_{name.upper()}")) is not None:
+            config = replace(config, **{name: _typed(name, text, f"WORKBENCH_{name.upper()}")})
+    given = {name: value for name, value in (arguments or {}).items() if value is not None}
+    if unknown := sorted(set(given) - {f.name for f in fields(Config)}):
+        raise WorkbenchError(f"unknown settings {', '.join(unknown)}", where="arguments")
+    plain = {n: _typed(n, v, n) if n in _PLAIN else v for n, v in given.items()}
+    return replace(config, **plain)
+
+
+def load_file(path: Path) -> Config:
+    """The settings of the file alone; the defaults where there is none. Raises as ``load``."""
+    where = str(path)
+    raw: dict[str, Any] = {}
+    if path.exists():
+        try:
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise WorkbenchError(one_line(str(error)), where=where, hint="Correct the file.") from error
+    if raw.pop("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
+        raise WorkbenchError("settings of a newer schema", where=where, hint="Update the workbench.")
+    known = {f.name for f in fields(Config)} - {"sources"} | {"source"}
+    if unknown := sorted(set(raw) - known):
+        raise WorkbenchError(
+            f"unknown settings {', '.join(unknown)}", where=where, hint=f"Known: {sorted(known)}."
+        )
+    return Config(
+        **{name: _typed(name, raw[name], where) for name in _PLAIN if name in raw},
+        pilot=Pilot.of(*raw.get("pilot", {}).get("locale", ())),
+        retraining_schedule=_section(RetrainingSchedule, raw.get("retraining_schedule", {}), where),
+        sources={n: _section(SourceTerms, t, where) for n, t in raw.get("source", {}).items()},
+    )
+
+
+def dump(config: Config) -> str:
+    """The settings as the text of ``workspace.toml``."""
+    lines = [f"schema_version = {SCHEMA_VERSION}"]
+    lines += [f"{name} = {_toml(getattr(config, name))}" for name in _PLAIN]
+    lines += ["", "[retraining_schedule]", *_assignments(config.retraining_schedule)]
+    for name, terms in sorted(config.sources.items()):
+        lines += ["", f"[source.{_toml(name)}]", *_assignments(terms)]
+    for row in config.pilot.locales:
+        lines += ["", "[[pilot.locale]]", *_assignments(row)]
+    return "\n".join(lines) + "\n"
+
+
+def _assignments(row: Any) -> list[str]:
+    pairs = [(f.name, getattr(row, f.name)) for f in fields(row)]
+    return [f"{name} = {_toml(value)}" for name, value in pairs if value is not None]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_toml(v) for v in value)}]"
+    escaped = re.sub(r'[\\"]', lambda m: "\\" + m[0], str(value))
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+
+
+def _typed(name: str, value: Any, where: str) -> Any:
+    wanted = type(getattr(Config(), name))
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        typed = wanted(value)
+    except (TypeError, ValueError):
+        raise WorkbenchError(
+            f"{name} = {str(value)[:40]!r}", where=where, hint=f"Give a {wanted.__name__}."
+        ) from None
+    if name == "slots" and typed < 1:
+        raise WorkbenchError(f"slots = {typed}", where=where, hint="At least one job must be able to run.")
+    return typed
+
+
+def _section(kind: type[Any], raw: Any, where: str) -> Any:
+    names = {f.name for f in fields(kind)}
+    if not isinstance(raw, Mapping) or set(raw) - names:
+        raise WorkbenchError(
+            f"{kind.__name__}: {str(raw)[:80]}", where=where, hint=f"Known: {sorted(names)}."
+        )
+    for name, value in raw.items():
+        number = kind is RetrainingSchedule or name == "keep_days"
+        if isinstance(value, bool) or not isinstance(value, (int | float) if number else str):
+            raise WorkbenchError(
+                f"{name} = {str(value)[:40]!r}", where=where, hint="Give a number or a text."
+            )
+    return kind(**raw)
+
+
+def _pilot_row(row: PilotLocale | Mapping[str, Any]) -> PilotLocale:
+    if not isinstance(row, PilotLocale):
+        names = {f.name for f in fields(PilotLocale)}
+        if set(row) - names or "tag" not in row:
+            raise WorkbenchError(
+                f"{sorted(row)}", where="pilot", hint=f"A row needs tag and may have {sorted(names)}."
+            )
+        row = PilotLocale(**{**row, "accents": tuple(row.get("accents", ()))})
+    if row.role not in ("target", "guardrail"):
+        raise WorkbenchError(f"role {row.role!r}", where=f"pilot {row.tag}", hint="Use target or guardrail.")
+    if not (0 <= row.traffic_share <= 1 and row.risk_weight >= 0):
+        raise WorkbenchError(
+            f"traffic_share {row.traffic_share}, risk_weight {row.risk_weight}",
+            where=f"pilot {row.tag}",
+            hint="A share lies between 0 and 1, a weight is not negative.",
+        )
+    return replace(row, tag=canonical(row.tag))
