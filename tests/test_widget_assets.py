@@ -117,7 +117,7 @@ def test_answers_come_in_order_from_another_thread() -> None:
 @pytest.mark.parametrize(
     ("question", "error", "fault"),
     [
-        ("refuse", "no such row. Choose another.", False),
+        ("refuse", "no such row. Hint: Choose another.", False),
         ("break", "RuntimeError: torn", True),
         ("what", "unknown question 'what'", True),
     ],

@@ -189,7 +189,7 @@ def test_slots_admit_as_many_as_configured(ws: WorkspaceFolder) -> None:
 
 def test_a_killed_holder_frees_its_slot(ws: WorkspaceFolder) -> None:
     code = (
-        "import sys, time\nfrom workbench.workspace import WorkspaceFolder\n"
+        "import sys, time\nfrom workbench.workspace.folder import WorkspaceFolder\n"
         "with WorkspaceFolder(sys.argv[1]).slot():\n    print('held', flush=True)\n    time.sleep(600)\n"
     )
     job = subprocess.Popen([sys.executable, "-c", code, str(ws.path)], stdout=subprocess.PIPE, text=True)

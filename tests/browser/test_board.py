@@ -238,7 +238,7 @@ def test_doubtful_clips_come_first_when_asked(book: Notebook, board: Locator) ->
     expect(button).to_have_attribute("aria-pressed", "true")
     wanted = book.kernel(
         "listening.order(corpus, findings, heard, 10_000)['id'].tolist()",
-        setup="from workbench.corpus import listening",
+        setup="from workbench.corpus.quality import listening_order as listening",
     )
     at(board, 1)
     doubtful = book.kernel("board.view.ids()")
@@ -260,7 +260,7 @@ def test_a_reviewers_minutes_are_spent_on_the_most_doubtful(
     press(book, "Enter")
     wanted = book.kernel(
         "[[row['id'], row['why']] for row in listening.order(corpus, findings, heard, 2).to_dict('records')]",
-        setup="from workbench.corpus import listening",
+        setup="from workbench.corpus.quality import listening_order as listening",
     )
     assert 3 < len(wanted) < 20
     expect(total).to_contain_text(f"{len(wanted)} clips")

@@ -95,7 +95,8 @@ def test_without_ray_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(WorkbenchError) as raised:
         check_engine("ray")
     assert str(raised.value) == (
-        "engine='ray': Ray is not installed. Install it with: pip install -e '.[cluster]' -c constraints.txt"
+        "engine='ray': Ray is not installed. "
+        "Hint: Install it with: pip install -e '.[cluster]' -c constraints.txt"
     )
     check_engine("local")
     with connected("local"):
@@ -103,7 +104,7 @@ def test_without_ray_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_engines_and_addresses_that_do_not_fit() -> None:
-    with pytest.raises(WorkbenchError, match=r"unknown engine 'spark'. Use local or ray"):
+    with pytest.raises(WorkbenchError, match=r"unknown engine 'spark'. Hint: Use local or ray"):
         check_engine("spark")
     with pytest.raises(WorkbenchError, match="an address needs engine='ray'"):
         check_engine("local", "10.0.0.1:6379")

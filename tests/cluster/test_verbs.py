@@ -49,7 +49,7 @@ def test_without_ray_a_verb_says_what_to_install(
     monkeypatch.setitem(sys.modules, "ray", None)
     assert call(home, verb, "--engine", "ray") == 2
     [line] = [line for line in capsys.readouterr().err.splitlines() if "workbench: " in line]
-    assert "Ray is not installed. Install it with: pip install -e '.[cluster]'" in line
+    assert "Ray is not installed. Hint: Install it with: pip install -e '.[cluster]'" in line
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workbench.corpus import importing
 from workbench.corpus.importing import import_source
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import manifest, plain_manifest
@@ -269,7 +270,7 @@ def test_a_plain_manifest_is_never_held_in_memory(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The straight way is really taken, and rows keep their places after one is erased."""
-    monkeypatch.setattr(sources, "_by_tables", None)
+    monkeypatch.setattr(importing, "_by_tables", None)
     corpus = import_source(clips, tmp_path / "c", name="c")
     rows = [json.loads(line) for line in clips.open(encoding="utf-8")]
     assert [row["text"] for row in corpus.page(0, 1_000)] == [row["text"] for row in rows]

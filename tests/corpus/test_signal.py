@@ -92,7 +92,7 @@ def test_channels_that_rows_name_are_measured_each(make: Make, measured: list[st
 
 SCRIPT = """
 import sys
-from workbench.corpus import signal
+from workbench.corpus.quality import signal
 from workbench.corpus.query.table import Corpus
 signal._IN_PROCESS = 0
 print(signal.scan(Corpus.open(sys.argv[1]), processes=2)["peak_dbfs"].notna().sum())

@@ -126,9 +126,9 @@ def main(home: str, scratch: str) -> None:
     for name in ("pandas", "pyarrow.parquet", "pyarrow.dataset", "duckdb", "soundfile", "erasable"):
         importlib.import_module(name)
     for room in (
-        "release.privacy",
-        "release.removal",
-        "corpus.decisions",
+        "privacy.erasure",
+        "privacy.removal",
+        "corpus.review.decisions",
         "finetuning.plan",
         "finetuning.folder",
     ):

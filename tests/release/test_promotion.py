@@ -192,7 +192,7 @@ import sys, time
 from pathlib import Path
 from workbench.errors import WorkbenchError
 from workbench.release.promotion import promote
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 ws, gate, me = WorkspaceFolder(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 (gate / me).touch()
 while len(list(gate.iterdir())) < 3:
@@ -232,7 +232,7 @@ def test_of_promotions_in_processes_of_their_own_one_wins(
 _KILLED = """
 import os, signal, sys
 from workbench.release import promotion
-from workbench.workspace import WorkspaceFolder
+from workbench.workspace.folder import WorkspaceFolder
 calls, at = 0, int(sys.argv[2])
 def deadly(function):
     def call(*a, **k):

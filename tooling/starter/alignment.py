@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tooling.starter.forced_alignment import Floats, Ints, align
 
 from tooling.starter.emissions import spelling
 from tooling.starter.features import FeatureCache
+from tooling.starter.forced_alignment import Floats, Ints, align
 
 log = logging.getLogger("tooling.starter")
 
