@@ -11,24 +11,74 @@ const SYNC_MS = 8000;
 
 async function render({ model, el }) {
   const channel = openChannel(model);
-  const state = { query: { sql: "", facets: {}, status: "all", rule: "", tag: "", order_by: "", descending: false, minutes: 0 }, summary: { total: 0, minutes: 0, pending: 0 }, name: "", reviewer: "", selected: null, key: null, checks: null, sheet: null, opening: false };
+  const state = {
+    query: { sql: "", facets: {}, status: "all", rule: "", tag: "", order_by: "", descending: false, minutes: 0 },
+    summary: { total: 0, minutes: 0, pending: 0 },
+    name: "",
+    reviewer: "",
+    selected: null,
+    key: null,
+    checks: null,
+    sheet: null,
+    opening: false,
+  };
 
   const head = createHead({ onHelp: help });
   const filter = createFilter({ onQuery: ask, onBulk: bulk, onLeave: () => table.focus() });
-  const side = createSide({ onFacet: (name, values) => ask({ facets: { ...state.query.facets, [name]: values } }), onRule: (rule) => ask({ rule }), onTag: (tag) => ask({ tag }) });
+  const side = createSide({
+    onFacet: (name, values) => ask({ facets: { ...state.query.facets, [name]: values } }),
+    onRule: (rule) => ask({ rule }),
+    onTag: (tag) => ask({ tag }),
+  });
   const table = createTable({
     fetchRows: async (offset, limit) => (await channel.ask("rows", { offset, limit })).rows,
-    onSelect: (place) => { choose(place, { play: false }); table.focus(); },
+    onSelect: (place) => {
+      choose(place, { play: false });
+      table.focus();
+    },
     onSort: sort,
   });
   const clip = createClip({ channel, act, go });
-  const lost = h("div", { class: "nwb-note nwb-warn nwb-lost", role: "alert", hidden: true, dataset: { testid: "board-lost" } });
-  const said = h("div", { class: "nwb-said", role: "status", "aria-live": "polite", dataset: { testid: "board-said" } });
-  const foot = h("footer", { class: "nwb-foot" }, said, h("span", { class: "nwb-spring" }), ...words.bar.map(([key, what]) => h("span", { class: "nwb-foot-key" }, h("kbd", {}, key), what)));
+  const lost = h("div", {
+    class: "nwb-note nwb-warn nwb-lost",
+    role: "alert",
+    hidden: true,
+    dataset: { testid: "board-lost" },
+  });
+  const said = h("div", {
+    class: "nwb-said",
+    role: "status",
+    "aria-live": "polite",
+    dataset: { testid: "board-said" },
+  });
+  const foot = h(
+    "footer",
+    { class: "nwb-foot" },
+    said,
+    h("span", { class: "nwb-spring" }),
+    ...words.bar.map(([key, what]) => h("span", { class: "nwb-foot-key" }, h("kbd", {}, key), what)),
+  );
   const locales = h("datalist", { id: "nwb-values-target_lang" });
   const accents = h("datalist", { id: "nwb-values-accent" });
-  const root = h("div", { class: "nwb nwb-board", "data-lm-suppress-shortcuts": "true", tabindex: -1, role: "region", "aria-label": words.title, dataset: { testid: "board" }, onkeydown: key },
-    head.element, lost, filter.element, h("div", { class: "nwb-body" }, side.element, h("div", { class: "nwb-main" }, table.element, clip.element)), foot, locales, accents);
+  const root = h(
+    "div",
+    {
+      class: "nwb nwb-board",
+      "data-lm-suppress-shortcuts": "true",
+      tabindex: -1,
+      role: "region",
+      "aria-label": words.title,
+      dataset: { testid: "board" },
+      onkeydown: key,
+    },
+    head.element,
+    lost,
+    filter.element,
+    h("div", { class: "nwb-body" }, side.element, h("div", { class: "nwb-main" }, table.element, clip.element)),
+    foot,
+    locales,
+    accents,
+  );
   el.append(root);
 
   // -- talking to the kernel ----------------------------------------------------------------------------
@@ -55,7 +105,10 @@ async function render({ model, el }) {
       remember();
       const place = "order_by" in change || "minutes" in change ? 0 : (summary.place ?? 0); // a new order is read from its top
       if (summary.total) choose(place);
-      else { state.selected = null; clip.show(null); }
+      else {
+        state.selected = null;
+        clip.show(null);
+      }
     } catch (error) {
       if ("sql" in change) filter.error(error.message);
       else say(error.message);
@@ -100,7 +153,9 @@ async function render({ model, el }) {
       Object.assign(state.summary, bars);
       filter.draw(state.query, state.summary);
       side.draw(bars.facets, state.query, state.checks, state.summary.not_run);
-    } catch { /* the next decision tries again */ }
+    } catch {
+      /* the next decision tries again */
+    }
   }, 250);
 
   // -- choosing and deciding ----------------------------------------------------------------------------
@@ -129,7 +184,8 @@ async function render({ model, el }) {
     for (const done of arrivals) done();
     arrivals.clear();
   }
-  const settled = () => (clip.row?.id === state.selected ? Promise.resolve() : new Promise((done) => arrivals.add(done)));
+  const settled = () =>
+    clip.row?.id === state.selected ? Promise.resolve() : new Promise((done) => arrivals.add(done));
 
   /** `whole`: the clip's details, where they came along with an answer. */
   async function choose(place, { play = clip.autoplay, whole = null } = {}) {
@@ -178,7 +234,8 @@ async function render({ model, el }) {
       if (answer.row) noteRow(answer.row);
       else await table.reload();
       say(redo ? words.done.redone : words.done.undone);
-      if (answer.place !== null && answer.id !== state.selected) await choose(answer.place, { play: false, whole: answer.row });
+      if (answer.place !== null && answer.id !== state.selected)
+        await choose(answer.place, { play: false, whole: answer.row });
       else if (clip.row && !answer.row) noteRow(await channel.ask("details", { id: clip.row.id }));
     } catch (error) {
       head.saved(error);
@@ -189,14 +246,19 @@ async function render({ model, el }) {
   const commands = {
     play: () => clip.playWhenReady(),
     accept: () => decideAndGo("accept", {}, words.done.accept),
-    reject: () => clip.row && clip.askReason((reason) => enqueue(() => decideAndGo("reject", { reason }, words.done.reject(reason)))),
+    reject: () =>
+      clip.row &&
+      clip.askReason((reason) => enqueue(() => decideAndGo("reject", { reason }, words.done.reject(reason)))),
     reopen: () => clip.row && clip.decide("reopen", {}, words.done.reopen),
     edit: () => clip.edit(),
     next: () => nextUndecided(1),
     previous: () => nextUndecided(-1),
     undo: () => undo(false),
     redo: () => undo(true),
-    autoplay: () => { remember(); table.focus(); },
+    autoplay: () => {
+      remember();
+      table.focus();
+    },
     focus: () => table.focus(),
     filter: () => filter.focus(),
     help,
@@ -206,7 +268,11 @@ async function render({ model, el }) {
   let waiting = 0;
   function enqueue(work) {
     waiting += 1;
-    queue = queue.then(settled).then(work).catch((error) => !error.lost && say(error.message)).finally(() => (waiting -= 1));
+    queue = queue
+      .then(settled)
+      .then(work)
+      .catch((error) => !error.lost && say(error.message))
+      .finally(() => (waiting -= 1));
   }
   function go(name) {
     if (channel.lost && name !== "focus") return;
@@ -229,24 +295,51 @@ async function render({ model, el }) {
 
   const player = clip.player;
   const KEYS = {
-    " ": "play", a: "accept", r: "reject", e: "edit", n: "next", p: "previous", u: "undo", y: "redo", o: "reopen", "/": "filter", "?": "help",
-    l: () => player.toggleLoop(), s: () => { player.toggleSpectrogram(); remember(); },
-    ArrowLeft: () => player.seek(player.time_s - 1), ArrowRight: () => player.seek(player.time_s + 1),
-    "[": () => player.stepSpeed(-1), "]": () => player.stepSpeed(1), "+": () => player.zoom(1), "=": () => player.zoom(1), "-": () => player.zoom(-1), 0: () => player.zoom(0),
-    ArrowDown: () => choose(Math.min(table.total - 1, table.selected + 1)), ArrowUp: () => choose(Math.max(0, table.selected - 1)),
-    PageDown: () => choose(Math.min(table.total - 1, table.selected + table.pageSize())), PageUp: () => choose(Math.max(0, table.selected - table.pageSize())),
-    Home: () => choose(0), End: () => choose(table.total - 1),
+    " ": "play",
+    a: "accept",
+    r: "reject",
+    e: "edit",
+    n: "next",
+    p: "previous",
+    u: "undo",
+    y: "redo",
+    o: "reopen",
+    "/": "filter",
+    "?": "help",
+    l: () => player.toggleLoop(),
+    s: () => {
+      player.toggleSpectrogram();
+      remember();
+    },
+    ArrowLeft: () => player.seek(player.time_s - 1),
+    ArrowRight: () => player.seek(player.time_s + 1),
+    "[": () => player.stepSpeed(-1),
+    "]": () => player.stepSpeed(1),
+    "+": () => player.zoom(1),
+    "=": () => player.zoom(1),
+    "-": () => player.zoom(-1),
+    0: () => player.zoom(0),
+    ArrowDown: () => choose(Math.min(table.total - 1, table.selected + 1)),
+    ArrowUp: () => choose(Math.max(0, table.selected - 1)),
+    PageDown: () => choose(Math.min(table.total - 1, table.selected + table.pageSize())),
+    PageUp: () => choose(Math.max(0, table.selected - table.pageSize())),
+    Home: () => choose(0),
+    End: () => choose(table.total - 1),
     Escape: () => (clip.asking ? clip.closeReasons(true) : table.focus()),
   };
   function key(event) {
     const target = event.target;
     const typing = target.matches("input:not([type=checkbox]), select, textarea:not([readonly])");
-    const native = target.matches("button, summary, [type=checkbox]") && (event.key === "Enter" || (event.key === " " && target.matches(":focus-visible")));
+    const native =
+      target.matches("button, summary, [type=checkbox]") &&
+      (event.key === "Enter" || (event.key === " " && target.matches(":focus-visible")));
     const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if ((event.ctrlKey || event.metaKey) && !typing && letter === "z") return run(event, event.shiftKey ? "redo" : "undo");
+    if ((event.ctrlKey || event.metaKey) && !typing && letter === "z")
+      return run(event, event.shiftKey ? "redo" : "undo");
     if (typing || native || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return undefined;
     if (state.opening) return run(event, () => {});
-    if ((clip.asking || waiting) && /^[1-9]$/.test(event.key)) return run(event, () => enqueue(() => clip.chooseReason(Number(event.key))));
+    if ((clip.asking || waiting) && /^[1-9]$/.test(event.key))
+      return run(event, () => enqueue(() => clip.chooseReason(Number(event.key))));
     const what = KEYS[letter];
     return what ? run(event, what) : undefined;
   }
@@ -280,10 +373,25 @@ async function render({ model, el }) {
         say(error.message);
       }
     };
-    const reasons = words.reasons.map((reason) => h("button", { type: "button", class: "nwb-btn", onclick: () => send("reject", reason) }, reason));
-    state.sheet = openSheet(root, words.bulkTitle(count(n)), [h("p", { class: "nwb-muted" }, words.bulkNote),
-      h("button", { type: "button", class: "nwb-btn nwb-good", onclick: () => send("accept") }, icon("check"), words.bulkAccept(count(n))),
-      h("p", {}, words.bulkReject(count(n))), h("div", { class: "nwb-bulk-reasons" }, ...reasons)], () => (state.sheet = null));
+    const reasons = words.reasons.map((reason) =>
+      h("button", { type: "button", class: "nwb-btn", onclick: () => send("reject", reason) }, reason),
+    );
+    state.sheet = openSheet(
+      root,
+      words.bulkTitle(count(n)),
+      [
+        h("p", { class: "nwb-muted" }, words.bulkNote),
+        h(
+          "button",
+          { type: "button", class: "nwb-btn nwb-good", onclick: () => send("accept") },
+          icon("check"),
+          words.bulkAccept(count(n)),
+        ),
+        h("p", {}, words.bulkReject(count(n))),
+        h("div", { class: "nwb-bulk-reasons" }, ...reasons),
+      ],
+      () => (state.sheet = null),
+    );
   }
 
   // -- remembering, losing and finding the kernel --------------------------------------------------------
@@ -294,9 +402,13 @@ async function render({ model, el }) {
     channel.ask("remember", ui()).catch(() => {});
     try {
       sessionStorage.setItem(state.key, JSON.stringify({ query: state.query, ui: ui() }));
-    } catch { /* a browser may refuse storage; the board works without */ }
+    } catch {
+      /* a browser may refuse storage; the board works without */
+    }
   }, 200);
-  function say(message) { said.textContent = message; }
+  function say(message) {
+    said.textContent = message;
+  }
 
   channel.onLost(() => {
     root.classList.add("nwb-is-lost");
@@ -309,7 +421,11 @@ async function render({ model, el }) {
     if (body.facets) Object.assign(state.summary, { facets: body.facets, not_run: body.not_run });
     side.draw(state.summary.facets ?? {}, state.query, state.checks, state.summary.not_run);
     if (!body.error) table.reload().catch(() => {});
-    if (clip.row) channel.ask("details", { id: clip.row.id }).then(noteRow).catch(() => {});
+    if (clip.row)
+      channel
+        .ask("details", { id: clip.row.id })
+        .then(noteRow)
+        .catch(() => {});
   });
   const timer = setInterval(async () => {
     if (channel.lost || document.hidden || !state.key) return;
@@ -320,7 +436,9 @@ async function render({ model, el }) {
       progress(now);
       if (clips.includes(state.selected)) noteRow(await channel.ask("details", { id: state.selected }));
       say(words.done.changedElsewhere(count(clips.length)));
-    } catch { /* shown when the kernel is lost */ }
+    } catch {
+      /* shown when the kernel is lost */
+    }
   }, SYNC_MS);
 
   await start();
@@ -331,7 +449,9 @@ async function render({ model, el }) {
     let remembered = null;
     try {
       remembered = JSON.parse(sessionStorage.getItem(stored));
-    } catch { /* nothing usable is stored */ }
+    } catch {
+      /* nothing usable is stored */
+    }
     const opened = remembered && !first.ui.selected ? await channel.ask("open", { remembered }) : first;
     Object.assign(state, { key: stored, name: opened.name, reviewer: opened.reviewer });
     clip.autoplay = Boolean(opened.ui.autoplay);

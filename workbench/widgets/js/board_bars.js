@@ -10,8 +10,29 @@ export function createHead({ onHelp }) {
   const figure = h("span", { class: "nwb-num", dataset: { testid: "board-progress" } });
   const who = h("span", { class: "nwb-who nwb-muted" });
   const saved = h("span", { class: "nwb-saved", role: "status", dataset: { testid: "board-saved" } });
-  const help = h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: onHelp, dataset: { testid: "board-help" }, "aria-haspopup": "dialog" }, icon("help"), words.help, h("kbd", {}, "?"));
-  const element = h("header", { class: "nwb-head" }, h("div", { class: "nwb-head-name" }, name, size), h("div", { class: "nwb-head-progress" }, figure, meter), h("span", { class: "nwb-spring" }), saved, who, help);
+  const help = h(
+    "button",
+    {
+      type: "button",
+      class: "nwb-btn nwb-plain",
+      onclick: onHelp,
+      dataset: { testid: "board-help" },
+      "aria-haspopup": "dialog",
+    },
+    icon("help"),
+    words.help,
+    h("kbd", {}, "?"),
+  );
+  const element = h(
+    "header",
+    { class: "nwb-head" },
+    h("div", { class: "nwb-head-name" }, name, size),
+    h("div", { class: "nwb-head-progress" }, figure, meter),
+    h("span", { class: "nwb-spring" }),
+    saved,
+    who,
+    help,
+  );
 
   function draw(corpus, progress, reviewer) {
     fill(name, h("bdi", {}, corpus));
@@ -19,10 +40,22 @@ export function createHead({ onHelp }) {
     const done = progress.accepted.minutes + progress.rejected.minutes;
     const share = (part) => `${progress.minutes ? (100 * part.minutes) / progress.minutes : 0}%`;
     const percent = progress.minutes ? (100 * done) / progress.minutes : 0;
-    figure.textContent = words.decidedOf(words.minutes(done), words.minutes(progress.minutes), percent > 0 && percent < 0.1 ? "< 0.1" : percent > 0 && percent < 10 ? percent.toFixed(1) : percent.toFixed(0));
-    const label = words.progressLabel(count(progress.accepted.clips), count(progress.rejected.clips), count(progress.pending.clips));
+    figure.textContent = words.decidedOf(
+      words.minutes(done),
+      words.minutes(progress.minutes),
+      percent > 0 && percent < 0.1 ? "< 0.1" : percent > 0 && percent < 10 ? percent.toFixed(1) : percent.toFixed(0),
+    );
+    const label = words.progressLabel(
+      count(progress.accepted.clips),
+      count(progress.rejected.clips),
+      count(progress.pending.clips),
+    );
     set(meter, { "aria-label": label, title: label });
-    fill(meter, h("span", { class: "nwb-meter-good", style: { width: share(progress.accepted) } }), h("span", { class: "nwb-meter-bad", style: { width: share(progress.rejected) } }));
+    fill(
+      meter,
+      h("span", { class: "nwb-meter-good", style: { width: share(progress.accepted) } }),
+      h("span", { class: "nwb-meter-bad", style: { width: share(progress.rejected) } }),
+    );
     fill(who, icon("person", 14), h("bdi", {}, reviewer));
     set(who, { title: words.reviewer(reviewer) });
   }
@@ -31,7 +64,13 @@ export function createHead({ onHelp }) {
     const failed = state instanceof Error;
     saved.classList.toggle("nwb-bad", failed);
     const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const text = failed ? words.notSaved : state === "saving" ? words.saving : state === "saved" ? words.savedAt(time) : words.saved;
+    const text = failed
+      ? words.notSaved
+      : state === "saving"
+        ? words.saving
+        : state === "saved"
+          ? words.savedAt(time)
+          : words.saved;
     fill(saved, icon(failed ? "warn" : state === "saving" ? "save" : "check", 14), text);
     set(saved, { title: failed ? state.message : null });
   }
@@ -43,7 +82,15 @@ export function createHead({ onHelp }) {
 export function createFilter({ onQuery, onBulk, onLeave }) {
   const listId = `nwb-columns-${Math.random().toString(36).slice(2)}`;
   const input = h("input", {
-    class: "nwb-input nwb-sql", type: "text", placeholder: words.filterHint, "aria-label": words.filterLabel, spellcheck: "false", autocomplete: "off", autocapitalize: "off", "aria-describedby": listId, dataset: { testid: "board-filter" },
+    class: "nwb-input nwb-sql",
+    type: "text",
+    placeholder: words.filterHint,
+    "aria-label": words.filterLabel,
+    spellcheck: "false",
+    autocomplete: "off",
+    autocapitalize: "off",
+    "aria-describedby": listId,
+    dataset: { testid: "board-filter" },
     oninput: () => (typed = true),
     onkeydown: (event) => {
       event.stopPropagation();
@@ -57,12 +104,48 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
     onQuery({ sql: input.value.trim() });
   }
   const apply = h("button", { type: "button", class: "nwb-btn", onclick: send }, icon("search", 14), words.apply);
-  const problem = h("div", { id: listId, class: "nwb-filter-problem", role: "alert", hidden: true, dataset: { testid: "board-filter-problem" } });
-  const statuses = h("div", { class: "nwb-segments", role: "group", "aria-label": words.statusLabel },
-    ...Object.entries(words.statuses).map(([value, label]) => h("button", { type: "button", class: "nwb-btn", dataset: { status: value }, onclick: () => onQuery({ status: value }) }, label)));
-  const priority = h("button", { type: "button", class: "nwb-btn", title: words.priorityHint, "aria-pressed": "false", dataset: { testid: "board-priority" }, onclick: () => doubtful(priority.getAttribute("aria-pressed") !== "true") }, icon("flag", 14), words.priority);
+  const problem = h("div", {
+    id: listId,
+    class: "nwb-filter-problem",
+    role: "alert",
+    hidden: true,
+    dataset: { testid: "board-filter-problem" },
+  });
+  const statuses = h(
+    "div",
+    { class: "nwb-segments", role: "group", "aria-label": words.statusLabel },
+    ...Object.entries(words.statuses).map(([value, label]) =>
+      h(
+        "button",
+        { type: "button", class: "nwb-btn", dataset: { status: value }, onclick: () => onQuery({ status: value }) },
+        label,
+      ),
+    ),
+  );
+  const priority = h(
+    "button",
+    {
+      type: "button",
+      class: "nwb-btn",
+      title: words.priorityHint,
+      "aria-pressed": "false",
+      dataset: { testid: "board-priority" },
+      onclick: () => doubtful(priority.getAttribute("aria-pressed") !== "true"),
+    },
+    icon("flag", 14),
+    words.priority,
+  );
   const minutes = h("input", {
-    class: "nwb-input nwb-minutes", type: "number", min: 0, max: 9999, step: 1, inputmode: "numeric", placeholder: "–", "aria-label": words.minutesHave, title: words.minutesHint, dataset: { testid: "board-minutes" },
+    class: "nwb-input nwb-minutes",
+    type: "number",
+    min: 0,
+    max: 9999,
+    step: 1,
+    inputmode: "numeric",
+    placeholder: "–",
+    "aria-label": words.minutesHave,
+    title: words.minutesHint,
+    dataset: { testid: "board-minutes" },
     onkeydown: (event) => {
       event.stopPropagation();
       if (event.key === "Enter") doubtful(true);
@@ -78,14 +161,41 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
   }
   let asked = {};
   const total = h("span", { class: "nwb-num nwb-total", role: "status", dataset: { testid: "board-total" } });
-  const clear = h("button", { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: clearAll }, icon("clear", 13), words.clear);
+  const clear = h(
+    "button",
+    { type: "button", class: "nwb-btn nwb-plain", hidden: true, dataset: { testid: "board-clear" }, onclick: clearAll },
+    icon("clear", 13),
+    words.clear,
+  );
   function clearAll() {
     typed = false;
     onQuery({ sql: "", facets: {}, rule: "", tag: "", status: "all", minutes: 0 });
   }
-  const bulk = h("button", { type: "button", class: "nwb-btn nwb-plain", dataset: { testid: "board-bulk" }, onclick: onBulk }, words.bulk);
-  const element = h("div", { class: "nwb-filter" }, h("div", { class: "nwb-filter-row" }, input, apply, statuses, h("span", { class: "nwb-doubtful" }, priority, minutes, h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit))), problem,
-    h("div", { class: "nwb-filter-row nwb-filter-under" }, total, clear, h("span", { class: "nwb-spring" }), bulk));
+  const bulk = h(
+    "button",
+    { type: "button", class: "nwb-btn nwb-plain", dataset: { testid: "board-bulk" }, onclick: onBulk },
+    words.bulk,
+  );
+  const element = h(
+    "div",
+    { class: "nwb-filter" },
+    h(
+      "div",
+      { class: "nwb-filter-row" },
+      input,
+      apply,
+      statuses,
+      h(
+        "span",
+        { class: "nwb-doubtful" },
+        priority,
+        minutes,
+        h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit),
+      ),
+    ),
+    problem,
+    h("div", { class: "nwb-filter-row nwb-filter-under" }, total, clear, h("span", { class: "nwb-spring" }), bulk),
+  );
 
   function draw(query, summary) {
     if (!typed && document.activeElement !== input) input.value = query.sql;
@@ -93,9 +203,17 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
     set(priority, { "aria-pressed": String(query.order_by === "priority") });
     asked = query;
     if (document.activeElement !== minutes) minutes.value = query.minutes ? String(query.minutes) : "";
-    const ranked = query.order_by === "priority" && summary.spent ? ` · ${words.spent(summary.spent, query.minutes)}` : "";
+    const ranked =
+      query.order_by === "priority" && summary.spent ? ` · ${words.spent(summary.spent, query.minutes)}` : "";
     total.textContent = `${words.clips(count(summary.total))} · ${words.minutes(summary.minutes)}${ranked}`;
-    clear.hidden = !(query.sql || query.rule || query.tag || query.status !== "all" || query.minutes || Object.values(query.facets ?? {}).some((v) => v.length));
+    clear.hidden = !(
+      query.sql ||
+      query.rule ||
+      query.tag ||
+      query.status !== "all" ||
+      query.minutes ||
+      Object.values(query.facets ?? {}).some((v) => v.length)
+    );
     bulk.disabled = !summary.pending;
     set(bulk, { title: words.bulkTitle(count(summary.pending)) });
     error("");
@@ -106,9 +224,14 @@ export function createFilter({ onQuery, onBulk, onLeave }) {
     set(input, { "aria-invalid": message ? "true" : null });
   }
   return {
-    element, draw, error,
+    element,
+    draw,
+    error,
     setColumns: (names) => set(input, { title: words.columns(names.join(", ")) }),
-    focus: () => { input.focus(); input.select(); },
+    focus: () => {
+      input.focus();
+      input.select();
+    },
   };
 }
 
@@ -120,13 +243,36 @@ export function openSheet(root, title, content, onClose) {
     onClose?.();
     before?.focus?.({ preventScroll: true });
   };
-  const shut = h("button", { type: "button", class: "nwb-btn nwb-plain nwb-icon-only", "aria-label": common.close, title: common.close, onclick: close }, icon("cross"));
-  const sheet = h("div", { class: "nwb-sheet", role: "dialog", "aria-modal": "true", "aria-label": title, tabindex: -1 }, h("div", { class: "nwb-sheet-head" }, h("h3", {}, title), shut), ...content);
-  const veil = h("div", { class: "nwb-veil", onclick: (event) => event.target === veil && close(), onkeydown: (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape" || event.key === "?") close();
-    if (event.key === "Tab") keepIn(sheet, event);
-  } }, sheet);
+  const shut = h(
+    "button",
+    {
+      type: "button",
+      class: "nwb-btn nwb-plain nwb-icon-only",
+      "aria-label": common.close,
+      title: common.close,
+      onclick: close,
+    },
+    icon("cross"),
+  );
+  const sheet = h(
+    "div",
+    { class: "nwb-sheet", role: "dialog", "aria-modal": "true", "aria-label": title, tabindex: -1 },
+    h("div", { class: "nwb-sheet-head" }, h("h3", {}, title), shut),
+    ...content,
+  );
+  const veil = h(
+    "div",
+    {
+      class: "nwb-veil",
+      onclick: (event) => event.target === veil && close(),
+      onkeydown: (event) => {
+        event.stopPropagation();
+        if (event.key === "Escape" || event.key === "?") close();
+        if (event.key === "Tab") keepIn(sheet, event);
+      },
+    },
+    sheet,
+  );
   root.append(veil);
   sheet.focus({ preventScroll: true });
   return { close };
@@ -143,6 +289,20 @@ function keepIn(sheet, event) {
 
 export const keysContent = () => [
   h("p", { class: "nwb-muted" }, words.keysNote),
-  h("ul", { class: "nwb-keys" }, ...words.keys.map(([keys, what]) => h("li", {},
-    h("span", { class: "nwb-key-set" }, ...keys.split(/\s+/).map((k) => (k === "·" ? h("span", { class: "nwb-muted" }, k) : h("kbd", {}, k)))), h("span", {}, what)))),
+  h(
+    "ul",
+    { class: "nwb-keys" },
+    ...words.keys.map(([keys, what]) =>
+      h(
+        "li",
+        {},
+        h(
+          "span",
+          { class: "nwb-key-set" },
+          ...keys.split(/\s+/).map((k) => (k === "·" ? h("span", { class: "nwb-muted" }, k) : h("kbd", {}, k))),
+        ),
+        h("span", {}, what),
+      ),
+    ),
+  ),
 ];

@@ -26,9 +26,20 @@ export function createTable({ fetchRows, onSelect, onSort }) {
   const header = h("div", { class: "nwb-tr nwb-th", role: "row", "aria-rowindex": 1 }, ...heads.values());
   const body = h("div", { class: "nwb-tbody", role: "rowgroup" });
   const note = h("div", { class: "nwb-table-note", hidden: true });
-  const scroller = h("div", {
-    class: "nwb-grid", role: "grid", tabindex: 0, "aria-label": words.table, dataset: { testid: "board-grid" }, onscroll: perFrame(draw),
-  }, h("div", { role: "rowgroup", class: "nwb-thead" }, header), body, note);
+  const scroller = h(
+    "div",
+    {
+      class: "nwb-grid",
+      role: "grid",
+      tabindex: 0,
+      "aria-label": words.table,
+      dataset: { testid: "board-grid" },
+      onscroll: perFrame(draw),
+    },
+    h("div", { role: "rowgroup", class: "nwb-thead" }, header),
+    body,
+    note,
+  );
   new ResizeObserver(perFrame(draw)).observe(scroller);
 
   function reset(n, emptyNote = words.empty) {
@@ -53,12 +64,14 @@ export function createTable({ fetchRows, onSelect, onSort }) {
   function need(page) {
     if (pages.has(page)) return;
     const turn = generation;
-    const promise = fetchRows(page * PAGE, PAGE).then((rows) => {
-      if (turn !== generation) return;
-      pages.set(page, rows);
-      if (pages.size > PAGES_KEPT) forget(page);
-      draw();
-    }).catch(() => turn === generation && pages.delete(page));
+    const promise = fetchRows(page * PAGE, PAGE)
+      .then((rows) => {
+        if (turn !== generation) return;
+        pages.set(page, rows);
+        if (pages.size > PAGES_KEPT) forget(page);
+        draw();
+      })
+      .catch(() => turn === generation && pages.delete(page));
     pages.set(page, promise);
   }
 
@@ -91,12 +104,21 @@ export function createTable({ fetchRows, onSelect, onSort }) {
 
   function rowElement(place, data) {
     const el = h("div", {
-      id: prefix + place, class: "nwb-tr", role: "row", "aria-rowindex": place + 2, "aria-selected": String(place === selected),
-      style: { transform: `translateY(${place * ROW}px)` }, dataset: { full: data ? "1" : "0", status: data?.status ?? "", place: String(place) },
+      id: prefix + place,
+      class: "nwb-tr",
+      role: "row",
+      "aria-rowindex": place + 2,
+      "aria-selected": String(place === selected),
+      style: { transform: `translateY(${place * ROW}px)` },
+      dataset: { full: data ? "1" : "0", status: data?.status ?? "", place: String(place) },
       onclick: () => onSelect(place),
     });
     if (data) el.append(...cells(place, data));
-    else el.append(h("div", { role: "gridcell", class: "nwb-td nwb-td-place nwb-muted" }, count(place + 1)), h("div", { role: "gridcell", class: "nwb-td nwb-skeleton" }));
+    else
+      el.append(
+        h("div", { role: "gridcell", class: "nwb-td nwb-td-place nwb-muted" }, count(place + 1)),
+        h("div", { role: "gridcell", class: "nwb-td nwb-skeleton" }),
+      );
     return el;
   }
 
@@ -162,31 +184,81 @@ export function createTable({ fetchRows, onSelect, onSort }) {
 
   const pageSize = () => Math.max(1, Math.floor(scroller.clientHeight / ROW) - 2);
   return {
-    element: scroller, reset, select, update, reload, row, setSort, pageSize, focus: () => scroller.focus({ preventScroll: true }),
-    get total() { return total; },
-    get selected() { return selected; },
+    element: scroller,
+    reset,
+    select,
+    update,
+    reload,
+    row,
+    setSort,
+    pageSize,
+    focus: () => scroller.focus({ preventScroll: true }),
+    get total() {
+      return total;
+    },
+    get selected() {
+      return selected;
+    },
   };
 }
 
-const pick = (data) => Object.fromEntries(
-  ["text", "target_lang", "accent", "speaker", "duration", "status", "reason", "tags", "edited", "findings", "others"].map((k) => [k, data[k]]),
-);
+const pick = (data) =>
+  Object.fromEntries(
+    [
+      "text",
+      "target_lang",
+      "accent",
+      "speaker",
+      "duration",
+      "status",
+      "reason",
+      "tags",
+      "edited",
+      "findings",
+      "others",
+    ].map((k) => [k, data[k]]),
+  );
 
 function headCell(name, onSort) {
   const label = words.head[name];
-  if (!SORTABLE.has(name)) return h("div", { class: `nwb-td nwb-td-${name}`, role: "columnheader" }, label || h("span", { class: "nwb-sr" }, words.statusLabel));
-  return h("div", { class: `nwb-td nwb-td-${name}`, role: "columnheader", "aria-sort": "none" },
-    h("button", { type: "button", class: "nwb-sort-btn", title: words.sortBy(label), onclick: () => onSort(name) }, label, h("span", { class: "nwb-sort" })));
+  if (!SORTABLE.has(name))
+    return h(
+      "div",
+      { class: `nwb-td nwb-td-${name}`, role: "columnheader" },
+      label || h("span", { class: "nwb-sr" }, words.statusLabel),
+    );
+  return h(
+    "div",
+    { class: `nwb-td nwb-td-${name}`, role: "columnheader", "aria-sort": "none" },
+    h(
+      "button",
+      { type: "button", class: "nwb-sort-btn", title: words.sortBy(label), onclick: () => onSort(name) },
+      label,
+      h("span", { class: "nwb-sort" }),
+    ),
+  );
 }
 
 function cells(place, row) {
   const cell = (name, ...children) => h("div", { class: `nwb-td nwb-td-${name}`, role: "gridcell" }, ...children);
-  const status = h("span", { class: "nwb-status", title: row.status === "rejected" ? `${words.status.rejected}: ${row.reason ?? ""}` : words.status[row.status] ?? "" },
-    STATUS_ICON[row.status] ? icon(STATUS_ICON[row.status], 14) : h("span", { class: "nwb-ring" }), h("span", { class: "nwb-sr" }, words.status[row.status] ?? ""));
+  const status = h(
+    "span",
+    {
+      class: "nwb-status",
+      title:
+        row.status === "rejected" ? `${words.status.rejected}: ${row.reason ?? ""}` : (words.status[row.status] ?? ""),
+    },
+    STATUS_ICON[row.status] ? icon(STATUS_ICON[row.status], 14) : h("span", { class: "nwb-ring" }),
+    h("span", { class: "nwb-sr" }, words.status[row.status] ?? ""),
+  );
   return [
     cell("status", status),
     cell("place", count(place + 1)),
-    cell("text", row.edited ? h("span", { class: "nwb-edited", title: words.edited }, icon("pencil", 12)) : null, h("span", { class: "nwb-clip-text", dir: "auto", title: row.text ?? "" }, row.text ?? "")),
+    cell(
+      "text",
+      row.edited ? h("span", { class: "nwb-edited", title: words.edited }, icon("pencil", 12)) : null,
+      h("span", { class: "nwb-clip-text", dir: "auto", title: row.text ?? "" }, row.text ?? ""),
+    ),
     cell("target_lang", h("bdi", {}, row.target_lang ?? "–")),
     cell("accent", h("bdi", {}, row.accent ?? "–")),
     cell("speaker", h("bdi", {}, row.speaker ?? "–")),
@@ -199,16 +271,44 @@ function cells(place, row) {
 function marks(row) {
   const [worst, ...more] = row.findings ?? [];
   const tone = { error: "nwb-bad", warning: "nwb-warn" }[worst?.severity] ?? "";
-  const found = worst && h("span", { class: `nwb-tag ${tone}`, title: row.findings.map((f) => f.reason).join("\n") },
-    icon(worst.severity === "error" ? "warn" : "info", 12), h("span", { class: "nwb-tag-text" }, ruleName(worst.rule)), more.length ? `+${more.length}` : null);
-  const others = (row.others ?? []).map((o) => h("span", { class: `nwb-tag ${o.differs ? "nwb-warn" : ""}`, title: `${words.othersSay(o.reviewer, saying(o))}${o.differs ? ` (${words.differs})` : ""}` },
-    icon(o.differs ? "warn" : "person", 12), h("span", { class: "nwb-tag-text" }, h("bdi", {}, o.reviewer))));
-  const tags = (row.tags ?? []).map((tag) => h("span", { class: "nwb-tag nwb-accent", title: tag, dataset: { testid: "board-row-tag" } }, icon("flag", 12), h("span", { class: "nwb-tag-text" }, h("bdi", {}, tag))));
+  const found =
+    worst &&
+    h(
+      "span",
+      { class: `nwb-tag ${tone}`, title: row.findings.map((f) => f.reason).join("\n") },
+      icon(worst.severity === "error" ? "warn" : "info", 12),
+      h("span", { class: "nwb-tag-text" }, ruleName(worst.rule)),
+      more.length ? `+${more.length}` : null,
+    );
+  const others = (row.others ?? []).map((o) =>
+    h(
+      "span",
+      {
+        class: `nwb-tag ${o.differs ? "nwb-warn" : ""}`,
+        title: `${words.othersSay(o.reviewer, saying(o))}${o.differs ? ` (${words.differs})` : ""}`,
+      },
+      icon(o.differs ? "warn" : "person", 12),
+      h("span", { class: "nwb-tag-text" }, h("bdi", {}, o.reviewer)),
+    ),
+  );
+  const tags = (row.tags ?? []).map((tag) =>
+    h(
+      "span",
+      { class: "nwb-tag nwb-accent", title: tag, dataset: { testid: "board-row-tag" } },
+      icon("flag", 12),
+      h("span", { class: "nwb-tag-text" }, h("bdi", {}, tag)),
+    ),
+  );
   return [...tags, found || null, ...others];
 }
 
-export const ruleName = (rule) => String(rule ?? "").replaceAll("_", " ").replaceAll("-", " ").replaceAll(".", " · ");
+export const ruleName = (rule) =>
+  String(rule ?? "")
+    .replaceAll("_", " ")
+    .replaceAll("-", " ")
+    .replaceAll(".", " · ");
 export function saying(other) {
-  if (other.field === "status") return [words.status[other.value] ?? other.value, other.reason].filter(Boolean).join(": ");
+  if (other.field === "status")
+    return [words.status[other.value] ?? other.value, other.reason].filter(Boolean).join(": ");
   return `${words.fields[other.field] ?? words.transcript}: ${other.value ?? words.none}`;
 }

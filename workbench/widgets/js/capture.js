@@ -46,12 +46,22 @@ export function unavailable() {
 
 /** What went wrong, as a key of strings.microphone.trouble. */
 export function troubleOf(error) {
-  return { NotAllowedError: "refused", SecurityError: "refused", NotFoundError: "none", NotReadableError: "taken", OverconstrainedError: "none" }[error?.name] ?? "";
+  return (
+    {
+      NotAllowedError: "refused",
+      SecurityError: "refused",
+      NotFoundError: "none",
+      NotReadableError: "taken",
+      OverconstrainedError: "none",
+    }[error?.name] ?? ""
+  );
 }
 
 export async function openCapture({ block_s = 0.08, onblock, onlost }) {
   // What the recognizer was trained on is untreated sound; the browser's processing would also hide bad lines.
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+  const stream = await navigator.mediaDevices.getUserMedia({
+    audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+  });
   // At the device's own rate: by default the loudspeaker's would be taken, and the sound resampled once more.
   const { sampleRate } = stream.getAudioTracks()[0].getSettings();
   const context = new AudioContext({ latencyHint: "interactive", ...(sampleRate ? { sampleRate } : {}) });

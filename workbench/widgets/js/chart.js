@@ -9,12 +9,23 @@ const HEIGHT = 190;
 const EDGE = { left: 50, right: 12, top: 12, bottom: 24 };
 export const DASHES = ["", "6 4", "2 3", "9 3 2 3"];
 
-export function createChart(host, { title, note = "", format = (v) => v.toPrecision(3), zero = true, least = 0, labels = false }) {
+export function createChart(
+  host,
+  { title, note = "", format = (v) => v.toPrecision(3), zero = true, least = 0, labels = false },
+) {
   const svg = shape("svg", { role: "img", width: "100%", height: HEIGHT, class: "nwb-chart-drawing" });
   const tip = h("div", { class: "nwb-chart-tip", hidden: true });
   const legend = h("div", { class: "nwb-chart-legend" });
-  const root = h("figure", { class: "nwb-chart", dataset: { testid: "chart" } }, h("figcaption", {}, title, h("span", { class: "nwb-muted" }, note ? ` ${note}` : "")), h("div", { class: "nwb-chart-stage" }, svg, tip), legend);
-  let series = [], width = 0, scale = null;
+  const root = h(
+    "figure",
+    { class: "nwb-chart", dataset: { testid: "chart" } },
+    h("figcaption", {}, title, h("span", { class: "nwb-muted" }, note ? ` ${note}` : "")),
+    h("div", { class: "nwb-chart-stage" }, svg, tip),
+    legend,
+  );
+  let series = [],
+    width = 0,
+    scale = null;
   host.append(root);
 
   const draw = perFrame(() => {
@@ -29,11 +40,26 @@ export function createChart(host, { title, note = "", format = (v) => v.toPrecis
   svg.addEventListener("pointermove", (event) => {
     if (!scale) return;
     const step = Math.round(scale.step(event.offsetX));
-    const rows = series.filter((line) => !line.faint).map((line) => [line, nearest(line, step)]).filter(([, point]) => point);
+    const rows = series
+      .filter((line) => !line.faint)
+      .map((line) => [line, nearest(line, step)])
+      .filter(([, point]) => point);
     tip.hidden = !rows.length;
     if (!rows.length) return;
     rows.sort((a, b) => b[1].y - a[1].y);
-    fill(tip, h("b", {}, `step ${rows[0][1].x}`), ...rows.map(([line, point]) => h("div", {}, h("i", { class: `nwb-key nwb-color-${line.color}` }), `${line.name} `, h("b", { class: "nwb-num" }, format(point.y)))));
+    fill(
+      tip,
+      h("b", {}, `step ${rows[0][1].x}`),
+      ...rows.map(([line, point]) =>
+        h(
+          "div",
+          {},
+          h("i", { class: `nwb-key nwb-color-${line.color}` }),
+          `${line.name} `,
+          h("b", { class: "nwb-num" }, format(point.y)),
+        ),
+      ),
+    );
     tip.style.left = `${Math.min(event.offsetX + 14, Math.max(0, width - 170))}px`;
     cursorAt(svg, scale.x(rows[0][1].x));
   });
@@ -53,8 +79,24 @@ export function createChart(host, { title, note = "", format = (v) => v.toPrecis
       series = next.filter((line) => line.x.length);
       root.hidden = !series.length;
       const said = series.filter((line) => !line.faint);
-      svg.setAttribute("aria-label", `${title}: ${said.map((line) => `${line.name} ${format(line.y.at(-1))} at step ${line.x.at(-1)}`).join("; ")}`);
-      fill(legend, ...(said.length > 1 || labels ? said.map((line) => h("span", {}, lineKey(line), h("bdi", {}, line.name), h("b", { class: "nwb-num" }, ` ${format(line.y.at(-1))}`))) : []));
+      svg.setAttribute(
+        "aria-label",
+        `${title}: ${said.map((line) => `${line.name} ${format(line.y.at(-1))} at step ${line.x.at(-1)}`).join("; ")}`,
+      );
+      fill(
+        legend,
+        ...(said.length > 1 || labels
+          ? said.map((line) =>
+              h(
+                "span",
+                {},
+                lineKey(line),
+                h("bdi", {}, line.name),
+                h("b", { class: "nwb-num" }, ` ${format(line.y.at(-1))}`),
+              ),
+            )
+          : []),
+      );
       draw();
     },
     destroy() {
@@ -75,7 +117,10 @@ function scaleOf(series, width, zero, least) {
   [low, high] = [Math.min(low, ticks[0]), Math.max(high, ticks.at(-1))];
   const across = width - EDGE.left - EDGE.right;
   return {
-    ticks, from, to, width,
+    ticks,
+    from,
+    to,
+    width,
     x: (v) => EDGE.left + ((v - from) / (to - from)) * across,
     y: (v) => HEIGHT - EDGE.bottom - ((v - low) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom),
     step: (px) => from + ((px - EDGE.left) / across) * (to - from),
@@ -95,14 +140,21 @@ function niceTicks(low, high, wanted = 4) {
 function drawAxes(svg, scale, format, width) {
   for (const tick of scale.ticks) {
     const y = scale.y(tick);
-    svg.append(shape("path", { d: `M${EDGE.left} ${y.toFixed(1)}H${width - EDGE.right}`, class: "nwb-grid" }), text(EDGE.left - 7, y + 4, format(tick), "end"));
+    svg.append(
+      shape("path", { d: `M${EDGE.left} ${y.toFixed(1)}H${width - EDGE.right}`, class: "nwb-grid" }),
+      text(EDGE.left - 7, y + 4, format(tick), "end"),
+    );
   }
-  const steps = niceTicks(scale.from, scale.to, Math.max(2, Math.min(6, width / 110))).filter((v) => v >= scale.from && v <= scale.to);
-  for (const step of steps) svg.append(text(scale.x(step), HEIGHT - 7, step.toLocaleString(), step === scale.from ? "start" : "middle"));
+  const steps = niceTicks(scale.from, scale.to, Math.max(2, Math.min(6, width / 110))).filter(
+    (v) => v >= scale.from && v <= scale.to,
+  );
+  for (const step of steps)
+    svg.append(text(scale.x(step), HEIGHT - 7, step.toLocaleString(), step === scale.from ? "start" : "middle"));
 }
 
 function drawLine(svg, line, scale) {
-  let d = "", pen = "M";
+  let d = "",
+    pen = "M";
   line.x.forEach((x, i) => {
     if (line.y[i] === null) pen = "M";
     else {
@@ -110,26 +162,48 @@ function drawLine(svg, line, scale) {
       pen = "L";
     }
   });
-  svg.append(shape("path", { d, fill: "none", class: `nwb-line nwb-color-${line.color} ${line.faint ? "nwb-faint" : ""}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
-  if (!line.faint && line.x.length <= 40) line.x.forEach((x, i) => line.y[i] !== null && svg.append(shape("circle", { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-color-${line.color}` })));
+  svg.append(
+    shape("path", {
+      d,
+      fill: "none",
+      class: `nwb-line nwb-color-${line.color} ${line.faint ? "nwb-faint" : ""}`,
+      "stroke-dasharray": DASHES[line.dash ?? 0],
+    }),
+  );
+  if (!line.faint && line.x.length <= 40)
+    line.x.forEach(
+      (x, i) =>
+        line.y[i] !== null &&
+        svg.append(
+          shape("circle", { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-color-${line.color}` }),
+        ),
+    );
 }
 
 function nearest(line, step) {
   let best = null;
   line.x.forEach((x, i) => {
-    if (line.y[i] !== null && (best === null || Math.abs(x - step) < Math.abs(best.x - step))) best = { x, y: line.y[i] };
+    if (line.y[i] !== null && (best === null || Math.abs(x - step) < Math.abs(best.x - step)))
+      best = { x, y: line.y[i] };
   });
   return best;
 }
 
 function cursorAt(svg, x) {
   svg.querySelector(".nwb-chart-cursor")?.remove();
-  if (x !== null) svg.append(shape("path", { d: `M${x} ${EDGE.top}V${HEIGHT - EDGE.bottom}`, class: "nwb-chart-cursor" }));
+  if (x !== null)
+    svg.append(shape("path", { d: `M${x} ${EDGE.top}V${HEIGHT - EDGE.bottom}`, class: "nwb-chart-cursor" }));
 }
 
 function lineKey(line) {
   const key = shape("svg", { width: 22, height: 8, "aria-hidden": "true" });
-  key.append(shape("path", { d: "M0 4H22", class: `nwb-line nwb-color-${line.color}`, "stroke-dasharray": DASHES[line.dash ?? 0] }));
+  key.append(
+    shape("path", {
+      d: "M0 4H22",
+      class: `nwb-line nwb-color-${line.color}`,
+      "stroke-dasharray": DASHES[line.dash ?? 0],
+    }),
+  );
   return key;
 }
 

@@ -11,7 +11,11 @@
 export function h(tag, props = {}, ...children) {
   const el = document.createElement(tag);
   set(el, props);
-  el.append(...children.filter((c) => c !== null && c !== false && c !== undefined).map((c) => (c instanceof Node ? c : String(c))));
+  el.append(
+    ...children
+      .filter((c) => c !== null && c !== false && c !== undefined)
+      .map((c) => (c instanceof Node ? c : String(c))),
+  );
   return el;
 }
 
@@ -30,7 +34,11 @@ export function set(el, props) {
 
 /** Replace all children. */
 export function fill(el, ...children) {
-  el.replaceChildren(...children.filter((c) => c !== null && c !== false && c !== undefined).map((c) => (c instanceof Node ? c : String(c))));
+  el.replaceChildren(
+    ...children
+      .filter((c) => c !== null && c !== false && c !== undefined)
+      .map((c) => (c instanceof Node ? c : String(c))),
+  );
   return el;
 }
 
@@ -79,9 +87,17 @@ export function icon(name, size = 16) {
   const svg = document.createElementNS(SVG, "svg");
   const solid = SOLID.has(name);
   const attributes = {
-    viewBox: "0 0 24 24", width: size, height: size, "aria-hidden": "true", focusable: "false", class: "nwb-icon",
-    fill: solid ? "currentColor" : "none", stroke: solid ? "none" : "currentColor",
-    "stroke-width": 2, "stroke-linecap": "round", "stroke-linejoin": "round",
+    viewBox: "0 0 24 24",
+    width: size,
+    height: size,
+    "aria-hidden": "true",
+    focusable: "false",
+    class: "nwb-icon",
+    fill: solid ? "currentColor" : "none",
+    stroke: solid ? "none" : "currentColor",
+    "stroke-width": 2,
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round",
   };
   for (const [k, v] of Object.entries(attributes)) svg.setAttribute(k, String(v));
   const path = document.createElementNS(SVG, "path");
@@ -110,11 +126,12 @@ export function perFrame(fn) {
   return (...args) => {
     const first = waiting === null;
     waiting = args;
-    if (first) requestAnimationFrame(() => {
-      const last = waiting;
-      waiting = null;
-      fn(...last);
-    });
+    if (first)
+      requestAnimationFrame(() => {
+        const last = waiting;
+        waiting = null;
+        fn(...last);
+      });
   };
 }
 
@@ -130,7 +147,10 @@ export function debounce(fn, ms) {
 /** Call `fn` whenever JupyterLab's (or the system's) theme changes; returns a function that stops it. */
 export function onTheme(fn) {
   const watch = new MutationObserver(() => requestAnimationFrame(fn));
-  watch.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+  watch.observe(document.body, {
+    attributes: true,
+    attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"],
+  });
   const system = matchMedia("(prefers-color-scheme: dark)");
   system.addEventListener("change", fn);
   return () => {
@@ -149,11 +169,15 @@ const KEYS_OFF = "data-lm-suppress-shortcuts";
 const inWidget = (el) => el instanceof Element && el.closest(`.nwb[${KEYS_OFF}]`);
 addEventListener("focusin", ({ target }) => inWidget(target) && target.setAttribute(KEYS_OFF, "true"), true);
 for (const type of ["keydown", "keyup"]) {
-  addEventListener(type, ({ target, ctrlKey, metaKey, altKey }) => {
-    const root = inWidget(target) || (target instanceof Element && target.closest(".nwb[data-keys-through]"));
-    if (!root) return;
-    const through = ctrlKey || metaKey || altKey;
-    root.toggleAttribute("data-keys-through", through);
-    for (const el of [root, target]) through ? el.removeAttribute(KEYS_OFF) : el.setAttribute(KEYS_OFF, "true");
-  }, true);
+  addEventListener(
+    type,
+    ({ target, ctrlKey, metaKey, altKey }) => {
+      const root = inWidget(target) || (target instanceof Element && target.closest(".nwb[data-keys-through]"));
+      if (!root) return;
+      const through = ctrlKey || metaKey || altKey;
+      root.toggleAttribute("data-keys-through", through);
+      for (const el of [root, target]) through ? el.removeAttribute(KEYS_OFF) : el.setAttribute(KEYS_OFF, "true");
+    },
+    true,
+  );
 }

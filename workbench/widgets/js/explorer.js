@@ -19,7 +19,9 @@ class View {
     this.map = createHeatMap({ open: (row, column) => this.open(row, column) });
     this.build(el);
     this.listeners = {
-      "change:map": () => this.showMap(), "change:opened": () => this.showOpened(), "change:playback": () => this.showPlayback(),
+      "change:map": () => this.showMap(),
+      "change:opened": () => this.showOpened(),
+      "change:playback": () => this.showPlayback(),
     };
     for (const [name, fn] of Object.entries(this.listeners)) model.on(name, fn);
     this.stopLost = this.channel.onLost((lost) => this.showLost(lost));
@@ -58,23 +60,85 @@ class View {
   remember() {
     const { row, column } = this.model.get("opened");
     try {
-      sessionStorage.setItem(this.key, JSON.stringify({ choice: this.model.get("map").choice, opened: { row, column } }));
-    } catch { /* as above */ }
+      sessionStorage.setItem(
+        this.key,
+        JSON.stringify({ choice: this.model.get("map").choice, opened: { row, column } }),
+      );
+    } catch {
+      /* as above */
+    }
   }
 
   build(el) {
-    const field = (name) => h("label", { class: "nwb-field" }, h("span", {}, words.field[name]), h("select", { class: "nwb-input", dataset: { testid: `choose-${name}` }, onchange: (e) => this.change(name, e.target.value) }));
-    this.fields = Object.fromEntries(["name", "lookahead", "against", "metric", "normalizer", "row", "column"].map((name) => [name, field(name)]));
-    this.ui = { note: h("div", { "aria-live": "polite" }), cell: h("section", { class: "nwb-cell-panel", hidden: true, dataset: { testid: "cell-panel" } }), stream: h("section", { class: "nwb-stream", hidden: true, dataset: { testid: "stream-panel" } }) };
-    this.root = h("div", { class: "nwb nwb-explorer", role: "region", "aria-label": words.region, dataset: { testid: "explorer" }, onkeydown: (event) => this.onKey(event), "data-lm-suppress-shortcuts": "true" },
-      h("header", { class: "nwb-head" }, ...Object.values(this.fields), h("span", { class: "nwb-spring" }),
-        ...["svg", "png"].map((format) => h("button", { type: "button", class: "nwb-btn", title: words.exportTitle[format], onclick: () => this.download(format), dataset: { testid: `export-${format}` } }, icon("save"), words.export[format]))),
-      this.map.element, this.ui.note, this.ui.stream, this.ui.cell);
+    const field = (name) =>
+      h(
+        "label",
+        { class: "nwb-field" },
+        h("span", {}, words.field[name]),
+        h("select", {
+          class: "nwb-input",
+          dataset: { testid: `choose-${name}` },
+          onchange: (e) => this.change(name, e.target.value),
+        }),
+      );
+    this.fields = Object.fromEntries(
+      ["name", "lookahead", "against", "metric", "normalizer", "row", "column"].map((name) => [name, field(name)]),
+    );
+    this.ui = {
+      note: h("div", { "aria-live": "polite" }),
+      cell: h("section", { class: "nwb-cell-panel", hidden: true, dataset: { testid: "cell-panel" } }),
+      stream: h("section", { class: "nwb-stream", hidden: true, dataset: { testid: "stream-panel" } }),
+    };
+    this.root = h(
+      "div",
+      {
+        class: "nwb nwb-explorer",
+        role: "region",
+        "aria-label": words.region,
+        dataset: { testid: "explorer" },
+        onkeydown: (event) => this.onKey(event),
+        "data-lm-suppress-shortcuts": "true",
+      },
+      h(
+        "header",
+        { class: "nwb-head" },
+        ...Object.values(this.fields),
+        h("span", { class: "nwb-spring" }),
+        ...["svg", "png"].map((format) =>
+          h(
+            "button",
+            {
+              type: "button",
+              class: "nwb-btn",
+              title: words.exportTitle[format],
+              onclick: () => this.download(format),
+              dataset: { testid: `export-${format}` },
+            },
+            icon("save"),
+            words.export[format],
+          ),
+        ),
+      ),
+      this.map.element,
+      this.ui.note,
+      this.ui.stream,
+      this.ui.cell,
+    );
     el.append(this.root);
   }
 
   say(text, kind = "good") {
-    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: kind === "bad" ? "alert" : "status" }, icon(kind === "good" ? "check" : "warn"), h("span", {}, text)) : null);
+    fill(
+      this.ui.note,
+      text
+        ? h(
+            "div",
+            { class: `nwb-note nwb-${kind}`, role: kind === "bad" ? "alert" : "status" },
+            icon(kind === "good" ? "check" : "warn"),
+            h("span", {}, text),
+          )
+        : null,
+    );
   }
 
   async ask(question, body = {}) {
@@ -90,7 +154,8 @@ class View {
   async change(name, value) {
     const at = this.ui.cell.hidden ? null : this.at;
     const done = await this.ask("choose", { [name]: value });
-    if (!done) this.showMap(); // the lists go back to what holds
+    if (!done)
+      this.showMap(); // the lists go back to what holds
     else if (at && name !== "row" && name !== "column") await this.open(at.row, at.column);
   }
 
@@ -111,8 +176,13 @@ class View {
     const data = this.model.get("map");
     const { names, lookaheads, metrics, normalizers, spans } = data.choices;
     const lists = {
-      name: names, lookahead: lookaheads.map((ms) => [ms, words.lookahead(ms)]), against: [["", words.noBase], ...names.filter(([name]) => name !== data.choice.name)], metric: metrics,
-      normalizer: normalizers.map((name) => [name, name]), row: spans.map((name) => [name, words.span[name] ?? name]), column: spans.map((name) => [name, words.span[name] ?? name]),
+      name: names,
+      lookahead: lookaheads.map((ms) => [ms, words.lookahead(ms)]),
+      against: [["", words.noBase], ...names.filter(([name]) => name !== data.choice.name)],
+      metric: metrics,
+      normalizer: normalizers.map((name) => [name, name]),
+      row: spans.map((name) => [name, words.span[name] ?? name]),
+      column: spans.map((name) => [name, words.span[name] ?? name]),
     };
     for (const [name, list] of Object.entries(lists)) {
       const select = this.fields[name].querySelector("select");
@@ -142,7 +212,10 @@ class View {
     if (!same) this.buildCell();
     set(this.parts.list, { "aria-busy": "true" });
     this.showChips();
-    const [page, side] = await Promise.all([this.ask("cell", { row, column, filter }), same && this.side ? this.side : this.ask("beside", { row, column })]);
+    const [page, side] = await Promise.all([
+      this.ask("cell", { row, column, filter }),
+      same && this.side ? this.side : this.ask("beside", { row, column }),
+    ]);
     if (turn !== this.turn || !page) return;
     this.side = side;
     if (!this.parts.marksAsked) this.askMarks();
@@ -180,34 +253,137 @@ class View {
     this.side = this.marks = null;
     const { row, column } = this.at;
     const cell = cellOf(this.model.get("map"), row, column) ?? { sentence: "", confounded: [] };
-    const button = (name, text, onclick, testid, title = null) => h("button", { type: "button", class: "nwb-btn", title, onclick, dataset: { testid } }, icon(name), text);
+    const button = (name, text, onclick, testid, title = null) =>
+      h("button", { type: "button", class: "nwb-btn", title, onclick, dataset: { testid } }, icon(name), text);
     const can = this.model.get("can");
-    const minutes = h("input", { type: "number", class: "nwb-input nwb-num", min: 1, max: 100_000, step: 1, value: 30, "aria-label": words.minutes, dataset: { testid: "plan-minutes" } });
-    this.parts = { minutes, chips: h("div", { class: "nwb-chips" }), player: h("div", { class: "nwb-dock", hidden: true }), list: h("ol", { class: "nwb-utterances" }), side: h("aside", { class: "nwb-beside" }), more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }) };
-    fill(this.ui.cell,
-      h("header", { class: "nwb-head" }, h("h3", { class: "nwb-title" }, cellName(row, column)), h("span", { class: "nwb-spring" }),
-        can.listen ? h("span", { class: "nwb-plan" }, this.parts.minutes, h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit), button("record", words.plan, () => this.plan(), "plan", words.planTitle)) : null,
-        button("search", words.sql, () => this.sql(), "sql"), button("save", words.csv, () => this.download("csv"), "export-csv"),
-        h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": common.close, title: words.closeCell, onclick: () => this.closeCell(), dataset: { testid: "close-cell" } }, icon("cross"))),
+    const minutes = h("input", {
+      type: "number",
+      class: "nwb-input nwb-num",
+      min: 1,
+      max: 100_000,
+      step: 1,
+      value: 30,
+      "aria-label": words.minutes,
+      dataset: { testid: "plan-minutes" },
+    });
+    this.parts = {
+      minutes,
+      chips: h("div", { class: "nwb-chips" }),
+      player: h("div", { class: "nwb-dock", hidden: true }),
+      list: h("ol", { class: "nwb-utterances" }),
+      side: h("aside", { class: "nwb-beside" }),
+      more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }),
+    };
+    fill(
+      this.ui.cell,
+      h(
+        "header",
+        { class: "nwb-head" },
+        h("h3", { class: "nwb-title" }, cellName(row, column)),
+        h("span", { class: "nwb-spring" }),
+        can.listen
+          ? h(
+              "span",
+              { class: "nwb-plan" },
+              this.parts.minutes,
+              h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit),
+              button("record", words.plan, () => this.plan(), "plan", words.planTitle),
+            )
+          : null,
+        button("search", words.sql, () => this.sql(), "sql"),
+        button("save", words.csv, () => this.download("csv"), "export-csv"),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "nwb-btn nwb-icon-only nwb-plain",
+            "aria-label": common.close,
+            title: words.closeCell,
+            onclick: () => this.closeCell(),
+            dataset: { testid: "close-cell" },
+          },
+          icon("cross"),
+        ),
+      ),
       h("p", { class: "nwb-cell-sentence" }, cell.sentence, "."),
       ...cell.confounded.map((text) => h("p", { class: "nwb-note nwb-warn" }, icon("warn"), h("span", {}, text, "."))),
-      h("div", { class: "nwb-cell-grid" }, h("div", { class: "nwb-cell-main" }, this.parts.chips, this.parts.player, this.parts.list, this.parts.more), this.parts.side));
+      h(
+        "div",
+        { class: "nwb-cell-grid" },
+        h("div", { class: "nwb-cell-main" }, this.parts.chips, this.parts.player, this.parts.list, this.parts.more),
+        this.parts.side,
+      ),
+    );
     this.player = createPlayer(this.parts.player, { height: 48, label: words.player });
   }
 
   showChips() {
     const text = Object.keys(this.filter).length ? words.filter[this.filter.kind](this.filter) : "";
     const changes = this.side?.changes;
-    keepFocus(this.parts.chips, () => fill(this.parts.chips,
-      h("b", { role: "status", dataset: { testid: "total", key: "total" } }, this.total === null ? common.loading : words.total(count(this.total), text)),
-      text ? h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: () => this.open(this.at.row, this.at.column), dataset: { testid: "clear-filter" } }, icon("clear"), words.clear) : null,
-      ...(changes ? ["better", "worse"].map((verdict) => h("button", { type: "button", class: "nwb-btn", "aria-pressed": String(this.filter.verdict === verdict), dataset: { key: verdict }, onclick: () => this.choose({ kind: "changed", verdict }) }, words.changes(verdict, changes[verdict]))) : []),
-      this.model.get("can").listen && this.items.length ? h("button", { type: "button", class: "nwb-btn", dataset: { testid: "send-shown", key: "send" }, onclick: () => this.sendShown() }, icon("flag"), words.sendShown(this.items.length)) : null), this.parts.list);
+    keepFocus(
+      this.parts.chips,
+      () =>
+        fill(
+          this.parts.chips,
+          h(
+            "b",
+            { role: "status", dataset: { testid: "total", key: "total" } },
+            this.total === null ? common.loading : words.total(count(this.total), text),
+          ),
+          text
+            ? h(
+                "button",
+                {
+                  type: "button",
+                  class: "nwb-btn nwb-plain",
+                  onclick: () => this.open(this.at.row, this.at.column),
+                  dataset: { testid: "clear-filter" },
+                },
+                icon("clear"),
+                words.clear,
+              )
+            : null,
+          ...(changes
+            ? ["better", "worse"].map((verdict) =>
+                h(
+                  "button",
+                  {
+                    type: "button",
+                    class: "nwb-btn",
+                    "aria-pressed": String(this.filter.verdict === verdict),
+                    dataset: { key: verdict },
+                    onclick: () => this.choose({ kind: "changed", verdict }),
+                  },
+                  words.changes(verdict, changes[verdict]),
+                ),
+              )
+            : []),
+          this.model.get("can").listen && this.items.length
+            ? h(
+                "button",
+                {
+                  type: "button",
+                  class: "nwb-btn",
+                  dataset: { testid: "send-shown", key: "send" },
+                  onclick: () => this.sendShown(),
+                },
+                icon("flag"),
+                words.sendShown(this.items.length),
+              )
+            : null,
+        ),
+      this.parts.list,
+    );
   }
 
   showUtterances() {
     const { choice } = this.model.get("map");
-    const actions = { listen: (id, at) => this.listen(id, at), stream: (id, at) => this.stream(id, at), send: (ids, reason) => this.send(ids, reason), keyword: (list, id) => this.keyword(list, id) };
+    const actions = {
+      listen: (id, at) => this.listen(id, at),
+      stream: (id, at) => this.stream(id, at),
+      send: (ids, reason) => this.send(ids, reason),
+      keyword: (list, id) => this.keyword(list, id),
+    };
     const context = { choice, can: this.model.get("can"), actions };
     fill(this.parts.list, ...this.items.map((item) => utteranceElement(item, context)));
     set(this.parts.list, { "aria-busy": "false" });
@@ -219,9 +395,15 @@ class View {
   showSide() {
     if (!this.side) return;
     const is = (filter) => Object.entries(filter).every(([key, value]) => this.filter[key] === value);
-    drawSide(this.parts.side, { ...this.side, ...this.marks }, {
-      is, choose: (filter) => this.choose(filter), keyword: this.model.get("can").listen ? (list) => this.keyword(list) : null,
-    });
+    drawSide(
+      this.parts.side,
+      { ...this.side, ...this.marks },
+      {
+        is,
+        choose: (filter) => this.choose(filter),
+        keyword: this.model.get("can").listen ? (list) => this.keyword(list) : null,
+      },
+    );
     this.showChips();
   }
 
@@ -258,8 +440,22 @@ class View {
     if (!reference || !this.host) return;
     this.inner = new AbortController();
     const place = h("div");
-    fill(this.ui.stream, h("header", { class: "nwb-head" }, h("h3", { class: "nwb-title" }, words.streamTitle), h("span", { class: "nwb-spring" }),
-      h("button", { type: "button", class: "nwb-btn", onclick: () => this.ask("unstream") }, icon("cross"), common.close)), place);
+    fill(
+      this.ui.stream,
+      h(
+        "header",
+        { class: "nwb-head" },
+        h("h3", { class: "nwb-title" }, words.streamTitle),
+        h("span", { class: "nwb-spring" }),
+        h(
+          "button",
+          { type: "button", class: "nwb-btn", onclick: () => this.ask("unstream") },
+          icon("cross"),
+          common.close,
+        ),
+      ),
+      place,
+    );
     try {
       const child = await this.host.getWidget(reference);
       await child.render({ el: place, signal: this.inner.signal });
@@ -283,7 +479,12 @@ class View {
 
   sendShown() {
     const { row, column } = this.at;
-    this.send(this.items.map((item) => item.id), Object.keys(this.filter).length ? words.filter[this.filter.kind](this.filter) : `errors in ${cellName(row, column)}`);
+    this.send(
+      this.items.map((item) => item.id),
+      Object.keys(this.filter).length
+        ? words.filter[this.filter.kind](this.filter)
+        : `errors in ${cellName(row, column)}`,
+    );
   }
 
   async plan() {
@@ -302,7 +503,8 @@ class View {
 
   async download(format) {
     const done = await this.ask("export", { format: format === "png" ? "svg" : format, ...this.at });
-    if (done) await saveAs(format, done).catch((error) => this.say(words.notDrawn(String(error.message ?? error)), "bad"));
+    if (done)
+      await saveAs(format, done).catch((error) => this.say(words.notDrawn(String(error.message ?? error)), "bad"));
   }
 
   showLost(lost) {
@@ -319,6 +521,10 @@ class View {
   }
 }
 
-const cellName = (row, column) => [row, column].filter((value, index, all) => value !== ALL && all.indexOf(value) === index).map(nameOf).join(" · ") || words.everything;
+const cellName = (row, column) =>
+  [row, column]
+    .filter((value, index, all) => value !== ALL && all.indexOf(value) === index)
+    .map(nameOf)
+    .join(" · ") || words.everything;
 
 export default { render };

@@ -21,7 +21,9 @@ async function picture(svg, { width, height }) {
     await image.decode();
     const canvas = h("canvas", { width: width * SHARPER, height: height * SHARPER });
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((done, fail) => canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("PNG"))), "image/png"));
+    return await new Promise((done, fail) =>
+      canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("PNG"))), "image/png"),
+    );
   } finally {
     URL.revokeObjectURL(url);
   }

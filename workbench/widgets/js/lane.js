@@ -5,11 +5,19 @@
 import { direction, directionOf, fill, h, icon, set } from "./dom.js";
 import { playback as words } from "./strings.js";
 
-const ADD = 5, KEEP = 4, PARTIAL = 6, TAG = 7, EMISSION = 3;
+const ADD = 5,
+  KEEP = 4,
+  PARTIAL = 6,
+  TAG = 7,
+  EMISSION = 3;
 
 export function createLane(actions) {
   const parts = buildLane(actions);
-  let data = {}, states = [], shown = -2, spoken = -1, time_s = 0;
+  let data = {},
+    states = [],
+    shown = -2,
+    spoken = -1,
+    time_s = 0;
 
   /** The state on screen after event `index`; −1 is before the first. */
   function paint(index) {
@@ -22,9 +30,12 @@ export function createLane(actions) {
     parts.text.dataset.event = String(index);
     parts.text.dir = direction(data.final);
     parts.text.dataset.emission = state ? String(state.emission) : "";
-    if (!state || (!state.final && !state.partial)) fill(parts.text, h("span", { class: "nwb-muted" }, time_s > 0.05 ? words.listening : words.before));
+    if (!state || (!state.final && !state.partial))
+      fill(parts.text, h("span", { class: "nwb-muted" }, time_s > 0.05 ? words.listening : words.before));
     else fill(parts.text, ...wordSpans(state, data, actions.go));
-    if (grew) for (const span of [...parts.text.querySelectorAll("[data-word]")].slice(before)) span.classList.add("nwb-landed");
+    if (grew)
+      for (const span of [...parts.text.querySelectorAll("[data-word]")].slice(before))
+        span.classList.add("nwb-landed");
     paintTag(parts, data, state);
   }
 
@@ -32,12 +43,14 @@ export function createLane(actions) {
     const at = (data.words ?? []).findIndex((w) => w[1] !== null && time_s >= w[1] && time_s < w[2]);
     if (at === spoken) return;
     spoken = at;
-    for (const span of parts.text.querySelectorAll("[data-word]")) span.classList.toggle("nwb-spoken", Number(span.dataset.word) === at);
+    for (const span of parts.text.querySelectorAll("[data-word]"))
+      span.classList.toggle("nwb-spoken", Number(span.dataset.word) === at);
   }
 
   function at(seconds) {
     time_s = seconds;
-    let low = -1, high = states.length - 1;
+    let low = -1,
+      high = states.length - 1;
     while (low < high) {
       const middle = Math.ceil((low + high) / 2);
       if (states[middle].emission <= seconds) low = middle;
@@ -60,7 +73,12 @@ export function createLane(actions) {
       set(parts.name, { hidden: alone });
       fillSettings(parts, data.settings, choices, actions);
       data.differs = differs;
-      fill(parts.note, data.state === "failed" ? h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, data.message)) : null);
+      fill(
+        parts.note,
+        data.state === "failed"
+          ? h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, data.message))
+          : null,
+      );
       set(parts.busy, { hidden: data.state !== "busy" });
       fill(parts.figures, ...(data.figures ? figures(data) : []));
       fill(parts.diff, data.alignment?.length ? alignment(data, actions.go) : null);
@@ -89,11 +107,19 @@ function wordSpans(state, data, go) {
       const differs = data.differs?.[index] ?? "equal";
       const mark = { equal: "", style: "nwb-differs-style" }[differs] ?? "nwb-differs";
       const title = info?.[3] != null ? words.wordTitle(info) : "";
-      out.push(h("bdi", {
-        class: `nwb-word ${tail ? "nwb-tail" : ""} ${mark}`, dataset: { word: index }, title,
-        dir: directionOf(word, direction(data.final)),
-        onclick: () => info?.[1] != null && go(info[1], true),
-      }, word));
+      out.push(
+        h(
+          "bdi",
+          {
+            class: `nwb-word ${tail ? "nwb-tail" : ""} ${mark}`,
+            dataset: { word: index },
+            title,
+            dir: directionOf(word, direction(data.final)),
+            onclick: () => info?.[1] != null && go(info[1], true),
+          },
+          word,
+        ),
+      );
     }
   };
   add(state.final, false);
@@ -111,7 +137,8 @@ function paintTag(parts, data, state) {
 
 function figures(data) {
   const { figures: f, errors, style } = data;
-  const item = (name, value, title) => h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
+  const item = (name, value, title) =>
+    h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
   const s = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2).replace("-", "−")} s`);
   const out = [
     item(words.firstWord, s(f.first_word_s), words.firstWordTitle),
@@ -136,49 +163,103 @@ function alignment(data, go) {
   const side = (name, word) => h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
   const pairs = data.alignment.map(([operation, reference, hypothesis]) => {
     const info = operation === "delete" ? data.words?.[next] : data.words?.[next++];
-    return h("button", {
-      type: "button", class: `nwb-pair nwb-op-${operation}`, "aria-label": words.pair(operation, reference, hypothesis),
-      title: words.pair(operation, reference, hypothesis), onclick: () => info?.[1] != null && go(info[1], true),
-    }, side("ref", reference), side("hyp", hypothesis));
+    return h(
+      "button",
+      {
+        type: "button",
+        class: `nwb-pair nwb-op-${operation}`,
+        "aria-label": words.pair(operation, reference, hypothesis),
+        title: words.pair(operation, reference, hypothesis),
+        onclick: () => info?.[1] != null && go(info[1], true),
+      },
+      side("ref", reference),
+      side("hyp", hypothesis),
+    );
   });
-  return h("details", { class: "nwb-reference", open: true },
+  return h(
+    "details",
+    { class: "nwb-reference", open: true },
     h("summary", {}, words.reference, h("span", { class: "nwb-muted" }, ` ${words.referenceNote}`)),
-    h("div", { class: "nwb-pairs", dir, role: "group", "aria-label": words.reference }, ...pairs));
+    h("div", { class: "nwb-pairs", dir, role: "group", "aria-label": words.reference }, ...pairs),
+  );
 }
 
 function fillSettings(parts, settings, choices, { choose }) {
   const names = Object.keys(choices.checkpoints);
   const has = choices.checkpoints[settings.checkpoint];
   const options = (select, items, chosen) => {
-    fill(select, ...items.map(([value, text]) => h("option", { value, selected: String(value) === String(chosen) }, text)));
+    fill(
+      select,
+      ...items.map(([value, text]) => h("option", { value, selected: String(value) === String(chosen) }, text)),
+    );
     select.value = String(chosen);
   };
   set(parts.checkpoint, { hidden: names.length < 2 });
-  options(parts.checkpoint.lastChild, names.map((name) => [name, name]), settings.checkpoint);
-  options(parts.locale.lastChild, has.locales.map((tag) => [tag, tag === "auto" ? words.auto : `${tag} · ${has.names[tag] ?? ""}`]), settings.locale);
-  options(parts.lookahead.lastChild, has.lookaheads_ms.map((ms) => [ms, words.lookahead(ms)]), settings.lookahead_ms);
+  options(
+    parts.checkpoint.lastChild,
+    names.map((name) => [name, name]),
+    settings.checkpoint,
+  );
+  options(
+    parts.locale.lastChild,
+    has.locales.map((tag) => [tag, tag === "auto" ? words.auto : `${tag} · ${has.names[tag] ?? ""}`]),
+    settings.locale,
+  );
+  options(
+    parts.lookahead.lastChild,
+    has.lookaheads_ms.map((ms) => [ms, words.lookahead(ms)]),
+    settings.lookahead_ms,
+  );
   parts.checkpoint.lastChild.onchange = (e) => choose({ checkpoint: e.target.value });
   parts.locale.lastChild.onchange = (e) => choose({ locale: e.target.value });
   parts.lookahead.lastChild.onchange = (e) => choose({ lookahead_ms: Number(e.target.value) });
 }
 
 function buildLane({ name, close }) {
-  const field = (text, testid) => h("label", { class: "nwb-field" }, h("span", {}, text), h("select", { class: "nwb-input", dataset: { testid } }));
+  const field = (text, testid) =>
+    h("label", { class: "nwb-field" }, h("span", {}, text), h("select", { class: "nwb-input", dataset: { testid } }));
   const parts = {
     name: h("span", { class: "nwb-lane-name" }, name),
     checkpoint: field(words.checkpoint, "checkpoint"),
     locale: field(words.locale, "locale"),
     lookahead: field(words.lookaheadName, "lookahead"),
     tag: h("span", { class: "nwb-tag", dataset: { testid: "language" } }),
-    close: h("button", { type: "button", class: "nwb-btn nwb-icon-only nwb-plain", "aria-label": words.closeLane, title: words.closeLane, onclick: close }, icon("cross")),
+    close: h(
+      "button",
+      {
+        type: "button",
+        class: "nwb-btn nwb-icon-only nwb-plain",
+        "aria-label": words.closeLane,
+        title: words.closeLane,
+        onclick: close,
+      },
+      icon("cross"),
+    ),
     busy: h("div", { class: "nwb-busy", role: "status" }, h("span", { class: "nwb-busy-bar" }), words.busy),
     note: h("div"),
     text: h("p", { class: "nwb-transcript", dataset: { testid: "transcript" } }),
     figures: h("div", { class: "nwb-figures" }),
     diff: h("div"),
   };
-  parts.root = h("section", { class: "nwb-lane", dataset: { testid: "lane" }, "aria-label": words.laneLabel(name) },
-    h("div", { class: "nwb-lane-head" }, parts.name, parts.checkpoint, parts.locale, parts.lookahead, h("span", { class: "nwb-spring" }), parts.tag, parts.close),
-    parts.busy, parts.note, parts.text, parts.figures, parts.diff);
+  parts.root = h(
+    "section",
+    { class: "nwb-lane", dataset: { testid: "lane" }, "aria-label": words.laneLabel(name) },
+    h(
+      "div",
+      { class: "nwb-lane-head" },
+      parts.name,
+      parts.checkpoint,
+      parts.locale,
+      parts.lookahead,
+      h("span", { class: "nwb-spring" }),
+      parts.tag,
+      parts.close,
+    ),
+    parts.busy,
+    parts.note,
+    parts.text,
+    parts.figures,
+    parts.diff,
+  );
   return parts;
 }

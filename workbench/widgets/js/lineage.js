@@ -16,12 +16,29 @@ function render({ model, el }) {
   const nodes = new Map(drawing.nodes.map((node) => [node.id, node]));
   const boxes = new Map(drawing.nodes.map((node) => [node.id, box(node, drawing)]));
   const lines = drawing.edges.map((edge) => [edge, svg("path", { d: edge.path, class: "nwb-lineage-line" })]);
-  const heads = drawing.heads.map((head) => svg("text", { x: head.x, y: head.y, class: "nwb-lineage-head" }, words.kinds[head.kind] ?? head.kind));
-  const picture = svg("svg", { viewBox: `0 0 ${drawing.width} ${drawing.height}`, width: drawing.width, height: drawing.height, role: "group", "aria-label": words.drawing(nodes.size, lines.length) },
-    ...heads, ...lines.map(([, line]) => line), ...boxes.values());
+  const heads = drawing.heads.map((head) =>
+    svg("text", { x: head.x, y: head.y, class: "nwb-lineage-head" }, words.kinds[head.kind] ?? head.kind),
+  );
+  const picture = svg(
+    "svg",
+    {
+      viewBox: `0 0 ${drawing.width} ${drawing.height}`,
+      width: drawing.width,
+      height: drawing.height,
+      role: "group",
+      "aria-label": words.drawing(nodes.size, lines.length),
+    },
+    ...heads,
+    ...lines.map(([, line]) => line),
+    ...boxes.values(),
+  );
   const panel = h("div", { class: "nwb-lineage-panel", "aria-live": "polite", dataset: { testid: "lineage-panel" } });
-  const root = h("div", { class: "nwb nwb-lineage", role: "region", "aria-label": words.region, dataset: { testid: "lineage" } },
-    h("div", { class: "nwb-lineage-scroll" }, picture), panel);
+  const root = h(
+    "div",
+    { class: "nwb nwb-lineage", role: "region", "aria-label": words.region, dataset: { testid: "lineage" } },
+    h("div", { class: "nwb-lineage-scroll" }, picture),
+    panel,
+  );
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   el.append(root);
 
@@ -57,8 +74,13 @@ function render({ model, el }) {
 function box(node, { boxWidth, boxHeight }) {
   const name = `${words.kinds[node.kind] ?? node.kind} ${node.label}`;
   const text = svg("text", { x: node.x + 10, y: node.y + boxHeight / 2 + 4 }, node.short);
-  return svg("g", { class: "nwb-lineage-box", role: "button", "aria-label": name, "data-node": node.id },
-    svg("title", {}, name), svg("rect", { x: node.x, y: node.y, width: boxWidth, height: boxHeight, rx: 6 }), text);
+  return svg(
+    "g",
+    { class: "nwb-lineage-box", role: "button", "aria-label": name, "data-node": node.id },
+    svg("title", {}, name),
+    svg("rect", { x: node.x, y: node.y, width: boxWidth, height: boxHeight, rx: 6 }),
+    text,
+  );
 }
 
 /** Enter or Space chooses, arrows go to the nearest box that way, Escape lets go. */
@@ -71,7 +93,9 @@ function keys(event, nodes, boxes, choose) {
   else if (way) {
     const along = (node) => (node.x - at.x) * way[0] + (node.y - at.y) * way[1];
     const aside = (node) => Math.abs((node.x - at.x) * way[1]) + Math.abs((node.y - at.y) * way[0]);
-    const there = nodes.filter((node) => along(node) > 0).sort((a, b) => along(a) + 2 * aside(a) - along(b) - 2 * aside(b))[0];
+    const there = nodes
+      .filter((node) => along(node) > 0)
+      .sort((a, b) => along(a) + 2 * aside(a) - along(b) - 2 * aside(b))[0];
     if (!there) return;
     for (const group of boxes.values()) group.setAttribute("tabindex", "-1");
     boxes.get(there.id).setAttribute("tabindex", "0");
@@ -82,10 +106,24 @@ function keys(event, nodes, boxes, choose) {
 }
 
 function told(node, nodes, choose) {
-  const links = (ids) => h("ul", { class: "nwb-lineage-links" }, ...ids.map((id) => {
-    const other = nodes.get(id);
-    return h("li", {}, h("button", { class: "nwb-btn nwb-plain", onclick: () => choose(id) }, `${words.kinds[other.kind] ?? other.kind} `, h("bdi", {}, other.label)));
-  }));
+  const links = (ids) =>
+    h(
+      "ul",
+      { class: "nwb-lineage-links" },
+      ...ids.map((id) => {
+        const other = nodes.get(id);
+        return h(
+          "li",
+          {},
+          h(
+            "button",
+            { class: "nwb-btn nwb-plain", onclick: () => choose(id) },
+            `${words.kinds[other.kind] ?? other.kind} `,
+            h("bdi", {}, other.label),
+          ),
+        );
+      }),
+    );
   const facts = node.facts.map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)]).flat();
   return [
     h("h4", {}, `${words.kinds[node.kind] ?? node.kind} `, h("bdi", {}, node.label)),

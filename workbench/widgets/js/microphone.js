@@ -14,9 +14,21 @@ function render({ model, el }) {
 
 class View {
   constructor(model, el) {
-    Object.assign(this, { model, channel: openChannel(model), state: "idle", capture: null, waiting: [], inFlight: 0, latencies: [], sent_s: 0, hiddenAt: 0 });
+    Object.assign(this, {
+      model,
+      channel: openChannel(model),
+      state: "idle",
+      capture: null,
+      waiting: [],
+      inFlight: 0,
+      latencies: [],
+      sent_s: 0,
+      hiddenAt: 0,
+    });
     this.build(el);
-    this.stopLost = this.channel.onLost((lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostMend}`));
+    this.stopLost = this.channel.onLost(
+      (lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostMend}`),
+    );
     this.onHidden = () => {
       if (!document.hidden) return;
       this.hiddenAt = performance.now();
@@ -34,26 +46,74 @@ class View {
   build(el) {
     const choices = this.model.get("choices");
     const field = (text, testid, items, chosen) => {
-      const select = h("select", { class: "nwb-input", dataset: { testid } }, ...items.map(([value, label]) => h("option", { value }, label)));
+      const select = h(
+        "select",
+        { class: "nwb-input", dataset: { testid } },
+        ...items.map(([value, label]) => h("option", { value }, label)),
+      );
       select.value = String(chosen);
       return h("label", { class: "nwb-field" }, h("span", {}, text), select);
     };
-    const locales = choices.locales.map((tag) => [tag, tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`]);
+    const locales = choices.locales.map((tag) => [
+      tag,
+      tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`,
+    ]);
     this.ui = {
-      record: h("button", { type: "button", class: "nwb-record", onclick: () => this.toggle(), dataset: { testid: "record" } }),
+      record: h("button", {
+        type: "button",
+        class: "nwb-record",
+        onclick: () => this.toggle(),
+        dataset: { testid: "record" },
+      }),
       time: h("span", { class: "nwb-num nwb-take-time" }, clock(0)),
-      level: h("div", { class: "nwb-level", role: "meter", "aria-label": words.level, "aria-valuemin": 0, "aria-valuemax": 1 }, h("div", { class: "nwb-level-fill" })),
+      level: h(
+        "div",
+        { class: "nwb-level", role: "meter", "aria-label": words.level, "aria-valuemin": 0, "aria-valuemax": 1 },
+        h("div", { class: "nwb-level-fill" }),
+      ),
       locale: field(words.locale, "mic-locale", locales, choices.locale),
-      lookahead: field(words.lookahead, "mic-lookahead", choices.lookaheads_ms.map((ms) => [ms, words.ms(ms)]), choices.lookahead_ms),
+      lookahead: field(
+        words.lookahead,
+        "mic-lookahead",
+        choices.lookaheads_ms.map((ms) => [ms, words.ms(ms)]),
+        choices.lookahead_ms,
+      ),
       note: h("div", { "aria-live": "assertive" }),
-      text: h("p", { class: "nwb-transcript", dir: "auto", "aria-live": "polite", dataset: { testid: "mic-transcript" } }),
+      text: h("p", {
+        class: "nwb-transcript",
+        dir: "auto",
+        "aria-live": "polite",
+        dataset: { testid: "mic-transcript" },
+      }),
       tag: h("span", { class: "nwb-tag", dataset: { testid: "mic-language" } }),
       figures: h("div", { class: "nwb-figures", dataset: { testid: "latency" } }),
       save: h("form", { class: "nwb-save", hidden: true, onsubmit: (event) => this.save(event) }),
     };
-    this.root = h("div", { class: "nwb nwb-microphone", role: "region", "aria-label": words.region, "data-lm-suppress-shortcuts": "true", dataset: { testid: "microphone" } },
-      h("header", { class: "nwb-head nwb-mic-head" }, this.ui.record, this.ui.time, this.ui.level, h("span", { class: "nwb-spring" }), this.ui.tag, this.ui.locale, this.ui.lookahead),
-      this.ui.note, this.ui.text, this.ui.figures, this.ui.save);
+    this.root = h(
+      "div",
+      {
+        class: "nwb nwb-microphone",
+        role: "region",
+        "aria-label": words.region,
+        "data-lm-suppress-shortcuts": "true",
+        dataset: { testid: "microphone" },
+      },
+      h(
+        "header",
+        { class: "nwb-head nwb-mic-head" },
+        this.ui.record,
+        this.ui.time,
+        this.ui.level,
+        h("span", { class: "nwb-spring" }),
+        this.ui.tag,
+        this.ui.locale,
+        this.ui.lookahead,
+      ),
+      this.ui.note,
+      this.ui.text,
+      this.ui.figures,
+      this.ui.save,
+    );
     el.append(this.root);
     this.show({ final: "", partial: "" });
   }
@@ -80,7 +140,8 @@ class View {
       this.capture = await openCapture({ onblock: (block) => this.block(block), onlost: (kind) => this.lost(kind) });
       this.show({});
       await this.channel.ask("start", this.settings, { timeout_s: 300 });
-      if (this.state === "preparing") { // else it was lost meanwhile
+      if (this.state === "preparing") {
+        // else it was lost meanwhile
         this.state = "recording";
         for (const block of this.waiting) block.captured_ms = null; // the wait for the model is no latency
         this.flush();
@@ -100,7 +161,7 @@ class View {
     this.sent_s += samples.length / rate;
     this.ui.time.textContent = clock(this.sent_s);
     set(this.ui.level, { "aria-valuenow": level.toFixed(3) });
-    this.ui.level.firstChild.style.width = `${Math.min(100, Math.max(0, 100 + (20 * Math.log10(level + 1e-6)) * 1.7))}%`;
+    this.ui.level.firstChild.style.width = `${Math.min(100, Math.max(0, 100 + 20 * Math.log10(level + 1e-6) * 1.7))}%`;
     this.waiting.push({ samples, rate, captured_ms });
     if (this.state !== "recording") return;
     this.flush();
@@ -118,14 +179,17 @@ class View {
     }
     this.inFlight += 1;
     const { captured_ms, rate } = blocks[0]; // of blocks that had to wait for each other, the oldest counts
-    this.last = this.channel.ask("pcm", { sample_rate: rate }, { buffers: [samples.buffer] }).then((answer) => {
-      this.inFlight -= 1;
-      this.show(answer, captured_ms);
-      if (this.state === "recording") this.flush();
-    }, (error) => {
-      this.inFlight -= 1;
-      if (this.state === "recording") this.stopped(error.message);
-    });
+    this.last = this.channel.ask("pcm", { sample_rate: rate }, { buffers: [samples.buffer] }).then(
+      (answer) => {
+        this.inFlight -= 1;
+        this.show(answer, captured_ms);
+        if (this.state === "recording") this.flush();
+      },
+      (error) => {
+        this.inFlight -= 1;
+        if (this.state === "recording") this.stopped(error.message);
+      },
+    );
     return all ? this.flush(true) : this.last;
   }
 
@@ -133,19 +197,32 @@ class View {
     const grew = `${final}|${partial}` !== this.shown;
     this.shown = `${final}|${partial}`;
     if (grew || (!final && !partial)) {
-      fill(this.ui.text, final ? h("span", {}, final, " ") : null, partial ? h("span", { class: "nwb-word nwb-tail" }, partial) : null,
-        !final && !partial ? h("span", { class: "nwb-muted" }, this.state === "recording" ? words.listening : this.capture ? words.loading : words.before) : null);
+      fill(
+        this.ui.text,
+        final ? h("span", {}, final, " ") : null,
+        partial ? h("span", { class: "nwb-word nwb-tail" }, partial) : null,
+        !final && !partial
+          ? h(
+              "span",
+              { class: "nwb-muted" },
+              this.state === "recording" ? words.listening : this.capture ? words.loading : words.before,
+            )
+          : null,
+      );
     }
     const auto = this.settings.locale === "auto";
     this.ui.tag.className = `nwb-tag ${lang ? "nwb-good" : ""}`;
     this.ui.tag.textContent = lang ? words.detected(lang) : auto ? words.deciding : this.settings.locale;
-    if (grew && captured_ms !== null && chunks && !document.hidden) { // a hidden page paints nothing: no latency
+    if (grew && captured_ms !== null && chunks && !document.hidden) {
+      // a hidden page paints nothing: no latency
       // Two frames: the second callback runs after the first frame with the new text was handed to the compositor.
-      requestAnimationFrame(() => requestAnimationFrame(() => {
-        if (this.hiddenAt > captured_ms) return; // it was hidden before this could be painted
-        this.latencies.push(performance.now() - captured_ms);
-        this.figures();
-      }));
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => {
+          if (this.hiddenAt > captured_ms) return; // it was hidden before this could be painted
+          this.latencies.push(performance.now() - captured_ms);
+          this.figures();
+        }),
+      );
     }
   }
 
@@ -153,8 +230,18 @@ class View {
     const sorted = [...this.latencies].sort((a, b) => a - b);
     const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
     this.root.dataset.latencies = String(sorted.length);
-    const item = (name, value) => h("span", {}, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
-    fill(this.ui.figures, ...(sorted.length ? [item(words.p50, `${Math.round(at(0.5))} ms`), item(words.p95, `${Math.round(at(0.95))} ms`), h("span", { class: "nwb-muted" }, words.latencyNote(sorted.length, this.settings.lookahead_ms))] : []));
+    const item = (name, value) =>
+      h("span", {}, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
+    fill(
+      this.ui.figures,
+      ...(sorted.length
+        ? [
+            item(words.p50, `${Math.round(at(0.5))} ms`),
+            item(words.p95, `${Math.round(at(0.95))} ms`),
+            h("span", { class: "nwb-muted" }, words.latencyNote(sorted.length, this.settings.lookahead_ms)),
+          ]
+        : []),
+    );
   }
 
   async stop() {
@@ -196,14 +283,64 @@ class View {
     const guess = this.settings.locale !== "auto" ? this.settings.locale : this.ui.tag.textContent.split(" ")[0];
     const text = h("textarea", { class: "nwb-input", rows: 2, dir: "auto", name: "text", "aria-label": words.said });
     text.value = this.shown.replace("|", " ").trim();
-    const purpose = h("select", { class: "nwb-input", name: "purpose", required: true, "aria-label": words.purpose, dataset: { testid: "purpose" } },
-      h("option", { value: "" }, words.purposeAsk), ...purposes.map((value) => h("option", { value }, words.purposes[value] ?? value)));
-    const spoken = h("select", { class: "nwb-input", name: "locale", "aria-label": words.spoken }, ...tags.map((tag) => h("option", { value: tag }, `${tag} · ${names[tag] ?? ""}`)));
+    const purpose = h(
+      "select",
+      {
+        class: "nwb-input",
+        name: "purpose",
+        required: true,
+        "aria-label": words.purpose,
+        dataset: { testid: "purpose" },
+      },
+      h("option", { value: "" }, words.purposeAsk),
+      ...purposes.map((value) => h("option", { value }, words.purposes[value] ?? value)),
+    );
+    const spoken = h(
+      "select",
+      { class: "nwb-input", name: "locale", "aria-label": words.spoken },
+      ...tags.map((tag) => h("option", { value: tag }, `${tag} · ${names[tag] ?? ""}`)),
+    );
     if (tags.includes(guess)) spoken.value = guess;
-    fill(this.ui.save, h("b", {}, words.keep), h("span", { class: "nwb-muted" }, words.keepNote(corpus)), text,
-      h("div", { class: "nwb-save-row" }, spoken, h("input", { class: "nwb-input", name: "speaker", placeholder: words.speaker, "aria-label": words.speaker, maxlength: 60 }), purpose,
-        h("label", { class: "nwb-consent" }, h("input", { type: "checkbox", name: "consent", required: true, dataset: { testid: "consent" } }), words.consent)),
-      h("div", { class: "nwb-save-row" }, h("button", { type: "submit", class: "nwb-btn nwb-primary", dataset: { testid: "keep" } }, icon("save"), words.save), h("button", { type: "button", class: "nwb-btn nwb-plain", onclick: () => this.discard(), dataset: { testid: "discard" } }, words.discard)));
+    fill(
+      this.ui.save,
+      h("b", {}, words.keep),
+      h("span", { class: "nwb-muted" }, words.keepNote(corpus)),
+      text,
+      h(
+        "div",
+        { class: "nwb-save-row" },
+        spoken,
+        h("input", {
+          class: "nwb-input",
+          name: "speaker",
+          placeholder: words.speaker,
+          "aria-label": words.speaker,
+          maxlength: 60,
+        }),
+        purpose,
+        h(
+          "label",
+          { class: "nwb-consent" },
+          h("input", { type: "checkbox", name: "consent", required: true, dataset: { testid: "consent" } }),
+          words.consent,
+        ),
+      ),
+      h(
+        "div",
+        { class: "nwb-save-row" },
+        h(
+          "button",
+          { type: "submit", class: "nwb-btn nwb-primary", dataset: { testid: "keep" } },
+          icon("save"),
+          words.save,
+        ),
+        h(
+          "button",
+          { type: "button", class: "nwb-btn nwb-plain", onclick: () => this.discard(), dataset: { testid: "discard" } },
+          words.discard,
+        ),
+      ),
+    );
     this.ui.save.hidden = false;
   }
 
@@ -211,10 +348,22 @@ class View {
     event.preventDefault();
     const form = new FormData(this.ui.save);
     try {
-      const kept = await this.channel.ask("save", { consent: form.get("consent") === "on", ...Object.fromEntries(["text", "locale", "speaker", "purpose"].map((name) => [name, form.get(name)])) });
+      const kept = await this.channel.ask("save", {
+        consent: form.get("consent") === "on",
+        ...Object.fromEntries(["text", "locale", "speaker", "purpose"].map((name) => [name, form.get(name)])),
+      });
       this.ui.save.hidden = true;
-      const back = h("button", { type: "button", class: "nwb-btn", onclick: () => this.withdraw(kept.id), dataset: { testid: "withdraw" } }, icon("undo"), words.withdraw);
-      this.say(kept.corpus ? words.joined(kept.id, kept.corpus) : words.kept(kept.id, kept.folder), "good", kept.corpus ? back : null);
+      const back = h(
+        "button",
+        { type: "button", class: "nwb-btn", onclick: () => this.withdraw(kept.id), dataset: { testid: "withdraw" } },
+        icon("undo"),
+        words.withdraw,
+      );
+      this.say(
+        kept.corpus ? words.joined(kept.id, kept.corpus) : words.kept(kept.id, kept.folder),
+        "good",
+        kept.corpus ? back : null,
+      );
     } catch (error) {
       this.say(error.message, "bad");
     }
@@ -240,7 +389,18 @@ class View {
   }
 
   say(text, kind = "", action = null) {
-    fill(this.ui.note, text ? h("div", { class: `nwb-note nwb-${kind}`, role: "status", dataset: { testid: "mic-note" } }, icon(kind === "good" ? "check" : "warn"), h("span", {}, text), action) : null);
+    fill(
+      this.ui.note,
+      text
+        ? h(
+            "div",
+            { class: `nwb-note nwb-${kind}`, role: "status", dataset: { testid: "mic-note" } },
+            icon(kind === "good" ? "check" : "warn"),
+            h("span", {}, text),
+            action,
+          )
+        : null,
+    );
   }
 
   refresh() {

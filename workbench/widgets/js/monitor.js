@@ -24,29 +24,54 @@ class View {
   }
 
   build(el) {
-    const select = (testid, label, onchange) => h("select", { class: "nwb-input", "aria-label": label, title: label, dataset: { testid }, onchange });
+    const select = (testid, label, onchange) =>
+      h("select", { class: "nwb-input", "aria-label": label, title: label, dataset: { testid }, onchange });
     this.ui = {
       note: h("div", { "aria-live": "polite" }),
       cards: h("div", { class: "nwb-run-cards" }),
       charts: h("div", { class: "nwb-charts" }),
-      metric: select("metric", words.metric, (e) => { this.metric = e.target.value; this.show(); }),
-      mode: select("mode", words.mode, (e) => { this.mode = e.target.value; this.show(); }),
+      metric: select("metric", words.metric, (e) => {
+        this.metric = e.target.value;
+        this.show();
+      }),
+      mode: select("mode", words.mode, (e) => {
+        this.mode = e.target.value;
+        this.show();
+      }),
       samples: h("div", { class: "nwb-samples" }),
       log: h("pre", { class: "nwb-log", tabindex: 0, dataset: { testid: "log" } }),
     };
-    fill(this.ui.metric, ...["wer", "cer", "tags_right"].map((name) => h("option", { value: name }, words.metrics[name])));
-    this.validationHead = h("div", { class: "nwb-validation-head" }, h("h4", {}, words.validation), this.ui.metric, this.ui.mode);
+    fill(
+      this.ui.metric,
+      ...["wer", "cer", "tags_right"].map((name) => h("option", { value: name }, words.metrics[name])),
+    );
+    this.validationHead = h(
+      "div",
+      { class: "nwb-validation-head" },
+      h("h4", {}, words.validation),
+      this.ui.metric,
+      this.ui.mode,
+    );
     this.validationPlace = h("div");
     this.samplesBox = h("details", { class: "nwb-fold", open: true }, h("summary", {}, words.samples), this.ui.samples);
-    this.root = h("div", { class: "nwb nwb-monitor", role: "region", "aria-label": words.region, dataset: { testid: "monitor" } },
-      this.ui.cards, this.ui.note,
+    this.root = h(
+      "div",
+      { class: "nwb nwb-monitor", role: "region", "aria-label": words.region, dataset: { testid: "monitor" } },
+      this.ui.cards,
+      this.ui.note,
       h("div", { class: "nwb-charts" }, h("div", {}, this.validationHead, this.validationPlace), this.ui.charts),
-      this.samplesBox, h("details", { class: "nwb-fold" }, h("summary", {}, words.log), this.ui.log));
+      this.samplesBox,
+      h("details", { class: "nwb-fold" }, h("summary", {}, words.log), this.ui.log),
+    );
     el.append(this.root);
     this.charts = {
       validation: createChart(this.validationPlace, { title: "", format: percent, labels: true }),
       loss: createChart(this.ui.charts, { title: words.loss, note: words.lossNote, zero: false }),
-      audio_s_per_s: createChart(this.ui.charts, { title: words.throughput, note: words.throughputNote, format: (v) => v.toFixed(v < 10 ? 1 : 0) }),
+      audio_s_per_s: createChart(this.ui.charts, {
+        title: words.throughput,
+        note: words.throughputNote,
+        format: (v) => v.toFixed(v < 10 ? 1 : 0),
+      }),
       learning_rate: createChart(this.ui.charts, { title: words.rate, format: (v) => (v ? v.toExponential(1) : "0") }),
     };
   }
@@ -68,9 +93,20 @@ class View {
     for (const name of ["loss", "audio_s_per_s", "learning_rate"]) {
       const lines = runs.flatMap((run, index) => {
         if (!run.train?.[name]) return [];
-        const line = { name: run.name, x: run.train.step, y: run.train[name], color: index % 6, dash: Math.floor(index / 6) };
+        const line = {
+          name: run.name,
+          x: run.train.step,
+          y: run.train[name],
+          color: index % 6,
+          dash: Math.floor(index / 6),
+        };
         const smooth = name !== "learning_rate" && line.x.length > 12;
-        return smooth ? [{ ...line, faint: true }, { ...line, y: smoothed(line.y) }] : [line];
+        return smooth
+          ? [
+              { ...line, faint: true },
+              { ...line, y: smoothed(line.y) },
+            ]
+          : [line];
       });
       this.charts[name].show(lines);
     }
@@ -84,10 +120,20 @@ class View {
     this.ui.mode.value = this.mode;
     this.ui.metric.value = this.metric;
     const locales = [...new Set(runs.flatMap((run) => run.validation.map((s) => s.locale)))].sort();
-    const lines = runs.flatMap((run, index) => run.validation.filter((s) => label(s) === this.mode && s[this.metric]).map((s) => {
-      const place = locales.indexOf(s.locale);
-      return { name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale, x: s.step, y: s[this.metric], color: place % 6, dash: (index + Math.floor(place / 6)) % 4 };
-    }));
+    const lines = runs.flatMap((run, index) =>
+      run.validation
+        .filter((s) => label(s) === this.mode && s[this.metric])
+        .map((s) => {
+          const place = locales.indexOf(s.locale);
+          return {
+            name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale,
+            x: s.step,
+            y: s[this.metric],
+            color: place % 6,
+            dash: (index + Math.floor(place / 6)) % 4,
+          };
+        }),
+    );
     this.validationHead.hidden = !modes.length;
     this.charts.validation.show(lines);
   }
@@ -99,17 +145,41 @@ class View {
     const key = JSON.stringify(samples.map((s) => s.history.at(-1).step));
     if (open && key === this.samplesKey) return;
     this.samplesKey = key;
-    fill(this.ui.samples, ...samples.filter((s) => s.prompt_mode === samples[0].prompt_mode).map((sample) => h("div", { class: "nwb-sample" },
-      h("div", { class: "nwb-sample-head" }, h("span", { class: "nwb-tag" }, sample.locale), h("span", { class: "nwb-muted" }, h("bdi", {}, sample.id))),
-      ...sample.history.map((heard) => h("div", { class: "nwb-sample-line", dataset: { heard: heard.step } },
-        h("span", { class: "nwb-muted nwb-num nwb-sample-step" }, words.atStep(heard.step)), h("p", { dir: "auto" }, ...heardWords(heard.pairs)),
-        h("span", { class: `nwb-tag ${heard.errors ? "" : "nwb-good"}` }, `${heard.errors} / ${heard.words}`))))));
+    fill(
+      this.ui.samples,
+      ...samples
+        .filter((s) => s.prompt_mode === samples[0].prompt_mode)
+        .map((sample) =>
+          h(
+            "div",
+            { class: "nwb-sample" },
+            h(
+              "div",
+              { class: "nwb-sample-head" },
+              h("span", { class: "nwb-tag" }, sample.locale),
+              h("span", { class: "nwb-muted" }, h("bdi", {}, sample.id)),
+            ),
+            ...sample.history.map((heard) =>
+              h(
+                "div",
+                { class: "nwb-sample-line", dataset: { heard: heard.step } },
+                h("span", { class: "nwb-muted nwb-num nwb-sample-step" }, words.atStep(heard.step)),
+                h("p", { dir: "auto" }, ...heardWords(heard.pairs)),
+                h("span", { class: `nwb-tag ${heard.errors ? "" : "nwb-good"}` }, `${heard.errors} / ${heard.words}`),
+              ),
+            ),
+          ),
+        ),
+    );
   }
 
   showLog() {
     const logs = this.model.get("logs");
     const bottom = this.ui.log.scrollHeight - this.ui.log.scrollTop - this.ui.log.clientHeight < 30;
-    this.ui.log.textContent = Object.entries(logs).map(([name, text]) => (Object.keys(logs).length > 1 ? `── ${name} ──\n${text}` : text)).join("\n\n") || words.noLog;
+    this.ui.log.textContent =
+      Object.entries(logs)
+        .map(([name, text]) => (Object.keys(logs).length > 1 ? `── ${name} ──\n${text}` : text))
+        .join("\n\n") || words.noLog;
     if (bottom) this.ui.log.scrollTop = this.ui.log.scrollHeight;
   }
 
@@ -118,14 +188,25 @@ class View {
       await this.channel.ask(question, { run });
       fill(this.ui.note);
     } catch (error) {
-      fill(this.ui.note, h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)));
+      fill(
+        this.ui.note,
+        h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)),
+      );
     }
   }
 
   showLost(lost) {
     if (!lost) return;
     this.show();
-    fill(this.ui.note, h("div", { class: "nwb-note nwb-warn", role: "status" }, icon("warn"), h("span", {}, `${common.kernelLost} ${words.lostMend}`)));
+    fill(
+      this.ui.note,
+      h(
+        "div",
+        { class: "nwb-note nwb-warn", role: "status" },
+        icon("warn"),
+        h("span", {}, `${common.kernelLost} ${words.lostMend}`),
+      ),
+    );
   }
 
   destroy() {
@@ -138,14 +219,46 @@ class View {
 
 /** Where one run stands: status, progress, time left, memory, hours per locale, what to do. */
 function runCard(index, act) {
-  const button = (name, text, question, testid) => h("button", { type: "button", class: "nwb-btn", onclick: () => act(question), dataset: { testid } }, icon(name), text);
+  const button = (name, text, question, testid) =>
+    h(
+      "button",
+      { type: "button", class: "nwb-btn", onclick: () => act(question), dataset: { testid } },
+      icon(name),
+      text,
+    );
   const parts = {
-    key: h("i", { class: `nwb-key nwb-color-${index % 6}`, "aria-hidden": "true" }), name: h("b", { dir: "auto" }), status: h("span", { class: "nwb-tag", dataset: { testid: "status" } }),
-    cancel: button("stop", words.cancel, "cancel", "cancel"), resume: button("play", words.resume, "resume", "resume"),
-    bar: h("div", { class: "nwb-progress", role: "progressbar", "aria-valuemin": 0 }, h("div", { class: "nwb-progress-fill" })),
-    facts: h("div", { class: "nwb-facts" }), trouble: h("div"), hours: h("div", { class: "nwb-hours" }),
+    key: h("i", { class: `nwb-key nwb-color-${index % 6}`, "aria-hidden": "true" }),
+    name: h("b", { dir: "auto" }),
+    status: h("span", { class: "nwb-tag", dataset: { testid: "status" } }),
+    cancel: button("stop", words.cancel, "cancel", "cancel"),
+    resume: button("play", words.resume, "resume", "resume"),
+    bar: h(
+      "div",
+      { class: "nwb-progress", role: "progressbar", "aria-valuemin": 0 },
+      h("div", { class: "nwb-progress-fill" }),
+    ),
+    facts: h("div", { class: "nwb-facts" }),
+    trouble: h("div"),
+    hours: h("div", { class: "nwb-hours" }),
   };
-  const element = h("section", { class: "nwb-run", dataset: { testid: "run" } }, h("header", { class: "nwb-head" }, parts.key, parts.name, parts.status, h("span", { class: "nwb-spring" }), parts.cancel, parts.resume), parts.bar, parts.facts, parts.trouble, parts.hours);
+  const element = h(
+    "section",
+    { class: "nwb-run", dataset: { testid: "run" } },
+    h(
+      "header",
+      { class: "nwb-head" },
+      parts.key,
+      parts.name,
+      parts.status,
+      h("span", { class: "nwb-spring" }),
+      parts.cancel,
+      parts.resume,
+    ),
+    parts.bar,
+    parts.facts,
+    parts.trouble,
+    parts.hours,
+  );
   return {
     element,
     show(run, lost) {
@@ -153,15 +266,32 @@ function runCard(index, act) {
       const going = GOING.includes(state.status);
       parts.name.textContent = run.name;
       parts.status.className = `nwb-tag ${{ finished: "nwb-good", failed: "nwb-bad", interrupted: "nwb-bad", cancelled: "nwb-warn" }[state.status] ?? "nwb-accent"}`;
-      parts.status.textContent = run.cancelling ? words.cancelling : words.status[state.status] ?? state.status;
+      parts.status.textContent = run.cancelling ? words.cancelling : (words.status[state.status] ?? state.status);
       element.dataset.status = state.status;
       set(parts.cancel, { hidden: !going, disabled: lost || run.cancelling });
       set(parts.resume, { hidden: going || state.status === "finished", disabled: lost });
-      set(parts.bar, { "aria-valuemax": state.steps ?? 0, "aria-valuenow": state.step ?? 0, "aria-label": words.progress(state.step ?? 0, state.steps) });
+      set(parts.bar, {
+        "aria-valuemax": state.steps ?? 0,
+        "aria-valuenow": state.step ?? 0,
+        "aria-label": words.progress(state.step ?? 0, state.steps),
+      });
       parts.bar.firstChild.style.width = `${(100 * (state.step ?? 0)) / (state.steps || 1)}%`;
       fill(parts.facts, ...facts(run, going));
-      const notices = (state.notices ?? []).map((text) => h("div", { class: "nwb-note nwb-warn", dataset: { testid: "notice" } }, icon("warn"), h("span", {}, text)));
-      fill(parts.trouble, ...notices, state.message && !going ? h("div", { class: "nwb-note nwb-bad" }, icon("warn"), h("span", {}, [state.message, state.hint].filter(Boolean).join(". "))) : null);
+      const notices = (state.notices ?? []).map((text) =>
+        h("div", { class: "nwb-note nwb-warn", dataset: { testid: "notice" } }, icon("warn"), h("span", {}, text)),
+      );
+      fill(
+        parts.trouble,
+        ...notices,
+        state.message && !going
+          ? h(
+              "div",
+              { class: "nwb-note nwb-bad" },
+              icon("warn"),
+              h("span", {}, [state.message, state.hint].filter(Boolean).join(". ")),
+            )
+          : null,
+      );
       fill(parts.hours, ...hours(state));
     },
   };
@@ -170,7 +300,8 @@ function runCard(index, act) {
 function facts(run, going) {
   const { state, train } = run;
   const last = (name) => train?.[name]?.at(-1);
-  const item = (name, value, title = "") => h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
+  const item = (name, value, title = "") =>
+    h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
   const speed = last("audio_s_per_s");
   return [
     item(words.step, `${(state.step ?? 0).toLocaleString()} / ${(state.steps ?? 0).toLocaleString()}`),
@@ -179,7 +310,9 @@ function facts(run, going) {
     speed ? item(words.speed, words.perSecond(speed)) : null,
     state.peak_memory_mb ? item(words.memory, `${(state.peak_memory_mb / 1000).toFixed(1)} GB`) : null,
     state.effective_peak ? item(words.peak, Number(state.effective_peak).toExponential(1), words.peakTitle) : null,
-    state.best ? item(words.best, words.atStep(state.best.step), words.bestTitle(state.best.score, state.base_score)) : null,
+    state.best
+      ? item(words.best, words.atStep(state.best.step), words.bestTitle(state.best.score, state.base_score))
+      : null,
     state.left_out ? item(words.leftOut, state.left_out) : null,
   ].filter(Boolean);
 }
@@ -189,10 +322,19 @@ function hours({ consumed_hours: consumed, planned_hours: planned }) {
   const tags = Object.keys(planned ?? consumed ?? {});
   if (!tags.length) return [];
   const h_ = (value) => (value >= 1 ? `${value.toFixed(1)} h` : `${(60 * value).toFixed(1)} min`);
-  return [h("span", { class: "nwb-muted nwb-hours-title" }, words.hours), ...tags.map((tag) => {
-    const [done, all] = [consumed?.[tag] ?? 0, planned?.[tag] ?? consumed?.[tag] ?? 0];
-    return h("span", { class: "nwb-hour", title: words.hoursTitle(tag, h_(done), h_(all)) }, h("span", { class: "nwb-hour-fill", style: { width: `${all ? (100 * done) / all : 0}%` } }), h("bdi", {}, tag), h("b", { class: "nwb-num" }, h_(done)));
-  })];
+  return [
+    h("span", { class: "nwb-muted nwb-hours-title" }, words.hours),
+    ...tags.map((tag) => {
+      const [done, all] = [consumed?.[tag] ?? 0, planned?.[tag] ?? consumed?.[tag] ?? 0];
+      return h(
+        "span",
+        { class: "nwb-hour", title: words.hoursTitle(tag, h_(done), h_(all)) },
+        h("span", { class: "nwb-hour-fill", style: { width: `${all ? (100 * done) / all : 0}%` } }),
+        h("bdi", {}, tag),
+        h("b", { class: "nwb-num" }, h_(done)),
+      );
+    }),
+  ];
 }
 
 function heardWords(pairs) {
@@ -202,7 +344,9 @@ function heardWords(pairs) {
     if (operation === "delete") out.push(h("del", { title }, reference));
     else out.push(h("bdi", { class: `nwb-heard-${operation}`, title }, hypothesis));
   }
-  return out.length ? out.flatMap((node, index) => (index ? [" ", node] : [node])) : [h("span", { class: "nwb-muted" }, words.nothing)];
+  return out.length
+    ? out.flatMap((node, index) => (index ? [" ", node] : [node]))
+    : [h("span", { class: "nwb-muted" }, words.nothing)];
 }
 
 /** Exponential moving average with a span of a twentieth of the run. */

@@ -32,8 +32,10 @@ class View {
     this.player.surfer.on("zoom", () => this.strips.forEach((strip) => strip.range(0, 0)));
     this.player.element.addEventListener("click", (event) => this.beforeGesture(event), true);
     this.listeners = {
-      "change:lanes": () => this.showLanes(), "change:differences": () => this.showLanes(),
-      "change:clip": () => this.load(), "change:condition": () => this.showCondition(),
+      "change:lanes": () => this.showLanes(),
+      "change:differences": () => this.showLanes(),
+      "change:clip": () => this.load(),
+      "change:condition": () => this.showCondition(),
     };
     for (const [name, fn] of Object.entries(this.listeners)) model.on(name, fn);
     this.stopLost = this.channel.onLost((lost) => this.showLost(lost));
@@ -43,31 +45,80 @@ class View {
   }
 
   build(el) {
-    const button = (name, text, onclick, testid) => h("button", { type: "button", class: "nwb-btn", onclick, dataset: { testid } }, icon(name), text);
+    const button = (name, text, onclick, testid) =>
+      h("button", { type: "button", class: "nwb-btn", onclick, dataset: { testid } }, icon(name), text);
     this.ui = {
       title: h("h3", { class: "nwb-title", dir: "auto" }),
-      noise: this.conditionField(words.noise, NOISE.map((db) => [db === null ? "" : db, words.noiseDb(db)]), (value) => ({ snr_db: value === "" ? null : Number(value) }), "noise"),
-      line: this.conditionField(words.line, [[false, words.asRecorded], [true, words.telephone]], (value) => ({ telephone: value === "true" }), "line"),
-      gain: this.conditionField(words.level, GAIN.map((db) => [db, words.gainDb(db)]), (value) => ({ gain_db: Number(value) }), "gain"),
-      room: this.conditionField(words.room, ROOM.map((s) => [s, words.roomS(s)]), (value) => ({ rt60_s: Number(value) }), "room"),
+      noise: this.conditionField(
+        words.noise,
+        NOISE.map((db) => [db === null ? "" : db, words.noiseDb(db)]),
+        (value) => ({ snr_db: value === "" ? null : Number(value) }),
+        "noise",
+      ),
+      line: this.conditionField(
+        words.line,
+        [
+          [false, words.asRecorded],
+          [true, words.telephone],
+        ],
+        (value) => ({ telephone: value === "true" }),
+        "line",
+      ),
+      gain: this.conditionField(
+        words.level,
+        GAIN.map((db) => [db, words.gainDb(db)]),
+        (value) => ({ gain_db: Number(value) }),
+        "gain",
+      ),
+      room: this.conditionField(
+        words.room,
+        ROOM.map((s) => [s, words.roomS(s)]),
+        (value) => ({ rt60_s: Number(value) }),
+        "room",
+      ),
       compare: button("next", words.compare, () => this.compare(), "compare"),
       player: h("div"),
       lanes: h("div", { class: "nwb-lanes" }),
       differ: h("div", { class: "nwb-differ", role: "status", dataset: { testid: "differences" } }),
       note: h("div"),
     };
-    this.root = h("div", {
-      class: "nwb nwb-playback", role: "region", "aria-label": words.region, dataset: { testid: "playback" }, tabindex: -1, "data-lm-suppress-shortcuts": "true",
-      onkeydown: (event) => this.key(event),
-    },
-      h("header", { class: "nwb-head" }, this.ui.title, h("span", { class: "nwb-spring" }), this.ui.noise, this.ui.line, this.ui.room, this.ui.gain, this.ui.compare),
-      this.ui.note, this.ui.player, this.ui.lanes, this.ui.differ, h("p", { class: "nwb-foot nwb-muted" }, words.unpaced));
+    this.root = h(
+      "div",
+      {
+        class: "nwb nwb-playback",
+        role: "region",
+        "aria-label": words.region,
+        dataset: { testid: "playback" },
+        tabindex: -1,
+        "data-lm-suppress-shortcuts": "true",
+        onkeydown: (event) => this.key(event),
+      },
+      h(
+        "header",
+        { class: "nwb-head" },
+        this.ui.title,
+        h("span", { class: "nwb-spring" }),
+        this.ui.noise,
+        this.ui.line,
+        this.ui.room,
+        this.ui.gain,
+        this.ui.compare,
+      ),
+      this.ui.note,
+      this.ui.player,
+      this.ui.lanes,
+      this.ui.differ,
+      h("p", { class: "nwb-foot nwb-muted" }, words.unpaced),
+    );
     el.append(this.root);
   }
 
   conditionField(name, items, read, testid) {
-    const select = h("select", { class: "nwb-input", dataset: { testid }, onchange: (e) => this.ask("condition", read(e.target.value)) },
-      ...items.map(([value, text]) => h("option", { value: String(value) }, text)));
+    const select = h(
+      "select",
+      { class: "nwb-input", dataset: { testid }, onchange: (e) => this.ask("condition", read(e.target.value)) },
+      ...items.map(([value, text]) => h("option", { value: String(value) }, text)),
+    );
     return h("label", { class: "nwb-field" }, h("span", {}, name), select);
   }
 
@@ -76,7 +127,10 @@ class View {
       await this.channel.ask(question, body);
       fill(this.ui.note);
     } catch (error) {
-      fill(this.ui.note, h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)));
+      fill(
+        this.ui.note,
+        h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)),
+      );
       this.showLanes();
     }
   }
@@ -99,8 +153,11 @@ class View {
     while (this.lanes.length < data.length) {
       const index = this.lanes.length;
       const lane = createLane({
-        index, name: NAMES[index], choose: (settings) => this.ask("lane", { index, ...settings }),
-        go: (time_s, play) => this.go(time_s, play), close: () => this.closeLane(index),
+        index,
+        name: NAMES[index],
+        choose: (settings) => this.ask("lane", { index, ...settings }),
+        go: (time_s, play) => this.go(time_s, play),
+        close: () => this.closeLane(index),
       });
       this.ui.lanes.append(lane.element);
       this.lanes.push(lane);
@@ -155,7 +212,8 @@ class View {
   /** Play at the end starts over; the recording's silent tail counts as the end. */
   beforeGesture(event) {
     const clip = this.model.get("clip");
-    if (event.target.closest(".nwb-play") && !this.player.playing && this.player.time_s >= clip.total_s - 0.05) this.player.seek(0);
+    if (event.target.closest(".nwb-play") && !this.player.playing && this.player.time_s >= clip.total_s - 0.05)
+      this.player.seek(0);
   }
 
   at(time_s) {
@@ -165,7 +223,12 @@ class View {
   }
 
   key(event) {
-    if (event.target.closest("select, input, button, summary, a") && event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    if (
+      event.target.closest("select, input, button, summary, a") &&
+      event.key !== "ArrowLeft" &&
+      event.key !== "ArrowRight"
+    )
+      return;
     if (event.target.closest("select, input")) return;
     const step = event.shiftKey ? 0.1 : 1;
     if (event.key === " ") this.player.toggle();
@@ -181,15 +244,27 @@ class View {
     const values = { noise: snr_db ?? "", line: telephone, gain: gain_db, room: rt60_s };
     for (const [name, value] of Object.entries(values)) {
       const select = this.ui[name].querySelector("select");
-      if (![...select.options].some((o) => o.value === String(value))) select.append(h("option", { value: String(value) }, String(value)));
+      if (![...select.options].some((o) => o.value === String(value)))
+        select.append(h("option", { value: String(value) }, String(value)));
       select.value = String(value);
     }
   }
 
   showLost(lost) {
     this.root.classList.toggle("nwb-lost", lost);
-    for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-lane select, .nwb-head button")) control.disabled = lost;
-    fill(this.ui.note, lost ? h("div", { class: "nwb-note nwb-warn", role: "status" }, icon("warn"), h("span", {}, `${common.kernelLost} ${words.lostMend}`)) : null);
+    for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-lane select, .nwb-head button"))
+      control.disabled = lost;
+    fill(
+      this.ui.note,
+      lost
+        ? h(
+            "div",
+            { class: "nwb-note nwb-warn", role: "status" },
+            icon("warn"),
+            h("span", {}, `${common.kernelLost} ${words.lostMend}`),
+          )
+        : null,
+    );
   }
 
   destroy() {

@@ -65,8 +65,19 @@ class Player {
     host.append(this.element);
     this.regions = Regions.create();
     this.surfer = WaveSurfer.create({
-      container: this.#ui.wave, height, sampleRate: DECODE_RATE, cursorWidth: 2, barWidth: 2, barGap: 1, barRadius: 2,
-      dragToSeek: false, autoScroll: true, autoCenter: false, normalize: true, plugins: [this.regions], ...this.#colors(),
+      container: this.#ui.wave,
+      height,
+      sampleRate: DECODE_RATE,
+      cursorWidth: 2,
+      barWidth: 2,
+      barGap: 1,
+      barRadius: 2,
+      dragToSeek: false,
+      autoScroll: true,
+      autoCenter: false,
+      normalize: true,
+      plugins: [this.regions],
+      ...this.#colors(),
     });
     this.#wire();
     this.#stopTheme = onTheme(() => this.#retheme());
@@ -80,12 +91,24 @@ class Player {
     return () => this.#listeners.get(event).delete(fn);
   }
 
-  get time_s() { return this.#offset_s + (this.ready ? this.#goal?.at_s ?? this.surfer.getCurrentTime() : 0); }
-  get duration_s() { return this.#clip?.duration_s ?? 0; }
-  get playing() { return this.ready && this.surfer.isPlaying(); }
-  get loop() { return this.#loop; }
-  get speed() { return this.#speed; }
-  get key() { return this.#clip?.key ?? null; }
+  get time_s() {
+    return this.#offset_s + (this.ready ? (this.#goal?.at_s ?? this.surfer.getCurrentTime()) : 0);
+  }
+  get duration_s() {
+    return this.#clip?.duration_s ?? 0;
+  }
+  get playing() {
+    return this.ready && this.surfer.isPlaying();
+  }
+  get loop() {
+    return this.#loop;
+  }
+  get speed() {
+    return this.#speed;
+  }
+  get key() {
+    return this.#clip?.key ?? null;
+  }
   ready = false;
 
   async load(clip) {
@@ -114,7 +137,8 @@ class Player {
 
   async play() {
     if (!this.ready) return;
-    if (this.#loop && (this.time_s < this.#loop.start_s || this.time_s >= this.#loop.end_s - 0.02)) this.#jump(this.#loop.start_s);
+    if (this.#loop && (this.time_s < this.#loop.start_s || this.time_s >= this.#loop.end_s - 0.02))
+      this.#jump(this.#loop.start_s);
     else if (this.time_s >= this.duration_s - 0.02) await this.seek(0);
     try {
       await this.surfer.play();
@@ -125,8 +149,12 @@ class Player {
       } else if (error?.name !== "AbortError") this.#fail(error);
     }
   }
-  pause() { if (this.ready) this.surfer.pause(); }
-  toggle() { return this.playing ? this.pause() : this.play(); }
+  pause() {
+    if (this.ready) this.surfer.pause();
+  }
+  toggle() {
+    return this.playing ? this.pause() : this.play();
+  }
 
   async seek(time_s) {
     if (!this.#clip) return;
@@ -183,7 +211,11 @@ class Player {
     for (const { start_s, end_s, label = "", kind = "" } of marks) {
       const [start, end] = [start_s - this.#offset_s, end_s - this.#offset_s];
       if (end <= 0 || start >= shown_s) continue;
-      const content = h("span", { dir: "auto", style: { font: "11px/1.3 var(--nwb-font)", padding: "1px 3px", color: "var(--nwb-text)" } }, label);
+      const content = h(
+        "span",
+        { dir: "auto", style: { font: "11px/1.3 var(--nwb-font)", padding: "1px 3px", color: "var(--nwb-text)" } },
+        label,
+      );
       const color = `color-mix(in srgb, var(--nwb-${kind || "accent"}) 16%, transparent)`;
       const region = this.regions.addRegion({ start, end, drag: false, resize: false, color, content });
       region.mark = true;
@@ -211,7 +243,9 @@ class Player {
     this.#goal = null;
     this.#show({ note: words.loading });
     try {
-      const bytes = clip.window ? await clip.window(start_s, Math.min(start_s + clip.window_s, clip.duration_s)) : clip.bytes;
+      const bytes = clip.window
+        ? await clip.window(start_s, Math.min(start_s + clip.window_s, clip.duration_s))
+        : clip.bytes;
       if (turn !== this.#load) return;
       this.clearLoop();
       this.surfer.setOptions(this.#colors()); // none could be read before the element was in the page
@@ -235,8 +269,14 @@ class Player {
 
   #wire() {
     const { surfer, regions } = this;
-    surfer.on("play", () => { this.#refresh(); this.#emit("play", {}); });
-    surfer.on("pause", () => { this.#refresh(); this.#emit("pause", {}); });
+    surfer.on("play", () => {
+      this.#refresh();
+      this.#emit("play", {});
+    });
+    surfer.on("pause", () => {
+      this.#refresh();
+      this.#emit("pause", {});
+    });
     surfer.on("timeupdate", () => this.#tick());
     surfer.on("seeking", () => this.#tick());
     surfer.on("finish", () => this.#finished());
@@ -246,14 +286,20 @@ class Player {
     });
     for (const event of ["seeked", "canplay"]) surfer.getMediaElement().addEventListener(event, () => this.#settle());
     regions.enableDragSelection({ id: "loop", color: LOOP_COLOR }, 6);
-    regions.on("region-created", (region) => queueMicrotask(() => {
-      if (region.mark || region.isRemoved) return;
-      for (const other of regions.getRegions()) if (other !== region && !other.mark) other.remove();
-      this.#takeLoop(region);
-      if (!this.playing) this.#jump(this.#offset_s + region.start);
-    }));
-    regions.on("region-updated", (region) => { if (!region.mark) this.#takeLoop(region); });
-    regions.on("region-double-clicked", (region) => { if (!region.mark) this.clearLoop(); });
+    regions.on("region-created", (region) =>
+      queueMicrotask(() => {
+        if (region.mark || region.isRemoved) return;
+        for (const other of regions.getRegions()) if (other !== region && !other.mark) other.remove();
+        this.#takeLoop(region);
+        if (!this.playing) this.#jump(this.#offset_s + region.start);
+      }),
+    );
+    regions.on("region-updated", (region) => {
+      if (!region.mark) this.#takeLoop(region);
+    });
+    regions.on("region-double-clicked", (region) => {
+      if (!region.mark) this.clearLoop();
+    });
   }
 
   #takeLoop(region) {
@@ -320,7 +366,9 @@ class Player {
     this.#emit("error", { message });
   }
 
-  #emit(event, body) { for (const fn of this.#listeners.get(event) ?? []) fn(body); }
+  #emit(event, body) {
+    for (const fn of this.#listeners.get(event) ?? []) fn(body);
+  }
 
   #show({ note = "", bad = false }) {
     this.#ui.note.textContent = note;
@@ -336,7 +384,13 @@ class Player {
     root.dataset.playing = this.playing ? "1" : "0";
     toggleButton(play, this.playing ? "pause" : "play", this.playing ? words.pause : words.play, null, !this.ready);
     toggleButton(loop, "loop", this.#loop ? words.loopOff : words.loop, Boolean(this.#loop), !this.ready);
-    toggleButton(spectrogram, "spectrogram", this.#spectrogramOn ? words.spectrogramOff : words.spectrogram, this.#spectrogramOn, false);
+    toggleButton(
+      spectrogram,
+      "spectrogram",
+      this.#spectrogramOn ? words.spectrogramOff : words.spectrogram,
+      this.#spectrogramOn,
+      false,
+    );
     zoomIn.disabled = !this.ready || this.#zoom === ZOOMS.length - 1;
     zoomOut.disabled = !this.ready || this.#zoom === 0;
   }

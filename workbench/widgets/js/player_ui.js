@@ -7,28 +7,71 @@ export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 /** Elements of a player; the buttons call its methods. */
 export function buildUi(player, { height, label, controls }) {
   const button = (name, text, onclick) =>
-    h("button", { type: "button", class: `nwb-btn nwb-icon-only ${name === "play" ? "nwb-primary nwb-play" : "nwb-plain"}`, title: text, "aria-label": text, onclick, dataset: { testid: `player-${name}` } }, icon(name));
+    h(
+      "button",
+      {
+        type: "button",
+        class: `nwb-btn nwb-icon-only ${name === "play" ? "nwb-primary nwb-play" : "nwb-plain"}`,
+        title: text,
+        "aria-label": text,
+        onclick,
+        dataset: { testid: `player-${name}` },
+      },
+      icon(name),
+    );
   const ui = {
     wave: h("div", { class: "nwb-wave" }),
     note: h("div", { class: "nwb-stage-note", role: "status" }),
     canvas: h("canvas", { class: "nwb-overview-canvas", style: { width: "100%", height: "100%", display: "block" } }),
     head: h("div", { class: "nwb-overview-head" }),
-    time: h("span", { class: "nwb-player-time", dataset: { testid: "player-time" } }, `${clock(0, 2)} / ${clock(0, 2)}`),
+    time: h(
+      "span",
+      { class: "nwb-player-time", dataset: { testid: "player-time" } },
+      `${clock(0, 2)} / ${clock(0, 2)}`,
+    ),
     play: button("play", words.play, () => player.toggle()),
     loop: button("loop", words.loop, () => player.toggleLoop()),
     zoomIn: button("zoomIn", words.zoomIn, () => player.zoom(1)),
     zoomOut: button("zoomOut", words.zoomOut, () => player.zoom(-1)),
     spectrogram: button("spectrogram", words.spectrogram, () => player.toggleSpectrogram()),
-    speed: h("select", { class: "nwb-input nwb-speed", "aria-label": words.speed, title: words.speed, onchange: (e) => player.setSpeed(Number(e.target.value)) },
-      ...SPEEDS.map((s) => h("option", { value: s, selected: s === 1 }, `${s}×`))),
+    speed: h(
+      "select",
+      {
+        class: "nwb-input nwb-speed",
+        "aria-label": words.speed,
+        title: words.speed,
+        onchange: (e) => player.setSpeed(Number(e.target.value)),
+      },
+      ...SPEEDS.map((s) => h("option", { value: s, selected: s === 1 }, `${s}×`)),
+    ),
   };
-  ui.overview = h("div", {
-    class: "nwb-overview", role: "img", "aria-label": words.overview, title: words.overview, hidden: true, style: { position: "relative" },
-    onclick: (e) => player.seek((e.offsetX / e.currentTarget.clientWidth) * player.duration_s),
-  }, ui.canvas, ui.head);
+  ui.overview = h(
+    "div",
+    {
+      class: "nwb-overview",
+      role: "img",
+      "aria-label": words.overview,
+      title: words.overview,
+      hidden: true,
+      style: { position: "relative" },
+      onclick: (e) => player.seek((e.offsetX / e.currentTarget.clientWidth) * player.duration_s),
+    },
+    ui.canvas,
+    ui.head,
+  );
   const stage = h("div", { class: "nwb-stage", style: { "min-height": `${height + 2}px` } }, ui.wave, ui.note);
-  const bar = h("div", { class: "nwb-player-bar", hidden: !controls }, ui.play, ui.time, h("span", { class: "nwb-spring" }),
-    ui.loop, ui.zoomOut, ui.zoomIn, ui.spectrogram, ui.speed);
+  const bar = h(
+    "div",
+    { class: "nwb-player-bar", hidden: !controls },
+    ui.play,
+    ui.time,
+    h("span", { class: "nwb-spring" }),
+    ui.loop,
+    ui.zoomOut,
+    ui.zoomIn,
+    ui.spectrogram,
+    ui.speed,
+  );
   ui.root = h("div", { class: "nwb-player", role: "group", "aria-label": label }, ui.overview, stage, bar);
   return ui;
 }
@@ -51,7 +94,10 @@ export function drawOverview(overview, peaks, root) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.fillStyle = token(root, "--nwb-wave");
-  const top = Math.max(1e-3, peaks.reduce((a, b) => Math.max(a, b), 0));
+  const top = Math.max(
+    1e-3,
+    peaks.reduce((a, b) => Math.max(a, b), 0),
+  );
   for (let x = 0; x < canvas.width; x += 3) {
     const from = Math.floor((x / canvas.width) * peaks.length);
     const to = Math.max(from + 1, Math.floor(((x + 3) / canvas.width) * peaks.length));

@@ -10,7 +10,15 @@ const BANDS = 128;
 const RANGE_DB = 70;
 const MAX_COLUMNS = 6000;
 // Dark to bright, even in lightness, so loudness reads without telling hues apart.
-const STOPS = [[4, 5, 22], [51, 20, 86], [112, 31, 110], [177, 50, 90], [229, 92, 48], [250, 157, 7], [252, 237, 160]];
+const STOPS = [
+  [4, 5, 22],
+  [51, 20, 86],
+  [112, 31, 110],
+  [177, 50, 90],
+  [229, 92, 48],
+  [250, 157, 7],
+  [252, 237, 160],
+];
 
 /** In-place radix-2 FFT of `re`, `im` (length a power of two). */
 function fft(re, im) {
@@ -55,7 +63,9 @@ function filters(size, rate) {
     const first = Math.max(0, Math.floor(low));
     const weights = [];
     for (let k = first; k <= Math.min(size / 2, Math.ceil(high)); k += 1) {
-      weights.push(Math.max(0, Math.min((k - low) / Math.max(mid - low, 1e-6), (high - k) / Math.max(high - mid, 1e-6))));
+      weights.push(
+        Math.max(0, Math.min((k - low) / Math.max(mid - low, 1e-6), (high - k) / Math.max(high - mid, 1e-6))),
+      );
     }
     if (!weights.some((w) => w > 0)) return [Math.round(mid), [1]]; // bands narrower than a bin
     return [first, weights];

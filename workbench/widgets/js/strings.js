@@ -70,24 +70,31 @@ export const playback = {
   load: "compute",
   loadTitle: "Compute time as a share of the audio: over 100 % falls behind",
   errorRate: "errors",
-  errorTitle: (e) => `${e.substitute} wrong, ${e.delete} lost, ${e.insert} added of ${e.reference} words; case and marks aside (${e.style} differ)`,
+  errorTitle: (e) =>
+    `${e.substitute} wrong, ${e.delete} lost, ${e.insert} added of ${e.reference} words; case and marks aside (${e.style} differ)`,
   kept: { marks: "marks kept", capitals: "capitals kept" },
   keptTitle: {
-    marks: "Of the reference's punctuation marks, those at the same place here; change the noise or the line and watch them go",
+    marks:
+      "Of the reference's punctuation marks, those at the same place here; change the noise or the line and watch them go",
     capitals: "Of the reference's capitalized words, those that are here with their capital",
   },
-  wordTitle: ([word, start, end, at, confidence]) => `${word}: spoken ${fixed(start)}–${fixed(end)} s, on screen at ${fixed(at)} s${confidence === null ? "" : `, confidence ${Math.round(100 * confidence)} %`}`,
+  wordTitle: ([word, start, end, at, confidence]) =>
+    `${word}: spoken ${fixed(start)}–${fixed(end)} s, on screen at ${fixed(at)} s${confidence === null ? "" : `, confidence ${Math.round(100 * confidence)} %`}`,
   reference: "Against the reference",
   referenceNote: "reference above, recognized below",
   pair: (operation, reference, hypothesis) => operations[operation](reference, hypothesis),
-  chunk: (n, start, end, compute, at) => `Chunk ${n}: audio ${fixed(start)}–${fixed(end)} s · compute ${Math.round(1000 * compute)} ms · on screen at ${fixed(at)} s`,
-  stripLabel: (chunks, count) => `${chunks} chunks of audio with their compute time, and the moments at which ${count} words appeared`,
+  chunk: (n, start, end, compute, at) =>
+    `Chunk ${n}: audio ${fixed(start)}–${fixed(end)} s · compute ${Math.round(1000 * compute)} ms · on screen at ${fixed(at)} s`,
+  stripLabel: (chunks, count) =>
+    `${chunks} chunks of audio with their compute time, and the moments at which ${count} words appeared`,
   differ: (count, style) => {
     const named = (n) => `${n} ${n === 1 ? "word" : "words"}`;
-    if (!count) return style ? `A and B say the same words; the case or marks of ${style} differ.` : "A and B say the same.";
+    if (!count)
+      return style ? `A and B say the same words; the case or marks of ${style} differ.` : "A and B say the same.";
     return `A and B differ in ${named(count)}${style ? ` and in the case or marks of ${style}` : ""}.`;
   },
-  unpaced: "Recognized once as fast as this machine can, then replayed on the recording's clock: a word appears at the end of its chunk plus the compute measured, queued behind earlier chunks.",
+  unpaced:
+    "Recognized once as fast as this machine can, then replayed on the recording's clock: a word appears at the end of its chunk plus the compute measured, queued behind earlier chunks.",
   lostMend: "What was recognized can still be played; run this cell again to change settings.",
 };
 
@@ -95,7 +102,10 @@ export const board = {
   title: "Corpus board",
   clips: (n) => `${n} ${n === "1" ? "clip" : "clips"}`,
   minutes: (m) => (m >= 600 ? `${(m / 60).toFixed(1)} h` : `${m >= 100 ? m.toFixed(0) : m.toFixed(1)} min`),
-  share: (done, all) => (all >= 600 ? `${(done / 60).toFixed(1)} / ${(all / 60).toFixed(1)} h` : `${done >= 100 ? done.toFixed(0) : done.toFixed(1)} / ${all >= 100 ? all.toFixed(0) : all.toFixed(1)} min`),
+  share: (done, all) =>
+    all >= 600
+      ? `${(done / 60).toFixed(1)} / ${(all / 60).toFixed(1)} h`
+      : `${done >= 100 ? done.toFixed(0) : done.toFixed(1)} / ${all >= 100 ? all.toFixed(0) : all.toFixed(1)} min`,
   decidedOf: (done, all, percent) => `${done} of ${all} decided · ${percent} %`,
   progressLabel: (a, r, p) => `${a} accepted, ${r} rejected, ${p} to do`,
   saved: "All saved",
@@ -113,11 +123,13 @@ export const board = {
   statuses: { all: "All", pending: "To do", accepted: "Accepted", rejected: "Rejected" },
   status: { pending: "To do", accepted: "Accepted", rejected: "Rejected" },
   priority: "Doubtful first",
-  priorityHint: "What is most worth hearing a minute comes first: findings, disagreement with the model, its doubts, rare accents",
+  priorityHint:
+    "What is most worth hearing a minute comes first: findings, disagreement with the model, its doubts, rare accents",
   minutesHave: "Minutes I have",
   minutesUnit: "min",
   minutesHint: "Leave only the undecided clips most worth your minutes, hearing and deciding each; empty for all",
-  spent: (m, all) => `about ${m < 10 ? m.toFixed(1) : m.toFixed(0)} min to hear and decide${all ? `, of your ${all}` : ""}`,
+  spent: (m, all) =>
+    `about ${m < 10 ? m.toFixed(1) : m.toFixed(0)} min to hear and decide${all ? `, of your ${all}` : ""}`,
   why: "Why now",
   locale: "Locale",
   accent: "Accent",
@@ -130,7 +142,16 @@ export const board = {
   checking: "Checking the corpus…",
   checksFailed: (message) => `The checks could not run: ${message}`,
   noFindings: "Nothing found",
-  head: { status: "", place: "#", text: "Transcript", target_lang: "Locale", accent: "Accent", speaker: "Speaker", duration: "Length", findings: "Findings" },
+  head: {
+    status: "",
+    place: "#",
+    text: "Transcript",
+    target_lang: "Locale",
+    accent: "Accent",
+    speaker: "Speaker",
+    duration: "Length",
+    findings: "Findings",
+  },
   sortBy: (name) => `Sort by ${name}`,
   table: "Clips",
   empty: "No clip matches. Clear the filter to see all clips.",
@@ -148,7 +169,18 @@ export const board = {
   marks: "Other reviewers",
   about: "About",
   history: (n) => `History (${n})`,
-  fields: { target_lang: "Locale", accent: "Accent", speaker: "Speaker", split: "Split", domain: "Domain", source: "Source", license: "License", recorded_at: "Recorded", audio_filepath: "File", duration: "Length" },
+  fields: {
+    target_lang: "Locale",
+    accent: "Accent",
+    speaker: "Speaker",
+    split: "Split",
+    domain: "Domain",
+    source: "Source",
+    license: "License",
+    recorded_at: "Recorded",
+    audio_filepath: "File",
+    duration: "Length",
+  },
   accept: "Accept",
   reject: "Reject",
   reopen: "Reopen",
@@ -160,7 +192,15 @@ export const board = {
   autoplay: "Play on arrival",
   whyReject: "What is wrong with it?",
   otherReason: "other, in your words",
-  reasons: ["transcript does not match", "wrong language or accent", "cannot be understood", "noise or music over speech", "cut off", "several speakers", "private, must not be kept"],
+  reasons: [
+    "transcript does not match",
+    "wrong language or accent",
+    "cannot be understood",
+    "noise or music over speech",
+    "cut off",
+    "several speakers",
+    "private, must not be kept",
+  ],
   bulk: "Decide all…",
   bulkTitle: (n) => `Decide all ${n} undecided clips of this view at once`,
   bulkAccept: (n) => `Accept ${n}`,
@@ -169,22 +209,53 @@ export const board = {
   bulkDone: (n) => `${n} clips decided. Undo takes all of it back.`,
   cancel: "Cancel",
   done: {
-    accept: "Accepted.", reject: (reason) => `Rejected: ${reason}.`, reopen: "Open again.", edit: "Transcript saved.", field: (name) => `${name} saved.`,
-    undone: "Undone.", redone: "Done again.", nothingToUndo: "Nothing to undo.", nothingToRedo: "Nothing to do again.",
-    end: "No undecided clip after this one.", changedElsewhere: (n) => `${n} ${n === "1" ? "clip was" : "clips were"} decided elsewhere; shown now.`, settled: "Settled.", untagged: "Tag taken off.",
+    accept: "Accepted.",
+    reject: (reason) => `Rejected: ${reason}.`,
+    reopen: "Open again.",
+    edit: "Transcript saved.",
+    field: (name) => `${name} saved.`,
+    undone: "Undone.",
+    redone: "Done again.",
+    nothingToUndo: "Nothing to undo.",
+    nothingToRedo: "Nothing to do again.",
+    end: "No undecided clip after this one.",
+    changedElsewhere: (n) => `${n} ${n === "1" ? "clip was" : "clips were"} decided elsewhere; shown now.`,
+    settled: "Settled.",
+    untagged: "Tag taken off.",
   },
   keysTitle: "Keys",
   keysNote: "The keys work while the board has the focus: click anywhere in it, or press Tab.",
   keys: [
-    ["Space", "play, pause"], ["A", "accept, go to the next undecided"], ["R", "reject: then 1–7 for the reason"], ["E", "edit the transcript"],
-    ["N · ↓", "next undecided · next row"], ["P · ↑", "previous undecided · previous row"], ["U", "undo"], ["Y", "redo"], ["O", "reopen, back to do"],
-    ["L", "loop around the cursor, or stop"], ["← →", "back, forward one second"], ["[  ]", "slower, faster"], ["+  −  0", "zoom in, out, all"], ["S", "spectrogram"],
-    ["/", "filter"], ["?", "this list"],
+    ["Space", "play, pause"],
+    ["A", "accept, go to the next undecided"],
+    ["R", "reject: then 1–7 for the reason"],
+    ["E", "edit the transcript"],
+    ["N · ↓", "next undecided · next row"],
+    ["P · ↑", "previous undecided · previous row"],
+    ["U", "undo"],
+    ["Y", "redo"],
+    ["O", "reopen, back to do"],
+    ["L", "loop around the cursor, or stop"],
+    ["← →", "back, forward one second"],
+    ["[  ]", "slower, faster"],
+    ["+  −  0", "zoom in, out, all"],
+    ["S", "spectrogram"],
+    ["/", "filter"],
+    ["?", "this list"],
   ],
-  bar: [["Space", "play"], ["A", "accept"], ["R", "reject"], ["E", "edit"], ["N", "next"], ["U", "undo"], ["?", "all keys"]],
+  bar: [
+    ["Space", "play"],
+    ["A", "accept"],
+    ["R", "reject"],
+    ["E", "edit"],
+    ["N", "next"],
+    ["U", "undo"],
+    ["?", "all keys"],
+  ],
 };
 
-const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`);
+const percent = (value, digits = 1) =>
+  value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`;
 /** A right-to-left word in a sentence from left to right, held apart so that it does not draw its neighbors along. */
 const apart = (word) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(word) ? `\u2068${word}\u2069` : word);
 const plural = (n, one, many) => `${Number(n).toLocaleString()} ${n === 1 ? one : many}`;
@@ -195,14 +266,32 @@ export const explorer = {
   all: "all",
   everything: "everything",
   notStated: "not stated",
-  field: { name: "Prediction", against: "Compared with", lookahead: "Look-ahead", metric: "Metric", normalizer: "Normalizer", row: "Rows", column: "Columns" },
-  span: { target_lang: "locale", accent: "accent", speaker: "speaker", domain: "domain", source: "source", duration_band: "duration", snr_band: "SNR", split: "split" },
+  field: {
+    name: "Prediction",
+    against: "Compared with",
+    lookahead: "Look-ahead",
+    metric: "Metric",
+    normalizer: "Normalizer",
+    row: "Rows",
+    column: "Columns",
+  },
+  span: {
+    target_lang: "locale",
+    accent: "accent",
+    speaker: "speaker",
+    domain: "domain",
+    source: "source",
+    duration_band: "duration",
+    snr_band: "SNR",
+    split: "split",
+  },
   lookahead: (ms) => (ms === "offline" ? "default" : `${ms} ms`),
   noBase: "nothing",
   provisional: "provisional: under 1,000 words",
   tooLittle: "too little to say",
   interval: (kind) => `interval: ${kind}`,
-  size: (utterances, speakers) => `${Number(utterances).toLocaleString()} utt.${speakers ? ` · ${plural(speakers, "voice", "voices")}` : ""}`,
+  size: (utterances, speakers) =>
+    `${Number(utterances).toLocaleString()} utt.${speakers ? ` · ${plural(speakers, "voice", "voices")}` : ""}`,
   legendHeat: (top) => `deeper is worse, up to ${top} %`,
   legendBetter: "▼ better",
   legendWorse: (top) => `▲ worse, up to ${top} points`,
@@ -228,7 +317,8 @@ export const explorer = {
   keywordGo: "Add",
   keywordLabel: "Words for the keyword list, with commas between them",
   keywordAdd: (word) => `Add “${apart(word)}” to the keyword list`,
-  keywordAdded: ({ added, keywords, file }) => `${added.length ? `Added ${added.map((word) => `“${apart(word)}”`).join(", ")}` : "Already listed"}: ${file} of the corpus holds ${plural(keywords, "keyword", "keywords")}.`,
+  keywordAdded: ({ added, keywords, file }) =>
+    `${added.length ? `Added ${added.map((word) => `“${apart(word)}”`).join(", ")}` : "Already listed"}: ${file} of the corpus holds ${plural(keywords, "keyword", "keywords")}.`,
   sendShown: (n) => `Send ${plural(n, "shown one", "shown")} to curation`,
   reason: "What should a reviewer check?",
   reasonOf: (item) => `${item.errors} of ${item.units} ${item.metric === "cer" ? "characters" : "words"} wrong`,
@@ -258,28 +348,34 @@ export const explorer = {
   lostNote: "lost / said",
   lostTitle: (word, n, of) => `“${apart(word)}” lost or wrong in ${n} of ${of}. Show these utterances.`,
   heardAs: "Language heard as another",
-  heardAsTitle: (said, heard, n) => `${said} taken for ${heard} in ${plural(n, "utterance", "utterances")}. Show these.`,
+  heardAsTitle: (said, heard, n) =>
+    `${said} taken for ${heard} in ${plural(n, "utterance", "utterances")}. Show these.`,
   marks: "Punctuation",
-  markTitle: (row) => `“${row.mark}”: ${row.reference} in the references, ${row.hypothesis} recognized, ${row.correct} right`,
+  markTitle: (row) =>
+    `“${row.mark}”: ${row.reference} in the references, ${row.hypothesis} recognized, ${row.correct} right`,
   marksNote: "F1 per mark; words in their capitals",
   capitals: "Capitals",
-  capitalsTitle: (rate) => `${percent(rate)} of the words that are right came in other capitals. Show these utterances.`,
+  capitalsTitle: (rate) =>
+    `${percent(rate)} of the words that are right came in other capitals. Show these utterances.`,
   position: "Errors by place in the utterance",
-  positionTitle: (row) => `from ${percent(row.from, 0)} to ${percent(row.to, 0)}: ${percent(row.rate)} of ${row.reference_words} words`,
+  positionTitle: (row) =>
+    `from ${percent(row.from, 0)} to ${percent(row.to, 0)}: ${percent(row.rate)} of ${row.reference_words} words`,
   start: "start",
   end: "end",
   duration: "Errors by duration",
   snr: "Errors by SNR",
   noSnr: "Not measured. corpus.signal.scan(corpus) measures it.",
   bandUnit: { duration: "seconds", snr: "dB" },
-  bandTitle: (band, row) => `${band}: ${percent(row.rate)} in ${plural(row.utterances, "utterance", "utterances")}. Show these.`,
+  bandTitle: (band, row) =>
+    `${band}: ${percent(row.rate)} in ${plural(row.utterances, "utterance", "utterances")}. Show these.`,
   frequency: "Word accuracy by frequency",
   frequencyNote: "times a word occurs",
   frequencyTitle: (row) => `words that occur ${row.occurs} times: ${percent(row.accuracy)} of ${row.occurrences} right`,
   opening: "Opening playback at this moment…",
   streamTitle: "Streamed again",
   sent: (n, tag) => `${plural(n, "utterance", "utterances")} tagged “${tag}”: filter the board by this tag.`,
-  planned: (cell, minutes, plan) => `${minutes} minutes of ${cell} added: the collection plan now holds ${plural(plan.planned, "wish", "collection_requests")}, ${plan.minutes} minutes.`,
+  planned: (cell, minutes, plan) =>
+    `${minutes} minutes of ${cell} added: the collection plan now holds ${plural(plan.planned, "wish", "collection_requests")}, ${plan.minutes} minutes.`,
   lostMend: "Run this cell again to go on; decisions sent are kept.",
 };
 
@@ -306,7 +402,8 @@ export const monitor = {
   peak: "peak rate",
   peakTitle: "The highest learning rate of the schedule, as the optimizer sees it",
   best: "best",
-  bestTitle: (score, base) => `score ${score?.toFixed?.(4) ?? "–"}${base === null || base === undefined ? "" : `, the base has ${base.toFixed(4)}`}`,
+  bestTitle: (score, base) =>
+    `score ${score?.toFixed?.(4) ?? "–"}${base === null || base === undefined ? "" : `, the base has ${base.toFixed(4)}`}`,
   leftOut: "rows left out",
   hours: "heard",
   hoursTitle: (tag, done, all) => `${tag}: ${done} of ${all} planned have been consumed`,
@@ -315,7 +412,17 @@ export const monitor = {
   cancel: "Cancel",
   resume: "Resume",
   cancelling: "stopping…",
-  status: { queued: "queued", preparing: "preparing", running: "running", validating: "validating", finishing: "finishing", finished: "finished", cancelled: "cancelled", failed: "failed", interrupted: "interrupted" },
+  status: {
+    queued: "queued",
+    preparing: "preparing",
+    running: "running",
+    validating: "validating",
+    finishing: "finishing",
+    finished: "finished",
+    cancelled: "cancelled",
+    failed: "failed",
+    interrupted: "interrupted",
+  },
   progress: (step, steps) => `step ${step} of ${steps}`,
   lostMend: "The training goes on by itself; run this cell again to watch it.",
 };
@@ -337,7 +444,8 @@ export const microphone = {
   p95: "95th percentile",
   latencyNote: (n, ms) => `over ${n} changes; a word also waits for its chunk of ${ms} ms to fill`,
   keep: "Keep this take?",
-  keepNote: (corpus) => `Recording and text ${corpus ? `become an utterance of the corpus ${corpus}` : "are written to a folder"} on the machine that runs the kernel; nothing is sent elsewhere. Until then nothing is written.`,
+  keepNote: (corpus) =>
+    `Recording and text ${corpus ? `become an utterance of the corpus ${corpus}` : "are written to a folder"} on the machine that runs the kernel; nothing is sent elsewhere. Until then nothing is written.`,
   purpose: "What the recording may be used for",
   purposeAsk: "May be used for…",
   purposes: { "training testing": "training and testing", training: "training only", testing: "testing only" },
@@ -353,13 +461,15 @@ export const microphone = {
   discarded: "Discarded; nothing was written.",
   kept: (id, folder) => `Kept as ${id} in ${folder}; import its manifest.jsonl to use it.`,
   trouble: {
-    insecure: "Browsers open a microphone only on https or on this machine itself (localhost). Open JupyterLab that way.",
+    insecure:
+      "Browsers open a microphone only on https or on this machine itself (localhost). Open JupyterLab that way.",
     unsupported: "This browser offers no microphone to web pages.",
     refused: "The browser or you refused the microphone. Allow it in the address bar and press record again.",
     none: "No microphone was found. Plug one in and press record again.",
     taken: "The microphone is in use by another program, or the system blocks it.",
     lost: "The microphone was unplugged or taken away; what was heard so far is kept.",
-    silent: "The microphone is on, but gives nothing but digital silence: it may be muted, or another one chosen in the system.",
+    silent:
+      "The microphone is on, but gives nothing but digital silence: it may be muted, or another one chosen in the system.",
     muted: "The system muted the microphone: silence is being recorded.",
     hidden: "While this tab was in the background, recording went on and painting waited.",
   },
@@ -368,7 +478,16 @@ export const microphone = {
 export const lineage = {
   region: "Lineage, from recordings to release",
   drawing: (things, steps) => `${things} things, ${steps} steps from one to the next`,
-  kinds: { source: "source", corpus: "corpus", export: "export", run: "run", checkpoint: "checkpoint", prediction: "prediction", gate: "gate", release: "release" },
+  kinds: {
+    source: "source",
+    corpus: "corpus",
+    export: "export",
+    run: "run",
+    checkpoint: "checkpoint",
+    prediction: "prediction",
+    gate: "gate",
+    release: "release",
+  },
   hint: "Click a box, or reach it with Tab and the arrow keys: its facts appear here; what it came from and what came of it lights up.",
   before: "Made from (dashed)",
   after: "Went into",

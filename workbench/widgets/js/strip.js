@@ -11,14 +11,34 @@ import { playback as words } from "./strings.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 50;
 const ROWS = { chunk: [2, 11], compute: [15, 6], word: [23, 15] };
-const START = 0, END = 1, COMPUTE = 2, EMISSION = 3;
+const START = 0,
+  END = 1,
+  COMPUTE = 2,
+  EMISSION = 3;
 
 export function createStrip(host, { label = "" } = {}) {
-  const svg = shape("svg", { class: "nwb-strip-drawing", role: "img", height: HEIGHT, width: "100%", preserveAspectRatio: "none" });
+  const svg = shape("svg", {
+    class: "nwb-strip-drawing",
+    role: "img",
+    height: HEIGHT,
+    width: "100%",
+    preserveAspectRatio: "none",
+  });
   const cursor = h("div", { class: "nwb-strip-cursor" });
   const tip = h("div", { class: "nwb-strip-tip", hidden: true });
-  const root = h("div", { class: "nwb-strip", dataset: { testid: "strip" } }, h("span", { class: "nwb-strip-name" }, label), svg, cursor, tip);
-  let lane = null, clip = null, view = null, time_s = 0, width = 0;
+  const root = h(
+    "div",
+    { class: "nwb-strip", dataset: { testid: "strip" } },
+    h("span", { class: "nwb-strip-name" }, label),
+    svg,
+    cursor,
+    tip,
+  );
+  let lane = null,
+    clip = null,
+    view = null,
+    time_s = 0,
+    width = 0;
   host.append(root);
 
   const draw = perFrame(() => {
@@ -32,8 +52,18 @@ export function createStrip(host, { label = "" } = {}) {
       const start = Math.max(0, x(clip.audio_s));
       svg.append(shape("rect", { x: start, y: 0, width: width - start, height: HEIGHT, class: "nwb-strip-after" }));
     }
-    drawChunks(svg, lane.events.filter((e) => e[END] >= from && e[START] <= to), x);
-    drawWords(svg, lane.words.filter((w) => w[3] !== null && w[3] >= from - 2 && w[3] <= to + 2), x, width, direction(lane.final));
+    drawChunks(
+      svg,
+      lane.events.filter((e) => e[END] >= from && e[START] <= to),
+      x,
+    );
+    drawWords(
+      svg,
+      lane.words.filter((w) => w[3] !== null && w[3] >= from - 2 && w[3] <= to + 2),
+      x,
+      width,
+      direction(lane.final),
+    );
     move();
   });
   function move() {
@@ -54,7 +84,9 @@ export function createStrip(host, { label = "" } = {}) {
     tip.style.left = `${Math.min(Math.max(0, event.offsetX - 90), Math.max(0, width - 330))}px`;
   };
   svg.addEventListener("pointermove", point);
-  svg.addEventListener("pointerleave", () => { tip.hidden = true; });
+  svg.addEventListener("pointerleave", () => {
+    tip.hidden = true;
+  });
   const resize = new ResizeObserver(([entry]) => {
     width = entry.contentRect.width;
     draw();
@@ -68,21 +100,33 @@ export function createStrip(host, { label = "" } = {}) {
       svg.setAttribute("aria-label", words.stripLabel(lane?.events?.length ?? 0, lane?.words?.length ?? 0));
       draw();
     },
-    range(from, to) { view = to > from ? [from, to] : null; draw(); },
-    at(seconds) { time_s = seconds; move(); },
-    destroy() { resize.disconnect(); root.remove(); },
+    range(from, to) {
+      view = to > from ? [from, to] : null;
+      draw();
+    },
+    at(seconds) {
+      time_s = seconds;
+      move();
+    },
+    destroy() {
+      resize.disconnect();
+      root.remove();
+    },
   };
 }
 
 /** Two paths for chunks (alternating shades), one for compute: a long clip at 80 ms has a thousand of them. */
 function drawChunks(svg, events, x) {
   const bars = ["", "", ""];
-  const bar = (from, to, [y, height], least) => `M${from.toFixed(1)} ${y}h${Math.max(least, to - from).toFixed(1)}v${height}h${(-Math.max(least, to - from)).toFixed(1)}z`;
+  const bar = (from, to, [y, height], least) =>
+    `M${from.toFixed(1)} ${y}h${Math.max(least, to - from).toFixed(1)}v${height}h${(-Math.max(least, to - from)).toFixed(1)}z`;
   events.forEach((event, index) => {
     bars[index % 2] += bar(x(event[START]), x(event[END]), ROWS.chunk, 0.5);
     bars[2] += bar(x(event[EMISSION] - event[COMPUTE]), x(event[EMISSION]), ROWS.compute, 1);
   });
-  ["nwb-strip-even", "nwb-strip-odd", "nwb-strip-compute"].forEach((name, index) => svg.append(shape("path", { d: bars[index], class: name })));
+  ["nwb-strip-even", "nwb-strip-odd", "nwb-strip-compute"].forEach((name, index) =>
+    svg.append(shape("path", { d: bars[index], class: name })),
+  );
 }
 
 /** A line from where each word ended in the audio to where it came on screen: the longer, the later. */
@@ -92,12 +136,16 @@ function drawWords(svg, rows, x, width, line) {
   const [y, height] = ROWS.word;
   for (const [text, , end, emitted] of rows) {
     const at = x(emitted);
-    if (end !== null) svg.append(shape("path", { d: `M${x(end).toFixed(1)} ${top}L${at.toFixed(1)} ${y + 8}`, class: "nwb-strip-link" }));
+    if (end !== null)
+      svg.append(
+        shape("path", { d: `M${x(end).toFixed(1)} ${top}L${at.toFixed(1)} ${y + 8}`, class: "nwb-strip-link" }),
+      );
     svg.append(shape("circle", { cx: at, cy: y + 9, r: 2.2, class: "nwb-strip-dot" }));
     const room = Math.min(text.length, 12) * 6.2;
     if (at >= free && at + room < width) {
       const name = shape("text", { x: at - 2, y: y + height + 9, class: "nwb-strip-word" });
-      if (directionOf(text, line) === "rtl") set(name, { direction: "rtl", "text-anchor": "end", style: { "unicode-bidi": "isolate" } });
+      if (directionOf(text, line) === "rtl")
+        set(name, { direction: "rtl", "text-anchor": "end", style: { "unicode-bidi": "isolate" } });
       name.textContent = text.length > 12 ? `${text.slice(0, 11)}…` : text;
       svg.append(name);
       free = at + room + 6;

@@ -7,34 +7,98 @@ export function utteranceElement(item, { choice, can, actions }) {
   const wrong = item.words.filter(([operation]) => operation !== "equal" && operation !== "style");
   const at = wrong[0]?.[3] ?? 0;
   const missed = [...new Set(wrong.map(([, reference]) => reference).filter(Boolean))];
-  const button = (name, text, onclick, testid) => h("button", { type: "button", class: "nwb-btn nwb-plain", title: text, onclick, dataset: { testid } }, icon(name), text);
+  const button = (name, text, onclick, testid) =>
+    h(
+      "button",
+      { type: "button", class: "nwb-btn nwb-plain", title: text, onclick, dataset: { testid } },
+      icon(name),
+      text,
+    );
   const form = h("div", { class: "nwb-send", hidden: true });
-  const sending = { label: words.reason, value: words.reasonOf(item), limit: 90, go: words.sendGo, testid: "reason", act: (value) => actions.send([item.id], value) };
-  const listing = { label: words.keywordLabel, value: missed.join(", "), limit: 1000, go: words.keywordGo, testid: "keyword-words", act: (value) => actions.keyword(value.split(/[,،、]/), item.id) };
-  const facts = [item.duration !== undefined ? `${item.duration.toFixed(1)} s` : null, item.speaker, item.accent, item.snr_db !== undefined && item.snr_db !== null ? `${item.snr_db.toFixed(0)} dB SNR` : null, item.id];
-  return h("li", { class: "nwb-utterance", dataset: { testid: "utterance", id: item.id } },
-    h("div", { class: "nwb-utterance-head" },
-      h("span", { class: `nwb-tag ${item.errors ? "nwb-bad" : "nwb-good"}`, title: words.errorsOf(item) }, `${item.errors} / ${item.units}`, h("span", { class: "nwb-sr" }, words.errorsOf(item))),
-      h("span", { class: "nwb-utterance-facts nwb-muted" }, facts.filter(Boolean).flatMap((fact, index) => [index ? " · " : "", h("bdi", {}, fact)]).reduce((box, node) => (box.append(node), box), h("span"))),
+  const sending = {
+    label: words.reason,
+    value: words.reasonOf(item),
+    limit: 90,
+    go: words.sendGo,
+    testid: "reason",
+    act: (value) => actions.send([item.id], value),
+  };
+  const listing = {
+    label: words.keywordLabel,
+    value: missed.join(", "),
+    limit: 1000,
+    go: words.keywordGo,
+    testid: "keyword-words",
+    act: (value) => actions.keyword(value.split(/[,،、]/), item.id),
+  };
+  const facts = [
+    item.duration !== undefined ? `${item.duration.toFixed(1)} s` : null,
+    item.speaker,
+    item.accent,
+    item.snr_db !== undefined && item.snr_db !== null ? `${item.snr_db.toFixed(0)} dB SNR` : null,
+    item.id,
+  ];
+  return h(
+    "li",
+    { class: "nwb-utterance", dataset: { testid: "utterance", id: item.id } },
+    h(
+      "div",
+      { class: "nwb-utterance-head" },
+      h(
+        "span",
+        { class: `nwb-tag ${item.errors ? "nwb-bad" : "nwb-good"}`, title: words.errorsOf(item) },
+        `${item.errors} / ${item.units}`,
+        h("span", { class: "nwb-sr" }, words.errorsOf(item)),
+      ),
+      h(
+        "span",
+        { class: "nwb-utterance-facts nwb-muted" },
+        facts
+          .filter(Boolean)
+          .flatMap((fact, index) => [index ? " · " : "", h("bdi", {}, fact)])
+          .reduce((box, node) => (box.append(node), box), h("span")),
+      ),
       can.listen ? button("play", words.listen, () => actions.listen(item.id, 0), "listen") : null,
       can.stream ? button("next", words.stream, () => actions.stream(item.id, at), "stream") : null,
-      can.listen ? button("flag", words.send, ({ currentTarget }) => toggle(form, sending, currentTarget), "send") : null,
-      can.listen && missed.length ? button("save", words.keyword, ({ currentTarget }) => toggle(form, listing, currentTarget), "keyword") : null),
+      can.listen
+        ? button("flag", words.send, ({ currentTarget }) => toggle(form, sending, currentTarget), "send")
+        : null,
+      can.listen && missed.length
+        ? button("save", words.keyword, ({ currentTarget }) => toggle(form, listing, currentTarget), "keyword")
+        : null,
+    ),
     form,
     choice.against ? h("div", { class: "nwb-side-name" }, choice.against) : null,
     choice.against ? pairs(item, item.against, actions) : null,
     choice.against ? h("div", { class: "nwb-side-name" }, choice.name) : null,
-    pairs(item, item.words, actions));
+    pairs(item, item.words, actions),
+  );
 }
 
 /** Words of both sides, one stop of the Tab key; arrows walk through them, up and down from line to line. */
 function pairs(item, aligned, actions) {
   const dir = direction(aligned.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));
   const side = (name, word) => h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
-  return h("div", { class: "nwb-pairs", dir, role: "group", "aria-label": words.aligned, onkeydown: walk }, ...aligned.map(([operation, reference, hypothesis, start], place) => h("button", {
-    type: "button", class: `nwb-pair nwb-op-${operation}`, title: playback.pair(operation, reference, hypothesis), "aria-label": playback.pair(operation, reference, hypothesis),
-    tabindex: place ? "-1" : "0", dataset: { operation }, onclick: () => actions.listen(item.id, Math.max(0, (start ?? 0) - 0.15)),
-  }, side("ref", reference), side("hyp", hypothesis))));
+  return h(
+    "div",
+    { class: "nwb-pairs", dir, role: "group", "aria-label": words.aligned, onkeydown: walk },
+    ...aligned.map(([operation, reference, hypothesis, start], place) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: `nwb-pair nwb-op-${operation}`,
+          title: playback.pair(operation, reference, hypothesis),
+          "aria-label": playback.pair(operation, reference, hypothesis),
+          tabindex: place ? "-1" : "0",
+          dataset: { operation },
+          onclick: () => actions.listen(item.id, Math.max(0, (start ?? 0) - 0.15)),
+        },
+        side("ref", reference),
+        side("hyp", hypothesis),
+      ),
+    ),
+  );
 }
 
 function walk(event) {
@@ -45,7 +109,14 @@ function walk(event) {
   const step = (by) => all[all.indexOf(here) + by];
   const lines = [...line.closest("ol").querySelectorAll(".nwb-pairs")].filter((other) => other.firstElementChild);
   const other = (by) => lines[lines.indexOf(line) + by]?.querySelector("[tabindex='0']");
-  const to = { ArrowRight: () => step(ahead === "ArrowRight" ? 1 : -1), ArrowLeft: () => step(ahead === "ArrowLeft" ? 1 : -1), Home: () => all[0], End: () => all.at(-1), ArrowDown: () => other(1), ArrowUp: () => other(-1) }[event.key]?.();
+  const to = {
+    ArrowRight: () => step(ahead === "ArrowRight" ? 1 : -1),
+    ArrowLeft: () => step(ahead === "ArrowLeft" ? 1 : -1),
+    Home: () => all[0],
+    End: () => all.at(-1),
+    ArrowDown: () => other(1),
+    ArrowUp: () => other(-1),
+  }[event.key]?.();
   if (!to) return;
   event.preventDefault();
   event.stopPropagation();
@@ -61,7 +132,15 @@ function toggle(box, { label, value, limit, go, testid, act }, opener) {
   box.hidden = open;
   box.dataset.open = testid;
   if (open) return;
-  const input = h("input", { class: "nwb-input", dir: "auto", "aria-label": label, placeholder: label, value, maxlength: limit, dataset: { testid } });
+  const input = h("input", {
+    class: "nwb-input",
+    dir: "auto",
+    "aria-label": label,
+    placeholder: label,
+    value,
+    maxlength: limit,
+    dataset: { testid },
+  });
   const close = () => {
     box.hidden = true;
     opener.focus({ preventScroll: true });
@@ -74,7 +153,19 @@ function toggle(box, { label, value, limit, go, testid, act }, opener) {
     if (event.key === "Enter") done();
     if (event.key === "Escape") close();
   });
-  box.replaceChildren(input, h("button", { type: "button", class: "nwb-btn nwb-primary", onclick: done, dataset: { testid: `${testid === "reason" ? "send" : "keyword"}-go` } }, go));
+  box.replaceChildren(
+    input,
+    h(
+      "button",
+      {
+        type: "button",
+        class: "nwb-btn nwb-primary",
+        onclick: done,
+        dataset: { testid: `${testid === "reason" ? "send" : "keyword"}-go` },
+      },
+      go,
+    ),
+  );
   input.focus();
   input.select();
 }
