@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
 from workbench.files import replacing, write_atomic
+from workbench.locks import alone, is_held
 from workbench.names import check_name
 from workbench.workspace import settings
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.settings import Config, Pilot, RetrainingSchedule, SourceTerms
+from workbench.workspace.slots import hold_slot, queue_up
 
 
 @pytest.fixture
@@ -200,3 +202,66 @@ def test_a_killed_holder_frees_its_slot(ws: WorkspaceFolder) -> None:
     job.wait()
     with ws.slot(timeout_s=10) as slot:
         assert slot.index == 0
+
+
+def test_waiting_jobs_are_served_in_the_order_of_coming(ws: WorkspaceFolder) -> None:
+    served: list[int] = []
+    tickets = [queue_up(ws.slots) for _ in range(6)]
+
+    def work(number: int) -> None:
+        with hold_slot(ws.slots, 1, ticket=tickets[number]):
+            served.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (5, 2, 4, 1, 3)]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(WorkbenchError, match="busy"), hold_slot(ws.slots, 1, timeout_s=0.5):
+        pass  # whoever is not first waits even while the slot is free
+    assert served == []
+    tickets[0].leave()  # as the end of its process would
+    for thread in threads:
+        thread.join(60)
+    assert served == [1, 2, 3, 4, 5]
+    assert list((ws.slots / "queue").glob("*.ticket")) == []
+
+
+_WRITES = """
+import sys
+from workbench.workspace.folder import WorkspaceFolder
+ws, me = WorkspaceFolder(sys.argv[1]), sys.argv[2]
+sys.stdin.readline()
+for number in range(50):
+    ws.set_terms(f"{me}-{number}", license="CC0", consent=me)
+"""
+
+
+def test_of_writers_at_once_nothing_is_lost(ws: WorkspaceFolder) -> None:
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _WRITES, str(ws.path), me], stdin=subprocess.PIPE)
+        for me in ("anna", "ben")
+    ]
+    for writer in writers:
+        writer.communicate(b"\n")
+    assert [writer.returncode for writer in writers] == [0, 0]
+    held = WorkspaceFolder(ws.path).config.sources
+    assert len(held) == 100
+    assert {terms.consent for terms in held.values()} == {"anna", "ben"}
+
+
+def test_a_lock_is_entered_again_by_its_thread_and_by_no_other(tmp_path: Path) -> None:
+    with alone(tmp_path / "lock"), alone(tmp_path / "lock"):
+        assert is_held(tmp_path / "lock")
+        found: list[str] = []
+
+        def other() -> None:
+            try:
+                with alone(tmp_path / "lock", timeout_s=0.1, busy="anna is writing"):
+                    found.append("in")
+            except WorkbenchError as error:
+                found.append(error.what)
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(60)
+        assert found == ["anna is writing"]
+    assert not is_held(tmp_path / "lock")

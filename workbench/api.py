@@ -5,6 +5,7 @@ Rooms do not know each other sideways; here they meet. Nothing heavy is imported
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,7 @@ from workbench.capacity.measurement import Budget
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.finetuning.recipe import Recipe
+from workbench.locks import alone
 from workbench.names import check_name
 from workbench.objects import (
     Capacity,
@@ -90,6 +92,7 @@ class Workspace(WorkspaceFolder):
                 f"there is a corpus {name!r} already", where=str(folder), hint="Choose another name."
             )
         options.setdefault("erased", lambda rows: erased_before(self, rows))
+        options.setdefault("settling", alone(self.path / "locks" / "erasure", timeout_s=math.inf))
         made = import_source(source, folder, name=name, mapping=mapping, **options)
         self.record("import", {"utterances": len(made), "problems": len(made.problems)})
         return self.corpus(name)
@@ -112,12 +115,13 @@ class Workspace(WorkspaceFolder):
             WorkbenchError: not a checkpoint that can be used, or the name holds another one.
         """
         found, target = Checkpoint.open(source), self.checkpoint_path(name)
-        if target.exists() and Checkpoint.open(target).sha256 != found.sha256:
-            raise WorkbenchError(
-                f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
-            )
-        with replacing(target) as draft:
-            shutil.copyfile(found.path, draft)
+        with alone(self.path / "locks" / "checkpoints"):
+            if target.exists() and Checkpoint.open(target).sha256 != found.sha256:
+                raise WorkbenchError(
+                    f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
+                )
+            with replacing(target) as draft:
+                shutil.copyfile(found.path, draft)
         return self.checkpoint(name)
 
     def checkpoint(self, name: str) -> Checkpoint:

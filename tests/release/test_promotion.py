@@ -10,13 +10,24 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.privacy import tainted_checkpoints
-from workbench.release.promotion import GATED, MOVED, pointers, promote, roll_back, stage, stored, verify
+from workbench.release import Release, promotion
+from workbench.release.promotion import GATED, MOVED, Pointers, pointers, stage, stored, verify
 from workbench.workspace.folder import WorkspaceFolder
+
+
+def promote(ws: WorkspaceFolder, **options: Any) -> Pointers:
+    """Decided on the state of now."""
+    return promotion.promote(ws, **{"generation": pointers(ws).generation, **options})
+
+
+def roll_back(ws: WorkspaceFolder, **options: Any) -> Pointers:
+    return promotion.roll_back(ws, **{"generation": pointers(ws).generation, **options})
 
 
 def sha256(path: Path) -> str:
@@ -247,7 +258,7 @@ ws.ledger.head()
 for name in ("replace", "rename", "fsync", "symlink", "mkdir", "unlink"):
     setattr(os, name, deadly(getattr(os, name)))
 ws.ledger.append_many = deadly(ws.ledger.append_many)
-getattr(promotion, sys.argv[3])(ws)
+getattr(promotion, sys.argv[3])(ws, generation=int(sys.argv[4]))
 """
 
 
@@ -266,7 +277,7 @@ def test_kill_9_at_any_step_leaves_the_old_or_the_new_release_whole(
         # Links inside stay links; the store is shared by hard link so that a copy costs nothing.
         shutil.copytree(ws.path, copy, symlinks=True, copy_function=_link_large)
         code = subprocess.run(
-            [sys.executable, "-c", _KILLED, str(copy), str(step), action], check=False
+            [sys.executable, "-c", _KILLED, str(copy), str(step), action, str(before.generation)], check=False
         ).returncode
         after_kill = sha256(copy / "releases" / "current" / "production.nemo")
         assert after_kill in (old, new)
@@ -291,3 +302,103 @@ def _link_large(source: str, target: str) -> str:
         os.link(source, target)
         return target
     return shutil.copy2(source, target)
+
+
+def test_promoting_what_is_in_production_keeps_the_way_back(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    released(ws, checkpoints, "base", "tuned", "tuned")
+    assert served(ws) == sha256(checkpoints["tuned"])
+    assert served(ws, "previous") == sha256(checkpoints["base"])
+    assert roll_back(ws).production == pointers(ws).production
+    assert served(ws) == sha256(checkpoints["base"])
+
+
+_ROUNDS = """
+import os, sys, time
+from pathlib import Path
+from workbench.errors import WorkbenchError
+from workbench.release import Release
+from workbench.workspace.folder import WorkspaceFolder
+me, verb = sys.argv[1:3]
+print("ready", flush=True)
+for line in sys.stdin:
+    ws = WorkspaceFolder(line.strip())
+    release = Release(ws, candidate="tuned", base="base")
+    print(release.seen.generation, flush=True)
+    sys.stdin.readline()
+    try:
+        release.promote(override="race") if verb == "promote" else release.roll_back()
+        print("moved", flush=True)
+    except WorkbenchError as error:
+        print(f"refused: {error}", flush=True)
+"""
+
+
+class Racer:
+    """A person at a notebook of his own: looks at the release, then acts when told."""
+
+    def __init__(self, name: str, verb: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _ROUNDS, name, verb],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.hear() == "ready"
+
+    def say(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{text}\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("verbs", [("roll_back", "roll_back"), ("promote", "roll_back")])
+def test_of_two_who_decided_on_one_state_one_moves_it_twenty_times_of_twenty(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path], tmp_path: Path, verbs: tuple[str, str]
+) -> None:
+    for name, path in checkpoints.items():
+        shutil.copy(path, ws.checkpoint_path(name))
+    released(ws, checkpoints, "base", "tuned")
+    before = pointers(ws).generation
+    racers = [Racer(str(number), verb) for number, verb in enumerate(verbs)]
+    for number in range(20):
+        copy = tmp_path / f"race{number}"
+        shutil.copytree(ws.path, copy, symlinks=True, copy_function=_link_large)
+        for racer in racers:
+            racer.say(str(copy))
+        assert [racer.hear() for racer in racers] == [str(before)] * 2
+        for racer in racers:
+            racer.say("go")
+        said = [racer.hear() for racer in racers]
+        assert sorted(text.split(":")[0] for text in said) == ["moved", "refused"], said
+        assert any("moved meanwhile" in text or "not the release" in text for text in said), said
+        found = WorkspaceFolder(copy)
+        if verbs == ("roll_back", "roll_back"):
+            assert served(found) == sha256(checkpoints["base"])  # never back to the bad one
+        assert verify(found) == []
+        shutil.rmtree(copy)
+    for racer in racers:
+        racer.process.communicate()
+
+
+def test_who_comes_later_with_a_fresh_look_does_not_bring_the_bad_release_back(
+    ws: WorkspaceFolder, checkpoints: dict[str, Path]
+) -> None:
+    for name, path in checkpoints.items():
+        shutil.copy(path, ws.checkpoint_path(name))
+    released(ws, checkpoints, "base", "tuned")
+    Release(ws, candidate="tuned", base="base").roll_back()
+    with pytest.raises(WorkbenchError, match="in production is base"):
+        Release(ws, candidate="tuned", base="base").roll_back()
+    stale = Release(ws, candidate="tuned", base="base")
+    roll_back(ws)
+    with pytest.raises(WorkbenchError, match="moved meanwhile"):
+        stale.roll_back()
+    with pytest.raises(WorkbenchError, match="moved meanwhile"):
+        stale.promote(override="late")
+    assert stale.look() == pointers(ws)
+    assert stale.roll_back().production == pointers(ws).production
+    assert served(ws) == sha256(checkpoints["base"])

@@ -43,12 +43,12 @@ def test_only_a_releaser_promotes_and_refusals_are_recorded(
     digest = hashlib.sha256(checkpoints["tuned"].read_bytes()).hexdigest()
     governed.record(GATED, {"candidate": digest, "verdict": "pass", "report": "ab" * 32})
     with pytest.raises(WorkbenchError, match="tom is no releaser"):
-        promote(governed)
+        promote(governed, generation=1)
     event = governed.ledger.latest(REFUSED)
     assert event is not None
     assert event.payload == {"actor": governed.actor("tom"), "role": "releaser", "action": "release.promote"}
     monkeypatch.setenv("WORKBENCH_USER", "anna")
-    assert promote(governed).production is not None
+    assert promote(governed, generation=1).production is not None
     with pytest.raises(WorkbenchError, match="anna is no trainer"):
         stage(governed, "base", checkpoints["base"])
 

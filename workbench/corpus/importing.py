@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from workbench.ingest.readers import Reader
 from workbench.ingest.row_validation import Admitted, admit, admit_plain, connect
 from workbench.ingest.schema import SCHEMA_VERSION, guess_mapping
 from workbench.ingest.validation_sql import Plan
+from workbench.locks import alone
 from workbench.names import check_name
 
 if TYPE_CHECKING:
@@ -85,6 +87,7 @@ def import_source(
     tags: Mapping[str, str] | None = None,
     audio_roots: Sequence[str | Path] | None = None,
     erased: Erased | None = None,
+    settling: AbstractContextManager[None] | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
     """Make a corpus of a source.
@@ -101,6 +104,8 @@ def import_source(
         audio_roots: folders that audio may lie in; the first is what paths become relative to. Default:
             the manifest's folder.
         erased: says of rows whether they were erased before; those stay out, each named among the problems.
+        settling: entered before rows are held against what was erased, left when the corpus is there: no
+            erasure may come between the two.
         progress: called with (rows read, 0 while the total is not known).
 
     Raises:
@@ -110,27 +115,43 @@ def import_source(
 
     folder = Path(folder)
     check_name(name)
-    if (folder / "source.json").exists():
-        raise WorkbenchError("a corpus lies here already", where=str(folder), hint="Choose another name.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with alone(folder / "lock", timeout_s=0, busy="another process is importing or changing this corpus"):
+        if (folder / "source.json").exists():
+            raise WorkbenchError("a corpus lies here already", where=str(folder), hint="Choose another name.")
+        rules = name, mapping, defaults, tags, audio_roots
+        _import(source, folder, rules, erased, settling or nullcontext(), progress)
+    return Corpus.open(folder)
+
+
+def _import(
+    source: Any,
+    folder: Path,
+    rules: tuple[Any, ...],
+    erased: Erased | None,
+    settling: AbstractContextManager[None],
+    progress: Progress | None,
+) -> None:
     problems: list[Problem] = []
     reader = readers.open_reader(source, folder)
     utterances = folder / "utterances.parquet"
 
     def plan_of(columns: Sequence[str]) -> Plan:
-        return _plan(reader, columns, folder, name, mapping, defaults, tags, audio_roots)
+        return _plan(reader, columns, folder, *rules)
 
-    with replacing(utterances) as draft:
+    with ExitStack() as outer, ExitStack() as inner:
+        draft = inner.enter_context(replacing(utterances))
         plan, admitted = _straight(reader, plan_of, draft, problems, progress) or _by_tables(
             reader, plan_of, draft, problems, progress
         )
+        outer.enter_context(settling)
         if erased is not None and admitted.rows:
             admitted = without_erased(draft, admitted, erased, folder, problems)
         if not admitted.rows:
             first = str(problems[0]) if problems else "the source is empty"
             raise WorkbenchError(f"no row is fit; first fault: {first}", where=reader.where)
-    _record(folder, plan, reader, admitted, problems)
-    return Corpus.open(folder)
+        inner.close()
+        _record(folder, plan, reader, admitted, problems)
 
 
 def _straight(

@@ -6,7 +6,6 @@ read, and what lies beyond the step that a resume starts from is cut off.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench import locks
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing, write_atomic
 
@@ -46,6 +46,16 @@ class RunFolder:
         except ValueError:
             raise WorkbenchError("state.json is damaged", where=str(self.path)) from None
         return found
+
+    def slots(self) -> tuple[Path, int] | None:
+        """The folder of the slots that the run waits for, and how many there are; None where it need not."""
+        job = json.loads(self.job.read_text("utf-8")) if self.job.exists() else {}
+        if not job.get("slots_folder"):
+            return None
+        place = Path(os.path.normpath(self.path / job["slots_folder"]))
+        # Earlier versions wrote down an absolute path, which a copy of the workspace must not follow.
+        own = self.path.parent.parent / "slots"
+        return (own if Path(job["slots_folder"]).is_absolute() and own.is_dir() else place), int(job["slots"])
 
     def update_state(self, **values: Any) -> dict[str, Any]:
         """Merge values into the state and write it atomically; of several ranks only the first one does."""
@@ -135,35 +145,16 @@ def cut_after(path: Path, step: int) -> None:
         append(draft, kept)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds the lock; asking does not disturb it."""
-    if not path.exists():
-        return False
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def take_lock(path: Path) -> int:
     """Hold the run's lock; returns the descriptor, which must stay open as long as the run lives.
 
     Raises:
         WorkbenchError: another process holds it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    # Whoever asks ``is_locked`` holds it shared for an instant.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Whoever asks ``locks.is_held`` holds it shared for an instant.
     for _ in range(50):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.02)
-        else:
+        if (descriptor := locks.hold(path)) is not None:
             return descriptor
-    os.close(descriptor)
+        time.sleep(0.02)
     raise WorkbenchError("the run is already going", where=str(path.parent), hint="Attach to it instead.")

@@ -18,6 +18,8 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning import folder as files
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
+from workbench.locks import is_held
+from workbench.workspace.slots import queue_up
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +54,7 @@ class Run:
         """Whether its process lives, by the lock it holds."""
         if self._process is not None:
             self._process.poll()  # reaps our own child
-        return files.is_locked(self.folder.lock)
+        return is_held(self.folder.lock)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -144,13 +146,17 @@ class Run:
 
     def _launch(self) -> None:
         """Take the lock, hand it to a new process group, let go of it here."""
-        lock = files.take_lock(self.folder.lock)
+        lock, ticket = files.take_lock(self.folder.lock), None
         try:
+            if (slots := self.folder.slots()) is not None:
+                ticket = queue_up(slots[0])  # now, and not when its process has come up
             self.folder.cancel.unlink(missing_ok=True)
             attempts = int(self.folder.state().get("attempts", 0)) + 1
             self.folder.update_state(status="queued", attempts=attempts, message="", hint="")
             environment = dict(os.environ)
             environment.update(WORKBENCH_RUN_LOCK=str(lock), PYTHONUNBUFFERED="1", HF_HUB_OFFLINE="1")
+            if ticket is not None:
+                environment["WORKBENCH_RUN_TICKET"] = f"{ticket.descriptor}:{ticket.path.name}"
             roots = [str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")]
             environment["PYTHONPATH"] = os.pathsep.join(filter(None, roots))
             with self.folder.log.open("ab") as log_file:
@@ -160,11 +166,13 @@ class Run:
                     stdout=log_file,
                     stderr=subprocess.STDOUT,
                     env=environment,
-                    pass_fds=(lock,),
+                    pass_fds=(lock,) if ticket is None else (lock, ticket.descriptor),
                     start_new_session=True,
                 )
         finally:
             os.close(lock)
+            if ticket is not None:
+                os.close(ticket.descriptor)
 
 
 def start(
@@ -189,7 +197,9 @@ def start(
     """
     run = prepare(recipe, folder, check=check)
     try:
-        job = {"slots_folder": str(Path(slots).absolute()), "slots": slot_count} if slots else {}
+        # Relative, so that a workspace that was moved or copied is a workspace of its own.
+        place = os.path.relpath(Path(slots).absolute(), run.folder.path) if slots else ""
+        job = {"slots_folder": place, "slots": slot_count} if slots else {}
         files.write_json(run.folder.job, job)
         run._launch()
     except BaseException:

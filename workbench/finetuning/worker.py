@@ -17,13 +17,14 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning import folder as files
 from workbench.finetuning.folder import RunFolder
 from workbench.finetuning.recipe import Recipe
+from workbench.workspace.slots import Ticket, hold_slot
 
 if TYPE_CHECKING:
     from workbench.finetuning.base import Base
     from workbench.finetuning.rows import Utterance
 
 log = logging.getLogger("workbench.finetuning.worker")
-LOCK_VARIABLE = "WORKBENCH_RUN_LOCK"
+LOCK_VARIABLE, TICKET_VARIABLE = "WORKBENCH_RUN_LOCK", "WORKBENCH_RUN_TICKET"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,18 +58,21 @@ def _adopt_lock() -> int | None:
     return int(inherited) if inherited else None
 
 
+def _adopt_ticket(slots: Path) -> Ticket | None:
+    """The place in the queue that the parent took for us."""
+    inherited = os.environ.pop(TICKET_VARIABLE, "")
+    descriptor, _, name = inherited.partition(":")
+    return Ticket(slots / "queue" / name, int(descriptor)) if name else None
+
+
 def _queued(folder: RunFolder) -> str:
     """Wait for a slot, then run."""
-    import json
-
-    from workbench.workspace.slots import hold_slot
-
-    job = json.loads(folder.job.read_text("utf-8")) if folder.job.exists() else {}
-    if not job.get("slots_folder"):
+    slots = folder.slots()
+    if slots is None:
         return _run(folder)
     folder.update_state(status="queued")
     try:
-        with hold_slot(Path(job["slots_folder"]), int(job["slots"]), cancel=folder.cancel.exists):
+        with hold_slot(*slots, cancel=folder.cancel.exists, ticket=_adopt_ticket(slots[0])):
             return _run(folder)
     except WorkbenchError:
         if not folder.cancel.exists():

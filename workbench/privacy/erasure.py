@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import secrets
 from collections import Counter
@@ -26,12 +27,12 @@ from typing import TYPE_CHECKING
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning import ancestry
+from workbench.locks import alone
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
 from workbench.privacy.erasure_request import Target, Trace
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
-from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,7 +162,7 @@ def erase(ws: WorkspaceFolder, plan: ErasurePlan) -> Certificate:
         },
         "marked": ancestry.trained_on(ws, target.all_ids),
     }  # fmt: skip
-    with hold_slot(folder / "lock", 1):
+    with alone(ws.path / "locks" / "erasure", timeout_s=math.inf):
         write_atomic(folder / f"{plan.id}.pending.json", json.dumps(request))
         ws.record(BEGUN, {"certificate": plan.id, "utterances": plan.utterances})
         return _carry_out(ws, folder / f"{plan.id}.pending.json")
@@ -172,7 +173,8 @@ def finish_erasures(ws: WorkspaceFolder) -> list[Certificate]:
     folder = ws.path / "erasures"
     if not any((*folder.glob("*.pending.json"), *folder.glob(".*.part"))):
         return []
-    with hold_slot(folder / "lock", 1):  # whoever else began to complete them is let finish
+    # Whoever else began to complete them is let finish.
+    with alone(ws.path / "locks" / "erasure", timeout_s=math.inf):
         made = [_carry_out(ws, path) for path in sorted(folder.glob("*.pending.json"))]
         _shred_drafts(folder)
         return made
@@ -298,11 +300,11 @@ def _expired(ws: WorkspaceFolder, name: str, now: datetime) -> list[str]:
 
 
 def _refuse_living_runs(ws: WorkspaceFolder, plan: ErasurePlan) -> None:
-    from workbench.finetuning.folder import is_locked
+    from workbench.locks import is_held
 
     for trace in plan.traces:
         folder = next((p for p in trace.path.parents if p.parent == ws.runs), None)
-        if folder is not None and is_locked(folder / "lock"):
+        if folder is not None and is_held(folder / "lock"):
             raise WorkbenchError(
                 "a run that uses these data is alive", where=folder.name, hint="Cancel it first."
             )

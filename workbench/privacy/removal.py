@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.files import replacing, sha256_file, sync, write_atomic
+from workbench.locks import alone
 from workbench.privacy.erasure_request import SHORTEST_NAME, Target, Trace
 from workbench.privacy.trace_scan import corpus_of, line_matches, parquet_keep
 
@@ -53,14 +54,16 @@ def _delete(path: Path) -> None:
 def _drop_rows(path: Path, target: Target) -> None:
     import pyarrow.parquet as pq
 
-    kept = parquet_keep(path, target)
-    with replacing(path) as draft:
-        pq.write_table(kept, draft)
-    facts_path = path.parent / "source.json"
-    if path.name == "utterances.parquet" and facts_path.exists():
-        facts = json.loads(facts_path.read_text(encoding="utf-8"))
-        facts["rows"], facts["utterances_sha256"] = kept.num_rows, sha256_file(path)
-        write_atomic(facts_path, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    # Alone: a take that is spoken meanwhile is another change of the same rows.
+    with alone(path.parent / "lock"):
+        kept = parquet_keep(path, target)
+        with replacing(path) as draft:
+            pq.write_table(kept, draft)
+        facts_path = path.parent / "source.json"
+        if path.name == "utterances.parquet" and facts_path.exists():
+            facts = json.loads(facts_path.read_text(encoding="utf-8"))
+            facts["rows"], facts["utterances_sha256"] = kept.num_rows, sha256_file(path)
+            write_atomic(facts_path, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
 
 
 def _drop_lines(path: Path, target: Target) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.files import write_atomic
+from workbench.locks import alone
 from workbench.privacy.erasure_request import SHORTEST_ID, Target
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -34,14 +35,16 @@ def tombstoned(ws: WorkspaceFolder, rows: Iterable[dict[str, Any]]) -> list[dict
 
 def place(ws: WorkspaceFolder, target: Target) -> None:
     """Set the tombstones of an erasure; setting them twice is harmless."""
-    known = _read(ws)
+    added: set[str] = set()
     for clip in target.clips:
         # Not of the speaker or source: a single recording's erasure says nothing about the rest of them.
         own = {k: clip.get(k) for k in ("id", "audio_filepath", "offset")}
-        known |= {ws.pseudonym("tomb", text) for text in _identities(own)}
+        added |= {ws.pseudonym("tomb", text) for text in _identities(own)}
     if target.kind in ("speaker", "source"):
-        known.add(ws.pseudonym("tomb", f"{target.kind}\0{target.value}"))
-    write_atomic(ws.path / "erasures" / "tombstones.txt", "\n".join(sorted(known)) + "\n")
+        added.add(ws.pseudonym("tomb", f"{target.kind}\0{target.value}"))
+    with alone(ws.path / "locks" / "lists"):
+        known = "\n".join(sorted(_read(ws) | added))
+        write_atomic(ws.path / "erasures" / "tombstones.txt", known + "\n")
 
 
 def _read(ws: WorkspaceFolder) -> set[str]:

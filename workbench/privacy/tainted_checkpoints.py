@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.locks import alone
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -30,10 +31,11 @@ def read(ws: WorkspaceFolder) -> dict[str, tuple[str, ...]]:
 
 def add(ws: WorkspaceFolder, digests: Iterable[str], certificate: str) -> None:
     """Mark checkpoints; marking twice is harmless, and nothing takes a mark away."""
-    marks = {digest: set(certificates) for digest, certificates in read(ws).items()}
-    for digest in digests:
-        marks.setdefault(digest, set()).add(certificate)
-    body = {digest: sorted(certificates) for digest, certificates in sorted(marks.items())}
     folder = ws.path / "erasures"
     folder.mkdir(exist_ok=True, mode=0o700)
-    write_atomic(folder / "marks.json", json.dumps({"schema_version": 1, "marks": body}, indent=1))
+    with alone(ws.path / "locks" / "lists"):
+        marks = {digest: set(certificates) for digest, certificates in read(ws).items()}
+        for digest in digests:
+            marks.setdefault(digest, set()).add(certificate)
+        body = {digest: sorted(certificates) for digest, certificates in sorted(marks.items())}
+        write_atomic(folder / "marks.json", json.dumps({"schema_version": 1, "marks": body}, indent=1))

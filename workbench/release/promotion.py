@@ -12,7 +12,6 @@ process killed before it leaves nothing, a process killed after it is completed 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync, write_atomic
+from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy import tainted_checkpoints
 from workbench.workspace.folder import WorkspaceFolder
@@ -77,11 +77,15 @@ def pointers(ws: WorkspaceFolder) -> Pointers:
         return _settle(ws)
 
 
-def stage(ws: WorkspaceFolder, name: str, checkpoint: Path) -> Pointers:
+def stage(ws: WorkspaceFolder, name: str, checkpoint: Path, *, generation: int | None = None) -> Pointers:
     """Copy a checkpoint into the store and make it the candidate.
 
+    Args:
+        generation: of the pointers that were looked at; None: whatever candidate there is gives way.
+
     Raises:
-        WorkbenchError: no such file, or a hostile archive (see ``recognizer.archive``).
+        WorkbenchError: no such file, a hostile archive (see ``recognizer.archive``), or the pointers moved
+            meanwhile.
     """
     from workbench.recognizer.archive import Archive
 
@@ -91,14 +95,20 @@ def stage(ws: WorkspaceFolder, name: str, checkpoint: Path) -> Pointers:
     digest = _into_store(ws, Path(checkpoint))
     with _locked(ws):
         now = _settle(ws)
+        if generation is not None:
+            _expect(now, generation)
         return _move(ws, "stage", replace(now, candidate=Pointer(name, digest, _now())))
 
 
-def promote(ws: WorkspaceFolder, *, generation: int | None = None, override: str | None = None) -> Pointers:
-    """Make the candidate production, and production previous.
+def promote(
+    ws: WorkspaceFolder, *, generation: int, candidate: str | None = None, override: str | None = None
+) -> Pointers:
+    """Make the candidate production, and production previous; a candidate that is in production already
+    leaves previous as it is.
 
     Args:
-        generation: the generation the decision was made on; another one means someone moved meanwhile.
+        generation: the generation of the pointers that the decision was made on.
+        candidate: SHA-256 of the checkpoint that is meant; another candidate is refused.
         override: a reason to promote without a gate report that passes; recorded as an override.
 
     Raises:
@@ -113,26 +123,34 @@ def promote(ws: WorkspaceFolder, *, generation: int | None = None, override: str
             raise WorkbenchError(
                 "there is no candidate", hint="Stage one first; or it was promoted meanwhile."
             )
-        candidate = now.candidate
-        _verified(ws, candidate)
-        if erased := tainted_checkpoints.read(ws).get(candidate.sha256):
+        staged = now.candidate
+        if candidate is not None and staged.sha256 != candidate:
+            raise WorkbenchError("another candidate is staged", where=staged.name, hint="Stage this one.")
+        _verified(ws, staged)
+        if erased := tainted_checkpoints.read(ws).get(staged.sha256):
             text = f"the candidate was trained on data since erased ({', '.join(erased)})"
             raise WorkbenchError(text, hint="Train again without it.")
-        report = _gate_of(ws, candidate.sha256)
+        report = _gate_of(ws, staged.sha256)
         if (report is None or report["verdict"] != "pass") and not override:
             verdict = f"its gate says {report['verdict']}" if report else "it was not gated"
             raise WorkbenchError(
-                f"not promoted: {verdict}", where=candidate.name, hint="Gate it, or give override='why'."
+                f"not promoted: {verdict}", where=staged.name, hint="Gate it, or give override='why'."
             )
-        made = replace(candidate, since=_now(), gate=report["report"] if report else None, reason=override)
-        after = Pointers(now.generation, production=made, candidate=None, previous=now.production)
+        made = replace(staged, since=_now(), gate=report["report"] if report else None, reason=override)
+        again = now.production is not None and now.production.sha256 == made.sha256
+        previous = now.previous if again else now.production
+        after = Pointers(now.generation, production=made, candidate=None, previous=previous)
         return _move(ws, "promote", after, override=bool(override))
 
 
-def roll_back(ws: WorkspaceFolder, *, generation: int | None = None) -> Pointers:
+def roll_back(ws: WorkspaceFolder, *, generation: int, production: str | None = None) -> Pointers:
     """Bring the previous checkpoint back; the one that was in production becomes previous.
 
     The bytes are hashed before the pointers move and again through the link that is served.
+
+    Args:
+        generation: the generation of the pointers that the decision was made on.
+        production: SHA-256 of the release that is to be taken back; refused where another one is served.
 
     Raises:
         WorkbenchError: nothing to go back to, its bytes changed, someone else moved first, or no releaser.
@@ -141,17 +159,21 @@ def roll_back(ws: WorkspaceFolder, *, generation: int | None = None) -> Pointers
     with _locked(ws):
         now = _settle(ws)
         _expect(now, generation)
+        if production is not None and (now.production is None or now.production.sha256 != production):
+            served = now.production.name if now.production else "no release"
+            raise WorkbenchError(
+                f"not rolled back: in production is {served}, not the release to be taken back",
+                hint="It may have been rolled back already; look again first.",
+            )
         if now.previous is None:
             raise WorkbenchError("there is no previous release to go back to")
         _verified(ws, now.previous)
         after = replace(now, production=replace(now.previous, since=_now()), previous=now.production)
         moved = _move(ws, "roll_back", after)
-    served = ws.releases / "current" / "production.nemo"
+    link = ws.releases / "current" / "production.nemo"
     assert moved.production is not None
-    if sha256_file(served) != moved.production.sha256:
-        raise WorkbenchError(
-            "the restored file changed under way", where=str(served), hint="Roll back again."
-        )
+    if sha256_file(link) != moved.production.sha256:
+        raise WorkbenchError("the restored file changed under way", where=str(link), hint="Roll back again.")
     return moved
 
 
@@ -216,8 +238,8 @@ def _gate_of(ws: WorkspaceFolder, digest: str) -> dict[str, Any] | None:
     return found
 
 
-def _expect(now: Pointers, generation: int | None) -> None:
-    if generation is not None and generation != now.generation:
+def _expect(now: Pointers, generation: int) -> None:
+    if generation != now.generation:
         raise WorkbenchError(
             f"the pointers moved meanwhile (generation {now.generation}, not {generation})",
             hint="Look again first.",
@@ -226,8 +248,7 @@ def _expect(now: Pointers, generation: int | None) -> None:
 
 @contextlib.contextmanager
 def _locked(ws: WorkspaceFolder) -> Iterator[None]:
-    with (ws.releases / "lock").open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with alone(ws.releases / "lock"):
         yield
 
 

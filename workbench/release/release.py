@@ -46,6 +46,7 @@ class Release:
         self.report: GateReport | None = None
         self.measurement: Measurement | None = None
         self._evaluated: Evaluation | None = None
+        self.seen = promotion.pointers(folder)
 
     @property
     def name(self) -> str:
@@ -159,24 +160,63 @@ class Release:
         self._record(report, rows, evaluation, candidate)
         return report
 
-    def stage(self) -> Pointers:
-        """Make it the candidate of the workspace."""
-        return promotion.stage(self.workspace, self.name, self.candidate_path)
+    def look(self) -> Pointers:
+        """Where the pointers stand now; from then on a promotion or roll-back is decided on this state."""
+        self.seen = promotion.pointers(self.workspace)
+        return self.seen
+
+    def stage(self, *, generation: int | None = None) -> Pointers:
+        """Make it the candidate of the workspace.
+
+        Args:
+            generation: of the pointers that were looked at; default: as this object saw them last.
+
+        Raises:
+            WorkbenchError: the pointers moved meanwhile, or as ``promotion.stage``.
+        """
+        self.seen = promotion.stage(
+            self.workspace, self.name, self.candidate_path, generation=self._decided_on(generation)
+        )
+        return self.seen
 
     def promote(self, *, generation: int | None = None, override: str | None = None) -> Pointers:
-        """Make it production; staged first where it is not. See ``promotion.promote``."""
-        now = promotion.pointers(self.workspace)
-        if now.candidate is None or now.candidate.sha256 != self.candidate_sha256:
-            if generation is not None:
-                raise WorkbenchError(
-                    "another candidate is staged", where=self.candidate, hint="Stage this one."
-                )
-            self.stage()
-        return promotion.promote(self.workspace, generation=generation, override=override)
+        """Make it production; staged first where it is not. See ``promotion.promote``.
 
-    def roll_back(self) -> Pointers:
-        """Bring the previous release back; see ``promotion.roll_back``."""
-        return promotion.roll_back(self.workspace)
+        Args:
+            generation: of the pointers that were looked at; default: as this object saw them last, when it
+                was made, by :meth:`look` or by what it did itself.
+            override: a reason to promote without a gate report that passes.
+
+        Raises:
+            WorkbenchError: the pointers moved meanwhile, or as ``promotion.promote``.
+        """
+        decided_on = self._decided_on(generation)
+        staged = promotion.pointers(self.workspace).candidate
+        if staged is None or staged.sha256 != self.candidate_sha256:
+            decided_on = self.stage(generation=decided_on).generation
+        self.seen = promotion.promote(
+            self.workspace, generation=decided_on, candidate=self.candidate_sha256, override=override
+        )
+        return self.seen
+
+    def roll_back(self, *, generation: int | None = None) -> Pointers:
+        """Take this release out of production and bring the previous one back; see ``promotion.roll_back``.
+
+        Args:
+            generation: of the pointers that were looked at; default: as this object saw them last, when it
+                was made, by :meth:`look` or by what it did itself.
+
+        Raises:
+            WorkbenchError: another release is in production (somebody may have rolled back already), the
+                pointers moved meanwhile, or as ``promotion.roll_back``.
+        """
+        self.seen = promotion.roll_back(
+            self.workspace, generation=self._decided_on(generation), production=self.candidate_sha256
+        )
+        return self.seen
+
+    def _decided_on(self, generation: int | None) -> int:
+        return self.seen.generation if generation is None else generation
 
     def capacity(self) -> list[str]:
         """What the workspace's sweeps of this very checkpoint measured, one sentence a look-ahead."""

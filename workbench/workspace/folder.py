@@ -19,11 +19,12 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.locks import alone, is_held
 from workbench.names import check_name, current_user
 from workbench.workspace import settings
 from workbench.workspace.ledger import Event, Ledger
 from workbench.workspace.settings import Config, Pilot, PilotLocale, SourceTerms
-from workbench.workspace.slots import Slot, hold_slot, is_free
+from workbench.workspace.slots import Slot, hold_slot
 
 _FOLDERS = ("corpora", "runs", "checkpoints", "reports", "releases", "slots", "keys")
 
@@ -78,11 +79,7 @@ class WorkspaceFolder:
             raise WorkbenchError(
                 f"unknown settings {', '.join(unknown)}", hint=f"Known: {sorted(Config.__slots__)}."
             )
-        # The file is changed alone: what environment or arguments override for this session stays out of it.
-        saved = settings.load_file(self.settings_path)
-        write_atomic(self.settings_path, settings.dump(replace(saved, **changes)))
-        self.config = settings.load(self.settings_path, {**self._arguments, **changes})
-        return self.config
+        return self._reconfigure(lambda saved: replace(saved, **changes), changes)
 
     def set_pilot(self, *rows: PilotLocale | Mapping[str, Any]) -> Pilot:
         """Write the pilot plan: ``set_pilot({"tag": "el-GR", "traffic_share": 0.3, "risk_weight": 2})``."""
@@ -90,9 +87,20 @@ class WorkspaceFolder:
 
     def set_terms(self, source: str, **terms: Any) -> SourceTerms:
         """Write on which terms a source may be used: license, consent, purpose, keep_days."""
-        made = replace(self.config.sources.get(source, SourceTerms()), **terms)
-        self.configure(sources={**self.config.sources, source: made})
-        return made
+
+        def changed(saved: Config) -> Config:
+            made = replace(saved.sources.get(source, SourceTerms()), **terms)
+            return replace(saved, sources={**saved.sources, source: made})
+
+        return self._reconfigure(changed, {}).sources[source]
+
+    def _reconfigure(self, change: Callable[[Config], Config], arguments: Mapping[str, Any]) -> Config:
+        """Read, change and write the file alone: what environment or arguments override for this session
+        stays out of it, and what another process wrote meanwhile stays in it."""
+        with alone(self.path / "locks" / "settings"):
+            write_atomic(self.settings_path, settings.dump(change(settings.load_file(self.settings_path))))
+            self.config = settings.load(self.settings_path, {**self._arguments, **arguments})
+        return self.config
 
     def corpus_folder(self, name: str) -> Path:
         """Where a corpus of this name lies (it need not exist yet)."""
@@ -135,7 +143,7 @@ class WorkspaceFolder:
 
     def busy_slots(self) -> int:
         """How many slots are held now, by whatever process."""
-        return sum(not is_free(self.slots / f"{i}.lock") for i in range(self.config.slots))
+        return sum(is_held(self.slots / f"{i}.lock") for i in range(self.config.slots))
 
     @cached_property
     def _key(self) -> bytes:

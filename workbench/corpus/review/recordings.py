@@ -20,8 +20,8 @@ from workbench.errors import WorkbenchError
 from workbench.files import replacing, sha256_file, write_atomic
 from workbench.ingest.row_validation import numbered
 from workbench.ingest.schema import FIELDS
+from workbench.locks import alone
 from workbench.workspace import roles
-from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,6 @@ SOURCE = "microphone takes"
 PURPOSES = ("training", "testing")
 """What a speaker may agree to; a gate's ``terms`` check asks for one of them."""
 KEPT, WITHDRAWN = "corpus.take", "corpus.take.withdrawn"
-_WAIT_S = 60.0
 
 
 def take_row(
@@ -150,7 +149,7 @@ def withdraw_take(corpus: Corpus, id: str) -> None:
 @contextmanager
 def _alone(corpus: Corpus) -> Iterator[None]:
     """Of all notebooks and processes, one at a time changes the rows."""
-    with hold_slot(corpus.folder / "slots", 1, timeout_s=_WAIT_S):
+    with alone(corpus.folder / "lock"):
         yield
 
 
