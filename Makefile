@@ -1,11 +1,11 @@
-# Two commands do everything: `make lab` opens the workbench, `make test` passes the tests.
+# Two commands do everything: `make lab` opens the workbench, `make test` runs the tests.
 .DEFAULT_GOAL := help
 PYTHON ?=
 export PYTHON
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help install lab test lint notebooks screenshots bench soak clean
+.PHONY: help install lab test lint docs notebooks screenshots bench soak clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,10 +19,14 @@ lab: install ## open the workbench in JupyterLab on the starter corpus and check
 test: install lint ## style, types, import order, then all tests (browser tests need Chromium)
 	@$(RUN) -m pytest -q -m "not soak and not screenshots"
 
-lint: install ## style, types and import order only
+lint: install ## style, types, import order and spelling only
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/codespell
+
+docs: install ## build the docs site into build/site/, strictly and offline
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
 
 notebooks: install ## run all notebooks headless, in order, in a fresh workspace; HTML in build/notebooks/
 	@$(RUN) -m workbench notebooks
