@@ -6,11 +6,12 @@ import re
 from xml.etree import ElementTree
 
 from candidates import POLICY
+from huggingface_hub import DatasetCard, ModelCard
 
+from workbench.cards import Card, Table, license_fields
 from workbench.corpus.query.table import Corpus
 from workbench.release import Release, changes
 from workbench.release.card import data_card, model_card
-from workbench.release.document import Document, Table
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -31,15 +32,39 @@ def test_cards_hold_figures_with_intervals_and_no_names(home: WorkspaceFolder) -
     assert "Not evaluated" in untested.markdown()
 
 
-def test_documents_show_text_as_text() -> None:
-    document = Document("<b>t</b>")
+def test_cards_show_text_as_text() -> None:
+    document = Card("<b>t</b>")
     document.add("h", "<script>alert(1)</script> [x](http://y) `z`", Table(("a|b",), [("c|d\ne",), (None,)]))
     page, text = document.html(), document.markdown()
     assert "<script>" not in page
     assert "<script>" not in text.replace("\\<", "")
     assert "c\\|d e" in text
     assert "\\[x\\](http" in text
-    ElementTree.fromstring(page.removeprefix("<!doctype html>").replace('<meta charset="utf-8">', ""))
+    ElementTree.fromstring(page.removeprefix("<!doctype html>"))
+
+
+def test_the_hub_reads_the_front_matter_of_both_cards(home: WorkspaceFolder) -> None:
+    release = Release(home, candidate="tuned", base="base")
+    release.gate(POLICY)
+    training = Corpus.open(home.corpus_folder("calls")).frame()
+    text = model_card(
+        "tuned", {"locales": ["it-IT", "en-US"]}, evaluation=release.evaluation(), prediction="tuned"
+    ).markdown()
+    card = ModelCard(text)
+    assert card.data.language == ["en", "it"]
+    assert card.data.library_name == "nemo"
+    assert {result.metric_type for result in card.data.eval_results} == {"wer"}
+    assert card.text.lstrip().startswith("# Model card: tuned")
+    data = DatasetCard(data_card("calls", training).markdown()).data
+    assert data.size_categories == ["n<1K"]
+    assert data.task_categories == ["automatic-speech-recognition"]
+
+
+def test_licenses_are_named_as_the_hub_names_them() -> None:
+    assert license_fields(["CC-BY-SA-3.0"]) == {"license": "cc-by-sa-3.0"}
+    assert license_fields(["GPL-2", "CC-BY-3.0"]) == {"license": ["cc-by-3.0", "gpl-2.0"]}
+    assert license_fields(["ours alone", "CC-BY-3.0"]) == {"license": "other"}
+    assert license_fields([None, ""]) == {"license": "unknown"}
 
 
 def test_changes_between_releases_are_sentences() -> None:

@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.cards import Card
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
 from workbench.names import check_name
 from workbench.release import smoke
-from workbench.release.document import Document
 from workbench.release.gates import GateReport
 from workbench.release.measure import read_clip
 
@@ -68,8 +68,8 @@ def build(
     *,
     sha256: str,
     gate: GateReport,
-    model_card: Document,
-    data_card: Document | None = None,
+    model_card: Card,
+    data_card: Card | None = None,
     rows: Iterable[Mapping[str, Any]],
     audio_root: Path,
     lookahead_ms: int,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.release.document import Document, Table
+from workbench.cards import Card, Table, languages, license_fields, size_category
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +44,7 @@ def model_card(
     measurement: Measurement | None = None,
     capacity: Sequence[str] = (),
     changes: Sequence[str] = (),
-) -> Document:
+) -> Card:
     """The card of a checkpoint.
 
     Args:
@@ -55,7 +55,7 @@ def model_card(
         changes: since the last release, one sentence each.
     """
     purpose = purpose or Purpose()
-    card = Document(f"Model card: {name}")
+    card = Card(f"Model card: {name}", "model", _model_metadata(name, facts, purpose, evaluation, prediction))
     card.add(
         "What it is", Table(("fact", "value"), [(k, _short(v)) for k, v in facts.items() if v is not None])
     )
@@ -86,9 +86,49 @@ def model_card(
     return card
 
 
-def data_card(name: str, rows: pd.DataFrame, terms: Mapping[str, Any] | None = None) -> Document:
+def _model_metadata(
+    name: str,
+    facts: Mapping[str, Any],
+    purpose: Purpose,
+    evaluation: Evaluation | None,
+    prediction: str | None,
+) -> dict[str, Any]:
+    """The front matter that the hub reads; figures only where there is enough data to state them."""
+    from huggingface_hub import EvalResult
+
+    found: dict[str, Any] = {
+        "library_name": "nemo",
+        "pipeline_tag": "automatic-speech-recognition",
+        "tags": ["nemotron", "streaming", "rnnt"],
+        "language": languages(facts.get("locales") or []),
+        **license_fields([purpose.license]),
+    }
+    if evaluation is None or prediction is None or "target_lang" not in evaluation.rows:
+        return found
+    results = [
+        EvalResult(
+            task_type="automatic-speech-recognition",
+            dataset_type="private",
+            dataset_name=f"test rows of {record['target_lang']}",
+            metric_type=str(record["metric"]),
+            metric_value=round(100 * float(record["rate"]), 2),
+        )
+        for record in evaluation.rates(prediction, by="target_lang").to_dict("records")
+        if record["enough"] != "no"
+    ]
+    return {**found, "model_name": name, "eval_results": results} if results else found
+
+
+def data_card(name: str, rows: pd.DataFrame, terms: Mapping[str, Any] | None = None) -> Card:
     """The card of a data set: counts by locale, source, license and consent; no transcript, no speaker."""
-    card = Document(f"Data card: {name}")
+    metadata = {
+        "language": languages(rows.get("target_lang", [])),
+        "pretty_name": name,
+        "task_categories": ["automatic-speech-recognition"],
+        "size_categories": [size_category(len(rows))],
+        **license_fields(rows["license"].dropna() if "license" in rows else []),
+    }
+    card = Card(f"Data card: {name}", "dataset", metadata)
     card.add("What is in it", *_data(rows))
     for column, heading in (("source", "Sources"), ("consent", "Consent"), ("domain", "Domains")):
         if column in rows and rows[column].notna().any():

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.cards import Card
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
@@ -21,7 +22,6 @@ from workbench.privacy.erasure import with_terms
 from workbench.release import bundle as bundles
 from workbench.release import card as cards
 from workbench.release import changes, lineage, promotion
-from workbench.release.document import Document
 from workbench.release.gates import GateReport, Policy, gate
 from workbench.release.promotion import GATED, Pointers
 from workbench.workspace.folder import WorkspaceFolder
@@ -237,7 +237,7 @@ class Release:
         before = changes.read(self.workspace, production.sha256)
         return changes.between(before, changes.read(self.workspace, self.candidate_sha256))
 
-    def card(self, purpose: cards.Purpose | None = None) -> Document:
+    def card(self, purpose: cards.Purpose | None = None) -> Card:
         """The model card, with the figures of the last gate."""
         from workbench.recognizer.checkpoint import Checkpoint
 

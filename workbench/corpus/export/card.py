@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from workbench.cards import Card, Table, languages, license_fields, size_category
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.ingest.schema import literal, quoted
 
@@ -40,7 +41,7 @@ def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
         facts["speaker_names"] = {"pseudonymized": True, "still_named_in": job.rows.still_named}
     text = json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True)
     (job.draft / "data_card.json").write_text(text + "\n", encoding="utf-8")
-    (job.draft / "data_card.md").write_text(_markdown(facts), encoding="utf-8")
+    (job.draft / "data_card.md").write_text(_card(facts).markdown(), encoding="utf-8")
     splits = {f"split_{name}": found["utterances"] for name, found in facts["by_split"].items()}
     return {
         "utterances": facts["utterances"], "hours": facts["hours"],
@@ -131,65 +132,62 @@ def _policy(folder: Any) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def _markdown(facts: Mapping[str, Any]) -> str:
-    lines = [f"# Data card: {_cell(facts['corpus'])}", ""]
-    lines += [
+def _card(facts: Mapping[str, Any]) -> Card:
+    metadata = {
+        "language": languages(facts["by_locale"]),
+        "pretty_name": facts["corpus"],
+        "task_categories": ["automatic-speech-recognition"],
+        "size_categories": [size_category(facts["utterances"])],
+        **license_fields(name for name in facts["licenses"] if name != NOT_STATED),
+    }
+    card = Card(f"Data card: {facts['corpus']}", "dataset", metadata)
+    card.add(
+        "What is in it",
         f"{facts['utterances']:,} utterances, {facts['hours']:.2f} hours, {facts['speakers']} known speakers "
-        f"({facts['utterances_without_speaker']:,} utterances without one). Format `{facts['format']}`, "
-        f"rows {facts['only'].replace('_', ' ')}.", "",
-    ]  # fmt: skip
-    if facts["split_policy"]:
-        lines += [_policy_line(facts["split_policy"]), ""]
+        f"({facts['utterances_without_speaker']:,} utterances without one). Format {facts['format']}, "
+        f"rows {facts['only'].replace('_', ' ')}.",
+        _policy_line(facts["split_policy"]) if facts["split_policy"] else "",
+    )
     for title, key in (
         ("Locales", "by_locale"), ("Locale / accent", "by_accent"), ("Splits", "by_split"),
         ("Licenses", "licenses"), ("Consent", "consent"), ("Sources", "sources"),
     ):  # fmt: skip
-        lines += [f"## {title}", "", "| | utterances | hours | speakers |", "| --- | ---: | ---: | ---: |"]
-        for name, row in facts[key].items():
-            lines.append(
-                f"| {_cell(name)} | {row['utterances']:,} | {row['hours']:.2f} | {row['speakers']} |"
-            )
-        lines.append("")
-    lines += ["## Checks that fired on these rows", "", *_checks(facts["findings"]), ""]
-    lines += ["## Left out", "", *_left(facts), ""]
+        rows = [
+            (name, f"{row['utterances']:,}", f"{row['hours']:.2f}", row["speakers"])
+            for name, row in facts[key].items()
+        ]
+        card.add(title, Table(("", "utterances", "hours", "speakers"), rows))
+    card.add("Checks that fired on these rows", *_checks(facts["findings"]))
+    card.add("Left out", *_left(facts))
     decided = facts["decisions"]
-    lines += [
-        "## Decisions", "",
+    card.add(
+        "Decisions",
         f"{decided['standing']:,} of {decided['events']:,} events stand, {decided['reviewers']} reviewers; "
-        f"{decided['conflicts_open']} open conflicts; digest `{decided['digest']}`.", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
+        f"{decided['conflicts_open']} open conflicts; digest {decided['digest']}.",
+    )
+    return card
 
 
 def _policy_line(policy: Mapping[str, Any]) -> str:
     shared = policy.get("speakers") == "shared"
     warn = (
-        "**Speakers are shared between splits**: test figures say nothing about new speakers. "
-        if shared
-        else ""
+        "Speakers are shared between splits: test figures say nothing about new speakers. " if shared else ""
     )
     return f"{warn}Split with seed {policy.get('seed')}, speakers {policy.get('speakers')}."
 
 
-def _checks(findings: Mapping[str, Any] | None) -> list[str]:
+def _checks(findings: Mapping[str, Any] | None) -> list[str | Table]:
     if findings is None:
         return ["No checks were run for this export."]
     if not findings:
         return ["None."]
-    return ["| rule | severity | utterances |", "| --- | --- | ---: |"] + [
-        f"| {_cell(rule)} | {_cell(row['severity'])} | {row['utterances']:,} |"
-        for rule, row in findings.items()
-    ]
+    rows = [(rule, row["severity"], f"{row['utterances']:,}") for rule, row in findings.items()]
+    return [Table(("rule", "severity", "utterances"), rows)]
 
 
-def _left(facts: Mapping[str, Any]) -> list[str]:
-    lines = [f"- {_cell(why)}: {count:,}" for why, count in facts["left_out"].items()] or ["Nothing."]
-    lines += [f"  - {_cell(why)}: {count:,}" for why, count in facts["rejected_because"].items()]
-    unread = facts["source"].get("left_out") or 0
-    return [*lines, f"- left out at import already: {unread:,}"] if unread else lines
-
-
-def _cell(text: Any) -> str:
-    """Untrusted text in a Markdown table: no pipes, no line breaks, no HTML."""
-    flat = " ".join(str(text).split()).replace("|", "\\|")
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _left(facts: Mapping[str, Any]) -> list[str | Table]:
+    rows = [(why, f"{count:,}") for why, count in facts["left_out"].items()]
+    rows += [(f"rejected: {why}", f"{count:,}") for why, count in facts["rejected_because"].items()]
+    if unread := facts["source"].get("left_out"):
+        rows.append(("left out at import already", f"{unread:,}"))
+    return [Table(("why", "utterances"), rows)] if rows else ["Nothing."]
