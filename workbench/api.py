@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from workbench.field import Baseline
     from workbench.release.pipeline import Outcome
     from workbench.release.retraining_schedule import RetrainingStatus
+    from workbench.suites.run import SuiteRun
+    from workbench.suites.store import Suite
     from workbench.widgets.overview import Overview
 
 __all__ = [
@@ -169,6 +171,44 @@ class Workspace(WorkspaceFolder):
                 progress=shown, cancel=cancel,
             )  # fmt: skip
         return corpus.prediction(name)
+
+    def suite(self, name: str) -> Suite:
+        """A test suite, made or yet to be made: ``ws.suite("pilot").create(["calls", "guardrails"])``."""
+        from workbench.suites.store import Suite
+
+        return Suite(self, name)
+
+    def run_suite(
+        self,
+        suite: str,
+        *checkpoints: str,
+        version: int | None = None,
+        points: Sequence[str] | None = None,
+        engine: str = "local",
+        address: str | None = None,
+        progress: Progress | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> SuiteRun:
+        """Transcribe what is missing of a suite with checkpoints or runs, and open the run for comparison.
+
+        Args:
+            suite: its name; ``version``: the newest by default.
+            points: only these operating points, by name.
+            engine, address: 'local', or 'ray' on a cluster at ``address``.
+            progress: called with (done, total) clips; a bar is shown without it. ``cancel``: asked before
+                each batch; what is done is kept.
+
+        Raises:
+            WorkbenchError: no such suite or checkpoint, or what the suite froze has changed.
+        """
+        from workbench.suites.run import run_suite
+
+        found = {name: self.checkpoint(name) for name in checkpoints}
+        with progress_bar(f"suite {suite}", progress) as shown:
+            return run_suite(
+                self.suite(suite), found, version=version, points=points, engine=engine, address=address,
+                progress=shown, cancel=cancel,
+            )  # fmt: skip
 
     def evaluate_lookaheads(
         self,

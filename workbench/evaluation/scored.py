@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Metric = Literal["wer", "cer"]
-FACTS = ("checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming")
+FACTS = (
+    "checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming", "runtime", "precision", "suite_sha256",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

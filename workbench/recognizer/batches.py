@@ -140,6 +140,7 @@ def _prediction(row: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         "confidence": reading.confidence,
         "words": [word.to_dict() for word in reading.words],
         "compute_s": reading.compute_s,
+        "audio_sha256": row.get("audio_sha256"),
     }
 
 

@@ -16,18 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _JOB = b"workbench.job"
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What made the prediction. ``lookahead_ms`` None: offline with the checkpoint's default context."""
+    """What made the prediction. ``lookahead_ms`` None: offline with the checkpoint's default context;
+    ``runtime``: what ran the network; ``precision``: what it ran in, never ``auto``."""
 
     checkpoint_sha256: str
     lookahead_ms: int | None
     prompt_mode: str
     streaming: bool
+    runtime: str = "torch"
+    precision: str = "fp32"
 
 
 def schema() -> Any:
@@ -48,15 +51,17 @@ def schema() -> Any:
             ("lookahead_ms", pa.int32()),
             ("prompt_mode", pa.string()),
             ("streaming", pa.bool_()),
+            ("runtime", pa.string()),
+            ("precision", pa.string()),
+            ("audio_sha256", pa.string()),
             ("schema_version", pa.int32()),
         ]
     )
 
 
-def job_digest(facts: RunFacts, rows: Iterable[Mapping[str, Any]], precision: str = "auto") -> str:
+def job_digest(facts: RunFacts, rows: Iterable[Mapping[str, Any]]) -> str:
     """What must be the same for shards, or a finished file, to be used again."""
-    asked = (SCHEMA_VERSION, facts) if precision == "auto" else (SCHEMA_VERSION, facts, precision)
-    digest = hashlib.sha256(repr(asked).encode())
+    digest = hashlib.sha256(repr((SCHEMA_VERSION, facts)).encode())
     for row in rows:
         key = [
             row.get(k) for k in ("id", "audio_filepath", "offset", "duration", "target_lang", "audio_sha256")
@@ -130,6 +135,8 @@ class Shards:
             "lookahead_ms": self.facts.lookahead_ms,
             "prompt_mode": self.facts.prompt_mode,
             "streaming": self.facts.streaming,
+            "runtime": self.facts.runtime,
+            "precision": self.facts.precision,
             "schema_version": SCHEMA_VERSION,
         }
         return pa.Table.from_pylist([{**row, **facts} for row in rows], schema=schema())

@@ -23,6 +23,7 @@ from workbench.recognizer.batches import (
     decode,
     decode_shard,
 )
+from workbench.recognizer.loading import choose
 from workbench.recognizer.predictions import RunFacts, Shards, job_digest, write_problems
 
 if TYPE_CHECKING:
@@ -59,12 +60,13 @@ def transcribe(
     A finished file of the same checkpoint, settings and rows is returned as it is.
 
     Args:
-        rows: utterance rows with ``id``, ``audio_filepath``, ``offset``, ``duration``, ``target_lang``.
+        rows: utterance rows with ``id``, ``audio_filepath``, ``offset``, ``duration``, ``target_lang``;
+            ``audio_sha256`` is kept with each prediction.
         audio_root: folder that ``audio_filepath`` is relative to; paths that leave it are refused.
         lookahead_ms: a look-ahead of the checkpoint; None is its default (recorded as null when offline).
         prompt_mode: 'langID': each row's ``target_lang``; 'auto': the model finds the language.
         batch_s: seconds of audio in one batch, padding included.
-        device, precision: as ``Checkpoint.model``.
+        device, precision: as ``Checkpoint.model``; ``auto`` is settled here, for a cluster too.
         load: gives a row's samples, (n,) float32 mono at the checkpoint's rate; None reads the file.
         engine: 'local', or 'ray': batches are decoded on a cluster, at ``address`` (see
             :func:`workbench.cluster.over_ray`); what is written is the same but for ``compute_s``, which is
@@ -86,8 +88,9 @@ def transcribe(
     order = {str(row["id"]): number for number, row in enumerate(rows)}
     if len(order) != len(rows):
         raise WorkbenchError(f"{len(rows) - len(order)} ids repeat", hint="Give every row an id of its own.")
-    facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming)
-    shards = Shards(out, facts, job_digest(facts, rows, precision))
+    _, resolved = choose(device, precision)
+    facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming, precision=resolved)
+    shards = Shards(out, facts, job_digest(facts, rows))
     report = progress or (lambda done, total: None)
     if shards.finished():
         log.info("%s is already there for these rows and settings", out.name)
@@ -99,7 +102,7 @@ def transcribe(
     batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
     batches = [batch for batch in batches if batch]
     loader = load or SegmentReader(Path(audio_root), checkpoint.info.sample_rate)
-    how, stop = Decoding(right, streaming, device, precision), cancel or (lambda: False)
+    how, stop = Decoding(right, streaming, device, resolved), cancel or (lambda: False)
     if engine == "ray":
         results = _on_ray(checkpoint, batches, how, loader, address, stop)
     else:

@@ -1,0 +1,292 @@
+"""Predictions of a suite: kept by suite digest, checkpoint digest and operating point, and read back only if
+they are what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from workbench.corpus.query.table import Corpus
+from workbench.errors import WorkbenchError
+from workbench.files import replacing
+from workbench.names import check_name
+from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls
+from workbench.suites.points import IMPORTED, OperatingPoint
+from workbench.suites.store import Suite
+from workbench.suites.suite import SuiteVersion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.evaluation import Evaluation
+
+_FACTS = ("lookahead_ms", "prompt_mode", "streaming", "runtime")
+
+
+def refuse_changes(suite: Suite, version: SuiteVersion) -> None:
+    if found := suite.changes(version):
+        raise WorkbenchError(
+            "; ".join(found),
+            where=f"suite {suite.name} v{version.version}",
+            hint=f"Restore them, or make a new version: ws.suite({suite.name!r}).renew().",
+        )
+
+
+class SuitePredictions:
+    """What engines made of one version of a suite. ``checkpoints``: engine → digest (of the checkpoint, or of
+    an imported engine's predictions)."""
+
+    def __init__(self, suite: Suite, version: SuiteVersion, checkpoints: Mapping[str, str]) -> None:
+        self.suite, self.version = suite, version
+        self.checkpoints = {check_name(name): digest for name, digest in checkpoints.items()}
+        self._corpora: dict[str, Corpus] = {}
+        self._evaluations: dict[Any, Evaluation] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.checkpoints)
+
+    @property
+    def points(self) -> tuple[OperatingPoint, ...]:
+        return self.version.points
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.version!r}: {', '.join(self.names)}>"
+
+    def corpus(self, name: str) -> Corpus:
+        """A corpus of the suite, whole."""
+        if name not in self._corpora:
+            self._corpora[name] = Corpus.open(self.suite.workspace.corpus_folder(name))
+        return self._corpora[name]
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """Every clip: ``id`` (``corpus/id`` where the suite spans corpora), ``corpus, utterance_id,
+        audio_sha256, reference_sha256, target_lang, accent``."""
+        import pandas as pd
+
+        parts = []
+        for name, held in self.suite.clips(self.version).items():
+            made = held.rename(columns={"id": "utterance_id"}).assign(corpus=name)
+            parts.append(made.assign(id=[self._id(name, id) for id in made["utterance_id"]]))
+        return pd.concat(parts, ignore_index=True)
+
+    def clips_of(self, corpus: str) -> pd.DataFrame:
+        """The clips of one corpus."""
+        return self.clips[self.clips["corpus"] == corpus]
+
+    def rows_of(self, corpus: str) -> list[dict[str, Any]]:
+        """Rows of one corpus as ``transcribe`` takes them, with the audio digests of the suite."""
+        clips = self.clips_of(corpus)
+        frame = self.corpus(corpus).pick(clips["utterance_id"]).frame()
+        digests = dict(zip(clips["utterance_id"], clips["audio_sha256"], strict=True))
+        frame["audio_sha256"] = [digests[str(id)] for id in frame["id"]]
+        rows: list[dict[str, Any]] = frame.to_dict("records")
+        return rows
+
+    def _id(self, corpus: str, id: str) -> str:
+        return id if len(self.version.views) == 1 else f"{corpus}/{id}"
+
+    def path(self, corpus: str, digest: str, point: OperatingPoint) -> Path:
+        """Where a prediction lies: corpus, suite digest, checkpoint digest, operating point."""
+        folder = self.suite.workspace.corpus_folder(corpus) / "predictions" / "suites"
+        return folder / self.version.digest[:16] / digest[:16] / f"{point.reading}.parquet"
+
+    def join(self, engine: str, predictions: Mapping[str, pd.DataFrame | Path]) -> Self:
+        """The run with an imported engine beside its checkpoints: ``engine`` at the point 'imported'.
+
+        Args:
+            predictions: corpus → table with ``id`` and ``hypothesis``, or its Parquet.
+
+        Raises:
+            WorkbenchError: a name that is taken, a corpus of the suite without a prediction, missing columns.
+        """
+        import pandas as pd
+
+        if check_name(engine) in self.checkpoints:
+            raise WorkbenchError(f"there is an engine {engine!r} already", where=self.suite.name)
+        if lacking := sorted(set(self.version.corpora) - set(predictions)):
+            raise WorkbenchError(f"no prediction for corpus {', '.join(lacking)}", where=f"engine {engine}")
+        frames = {
+            name: pd.read_parquet(found) if isinstance(found, str | Path) else found
+            for name, found in predictions.items()
+        }
+        digest = hashlib.sha256()
+        for name in self.version.corpora:
+            frame = frames[name]
+            if not {"id", "hypothesis"} <= set(frame):
+                raise WorkbenchError("needs id and hypothesis", where=f"engine {engine}, corpus {name}")
+            digest.update(repr([name, *zip(frame["id"], frame["hypothesis"], strict=True)]).encode())
+        made = type(self)(self.suite, self.version, {**self.checkpoints, engine: digest.hexdigest()})
+        for name in self.version.corpora:
+            path = made.path(name, digest.hexdigest(), OperatingPoint(runtime=IMPORTED))
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            facts = {"checkpoint_sha256": digest.hexdigest(), "runtime": f"{IMPORTED} {engine}"}
+            with replacing(path) as draft:
+                frames[name].assign(**facts).to_parquet(draft, index=False)
+        return made
+
+    def frame(self, engine: str, point: OperatingPoint) -> pd.DataFrame | None:
+        """The prediction of an engine at a point over all corpora, ids as in :attr:`clips`; None: not run.
+
+        Raises:
+            WorkbenchError: a file that is not what the run says: another checkpoint, several in one, another
+                look-ahead, prompt, way of reading or engine, or audio that is not the suite's.
+        """
+        import pandas as pd
+
+        parts = []
+        for name, path in self.files(engine, point):
+            if path.is_file():
+                made = pd.read_parquet(path)
+                self._check(engine, point, name, path, made)
+                parts.append(made.assign(id=[self._id(name, str(id)) for id in made["id"]]))
+        if not parts:
+            return None
+        return pd.concat(parts, ignore_index=True).assign(suite_sha256=self.version.digest)
+
+    def files(self, engine: str, point: OperatingPoint) -> Iterator[tuple[str, Path]]:
+        """Corpus and file of each part of a prediction, whether it is there or not.
+
+        Raises:
+            WorkbenchError: no such engine in this run.
+        """
+        if engine not in self.checkpoints:
+            known = ", ".join(self.names)
+            raise WorkbenchError(f"no engine {engine!r} in this run", hint=f"It has {known}.")
+        for name in self.version.corpora:
+            imported = self.path(name, self.checkpoints[engine], OperatingPoint(runtime=IMPORTED))
+            yield name, imported if imported.is_file() else self.path(name, self.checkpoints[engine], point)
+
+    def _check(self, engine: str, point: OperatingPoint, corpus: str, path: Path, made: pd.DataFrame) -> None:
+        """Refuse a prediction whose own facts are not those of the place where it lies."""
+        faults = []
+        wanted: dict[str, Any] = {"checkpoint_sha256": self.checkpoints[engine]}
+        if not path.stem.endswith(IMPORTED):
+            wanted |= {fact: getattr(point, fact) for fact in _FACTS}
+        for fact, value in wanted.items():
+            there = set(_plain(made[fact])) if fact in made else {None}
+            if len(there) > 1:
+                faults.append(f"it mixes several {fact}")
+            elif len(made) and there != {value}:
+                faults.append(f"{fact} is {_short(there.pop())}, not {_short(value)}")
+        if "audio_sha256" in made:
+            clips = self.clips_of(corpus)
+            known = dict(zip(clips["utterance_id"], clips["audio_sha256"], strict=True))
+            pairs = zip(made["id"].astype(str), made["audio_sha256"], strict=True)
+            stale = sum(id in known and isinstance(a, str) and a != known[id] for id, a in pairs)
+            faults += [f"{stale} clips were read from other audio"] if stale else []
+        if faults:
+            raise WorkbenchError(
+                f"the prediction is not what it should be: {'; '.join(faults)}",
+                where=f"{engine}, {point.name}, corpus {corpus}",
+                hint="Delete the file and run the suite again.",
+            )
+
+    def reading(self, engine: str, point: OperatingPoint) -> Reading:
+        """Which clips an engine transcribed at a point, and which failed."""
+        failed: list[str] = []
+        for name, path in self.files(engine, point):
+            faults = path.with_suffix(".problems.jsonl")
+            if faults.is_file():
+                failed += [self._id(name, id) for id in _failed(faults)]
+        return reading_of(self.clips["id"], self.frame(engine, point), failed)
+
+    def coverage(self, point: str | OperatingPoint | None = None) -> pd.DataFrame:
+        """Clips ``expected, transcribed, failed, missing`` of every engine at every point (or one), by locale
+        and accent; on the rows ``all`` also ``repeated, null, unmatched``."""
+        import pandas as pd
+
+        points = self.points if point is None else (self.version.point(point),)
+        tables = []
+        for one in points:
+            for name in self.names:
+                table = coverage_table(self.clips, self.reading(name, one))
+                table.insert(0, "point", one.name)
+                table.insert(0, "engine", name)
+                tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+    def shortfalls(self, *engines: str, point: str | OperatingPoint | None = None) -> dict[str, list[str]]:
+        """Locale (or ``all``) → why nothing can be judged there; see ``coverage.shortfalls``."""
+        at = self.version.point(point)
+        readings = {name: self.reading(name, at) for name in engines or self.names}
+        return shortfalls(self.clips, self.version.locales, readings)
+
+    def evaluation(
+        self, point: str | OperatingPoint | None = None, engines: Sequence[str] | None = None
+    ) -> Evaluation:
+        """Every engine at one operating point, scored as the point says.
+
+        Raises:
+            WorkbenchError: none of them was run there, or a prediction is not what it should be.
+        """
+        return self._scored((self.version.point(point),), tuple(engines or self.names))
+
+    def at_all_points(self, engines: Sequence[str]) -> Evaluation:
+        """Engines at every operating point, scored as the first one says: ``NAME`` at the first,
+        ``NAME @ POINT`` at the others."""
+        return self._scored(self.points, tuple(engines))
+
+    def label(self, engine: str, point: OperatingPoint) -> str:
+        """What a prediction is called in :meth:`at_all_points`."""
+        return engine if point == self.points[0] else f"{engine} @ {point.name}"
+
+    def _scored(self, points: tuple[OperatingPoint, ...], engines: tuple[str, ...]) -> Evaluation:
+        from workbench.evaluation import evaluate
+
+        key = (points, engines)
+        if key not in self._evaluations:
+            tables = {}
+            for point in points:
+                for name in engines:
+                    found = self.frame(name, point)
+                    if found is not None:
+                        tables[name if len(points) == 1 else self.label(name, point)] = found
+            if not tables:
+                hint = f"Run it: ws.run_suite({self.suite.name!r}, {', '.join(map(repr, engines))})."
+                raise WorkbenchError(
+                    "nothing was run at this operating point", where=points[0].name, hint=hint
+                )
+            self._evaluations[key] = evaluate(self.rows(), tables, normalizer=points[0].normalizer)
+        return self._evaluations[key]
+
+    def rows(self) -> pd.DataFrame:
+        """The suite's utterances as they are in their corpora, ids as in :attr:`clips`.
+
+        Raises:
+            WorkbenchError: a reference, recording or locale changed since the suite was made.
+        """
+        import pandas as pd
+
+        refuse_changes(self.suite, self.version)
+        parts = []
+        for name in self.version.corpora:
+            rows = pd.DataFrame(self.rows_of(name)).assign(corpus=name)
+            rows["utterance_id"] = rows["id"].astype(str)
+            parts.append(rows.assign(id=[self._id(name, id) for id in rows["utterance_id"]]))
+        return pd.concat(parts, ignore_index=True)
+
+
+def _failed(path: Path) -> list[str]:
+    """Ids of a transcription's problems file."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        problem = json.loads(line)
+        field = str(problem.get("field", ""))
+        found.append(field[3:] if field.startswith("id ") else str(problem["file"]))
+    return found
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    """Distinct values, null as None."""
+    found = [value.item() if hasattr(value, "item") else value for value in column.drop_duplicates()]
+    return [None if value is None or value != value else value for value in found]
+
+
+def _short(value: Any) -> str:
+    return value[:12] if isinstance(value, str) else str(value)
