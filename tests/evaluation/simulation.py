@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.evaluation import intervals
 from workbench.evaluation import significance as sig
 from workbench.evaluation.rates import Settings
 
@@ -66,14 +67,36 @@ def paired_sums(cell: Cell, change: float, interaction: float, rng: np.random.Ge
     return np.column_stack([rng.binomial(units, rates), rng.binomial(units, second), units])
 
 
-def coverage(cell: Cell, replications: int, resamples: int, seed: int) -> float:
-    """Share of replications whose interval holds the true rate."""
+RARE = {
+    "even": Cell(0.02, 0.01, 8),
+    "uneven": Cell(0.02, 0.02, 8),
+    "very uneven": Cell(0.02, 0.04, 8),
+    "half a percent": Cell(0.005, 0.01, 8),
+}
+"""Two words in a hundred, or fewer, wrong; standard deviations up to twice the mean."""
+
+
+def coverage(cell: Cell, replications: int, resamples: int, seed: int) -> dict[str, float]:
+    """Shares of replications: that have an interval (``given``); and of these, whose interval ``held`` the
+    true rate, whose truth lies ``above`` and ``below`` it."""
     rng = np.random.default_rng(seed)
-    held = 0
-    for _ in range(replications):
-        found = sig.ratio_interval(sums(cell, rng), resamples=resamples, rng=DRAWS)
-        held += found.low <= cell.rate <= found.high
-    return held / replications
+    ends = np.array(
+        [
+            (found.low, found.high)
+            for found in (
+                intervals.ratio_interval(sums(cell, rng), resamples=resamples, seed=DRAWS)
+                for _ in range(replications)
+            )
+        ]
+    )
+    given = ends[~np.isnan(ends[:, 0])]
+    above, below = float((given[:, 1] < cell.rate).mean()), float((given[:, 0] > cell.rate).mean())
+    return {
+        "given": len(given) / replications,
+        "held": round(1 - above - below, 5),
+        "above": above,
+        "below": below,
+    }
 
 
 def difference_rejections(
@@ -85,7 +108,7 @@ def difference_rejections(
     rejected = missed = non_inferior = 0
     for _ in range(replications):
         found = sig.paired_difference(
-            paired_sums(cell, change, interaction, rng), resamples=resamples, rng=DRAWS
+            paired_sums(cell, change, interaction, rng), resamples=resamples, seed=DRAWS
         )
         rejected += found.p_value < 0.05
         missed += not found.low <= change <= found.high
@@ -97,7 +120,7 @@ def difference_rejections(
     }
 
 
-def family_errors(slices: int, replications: int, resamples: int, seed: int) -> dict[str, float]:
+def family_errors(cell: Cell, slices: int, replications: int, resamples: int, seed: int) -> dict[str, float]:
     """Share of replications with any rejection over slices without any difference, with Holm and without."""
     rng = np.random.default_rng(seed)
     plain = corrected = 0
@@ -105,7 +128,7 @@ def family_errors(slices: int, replications: int, resamples: int, seed: int) -> 
         p_values = np.array(
             [
                 sig.paired_difference(
-                    paired_sums(ACCENTS["B"], 0.0, 0.02, rng), resamples=resamples, rng=DRAWS
+                    paired_sums(cell, 0.0, 0.02, rng), resamples=resamples, seed=DRAWS
                 ).p_value
                 for _ in range(slices)
             ]

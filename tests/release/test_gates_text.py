@@ -23,7 +23,7 @@ def test_language_needs_the_automatic_prompt_and_counts_wrong_tags() -> None:
     base = heard(rows, GOOD[0], BASE, 1)
     auto = {"prompt_mode": "auto"}
     lost = heard(rows, GOOD[1], TUNED, 1, **auto)
-    lost.loc[(rows.target_lang == "en-US") & (rows.index % 3 == 0), "detected_lang"] = "el-GR"
+    lost.loc[(rows.target_lang == "en-US") & (rows.index % 5 == 0), "detected_lang"] = "el-GR"
     predictions = {"base": base, "tuned": heard(rows, GOOD[1], TUNED, 1)}
     assert judged(evaluate(rows, predictions), "kind: language").verdict == UNKNOWN
     predictions |= {"base auto": heard(rows, GOOD[0], BASE, 1, **auto), "tuned auto": lost}

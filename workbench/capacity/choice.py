@@ -52,10 +52,11 @@ class Choice:
             row = chosen[0]
             extra = "" if row["streams"] is None else f", {row['streams']} streams on this machine"
             rough = "" if row["enough"] == "yes" else ", few words: provisional"
+            known = row["low"] == row["low"]
+            span = f"{row['low']:.1%} to {row['high']:.1%}" if known else "no interval"
             found.append(
-                f"{locale}: {row['lookahead_ms']} ms: error rate {row['rate']:.1%} "
-                f"({row['low']:.1%} to {row['high']:.1%}{rough}), word latency p95 "
-                f"{row['latency_p95_s']:.2f} s{extra}."
+                f"{locale}: {row['lookahead_ms']} ms: error rate {row['rate']:.1%} ({span}{rough}), "
+                f"word latency p95 {row['latency_p95_s']:.2f} s{extra}."
             )
         return found
 

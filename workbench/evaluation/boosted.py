@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.clusters import cluster_sums, clusters_of
+from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
-from workbench.evaluation.significance import expanded_percentiles, resampled_sums
 
 if TYPE_CHECKING:
     import numpy as np
@@ -122,8 +122,8 @@ def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normalizer: str = "
 def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
     """Recall, precision and F1 over all keywords without and with the list; see :class:`KeywordBoost`.
 
-    Both are drawn together, by speakers where there are enough of them: what a list gains is known better
-    than either figure.
+    The interval is of the paired difference, over speakers where there are enough of them: what a list gains
+    is known better than either figure.
     """
     import numpy as np
     import pandas as pd
@@ -135,28 +135,25 @@ def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
     values = [
         side[kind][rows] for side in counts for kind in ("reference", "recalled", "hypothesis", "correct")
     ]
-    sums = cluster_sums(clusters, *values)
-    drawn = resampled_sums(sums, max(settings.resamples, 1), settings.seed)
-    whole = sums.sum(axis=0)[None, :]
+    sums = cluster_sums(clusters, *values).astype(float)
     records = []
-    for place, measure in enumerate(("recall", "precision", "f1")):
-        before, after = (float(_rates(whole[:, at : at + 4])[place][0]) for at in (0, 4))
-        change = _rates(drawn[:, 4:])[place] - _rates(drawn[:, :4])[place]
-        low, high = expanded_percentiles(change, clusters.count, settings.confidence)
-        record: dict[str, Any] = {"measure": measure, "without": before, "with": after}
-        record |= {"difference": after - before, "low": low, "high": high}
+    for measure, tops, bottoms in _MEASURES:
+        sides = [
+            (sums[:, [at + n for n in tops]].sum(axis=1), sums[:, [at + n for n in bottoms]].sum(axis=1))
+            for at in (0, 4)
+        ]
+        before, after = (top.sum() / bottom.sum() if bottom.sum() else np.nan for top, bottom in sides)
+        moved = influence(*sides[1]) - influence(*sides[0])
+        low, high = linear_interval(after - before, moved, clusters.count, settings.confidence)
+        record: dict[str, Any] = {"measure": measure, "without": float(before), "with": float(after)}
+        record |= {"difference": float(after - before), "low": low, "high": high}
         record |= {"interval_kind": clusters.kind, "speakers": clusters.speakers, "utterances": len(rows)}
         records.append(record)
     return pd.DataFrame(records)
 
 
-def _rates(counts: Array) -> tuple[Array, Array, Array]:
-    """Recall, precision and F1 from (n, 4) reference, recalled, hypothesis, correct."""
-    import numpy as np
-
-    said, recalled, heard, correct = counts.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return recalled / said, correct / heard, (recalled + correct) / (said + heard)
+_MEASURES = (("recall", (1,), (0,)), ("precision", (3,), (2,)), ("f1", (1, 3), (0, 2)))
+"""Places of numerator and denominator among reference, recalled, hypothesis, correct."""
 
 
 def _meant(keywords: Sequence[Keyword], tag: Any) -> list[Keyword]:

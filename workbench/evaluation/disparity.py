@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.clusters import BY_SPEAKERS, clusters_of
+from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.rates import Settings
 from workbench.evaluation.scored import ScoredCorpus
-from workbench.evaluation.significance import expanded_percentiles, resampled_sums
 from workbench.evaluation.slices import Where, group, mask
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ def gap(
     """Best and worst slice with enough words, the gap between them and their ratio, with intervals.
 
     The two were picked after seeing the rates, so the gap is the largest of many and biased upwards; the
-    intervals are those of these two slices, whose speakers are drawn apart where they share none.
+    intervals are those of these two slices, a speaker of both counted as one.
     """
-    import numpy as np
-
     fit = table[(table["enough"] != "no") & table["rate"].notna()] if len(table) else table
     if len(fit) < 2 or fit["metric"].nunique() > 1:
         return {}
@@ -38,32 +36,28 @@ def gap(
     rows = [rows_of[_place(keys, [slice_[c] for c in by])] for slice_ in (worst, best)]
     kinds = (worst["interval_kind"], best["interval_kind"])
     errors, units = scored.totals(name, worst["metric"], worst["normalizer"])
-    rates = _two_rates(scored, settings, rows, errors, units)
-    enough_clusters = min(rates.clusters)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bounds = expanded_percentiles(rates.worst - rates.best, enough_clusters, settings.confidence)
-        ratios = expanded_percentiles(rates.worst / rates.best, enough_clusters, settings.confidence)
+    first, second, clusters = _influences(scored, settings, rows, errors, units)
+    apart = float(worst["rate"] - best["rate"])
+    bounds = linear_interval(apart, first - second, clusters, settings.confidence)
+    ratio = float(worst["rate"] / best["rate"]) if best["rate"] else math.inf
+    relative = (first / worst["rate"] - second / best["rate"]) if best["rate"] else first * math.nan
+    # The ratio's interval is symmetric in its logarithm.
+    logs = linear_interval(math.log(ratio), relative, clusters, settings.confidence)
+    ratios = [math.exp(end) for end in logs]
     return {
         "worst": {c: worst[c] for c in by},
         "worst_rate": float(worst["rate"]),
         "best": {c: best[c] for c in by},
         "best_rate": float(best["rate"]),
-        "gap": float(worst["rate"] - best["rate"]),
+        "gap": apart,
         "gap_low": bounds[0],
         "gap_high": bounds[1],
-        "ratio": float(worst["rate"] / best["rate"]) if best["rate"] else float("inf"),
+        "ratio": ratio,
         "ratio_low": ratios[0],
         "ratio_high": ratios[1],
         "interval_kind": next((kind for kind in kinds if kind != BY_SPEAKERS), BY_SPEAKERS),
         "overlap": bool(worst["low"] <= best["high"]),
     }
-
-
-@dataclass(frozen=True)
-class _TwoRates:
-    worst: Array
-    best: Array
-    clusters: tuple[int, int]
 
 
 def _place(keys: list[tuple[Any, ...]], wanted: Sequence[Any]) -> int:
@@ -74,29 +68,23 @@ def _place(keys: list[tuple[Any, ...]], wanted: Sequence[Any]) -> int:
     return next(place for place, key in enumerate(keys) if key == meant)
 
 
-def _two_rates(
+def _influences(
     scored: ScoredCorpus, settings: Settings, rows: list[Array], errors: Array, units: Array
-) -> _TwoRates:
-    """Rates of two slices in each resample. Speakers in both are drawn once for both."""
+) -> tuple[Array, Array, int]:
+    """What each cluster adds to the error of two slices' rates, and the clusters of the smaller one. Speakers
+    in both are one cluster."""
     import numpy as np
 
     both = np.concatenate(rows)
     first = np.repeat([True, False], [len(part) for part in rows])
     clusters = [clusters_of(scored.speakers[part], settings.thresholds.min_speakers) for part in rows]
-    counts = (errors[both], units[both])
-    values = [np.where(side, v, 0) for side in (first, ~first) for v in counts]
     if all(c.kind == BY_SPEAKERS for c in clusters):
         number = np.unique(scored.speakers[both], return_inverse=True)[1]
     else:
         number = np.arange(len(both))
-    sums = np.column_stack([np.bincount(number, weights=v) for v in values])
-    in_worst, in_best = (np.bincount(number, weights=side) > 0 for side in (first, ~first))
-    totals = np.zeros((max(settings.resamples, 1), 4))
-    for seed, part in enumerate((in_worst & ~in_best, in_best & ~in_worst, in_worst & in_best)):
-        if part.any():
-            # A seed each: slices of as many speakers must not get the same draws here.
-            totals += resampled_sums(sums[part], len(totals), settings.seed + seed)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _TwoRates(
-            totals[:, 0] / totals[:, 1], totals[:, 2] / totals[:, 3], (clusters[0].count, clusters[1].count)
-        )
+    sums = [
+        np.bincount(number, weights=np.where(side, v[both], 0))
+        for side in (first, ~first)
+        for v in (errors, units)
+    ]
+    return influence(*sums[:2]), influence(*sums[2:]), min(c.count for c in clusters)

@@ -125,7 +125,8 @@ class Evaluation(QualityViews):
         Returns:
             The slice columns (None: unknown), ``rate, low, high`` as fractions (NaN rate: errors but no
             reference units), ``errors, reference_units, hits, substitutions, insertions, deletions,
-            utterances, empty_hypotheses, speakers``, ``interval_kind`` ('speakers', 'these voices only',
+            utterances, empty_hypotheses, speakers``, ``no_interval`` (why there is none, else None),
+            ``interval_kind`` ('speakers', 'these voices only',
             'speakers unknown'), ``reference_words``, ``enough`` ('no', 'provisional', 'yes'), ``metric``,
             ``normalizer``, and ``confounded``: columns that change together with the slices, None if none do.
         """
@@ -155,8 +156,10 @@ class Evaluation(QualityViews):
 
         Returns:
             The slice columns, ``rate_a, rate_b, difference, low, high``; ``lower_bound, upper_bound``
-            (one-sided 95 %, for non-inferiority); ``p_value`` (paired bootstrap over speakers),
-            ``p_holm`` (over these slices), ``p_matched_pairs`` and ``p_matched_pairs_holm`` (segments
+            (one-sided 95 %, for non-inferiority); ``p_value`` (the two systems' names swapped speaker by
+            speaker) and ``p_method`` (see :class:`workbench.evaluation.significance.Difference`),
+            ``no_interval``, ``p_holm`` (over these slices), ``p_matched_pairs`` and
+            ``p_matched_pairs_holm`` (segments
             taken as independent: too small where voices differ in what they gain); ``better, worse, changed``
             utterances; and the columns of :meth:`rates` that say how far to trust it.
         """

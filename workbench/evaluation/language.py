@@ -10,9 +10,9 @@ from workbench.evaluation.alignment import DELETION
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.delay import delay_percentiles
 from workbench.evaluation.events import places
+from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.rates import Settings, rate
 from workbench.evaluation.scored import ScoredCorpus
-from workbench.evaluation.significance import ratio_interval
 from workbench.evaluation.slices import group
 
 if TYPE_CHECKING:
@@ -59,16 +59,15 @@ def share_table(
     for place, (key, sums) in enumerate(zip(keys, slicing.cluster_sums(*counted), strict=True)):
         top, bottom = (round(float(v)) for v in sums.sum(axis=0))
         record: dict[str, Any] = dict(zip(groups.by, key, strict=True))
-        record |= {
-            "rate": top / bottom if bottom else float("nan"),
-            "low": float("nan"),
-            "high": float("nan"),
-        }
-        if bottom and settings.resamples:
-            found = ratio_interval(
-                sums, resamples=settings.resamples, rng=settings.seed, confidence=settings.confidence
-            )
-            record |= {"low": found.low, "high": found.high}
+        found = ratio_interval(
+            sums,
+            resamples=settings.resamples,
+            seed=settings.seed,
+            confidence=settings.confidence,
+            share=True,
+        )
+        record |= {"rate": top / bottom if bottom else float("nan"), "low": found.low, "high": found.high}
+        record |= {"no_interval": found.missing}
         record |= {names[0]: top, names[1]: bottom, "utterances": len(rows_of[place])}
         records.append(record | {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]})
     return pd.DataFrame(records)

@@ -10,15 +10,9 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.alignment import COUNTED
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.events import coordinates
+from workbench.evaluation.intervals import MIN_CLUSTERS, RESAMPLES, ratio_interval
 from workbench.evaluation.scored import Metric, ScoredCorpus
-from workbench.evaluation.significance import (
-    RESAMPLES,
-    holm,
-    matched_pairs,
-    paired_difference,
-    ratio_interval,
-    segments,
-)
+from workbench.evaluation.significance import holm, matched_pairs, paired_difference, segments
 from workbench.evaluation.slices import Where, group, mask
 
 if TYPE_CHECKING:
@@ -37,7 +31,7 @@ class Thresholds:
 
     gray_below_words: int = 100
     provisional_below_words: int = 1000
-    min_speakers: int = 5
+    min_speakers: int = MIN_CLUSTERS
 
     def enough(self, words: int) -> Enough:
         if words < self.gray_below_words:
@@ -113,15 +107,18 @@ def _measured(
     return slicing.cluster_sums(errors, units), totals | {"empty_hypotheses": slicing.totals(empty)}
 
 
-def _interval(sums: Array, settings: Settings) -> dict[str, float]:
-    """``rate, low, high`` from (clusters, 2) errors and units."""
+def _interval(sums: Array, settings: Settings) -> dict[str, Any]:
+    """``rate, low, high, no_interval`` from (clusters, 2) errors and units."""
     errors, units = (round(float(v)) for v in sums.sum(axis=0))
-    if not settings.resamples or not units:
-        return {"rate": rate(errors, units), "low": float("nan"), "high": float("nan")}
     found = ratio_interval(
-        sums, resamples=settings.resamples, rng=settings.seed, confidence=settings.confidence
+        sums, resamples=settings.resamples, seed=settings.seed, confidence=settings.confidence
     )
-    return {"rate": rate(errors, units), "low": found.low, "high": found.high}
+    return {
+        "rate": rate(errors, units),
+        "low": found.low,
+        "high": found.high,
+        "no_interval": found.missing,
+    }
 
 
 def rate(errors: int, units: int) -> float:
@@ -184,10 +181,11 @@ def _compared(
     return slicing.cluster_sums(a, b, units), moved
 
 
-def _difference(sums: Array, settings: Settings) -> dict[str, float]:
+def _difference(sums: Array, settings: Settings) -> dict[str, Any]:
     a, b, total = (round(float(v)) for v in sums.sum(axis=0))
-    found = paired_difference(sums, resamples=max(settings.resamples, 1), rng=settings.seed)
-    return {"rate_a": rate(a, total), "rate_b": rate(b, total)} | asdict(found)
+    found = asdict(paired_difference(sums, resamples=settings.resamples, seed=settings.seed))
+    found["no_interval"] = found.pop("missing")
+    return {"rate_a": rate(a, total), "rate_b": rate(b, total)} | found
 
 
 def _segment_differences(

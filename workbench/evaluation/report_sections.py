@@ -156,8 +156,8 @@ def comparisons(summary: Summary) -> str:
     if not parts:
         return ""
     note = (
-        "Difference in points on the same utterances; below zero is better. The verdict uses the paired "
-        "bootstrap with Holm's correction over the slices of its table. The matched-pairs test takes "
+        "Difference in points on the same utterances; below zero is better. The verdict uses the test over "
+        "speakers with Holm's correction over the slices of its table. The matched-pairs test takes "
         "segments as independent and is too sure where voices differ."
     )
     stable = table(

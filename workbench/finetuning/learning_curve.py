@@ -77,6 +77,11 @@ class Curve:
             raise WorkbenchError("a projection needs two shares with errors", hint="Measure more shares.")
         hours = np.log(points["hours"].to_numpy(float))
         rates = np.log(points["rate"].to_numpy(float))
+        if points[["low", "high"]].isna().any(axis=None):
+            raise WorkbenchError(
+                "a projection needs intervals, and a share's rate has none",
+                hint="Test on more utterances, of at least eight speakers.",
+            )
         least = np.maximum(points["low"].to_numpy(float), 1e-4)
         error = (np.log(points["high"].to_numpy(float)) - np.log(least)) / (2 * 1.96)
         drawn = rates + np.random.default_rng(seed).standard_normal((DRAWS, len(points))) * error

@@ -178,6 +178,7 @@ def _figures(evaluation: Evaluation, name: str) -> Table:
     for record in evaluation.rates(name).to_dict("records"):
         known = record["enough"] != "no"
         figure = _percent(record["rate"]) if known else "not enough data"
+        known = known and record["no_interval"] is None
         interval = f"{_percent(record['low'])} to {_percent(record['high'])}" if known else "–"
         slices = [record[column] for column in evaluation.by]
         rows.append((*slices, record["metric"], figure, interval, record["utterances"], record["speakers"]))
@@ -187,7 +188,8 @@ def _figures(evaluation: Evaluation, name: str) -> Table:
 def _differences(evaluation: Evaluation, base: str, name: str) -> Table:
     rows = []
     for r in evaluation.compare(base, name, by="target_lang").to_dict("records"):
-        interval = f"{100 * r['low']:+.2f} to {100 * r['high']:+.2f}"
+        known = r["no_interval"] is None
+        interval = f"{100 * r['low']:+.2f} to {100 * r['high']:+.2f}" if known else "no interval"
         rows.append(
             (
                 r["target_lang"],
@@ -203,7 +205,7 @@ def _differences(evaluation: Evaluation, base: str, name: str) -> Table:
 
 def _reading(evaluation: Evaluation) -> str:
     return (
-        f"Normalizer {evaluation.normalizer}; intervals by bootstrap over speakers where there are enough, "
+        f"Normalizer {evaluation.normalizer}; intervals over speakers where there are enough, "
         "else over utterances of these voices."
     )
 

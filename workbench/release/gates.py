@@ -304,23 +304,22 @@ class Subject:
         findings = []
         for name in names:
             chosen = labels == name
-            row = self._difference(rows[chosen], a[chosen], b[chosen], units[chosen], name)
+            row = self._difference(rows[chosen], a[chosen], b[chosen], units[chosen])
             verdict, because = non_inferior(row, margin)
             if row["units"] < minimum_units or self.too_few(row):
                 verdict, because = UNKNOWN, f"{because}; only {row['units']} units"
             findings.append(Finding(name, verdict, because, {k: plain(v) for k, v in row.items()}))
         return findings or [Finding("all", UNKNOWN, "nothing to compare")]
 
-    def _difference(self, rows: Array, a: Array, b: Array, units: Array, key: str) -> dict[str, Any]:
+    def _difference(self, rows: Array, a: Array, b: Array, units: Array) -> dict[str, Any]:
         from workbench.evaluation.clusters import cluster_sums, clusters_of
-        from workbench.evaluation.significance import generator, paired_difference
+        from workbench.evaluation.significance import paired_difference
 
         settings = self.evaluation.settings
         total = int(units.sum())
         clusters = clusters_of(self.evaluation.scored.speakers[rows], settings.thresholds.min_speakers)
         sums = cluster_sums(clusters, a, b, units)
-        rng = generator(settings.seed, (self.base, self.candidate, key))
-        found = paired_difference(sums, resamples=max(settings.resamples, 1), rng=rng)
+        found = paired_difference(sums, resamples=settings.resamples, seed=settings.seed)
         rates = {"rate_a": a.sum() / total, "rate_b": b.sum() / total} if total else {}
         words = int(self.evaluation.scored.totals(self.base, "wer", "basic")[1][rows].sum())
         return {
