@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import workbench as wb
+from workbench.capacity.result import Capacity
 from workbench.errors import WorkbenchError
-from workbench.objects import Capacity
 
 REPO = Path(__file__).resolve().parents[1]
 LOOKAHEADS_MS = (80, 560, 1120)

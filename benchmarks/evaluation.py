@@ -107,9 +107,9 @@ def warm_up() -> None:
 
 def score(rows: Any, predictions: Any) -> Any:
     """What the peer computes, kept in an evaluation."""
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import score_predictions
 
-    evaluation = evaluate(rows, {"p": predictions}, resamples=1000)
+    evaluation = score_predictions(rows, {"p": predictions}, resamples=1000)
     for metric in ("wer", "cer"):
         evaluation.scored.totals("p", metric, "raw")
     evaluation.words("p", normalizer="raw")

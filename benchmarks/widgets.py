@@ -120,10 +120,10 @@ def board(corpus: Any, figures: Figures) -> None:
 
 
 def explorer(corpus: Any, tables: dict[str, Any], figures: Figures) -> None:
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import score_predictions
     from workbench.widgets.explorer import Explorer
 
-    evaluation = evaluate(corpus.frame(), tables)
+    evaluation = score_predictions(corpus.frame(), tables)
     Explorer._warm = lambda self: None  # type: ignore[method-assign]  # it is timed apart
     opened(
         figures, "explorer: first view, nothing aligned yet", lambda: Explorer(evaluation, name="base")

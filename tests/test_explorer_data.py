@@ -11,7 +11,7 @@ import pytest
 from workbench.corpus.importing import import_source
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.evaluation import Evaluation, evaluate
+from workbench.evaluation import Evaluation, score_predictions
 from workbench.evaluation.keywords import read_keywords
 from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import BoardView, Query
@@ -54,7 +54,7 @@ def evaluation(corpus: Corpus) -> Evaluation:
         table["detected_lang"] = ["en-GB", *frame["target_lang"][1:]]
         return table.assign(**{**FACTS, **facts})
 
-    return evaluate(
+    return score_predictions(
         frame,
         {
             "base-560": predicted(560, HEARD),

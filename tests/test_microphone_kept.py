@@ -11,8 +11,8 @@ import soundfile
 
 import workbench as wb
 from workbench.errors import WorkbenchError
-from workbench.objects import Checkpoint
 from workbench.privacy.erasure import erase, plan_erasure
+from workbench.recognizer.checkpoint import Checkpoint
 from workbench.widgets.microphone import Microphone
 
 REPO = Path(__file__).parents[1]
@@ -100,7 +100,7 @@ def test_a_kept_take_needs_its_locale_and_a_place(checkpoint: Checkpoint, ws: wb
 def test_without_a_corpus_takes_lie_in_a_folder_that_an_import_reads(
     checkpoint: Checkpoint, ws: wb.Workspace, tmp_path: Path
 ) -> None:
-    mic = Microphone(checkpoint, takes=tmp_path / "takes")
+    mic = Microphone(checkpoint, recordings=tmp_path / "takes")
     kept = [spoken(mic).keep(**{**SAID, "text": text})["id"] for text in ("Una.", "Dos.")]
     again = ws.import_corpus("again", tmp_path / "takes" / "manifest.jsonl")
     assert again.ids() == kept

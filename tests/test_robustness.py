@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.widgets.figures import conditions_chart
 from workbench.widgets.robustness import robustness
 from workbench.widgets.worker_queue import align, style_kept
@@ -39,7 +39,7 @@ def test_the_chart_shows_what_each_condition_leaves() -> None:
     rows = pd.DataFrame({"id": ["a", "b"], "text": [SAID, SAID], "target_lang": "en-US", "duration": 2.0})
     conditions = {"as recorded": [SAID, SAID], "street 5 dB": WORSE, "street 0 dB": ["", ""]}
     heard = {name: pd.DataFrame({"id": ["a", "b"], "hypothesis": said}) for name, said in conditions.items()}
-    table = robustness(evaluate(rows, heard))
+    table = robustness(score_predictions(rows, heard))
     assert list(table["condition"]) == list(conditions)
     assert list(table["marks"]) == [6, 6, 6]
     assert list(table["marks_kept"]) == pytest.approx([1, 2 / 6, 0])

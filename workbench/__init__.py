@@ -22,8 +22,8 @@ for _name, _value in {
 __version__ = "0.1.0"
 _PUBLIC = {
     "Workspace": "workbench.api",
-    "choose_lookahead": "workbench.api",
-    "evaluate": "workbench.api",
+    "choose_lookahead": "workbench.capacity.choice",
+    "evaluate": "workbench.evaluation.corpora",
     "starter": "workbench.api",
     "Recipe": "workbench.finetuning.recipe",
     "Policy": "workbench.release.gates",
@@ -45,8 +45,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from workbench.api import Workspace, choose_lookahead, evaluate, starter
+    from workbench.api import Workspace, starter
+    from workbench.capacity.choice import choose_lookahead
     from workbench.errors import WorkbenchError
+    from workbench.evaluation.corpora import evaluate
     from workbench.finetuning.recipe import Recipe
     from workbench.locales import LOCALES, canonical
     from workbench.release.gates import Policy

@@ -1,62 +1,60 @@
-"""The public face: a workspace, and the calls that join rooms; what it hands out is in ``objects``.
+"""The public face: a workspace, and the calls that join rooms.
 
-Rooms do not know each other sideways; here they meet. Nothing heavy is imported until a method needs it.
+Rooms do not know each other sideways; here they meet. They are light: NeMo, torch, numpy, pandas are loaded
+when a call needs them.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.capacity.choice import choose_lookahead
 from workbench.capacity.measurement import Budget
-from workbench.errors import WorkbenchError
-from workbench.files import replacing
+from workbench.capacity.result import Capacity
+from workbench.capacity.sweep import MEMORY_SESSIONS, measure_capacity
+from workbench.cluster import connected
+from workbench.corpus.query.table import Corpus
+from workbench.evaluation import boosted
+from workbench.evaluation.corpora import evaluate
+from workbench.evaluation.evaluation import Evaluation
+from workbench.evaluation.rates import Thresholds
+from workbench.field.conditions import BANDS, SNR_DB, ConditionSweep, sweep_conditions
+from workbench.field.dashboard import FieldReport, watch_log
+from workbench.field.log import read_log
 from workbench.finetuning.recipe import Recipe
-from workbench.locks import alone
+from workbench.holdings import Holdings
 from workbench.names import check_name
-from workbench.objects import (
-    Capacity,
-    Checkpoint,
-    ConditionSweep,
-    Corpus,
-    Evaluation,
-    FieldReport,
-    Release,
-    Run,
-)
+from workbench.recognizer.transcribe import transcribe
+from workbench.release import retraining_schedule
+from workbench.release.pipeline import TEST, Outcome, Pipeline
+from workbench.release.release import Release
+from workbench.release.retraining_schedule import RetrainingStatus
+from workbench.signatures import public, takes_fields
+from workbench.starter_files import CHECKPOINT, DATA, MANIFEST
+from workbench.suites.run import run_suite
+from workbench.widgets.overview import Overview
 from workbench.widgets.progress import Progress, progress_bar
-from workbench.workspace.folder import WorkspaceFolder
-from workbench.workspace.roles import require
+from workbench.workspace.settings import Config
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation.boosted import KeywordBoost
+    from workbench.evaluation.keywords import Keyword
     from workbench.field import Baseline
-    from workbench.release.pipeline import Outcome
-    from workbench.release.retraining_schedule import RetrainingStatus
+    from workbench.release.gates import Policy
     from workbench.suites.run import SuiteRun
-    from workbench.suites.store import Suite
-    from workbench.widgets.overview import Overview
-
-__all__ = [
-    "Capacity", "Checkpoint", "ConditionSweep", "Corpus", "Evaluation", "FieldReport", "Release", "Run",
-    "Workspace", "choose_lookahead", "evaluate", "starter",
-]  # fmt: skip
 
 
-class Workspace(WorkspaceFolder):
+@public
+class Workspace(Holdings):
     """A folder that owns corpora, runs, checkpoints, reports and the ledger."""
 
     def overview(self) -> Overview:
         """What is here and what works on this machine."""
-        from workbench.widgets.overview import Overview
-
         rows = []
         for name in self.corpus_names():
             corpus = self.corpus(name)
@@ -66,80 +64,28 @@ class Workspace(WorkspaceFolder):
             rows.append((name, *figures, int(status.get("accepted", 0)), int(status.get("rejected", 0))))
         return Overview(self, rows, self.retraining_status())
 
-    def retraining_status(self, **options: Any) -> RetrainingStatus | None:
-        """Where the workspace stands since its last release, and why retraining is due, if it is; None where
-        nothing was released yet. ``options``: of ``release.retraining_schedule.retraining_status``."""
-        from workbench.release import retraining_schedule
+    def retraining_status(
+        self,
+        *,
+        now: datetime | None = None,
+        evaluation: Evaluation | None = None,
+        released: str | None = None,
+        today: str | None = None,
+    ) -> RetrainingStatus | None:
+        """Where the workspace stands since its last release, and why retraining is due, if it is.
 
-        return retraining_schedule.retraining_status(self, **options)
+        Args:
+            now: default: the clock.
+            evaluation: a test of whether a slice regressed: it holds the next two predictions.
+            released: the prediction made at the release.
+            today: one of the same checkpoint, on the same kind of calls made since.
 
-    def import_corpus(
-        self, name: str, source: Any, mapping: Mapping[str, str] | None = None, **options: Any
-    ) -> Corpus:
-        """Import recordings under a name: a manifest, folder, CSV, data set, CutSet (``corpus.sources``).
-
-        Rows of speakers, recordings and sources that were erased stay out; ``problems`` lists them.
-
-        Raises:
-            WorkbenchError: the name is taken, nothing could be read from the source, or the user is neither
-                trainer nor steward.
+        Returns:
+            None where nothing was released yet.
         """
-        from workbench.corpus.importing import import_source
-        from workbench.privacy.suppression_list import erased_before
-
-        require(self, "trainer|steward", "corpus.import")
-        folder = self.corpus_folder(name)
-        if (folder / "source.json").exists():
-            raise WorkbenchError(
-                f"there is a corpus {name!r} already", where=str(folder), hint="Choose another name."
-            )
-        options.setdefault("erased", lambda rows: erased_before(self, rows))
-        options.setdefault("settling", alone(self.path / "locks" / "erasure", timeout_s=math.inf))
-        made = import_source(source, folder, name=name, mapping=mapping, **options)
-        self.record("import", {"utterances": len(made), "problems": len(made.problems)})
-        return self.corpus(name)
-
-    def corpus(self, name: str) -> Corpus:
-        """An imported corpus.
-
-        Raises:
-            WorkbenchError: no such corpus; those there are are listed.
-        """
-        if name not in self.corpus_names():
-            known = ", ".join(self.corpus_names()) or "none yet"
-            raise WorkbenchError(f"no corpus {name!r}", where=str(self.path), hint=f"There is {known}.")
-        return Corpus.open(self.corpus_folder(name))
-
-    def add_checkpoint(self, name: str, source: str | Path) -> Checkpoint:
-        """Copy a ``.nemo`` file into the workspace under a name, after inspecting it.
-
-        Raises:
-            WorkbenchError: not a checkpoint that can be used, or the name holds another one.
-        """
-        found, target = Checkpoint.open(source), self.checkpoint_path(name)
-        with alone(self.path / "locks" / "checkpoints"):
-            if target.exists() and Checkpoint.open(target).sha256 != found.sha256:
-                raise WorkbenchError(
-                    f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
-                )
-            with replacing(target) as draft:
-                shutil.copyfile(found.path, draft)
-        return self.checkpoint(name)
-
-    def checkpoint(self, name: str) -> Checkpoint:
-        """A checkpoint by name, a finished run by name, else a ``.nemo`` path or hub name (``nvidia/…``).
-
-        Raises:
-            WorkbenchError: neither; the message says what there is.
-        """
-        if name in self.checkpoint_names():
-            return Checkpoint.open(self.checkpoint_path(name))
-        if name in self.run_names():
-            return Checkpoint.open(self.run(name).checkpoint_path)
-        if "/" in name or name.endswith(".nemo"):
-            return Checkpoint.open(name)
-        known = ", ".join(self.checkpoint_names() + self.run_names()) or "none yet"
-        raise WorkbenchError(f"no checkpoint {name!r}", where=str(self.path), hint=f"There is {known}.")
+        return retraining_schedule.retraining_status(
+            self, now=now, evaluation=evaluation, released=released, today=today
+        )
 
     def transcribe(
         self,
@@ -155,13 +101,27 @@ class Workspace(WorkspaceFolder):
         progress: Progress | None = None,
         cancel: Callable[[], bool] | None = None,
     ) -> pd.DataFrame:
-        """Transcribe the corpus (or view) and keep the result as prediction ``name``; finished rows are kept
-        when interrupted. Without ``progress`` a bar is shown. Returns the prediction.
+        """Transcribe the corpus (or view) and keep the result as a prediction; finished rows are kept when
+        interrupted.
 
-        ``engine='ray'`` decodes on a cluster at ``address`` (docs/scaling.md), with the same results.
+        Args:
+            corpus: what is transcribed.
+            checkpoint: its name, a run's, a ``.nemo`` path or a hub name.
+            name: of the prediction.
+            lookahead_ms: one of the checkpoint's; None is its default.
+            prompt_mode: 'langID' gives each row's tag as prompt, 'auto' lets the checkpoint detect it.
+            streaming: decode chunk by chunk, as live; offline otherwise.
+            engine: 'local', or 'ray' to decode on a cluster (docs/scaling.md), with the same results.
+            address: of the Ray cluster.
+            progress: called with (rows done, rows in all); a bar is shown without it.
+            cancel: asked before each batch.
+
+        Returns:
+            The prediction: a row per utterance, see "Predictions" in docs/architecture.md.
+
+        Raises:
+            WorkbenchError: no such checkpoint, look-ahead or prompt mode, or the engine's.
         """
-        from workbench.recognizer.transcribe import transcribe
-
         target = corpus.predictions_folder / f"{check_name(name)}.parquet"
         rows = corpus.frame().to_dict("records")
         with progress_bar(f"transcribe {name}", progress) as shown:
@@ -171,12 +131,6 @@ class Workspace(WorkspaceFolder):
                 progress=shown, cancel=cancel,
             )  # fmt: skip
         return corpus.prediction(name)
-
-    def suite(self, name: str) -> Suite:
-        """A test suite, made or yet to be made: ``ws.suite("pilot").create(["calls", "guardrails"])``."""
-        from workbench.suites.store import Suite
-
-        return Suite(self, name)
 
     def run_suite(
         self,
@@ -201,8 +155,6 @@ class Workspace(WorkspaceFolder):
         Raises:
             WorkbenchError: no such suite or checkpoint, or what the suite froze has changed.
         """
-        from workbench.suites.run import run_suite
-
         found = {name: self.checkpoint(name) for name in checkpoints}
         with progress_bar(f"suite {suite}", progress) as shown:
             return run_suite(
@@ -216,82 +168,66 @@ class Workspace(WorkspaceFolder):
         checkpoint: str,
         lookaheads_ms: Iterable[int] | None = None,
         *,
+        prompt_mode: str = "langID",
         engine: str = "local",
         address: str | None = None,
-        **options: Any,
+        progress: Progress | None = None,
+        cancel: Callable[[], bool] | None = None,
     ) -> Evaluation:
         """Stream the corpus (or view) at several look-aheads and score each, as ``CHECKPOINT-MS``.
 
-        All of the checkpoint's where ``lookaheads_ms`` is None; ``options`` of :meth:`transcribe`.
-        ``engine='ray'`` decodes and aligns on a cluster at ``address``, with the same results.
+        Args:
+            lookaheads_ms: all of the checkpoint's by default.
+            engine: 'ray' decodes and aligns on a cluster, with the same results.
+            corpus, checkpoint, prompt_mode, address, progress, cancel: as :meth:`transcribe` takes them.
         """
-        from workbench.cluster import connected
-
         wanted = list(lookaheads_ms or self.checkpoint(checkpoint).info.lookaheads_ms)
         names = [f"{check_name(checkpoint)}-{ms}" for ms in wanted]
-        place: Any = {"engine": engine, "address": address}
         with connected(engine, address):
             for name, ms in zip(names, wanted, strict=True):
-                self.transcribe(corpus, checkpoint, name, lookahead_ms=ms, streaming=True, **place, **options)
-            with progress_bar("score", options.get("progress"), unit="pair") as shown:
-                return evaluate(corpus, *names, progress=shown, **place)
+                self.transcribe(
+                    corpus, checkpoint, name, lookahead_ms=ms, prompt_mode=prompt_mode, streaming=True,
+                    engine=engine, address=address, progress=progress, cancel=cancel,
+                )  # fmt: skip
+            with progress_bar("score", progress, unit="pair") as shown:
+                return evaluate(corpus, *names, engine=engine, address=address, progress=shown)
 
-    def keyword_boost(self, corpus: Corpus, checkpoint: str, keywords: Any, **options: Any) -> KeywordBoost:
-        """Stream the utterances of the corpus (or view) that hold a keyword, without and with the list, and
-        compare recall, precision and F1; see :func:`workbench.evaluation.boosted.keyword_boost`."""
-        from workbench.evaluation.boosted import keyword_boost
-
-        with progress_bar("keywords", options.pop("progress", None)) as shown:
-            rows, found = corpus.frame(), self.checkpoint(checkpoint)
-            return keyword_boost(found, rows, corpus.audio_root, keywords, progress=shown, **options)
-
-    def finetune(
+    def keyword_boost(
         self,
-        recipe: Recipe | str | Path,
-        name: str | None = None,
+        corpus: Corpus,
+        checkpoint: str,
+        keywords: str | Path | Iterable[str | Keyword],
         *,
-        replace: bool = False,
-        launch: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """Start a run in a process of its own and return at once; the run waits for a free slot.
+        weight: float = 1.0,
+        lookahead_ms: int | None = None,
+        device: str = "auto",
+        normalizer: str = "basic",
+        by: Sequence[str] = ("target_lang", "accent"),
+        thresholds: Thresholds | None = None,
+        resamples: int = 1000,
+        seed: int = 20260604,
+        progress: Progress | None = None,
+    ) -> KeywordBoost:
+        """Stream the utterances of the corpus (or view) that hold a keyword, without and with the list, and
+        compare recall, precision and F1.
 
-        ``replace`` gives an ended run of that name another one, its time of creation added; nothing is lost.
-        ``launch`` starts nothing: the folder gets scripts for schedulers and ``torchrun``, made with these
-        options of :func:`workbench.finetuning.cluster_scripts.prepare_launch`.
-
-        Raises:
-            WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
-                user is no trainer.
-        """
-        from workbench.finetuning.cluster_scripts import prepare_launch
-        from workbench.finetuning.run import start
-
-        require(self, "trainer", "run.start")
-        recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
-        folder = self.run_folder(name or recipe.name)
-        if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
-            folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
-        if (folder / "recipe.yaml").exists():
-            raise WorkbenchError(
-                f"there is a run {folder.name!r} already", where=str(folder), hint="Name the new one: name=…"
-            )
-        if launch is None:
-            start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
-        else:
-            prepare_launch(recipe, folder, **launch)
-        self.record("run", {"run": self.pseudonym("run", folder.name)})
-        return self.run(folder.name)
-
-    def run(self, name: str) -> Run:
-        """A run by name, alive or ended.
+        Args:
+            keywords: a list, or a CSV file with a column ``keyword``; written as transcripts have them.
+            weight: of the list.
+            lookahead_ms: one of the checkpoint's; None is its default.
+            device: 'cpu', 'cuda' or 'auto'.
+            normalizer, by, thresholds, resamples, seed: of the evaluation.
+            corpus, checkpoint, progress: as :meth:`transcribe` takes them.
 
         Raises:
-            WorkbenchError: no such run; those there are are listed.
+            WorkbenchError: no reference holds a keyword, or no utterance could be decoded.
         """
-        if name not in self.run_names():
-            known = ", ".join(self.run_names()) or "none yet"
-            raise WorkbenchError(f"no run {name!r}", where=str(self.path), hint=f"There is {known}.")
-        return Run.attach(self.run_folder(name))
+        with progress_bar("keywords", progress) as shown:
+            return boosted.keyword_boost(
+                self.checkpoint(checkpoint), corpus.frame(), corpus.audio_root, keywords, weight=weight,
+                lookahead_ms=lookahead_ms, device=device, normalizer=normalizer, by=by,
+                thresholds=thresholds, resamples=resamples, seed=seed, progress=shown,
+            )  # fmt: skip
 
     def capacity(
         self,
@@ -299,70 +235,89 @@ class Workspace(WorkspaceFolder):
         corpus: Corpus,
         *,
         budget_ms: float | None = None,
+        budget: Budget | None = None,
         clips: int = 24,
+        streams: Sequence[int] = (1, 2, 4, 8),
+        lookaheads_ms: Sequence[int] | None = None,
+        repeats: int = 3,
+        ceiling: int = 512,
+        call_s: float = 6.0,
+        calls: int = 1,
+        background_load: int = 0,
+        memory_sessions: Sequence[int] = MEMORY_SESSIONS,
+        locale: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        seed: int = 20260823,
         name: str | None = None,
         progress: Progress | None = None,
-        **options: Any,
+        cancel: Callable[[], bool] | None = None,
     ) -> Capacity:
         """How many paced streams this machine serves; interrupting keeps what was measured.
 
         Args:
             corpus: a view; ``clips`` of its clips are spoken.
             budget_ms: the most that the last text may take after the audio (95th percentile); the largest
-                number of streams that holds it is searched. ``options`` may hold another ``budget``.
+                number of streams that holds it is searched. ``budget``: another measure or percentile.
             name: of the JSON in ``reports/capacity/``; the checkpoint's by default.
-            options: of :func:`workbench.capacity.measure_capacity`: ``streams``, ``lookaheads_ms``,
-                ``repeats``, ``beside``, ``cancel`` …
+            streams, lookaheads_ms, repeats, ceiling, call_s, calls, background_load, memory_sessions,
+                locale, device, threads, seed, cancel: as :func:`workbench.capacity.measure_capacity`.
 
         Raises:
             WorkbenchError: as ``measure_capacity``.
         """
-        from workbench.capacity import measure_capacity
-
         recognizer, path = self.checkpoint(checkpoint), self.capacity_path(name or checkpoint)
         rate, ids = recognizer.info.sample_rate, corpus.sample(clips).ids()
-        if budget_ms is not None:
-            options.setdefault("budget", Budget(budget_ms))
+        if budget is None and budget_ms is not None:
+            budget = Budget(budget_ms)
         with progress_bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
-            heard = [corpus.audio(id, rate) for id in ids]
-            measure_capacity(recognizer, heard, out=path, progress=shown, **options)
+            spoken = [corpus.audio(id, rate) for id in ids]
+            measure_capacity(
+                recognizer, spoken, streams=streams, lookaheads_ms=lookaheads_ms, budget=budget,
+                repeats=repeats, ceiling=ceiling, call_s=call_s, calls=calls, beside=background_load,
+                memory_sessions=memory_sessions, locale=locale, device=device, threads=threads, seed=seed,
+                out=path, progress=shown, cancel=cancel,
+            )  # fmt: skip
         return Capacity.load(path)
-
-    def measured_capacity(self, name: str) -> Capacity:
-        """A sweep of earlier, finished or cut off.
-
-        Raises:
-            WorkbenchError: there is none of that name.
-        """
-        return Capacity.load(self.capacity_path(name))
-
-    def capacity_path(self, name: str) -> Path:
-        """Where the JSON of a sweep lies."""
-        return self.reports / "capacity" / f"{check_name(Path(name).stem)}.json"
 
     def conditions(
         self,
         checkpoint: str,
         corpus: Corpus,
         *,
+        snr_db: Iterable[float | None] = SNR_DB,
+        bands: Sequence[str] = BANDS,
+        noise: str = "street",
+        lookahead_ms: int | None = None,
+        prompt_mode: str = "langID",
+        normalizer: str = "basic",
+        seed: int = 0,
         name: str | None = None,
+        engine: str = "local",
+        address: str | None = None,
         progress: Progress | None = None,
-        **options: Any,
+        cancel: Callable[[], bool] | None = None,
     ) -> ConditionSweep:
         """Errors, empty outputs and punctuation by noise and band, per locale; asked again, it goes on.
 
         Args:
+            snr_db: speech to noise; None adds no noise. ``noise``: 'white', 'pink' or 'street'.
+            bands: 'wide': as recorded; 'telephone': 300–3400 Hz at 8 kHz through G.711.
+            normalizer: of the error rates. ``seed``: of the noise.
             name: of the JSON in ``reports/conditions/``; the checkpoint's by default.
-            options: of :func:`workbench.field.sweep_conditions`: ``snr_db``, ``bands``, ``engine`` …
+            checkpoint, corpus, lookahead_ms, prompt_mode, engine, address, progress, cancel: as
+                :meth:`transcribe` takes them.
 
         Raises:
-            WorkbenchError: as there.
+            WorkbenchError: no clips, an unknown band or noise, or the engine's.
         """
-        from workbench.field import sweep_conditions
-
         path = self.reports / "conditions" / f"{check_name(Path(name or checkpoint).stem)}.json"
         with progress_bar(f"conditions of {checkpoint}", progress) as shown:
-            sweep_conditions(self.checkpoint(checkpoint), corpus, out=path, progress=shown, **options)
+            sweep_conditions(
+                self.checkpoint(checkpoint), corpus, snr_db=snr_db, bands=bands, noise=noise,
+                lookahead_ms=lookahead_ms, prompt_mode=prompt_mode, normalizer=normalizer, seed=seed,
+                out=path, engine=engine, address=address, progress=shown, cancel=cancel,
+            )  # fmt: skip
         return ConditionSweep.load(path)
 
     def field_log(
@@ -378,64 +333,58 @@ class Workspace(WorkspaceFolder):
 
         The log is read where it lies; nothing of it is kept in the workspace.
 
+        Args:
+            paths: JSON-lines files, or folders and patterns of such.
+            baseline: of an earlier log; default: the first ``baseline_weeks`` whole weeks of this one.
+            release: whose calls are used; default: the last one that the log names.
+            false_alarms_per_week: the chance of any false alarm in a week, over all charts together.
+
         Raises:
             WorkbenchError: no usable line or too few whole weeks; damaged lines are listed, not raised.
         """
-        from workbench.field import read_log, watch_log
-
-        found = watch_log(
+        return watch_log(
             read_log(paths), baseline, baseline_weeks=baseline_weeks, release=release,
-            false_alarms_per_week=false_alarms_per_week,
+            false_alarms_per_week=false_alarms_per_week, workspace=self,
         )  # fmt: skip
-        made = FieldReport(**vars(found))
-        made.workspace = self
-        return made
 
-    def pipeline(self, recipe: Recipe | str | Path, policy: Any, **options: Any) -> Outcome:
+    def pipeline(
+        self,
+        recipe: Recipe | str | Path,
+        policy: Policy | str | Path,
+        *,
+        name: str | None = None,
+        corpus: str | None = None,
+        where: str = TEST,
+        base: str | None = None,
+    ) -> Outcome:
         """Export, fine-tune, evaluate and gate, unattended; asked for again after a break, it goes on.
 
         Args:
-            recipe, policy, options: of :class:`workbench.release.pipeline.Pipeline`: ``name``, ``corpus``,
-                ``where``, ``base``.
+            policy: what the gate asks for; read anew each time.
+            name: of the pass. Default: the recipe's name and the time; an unfinished pass of the same recipe
+                and test goes on. A finished one of that name is only gated again.
+            corpus: where the test utterances are; default: the corpus that the recipe's exports came from.
+            where: which of its utterances are tested on.
+            base: what the candidate is held against; default: the recipe's base.
 
         Raises:
-            WorkbenchError: as there.
+            WorkbenchError: a faulty recipe or policy, a name of another recipe's pass, or a step that failed.
         """
-        from workbench.release.pipeline import Pipeline
-
-        return Pipeline(self, recipe, policy, **options).run()
+        return Pipeline(self, recipe, policy, name=name, corpus=corpus, where=where, base=base).run()
 
     def release(self, candidate: str, base: str = "starter") -> Release:
         """A candidate checkpoint on its way out, against the one it replaces."""
         return Release(self, candidate=candidate, base=base)
 
 
-def evaluate(corpus: Corpus, *names: str, **options: Any) -> Evaluation:
-    """Score predictions of a corpus (or view) by name: ``evaluate(c, "base", "tuned")``; ``options`` of
-    :func:`workbench.evaluation.evaluation.evaluate`, such as ``normalizer`` and ``engine``.
-
-    Raises:
-        WorkbenchError: no names, or a prediction is missing.
-    """
-    from workbench import evaluation
-
-    if not names:
-        known = ", ".join(corpus.prediction_names()) or "none yet"
-        raise WorkbenchError("which predictions?", where=f"corpus {corpus.name}", hint=f"There is {known}.")
-    tables = {name: corpus.prediction(name) for name in names}
-    scored = evaluation.evaluate(corpus.frame(), tables, **options)
-    made = Evaluation(scored.scored, scored.settings)
-    made.corpus = corpus
-    return made
-
-
+@takes_fields(Config)
 def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
     """A workspace that holds the starter corpus and the starter checkpoint, both named ``starter``.
 
-    ``path`` defaults to ``WORKBENCH_WORKSPACE``, then ``workspace/`` of the checkout.
+    Args:
+        path: default: ``WORKBENCH_WORKSPACE``, then ``workspace/`` of the checkout.
+        settings: fields of ``Config`` that win over file and environment, e.g. ``slots=2``.
     """
-    from workbench.starter_files import CHECKPOINT, DATA, MANIFEST
-
     workspace = Workspace(
         path or os.environ.get("WORKBENCH_WORKSPACE") or DATA.parent / "workspace", **settings
     )

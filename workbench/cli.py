@@ -212,7 +212,7 @@ def _lookaheads(given: argparse.Namespace) -> None:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
-    from workbench.api import evaluate
+    from workbench.evaluation.corpora import evaluate
 
     _, corpus = _view(given)
     _show(evaluate(corpus, *given.predictions, engine=given.engine, address=given.address), given.report)

@@ -22,7 +22,7 @@ import shutil
 from pathlib import Path
 import soundfile
 from workbench.corpus.importing import import_source
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.streaming import play
 from workbench.widgets.explorer import Explorer
@@ -58,7 +58,7 @@ import pandas as pd
 said = [{"word": "nada", "start": 1.5, "end": 1.9, "confidence": 0.5}]
 facts = {"lookahead_ms": 560, "prompt_mode": "langID"}
 heard = pd.DataFrame([{"id": row["id"], "hypothesis": "nada", "words": said, **facts}])
-explorer = Explorer(evaluate(corpus.pick([row["id"]]).frame(), {"base": heard}), corpus, checkpoint)
+explorer = Explorer(score_predictions(corpus.pick([row["id"]]).frame(), {"base": heard}), corpus, checkpoint)
 explorer
 """
 AS_AT_FIRST = """

@@ -22,7 +22,7 @@ import pandas as pd
 from pathlib import Path
 from workbench.corpus.importing import import_source
 from workbench.corpus.query.table import Corpus
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.widgets.board import Board
 from workbench.widgets.explorer import Explorer
 
@@ -61,7 +61,7 @@ def predict(heard, checkpoint, lookahead_ms=560):
 base = predict(lambda word, last: "wrong" if last else word, "a")
 short = predict(lambda word, last: "" if last else word, "a", 80)
 tuned = predict(lambda word, last: word, "b")
-evaluation = evaluate(frame, {{"base": base, "base-80": short, "tuned": tuned}})
+evaluation = score_predictions(frame, {{"base": base, "base-80": short, "tuned": tuned}})
 explorer = Explorer(evaluation, corpus, name="base")
 """
 

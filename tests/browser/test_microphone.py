@@ -22,7 +22,7 @@ pytestmark = pytest.mark.model
 FAKE_UI, FAKE_DEVICE = "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
 
 WIDGET = f"""{OPEN}
-mic = Microphone(checkpoint, takes="takes", lookahead_ms=560)
+mic = Microphone(checkpoint, recordings="takes", lookahead_ms=560)
 mic
 """
 # What the take holds, from the file itself, 16-bit at 44.1 kHz as the device plays it.

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.evaluation.boosted import WITH, WITHOUT, gains, holding, keyword_boost
 from workbench.evaluation.keywords import Keyword
 
@@ -39,7 +39,7 @@ def test_gains_are_those_of_all_keywords_together_with_paired_intervals() -> Non
         WITH: ["send it to zurich now" if p < 0.7 else "send zurich to rich now" for p in heard],
     }
     found = {name: pd.DataFrame({"id": rows["id"], "hypothesis": texts}) for name, texts in sides.items()}
-    table = gains(evaluate(rows, found), [Keyword("zurich")]).set_index("measure")
+    table = gains(score_predictions(rows, found), [Keyword("zurich")]).set_index("measure")
     before, after = float((heard < 0.4).mean()), float((heard < 0.7).mean())
     assert table.loc["recall", ["without", "with"]].tolist() == pytest.approx([before, after])
     assert table.loc["precision", ["without", "with"]].tolist() == pytest.approx([1.0, after])

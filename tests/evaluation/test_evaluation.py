@@ -10,14 +10,14 @@ import pytest
 from corpora import random_corpus, table
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation import Evaluation, Thresholds, evaluate
+from workbench.evaluation import Evaluation, Thresholds, score_predictions
 from workbench.text import normalize
 
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
     rows, predictions = random_corpus()
-    return evaluate(rows, predictions, resamples=200)
+    return score_predictions(rows, predictions, resamples=200)
 
 
 @pytest.mark.parametrize("normalizer", ["raw", "basic", "whisper"])
@@ -103,33 +103,33 @@ def test_comparison_finds_the_better_and_is_antisymmetric(evaluation: Evaluation
 
 def test_same_figures_twice_and_under_any_order() -> None:
     rows, predictions = random_corpus(100)
-    first = evaluate(rows, predictions, resamples=100).rates("base")
+    first = score_predictions(rows, predictions, resamples=100).rates("base")
     shuffled = {name: frame.sample(frac=1, random_state=2) for name, frame in predictions.items()}
-    again = evaluate(rows, shuffled, resamples=100)
+    again = score_predictions(rows, shuffled, resamples=100)
     again.compare("base", "tuned")
     pd.testing.assert_frame_equal(first, again.rates("base"))
 
 
 def test_few_voices_unknown_voices_and_few_words_are_said() -> None:
     rows, predictions = random_corpus(120, speakers=2)
-    slices = evaluate(rows, predictions, resamples=50).rates("base")
+    slices = score_predictions(rows, predictions, resamples=50).rates("base")
     assert set(slices["interval_kind"]) == {"these voices only"}
     assert set(slices["enough"]) == {"provisional"}
     limits = Thresholds(gray_below_words=1000, provisional_below_words=2000)
-    assert set(evaluate(rows, predictions, thresholds=limits).rates("base")["enough"]) == {"no"}
-    unknown = evaluate(rows.drop(columns="speaker"), predictions, resamples=50)
+    assert set(score_predictions(rows, predictions, thresholds=limits).rates("base")["enough"]) == {"no"}
+    unknown = score_predictions(rows.drop(columns="speaker"), predictions, resamples=50)
     assert set(unknown.rates("base")["interval_kind"]) == {"speakers unknown"}
 
 
 def test_confounded_columns_are_named() -> None:
     rows, predictions = random_corpus(80)
     rows["source"] = rows["accent"].str.upper()
-    found = evaluate(rows, predictions, resamples=20)
+    found = score_predictions(rows, predictions, resamples=20)
     pairs = found.confounded().set_index("columns")
     assert pairs.loc[[("accent", "source")], "kind"].tolist() == ["coincide"]
     assert "source" in found.compare("base", "tuned", "accent")["confounded"].iloc[0]
     mixed = rows.assign(source=np.where(np.arange(len(rows)) % 3 == 0, "a", "b"))
-    free = evaluate(mixed, predictions, resamples=20).confounded()
+    free = score_predictions(mixed, predictions, resamples=20).confounded()
     assert ("accent", "source") not in free["columns"].tolist()
 
 
@@ -143,7 +143,7 @@ def test_missing_duplicate_and_unknown_are_listed_not_counted() -> None:
     )
     rows = pd.concat([rows, rows.iloc[[0]].assign(text="again")], ignore_index=True)
     extra = pd.DataFrame([{"id": "a", "hypothesis": "two"}, {"id": "z", "hypothesis": "stray"}])
-    found = evaluate(rows, {"p": pd.concat([predictions, extra], ignore_index=True)})
+    found = score_predictions(rows, {"p": pd.concat([predictions, extra], ignore_index=True)})
     said = " | ".join(str(problem) for problem in found.problems)
     for part in (
         "no reference text (1): d",
@@ -166,7 +166,7 @@ def test_empty_references_and_hypotheses() -> None:
         {"id": "noise", "text": "...", "hypothesis": "um", "kind": "noisy"},
         {"id": "lost", "text": "one two three", "hypothesis": "", "kind": "lost"},
     )
-    found = evaluate(rows, {"p": predictions}, by=("kind",))
+    found = score_predictions(rows, {"p": predictions}, by=("kind",))
     slices = found.rates("p").set_index("kind")
     assert slices.loc["quiet", "rate"] == 0
     assert np.isnan(slices.loc["noisy", "rate"])
@@ -174,7 +174,7 @@ def test_empty_references_and_hypotheses() -> None:
     assert slices.loc["lost", "rate"] == 1
     assert slices.loc["lost", "empty_hypotheses"] == 1
     assert found.utterances("p")["id"].tolist()[0] == "noise"
-    everything = evaluate(rows, {"p": predictions.assign(hypothesis="")}, by=("kind",))
+    everything = score_predictions(rows, {"p": predictions.assign(hypothesis="")}, by=("kind",))
     assert everything.overall("p")["rate"] == 1
     assert everything.tradeoff()["empty"].tolist() == [1]
     assert everything.errors_by_position("p")["deletions"].sum() == 3
@@ -187,7 +187,7 @@ def test_mixed_scripts_and_scoring_units() -> None:
         {"id": "3", "text": "Привет Ёлка", "hypothesis": "привет елка", "target_lang": "ru-RU"},
         {"id": "4", "text": "ok 你好 да", "hypothesis": "ok 你好 нет", "target_lang": "en-US"},
     )
-    found = evaluate(rows, {"p": predictions}, by=("target_lang",))
+    found = score_predictions(rows, {"p": predictions}, by=("target_lang",))
     slices = found.rates("p").set_index("target_lang")
     assert slices["metric"].to_dict() == {"zh-CN": "cer", "ko-KR": "cer", "ru-RU": "wer", "en-US": "wer"}
     assert slices["errors"].to_dict() == {"zh-CN": 1, "ko-KR": 0, "ru-RU": 0, "en-US": 1}
@@ -203,7 +203,7 @@ def test_ten_thousand_words_in_one_utterance() -> None:
     words = [f"w{n}" for n in rng.integers(0, 500, 10_000)]
     heard = [w for w in words if rng.random() > 0.1]
     rows, predictions = table({"id": "long", "text": " ".join(words), "hypothesis": " ".join(heard)})
-    overall = evaluate(rows, {"p": predictions}, by=()).overall("p")
+    overall = score_predictions(rows, {"p": predictions}, by=()).overall("p")
     assert overall["reference_units"] == 10_000
     assert overall["deletions"] - overall["insertions"] == 10_000 - len(heard)
 
@@ -216,7 +216,7 @@ def test_words_carry_their_times() -> None:
     rows, predictions = table(
         {"id": "a", "text": "well known bat", "hypothesis": "Well-known, cat", "words": spoken}
     )
-    steps = evaluate(rows, {"p": predictions}, by=()).alignment("p", "a")
+    steps = score_predictions(rows, {"p": predictions}, by=()).alignment("p", "a")
     assert [(s.op, s.start_s, s.confidence) for s in steps] == [
         ("hit", 0.1, 0.9),
         ("hit", 0.1, 0.9),
@@ -227,19 +227,19 @@ def test_words_carry_their_times() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda rows, p: evaluate(rows.drop(columns="text"), p), "no column 'text'"),
+        (lambda rows, p: score_predictions(rows.drop(columns="text"), p), "no column 'text'"),
         (
-            lambda rows, p: evaluate(rows, {"p": p["base"].drop(columns="hypothesis")}),
+            lambda rows, p: score_predictions(rows, {"p": p["base"].drop(columns="hypothesis")}),
             "no column 'hypothesis'",
         ),
-        (lambda rows, p: evaluate(rows, {"p": p["base"].assign(id="x")}), "no id in common"),
-        (lambda rows, p: evaluate(rows.assign(text=None), p), "no utterance has a reference"),
-        (lambda rows, p: evaluate(rows, p, normalizer="fancy"), "unknown normalizer"),
-        (lambda rows, p: evaluate(rows, p).rates("bse"), "There are: base, tuned"),
-        (lambda rows, p: evaluate(rows, p).rates("base", "acent"), "acent"),
-        (lambda rows, p: evaluate(rows, p).rates("base", metric="mer"), "unknown metric"),
-        (lambda rows, p: evaluate(rows, p).alignment("base", "nobody"), "no utterance 'nobody'"),
-        (lambda rows, p: evaluate(rows, p).utterances("base", "(SELECT 1)"), "subqueries"),
+        (lambda rows, p: score_predictions(rows, {"p": p["base"].assign(id="x")}), "no id in common"),
+        (lambda rows, p: score_predictions(rows.assign(text=None), p), "no utterance has a reference"),
+        (lambda rows, p: score_predictions(rows, p, normalizer="fancy"), "unknown normalizer"),
+        (lambda rows, p: score_predictions(rows, p).rates("bse"), "There are: base, tuned"),
+        (lambda rows, p: score_predictions(rows, p).rates("base", "acent"), "acent"),
+        (lambda rows, p: score_predictions(rows, p).rates("base", metric="mer"), "unknown metric"),
+        (lambda rows, p: score_predictions(rows, p).alignment("base", "nobody"), "no utterance 'nobody'"),
+        (lambda rows, p: score_predictions(rows, p).utterances("base", "(SELECT 1)"), "subqueries"),
     ],
 )
 def test_faults_are_one_clear_line(call: object, message: str) -> None:
@@ -256,8 +256,8 @@ def test_the_gap_of_worst_and_best_has_an_interval() -> None:
     spoilt = predictions["tuned"].copy()
     bad = (rows["half"] == "noisy").to_numpy() & (np.arange(len(rows)) % 3 == 0)
     spoilt.loc[bad, "hypothesis"] = "wrong"
-    found = evaluate(rows, {"p": spoilt}, by=("half",), resamples=1000).gap("p")
-    table = evaluate(rows, {"p": spoilt}, by=("half",)).rates("p").set_index("half")
+    found = score_predictions(rows, {"p": spoilt}, by=("half",), resamples=1000).gap("p")
+    table = score_predictions(rows, {"p": spoilt}, by=("half",)).rates("p").set_index("half")
     assert (found["worst"], found["best"]) == ({"half": "noisy"}, {"half": "clear"})
     assert found["gap"] == pytest.approx(table["rate"]["noisy"] - table["rate"]["clear"])
     assert found["gap_low"] < found["gap"] < found["gap_high"]
@@ -280,7 +280,7 @@ def test_voices_in_both_slices_are_drawn_once_for_both() -> None:
         )
         lines[-1] |= {"half": half}
     rows, predictions = table(*lines)
-    found = evaluate(rows, {"p": predictions}, by=("half",))
+    found = score_predictions(rows, {"p": predictions}, by=("half",))
     rates = found.rates("p").set_index("half")
     gap = found.gap("p")
     width = np.hypot(*(rates["high"] - rates["low"]))
@@ -293,7 +293,7 @@ def test_run_facts_with_unknown_values_are_read_from_nullable_columns() -> None:
     )
     for values, known in (([80, 80], 80), ([80, None], "mixed"), ([None, None], None)):
         found = predictions.assign(lookahead_ms=pd.array(values, "Int64"))
-        assert evaluate(rows, {"p": found}).facts("p")["lookahead_ms"] == known
+        assert score_predictions(rows, {"p": found}).facts("p")["lookahead_ms"] == known
 
 
 def test_texts_are_held_once_and_what_was_given_stays_as_it_was() -> None:
@@ -301,7 +301,7 @@ def test_texts_are_held_once_and_what_was_given_stays_as_it_was() -> None:
     rows = pd.DataFrame({"id": range(3), "text": pd.array(["Ja.", "So so", "Nein"], kind)})
     heard = pd.DataFrame({"id": range(3), "hypothesis": pd.array(["ja", "so", "nein"], kind)})
     before = [frame.copy(deep=True) for frame in (rows, heard)]
-    scored = evaluate(rows, {"p": heard}).scored
+    scored = score_predictions(rows, {"p": heard}).scored
     columns = [scored.rows["text"], scored.prediction("p").source["hypothesis"]]
     assert [list(column) for column in columns] == [["Ja.", "So so", "Nein"], ["ja", "so", "nein"]]
     places = {pa.array(column.array).buffers()[2].address for column in columns}

@@ -10,13 +10,13 @@ import pytest
 from corpora import random_corpus, table
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation import Evaluation, evaluate
+from workbench.evaluation import Evaluation, score_predictions
 from workbench.evaluation.keywords import Keyword, read_keywords
 
 
 def _one(text: str, hypothesis: str, locale: str = "en-US") -> Evaluation:
     rows, predictions = table({"id": "a", "text": text, "hypothesis": hypothesis, "target_lang": locale})
-    return evaluate(rows, {"p": predictions}, by=("target_lang",), resamples=20)
+    return score_predictions(rows, {"p": predictions}, by=("target_lang",), resamples=20)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_punctuation_error_rate_agrees_with_nemo() -> None:
         theirs.compute()
         rows = pd.DataFrame({"id": range(250), "text": references, "target_lang": "en-US"})
         predictions = pd.DataFrame({"id": range(250), "hypothesis": hypotheses})
-        found = evaluate(rows, {"p": predictions}, resamples=50)
+        found = score_predictions(rows, {"p": predictions}, resamples=50)
         every = found.punctuation("p").set_index("mark").loc["all"]
         assert every["error_rate"] == pytest.approx(theirs.punct_er, abs=tolerance)
         total = every[["correct", "substitutions", "deletions", "insertions"]].sum()
@@ -106,7 +106,7 @@ def test_stability_looks_at_marks_and_case_apart() -> None:
         {"id": "d", "text": "One two.", "hypothesis": "One three."},
     )
     steady = first.assign(hypothesis="One two.")
-    line = evaluate(rows, {"x": steady, "y": first}).stability().iloc[0]
+    line = score_predictions(rows, {"x": steady, "y": first}).stability().iloc[0]
     assert line[["utterances", "same_words", "marks_changed", "case_changed"]].tolist() == [4, 3, 1, 1]
 
 
@@ -117,7 +117,7 @@ def test_language_confusion_is_apart_from_text() -> None:
         {"id": "c", "text": "uno", "hypothesis": "uno", "target_lang": "es-US", "detected_lang": None},
         {"id": "d", "text": "uno", "hypothesis": "uno", "target_lang": "auto", "detected_lang": "es-US"},
     )
-    found = evaluate(rows, {"p": predictions}, by=("target_lang",), resamples=20)
+    found = score_predictions(rows, {"p": predictions}, by=("target_lang",), resamples=20)
     score = found.language("p")
     accuracy = score.accuracy.set_index("target_lang")
     assert accuracy["accuracy"].to_dict() == {"en-US": 0.5, "es-US": 0.0, "all": pytest.approx(1 / 3)}
@@ -136,7 +136,7 @@ def test_auto_is_compared_with_its_given_twin_only() -> None:
     given = predictions["tuned"].assign(prompt_mode="langID", lookahead_ms=560, checkpoint_sha256="f")
     auto = predictions["base"].assign(prompt_mode="auto", lookahead_ms=560, checkpoint_sha256="f")
     other = auto.assign(lookahead_ms=80)
-    found = evaluate(rows, {"g": given, "a": auto, "o": other}, resamples=50)
+    found = score_predictions(rows, {"g": given, "a": auto, "o": other}, resamples=50)
     cost = found.auto_cost(())
     assert cost[["given", "auto"]].to_numpy().tolist() == [["g", "a"]]
     assert cost["difference"].iloc[0] > 0
@@ -149,7 +149,7 @@ def test_keywords_are_found_inside_the_alignment(tmp_path: Path) -> None:
         {"id": "3", "text": "no money", "hypothesis": "no monet master card"},
         {"id": "4", "text": "money money", "hypothesis": "money"},
     )
-    found = evaluate(rows, {"p": predictions}, by=())
+    found = score_predictions(rows, {"p": predictions}, by=())
     columns = ["reference", "recalled", "hypothesis", "correct"]
     lines = found.keywords("p", ["Master Card", "money", "cheque"]).set_index("keyword")
     assert lines.loc["Master Card", ["reference", "recalled", "hypothesis", "correct"]].tolist() == [
@@ -179,7 +179,9 @@ def test_frontier_orders_delays_and_counts_edges_apart() -> None:
         {"id": "4", "text": "one two three", "hypothesis": ""},
     )
     early = late.assign(hypothesis="two", lookahead_ms=80)
-    found = evaluate(rows, {"late": late.assign(lookahead_ms=1120), "early": early}, by=(), resamples=20)
+    found = score_predictions(
+        rows, {"late": late.assign(lookahead_ms=1120), "early": early}, by=(), resamples=20
+    )
     lines = found.tradeoff()
     assert lines["name"].tolist() == ["early", "late"]
     late_line = lines.iloc[1]
@@ -190,10 +192,10 @@ def test_frontier_orders_delays_and_counts_edges_apart() -> None:
 def test_calibration_by_words_and_by_utterances() -> None:
     words = [{"word": "one", "confidence": 0.95}, {"word": "too", "confidence": 0.15}]
     rows, predictions = table({"id": "1", "text": "one two", "hypothesis": "one too", "words": words})
-    lines = evaluate(rows, {"p": predictions}, by=()).calibration("p")
+    lines = score_predictions(rows, {"p": predictions}, by=()).calibration("p")
     assert lines[["words", "accuracy"]].to_numpy().tolist() == [[1, 0.0], [1, 1.0]]
     plain = predictions.drop(columns="words").assign(confidence=0.75)
-    lines = evaluate(rows, {"p": plain}, by=()).calibration("p")
+    lines = score_predictions(rows, {"p": plain}, by=()).calibration("p")
     assert lines[["words", "confidence", "accuracy"]].to_numpy().tolist() == [[2, 0.75, 0.5]]
     none = predictions.drop(columns="words")
-    assert len(evaluate(rows, {"p": none}, by=()).calibration("p")) == 0
+    assert len(score_predictions(rows, {"p": none}, by=()).calibration("p")) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from corpora import random_corpus, table
 
-from workbench.evaluation import Evaluation, evaluate
+from workbench.evaluation import Evaluation, score_predictions
 
 
 class _Page(HTMLParser):
@@ -54,7 +54,7 @@ def evaluation() -> Evaluation:
     rows["source"] = rows["accent"].str.upper()
     predictions["base"] = predictions["base"].assign(lookahead_ms=80, prompt_mode="langID")
     predictions["tuned"] = predictions["tuned"].assign(lookahead_ms=560, prompt_mode="langID")
-    return evaluate(rows, predictions, resamples=100)
+    return score_predictions(rows, predictions, resamples=100)
 
 
 def test_report_and_json_hold_the_same_figures(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_text_reaches_the_page_as_text(tmp_path: Path) -> None:
         {"id": evil, "text": f"{evil} word", "hypothesis": f"{evil}& other", "accent": evil, "speaker": "s"},
         {"id": "b", "text": "مرحبا", "hypothesis": "<script>", "accent": "ok", "speaker": "s"},
     )
-    found = evaluate(rows, {evil: predictions}, by=("accent",), normalizer="raw", resamples=10)
+    found = score_predictions(rows, {evil: predictions}, by=("accent",), normalizer="raw", resamples=10)
     for html in (found.report(tmp_path / "r.html").read_text(encoding="utf-8"), found._repr_html_()):
         assert not _read(html).tags & {"img", "script"}
         assert "&lt;img src=x" in html
@@ -101,7 +101,9 @@ def test_a_reader_who_skims_is_warned(evaluation: Evaluation, tmp_path: Path) ->
     assert "confounded" in head
     assert "fewer errors" in head
     rows, predictions = random_corpus(24)
-    few = evaluate(rows.drop(index=5), {n: p.drop(index=3) for n, p in predictions.items()}, resamples=20)
+    few = score_predictions(
+        rows.drop(index=5), {n: p.drop(index=3) for n, p in predictions.items()}, resamples=20
+    )
     html = few.report(tmp_path / "few.html").read_text(encoding="utf-8")
     assert "utterances without a prediction (1): u3" in html[: html.index("Who is badly served")]
     assert "too few" in html
@@ -110,7 +112,7 @@ def test_a_reader_who_skims_is_warned(evaluation: Evaluation, tmp_path: Path) ->
 
 def test_no_difference_is_not_called_one(tmp_path: Path) -> None:
     rows, predictions = random_corpus(200)
-    found = evaluate(rows, {"a": predictions["base"], "b": predictions["base"].copy()}, resamples=50)
+    found = score_predictions(rows, {"a": predictions["base"], "b": predictions["base"].copy()}, resamples=50)
     html = found.report(tmp_path / "r.html").read_text(encoding="utf-8")
     assert "no clear difference" in html
     assert "fewer errors" not in html
@@ -128,7 +130,7 @@ def test_advice_names_voices_words_and_badly_served(evaluation: Evaluation) -> N
     rows, predictions = random_corpus(200, speakers=2)
     bad = rows["accent"] == "es-US-1"
     spoilt = predictions["base"].assign(hypothesis=predictions["base"]["hypothesis"].where(~bad, "wrong"))
-    found = evaluate(rows, {"p": spoilt}, resamples=100)
+    found = score_predictions(rows, {"p": spoilt}, resamples=100)
     advice = found.to_dict()["predictions"]["p"]["collect"]
     assert advice[0]["accent"] == "es-US-1" or "voice" in advice[0]["advice"]
     said = " ".join(item["advice"] for item in advice if item["accent"] == "es-US-1")
@@ -138,7 +140,7 @@ def test_advice_names_voices_words_and_badly_served(evaluation: Evaluation) -> N
 
 def test_the_whole_is_called_everything_and_the_gap_says_whose_it_is(tmp_path: Path) -> None:
     rows, predictions = random_corpus(200, speakers=1)
-    found = evaluate(rows, predictions, resamples=100)
+    found = score_predictions(rows, predictions, resamples=100)
     html = found.report(tmp_path / "r.html").read_text(encoding="utf-8")
     compared = html[html.index("Is the difference real") : html.index("What to collect")]
     assert 'scope="row">everything' in compared
@@ -151,11 +153,11 @@ def test_confidence_is_set_against_right_words(tmp_path: Path) -> None:
     rows, predictions = random_corpus(100)
     sure = predictions["base"].assign(confidence=0.95)
     wrong = sure["hypothesis"].where(sure.index % 2 == 0, "zzz")
-    found = evaluate(rows, {"p": sure.assign(hypothesis=wrong)}, resamples=50)
+    found = score_predictions(rows, {"p": sure.assign(hypothesis=wrong)}, resamples=50)
     bins = found.to_dict()["predictions"]["p"]["calibration"]
     off = 100 * abs(bins[0]["confidence"] - bins[0]["accuracy"])
     html = found.report(tmp_path / "r.html").read_text(encoding="utf-8")
     assert off > 10
     assert f"{off:.1f} points apart on average" in html
-    bare = evaluate(rows, predictions, resamples=50).report(tmp_path / "bare.html")
+    bare = score_predictions(rows, predictions, resamples=50).report(tmp_path / "bare.html")
     assert "<h2>Confidence</h2>" not in bare.read_text(encoding="utf-8")

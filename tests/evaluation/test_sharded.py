@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation import characters, evaluate, sharded
+from workbench.evaluation import characters, score_predictions, sharded
 from workbench.evaluation.scored import ScoredCorpus
 
 WORDS = ["yes", "no", "Tá", "l’un", "ναι", "όχι.", "да", "-", "twenty-one", "はい", ""]
@@ -39,7 +39,7 @@ def scored(rng: random.Random, count: int) -> ScoredCorpus:
     )  # fmt: skip
     base = pd.DataFrame({"id": rows["id"], "hypothesis": lines[count : 2 * count]})
     few = pd.DataFrame({"id": rows["id"], "hypothesis": lines[2 * count :]}).iloc[::2]
-    return evaluate(rows, {"base": base, "few": few}).scored
+    return score_predictions(rows, {"base": base, "few": few}).scored
 
 
 @settings(max_examples=15, deadline=None)

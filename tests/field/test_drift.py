@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.field import Baseline, FieldLog, propose, watch_log
 from workbench.field.charts import limits, residual, smoothed
 from workbench.field.weekly import weekly
@@ -151,7 +151,7 @@ def test_the_report_holds_no_text_and_the_json_the_same_figures(tmp_path: Path) 
 def test_the_error_report_has_the_field_as_a_section(tmp_path: Path) -> None:
     found = watch_log(FieldLog(simulation.log(3, changed={"el-GR": {"empty": 0.3}}, since=10)))
     rows = pd.DataFrame({"id": ["a"], "text": ["one two"], "target_lang": "en-US", "duration": 1.0})
-    scored = evaluate(rows, {"base": pd.DataFrame({"id": ["a"], "hypothesis": ["one too"]})})
+    scored = score_predictions(rows, {"base": pd.DataFrame({"id": ["a"], "hypothesis": ["one too"]})})
     page = scored.report(tmp_path / "all.html", field=found).read_text("utf-8")
     before, section = page.split('<section id="field"><h2>In the field</h2>')
     assert "Headline" in before

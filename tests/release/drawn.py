@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.evaluation.evaluation import Evaluation, evaluate
+from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.release.gates import GateReport, Policy, gate
 from workbench.workspace.settings import Pilot
 
@@ -79,7 +79,9 @@ def evaluation_of(
 ) -> Evaluation:
     if rows is None:
         return drawn(json.dumps([base, tuned]))
-    return evaluate(rows, {"base": heard(rows, base, BASE, 1), "tuned": heard(rows, tuned, TUNED, 1)})
+    return score_predictions(
+        rows, {"base": heard(rows, base, BASE, 1), "tuned": heard(rows, tuned, TUNED, 1)}
+    )
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from drawn import BAD, BASE, GOOD, PILOT, TUNED, evaluation_of, heard, judged, policy, rows_of
 
-from workbench.evaluation.evaluation import evaluate
+from workbench.evaluation.evaluation import score_predictions
 from workbench.release.gates import FAIL, PASS, UNKNOWN, gate
 from workbench.workspace.settings import Pilot
 
@@ -101,6 +101,6 @@ def test_accents_are_judged_one_by_one() -> None:
     tuned.loc[spoilt, "hypothesis"] = heard(rows, {"el-GR": 0.9, "en-US": 0.1}, TUNED, 1).loc[
         spoilt, "hypothesis"
     ]
-    evaluation = evaluate(rows, {"base": heard(rows, GOOD[0], BASE, 1), "tuned": tuned})
+    evaluation = score_predictions(rows, {"base": heard(rows, GOOD[0], BASE, 1), "tuned": tuned})
     check = judged(evaluation, "{kind: not_worse, by: [target_lang, accent], margin: 0.02}").checks[0]
     assert {f.slice: f.verdict for f in check.evidence} == {"el-GR · Attic": PASS, "el-GR · Cypriot": FAIL}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from drawn import BASE, GOOD, TUNED, evaluation_of, heard, judged, rows_of
 
-from workbench.evaluation.evaluation import evaluate
+from workbench.evaluation.evaluation import score_predictions
 from workbench.release.gates import FAIL, PASS, UNKNOWN
 from workbench.release.measure import Measurement
 
@@ -15,14 +15,16 @@ from workbench.release.measure import Measurement
 def test_streaming_is_judged_at_the_chosen_look_ahead() -> None:
     rows = rows_of()
     predictions = {"base": heard(rows, GOOD[0], BASE, 1), "tuned": heard(rows, GOOD[1], TUNED, 1)}
-    assert judged(evaluate(rows, predictions), "kind: streaming").verdict == UNKNOWN
+    assert judged(score_predictions(rows, predictions), "kind: streaming").verdict == UNKNOWN
     at = {"streaming": True, "lookahead_ms": 560}
     predictions["base live"] = heard(rows, GOOD[0], BASE, 1, **at)
     predictions["tuned live"] = heard(rows, {"el-GR": 0.2, "en-US": 0.5}, TUNED, 1, **at)
-    report = judged(evaluate(rows, predictions), "kind: streaming", "kind: not_worse")
+    report = judged(score_predictions(rows, predictions), "kind: streaming", "kind: not_worse")
     assert report.check("streaming").verdict == FAIL
     assert report.check("not_worse").verdict == PASS
-    assert judged(evaluate(rows, predictions), "{kind: streaming, lookahead_ms: 80}").verdict == UNKNOWN
+    assert (
+        judged(score_predictions(rows, predictions), "{kind: streaming, lookahead_ms: 80}").verdict == UNKNOWN
+    )
 
 
 def measured(**changes: Any) -> Measurement:

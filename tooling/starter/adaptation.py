@@ -19,7 +19,7 @@ import pandas as pd
 from tooling.starter.features import read_rows
 from tooling.starter.recordings import SCARCE_LOCALES, apart
 from workbench.errors import WorkbenchError
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.files import sha256_file, write_atomic
 from workbench.finetuning import provenance
 from workbench.finetuning.folder import now
@@ -155,7 +155,7 @@ def _measure(tuned: Path, rows: list[dict[str, Any]], held: Path) -> dict[str, A
         )
         transcribe(checkpoint, rows, CORPUS, out)
         tables[label] = pd.read_parquet(out)
-    scored = evaluate(pd.DataFrame(rows), tables, by=("target_lang",))
+    scored = score_predictions(pd.DataFrame(rows), tables, by=("target_lang",))
     found: dict[str, Any] = {"test_clips": len(rows)}
     for metric in METRICS:
         table = scored.compare("base", "tuned", by=("target_lang",), metric=metric)  # type: ignore[arg-type]

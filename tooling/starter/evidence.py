@@ -19,7 +19,7 @@ from tooling.starter import joined
 from tooling.starter.checkpoint import heard
 from tooling.starter.features import read_rows
 from tooling.starter.recordings import SCARCE_LOCALES, apart
-from workbench.evaluation import evaluate
+from workbench.evaluation import score_predictions
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.transcribe import transcribe
 from workbench.starter_files import CHECKPOINT, CORPUS, MANIFEST
@@ -45,7 +45,7 @@ def measure(folder: Path, checkpoint: Path = CHECKPOINT, every: int = 1) -> dict
     by_lookahead, wer = {}, {}
     for ms in model.info.lookaheads_ms:
         found = _predict(model, test, folder / f"{ms}.parquet", lookahead_ms=ms)
-        scored = evaluate(frame, {"starter": found}, by=("target_lang",))
+        scored = score_predictions(frame, {"starter": found}, by=("target_lang",))
         by_lookahead[str(ms)] = _rates(scored, "cer")
         wer[str(ms)] = _rates(scored, "wer")
     longest = max(model.info.lookaheads_ms)
@@ -124,7 +124,7 @@ def _wrong_tag(
     wrong = [{**row, "target_lang": following[row["target_lang"]]} for row in test]
     found = _predict(model, wrong, folder / "wrong.parquet", lookahead_ms=ms).set_index("id")
     right = pd.read_parquet(folder / f"{ms}.parquet").set_index("id").reindex(found.index)
-    scored = evaluate(frame, {"starter": found.reset_index()}, by=("target_lang",))
+    scored = score_predictions(frame, {"starter": found.reset_index()}, by=("target_lang",))
     return {
         "texts_changed": round(float((found["hypothesis"] != right["hypothesis"]).mean()), 4),
         "tags_changed": round(float((found["detected_lang"] != right["detected_lang"]).mean()), 4),
@@ -155,7 +155,7 @@ def _joined(model: Checkpoint, rows: list[dict[str, Any]], folder: Path, ms: int
         return joined.audio(dict(row), by_id, CORPUS)
 
     found = _predict(model, made, folder / "joined.parquet", lookahead_ms=ms, load=load)
-    scored = evaluate(pd.DataFrame(made), {"starter": found}, by=("target_lang",))
+    scored = score_predictions(pd.DataFrame(made), {"starter": found}, by=("target_lang",))
     return {"cer": _rates(scored, "cer"), "wer": _rates(scored, "wer")}
 
 

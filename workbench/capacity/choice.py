@@ -6,11 +6,12 @@ says which settings no other one beats in all three, and which is recommended wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,17 +67,28 @@ class Choice:
         return " and ".join(parts) or "no budget"
 
 
+@public
 def choose_lookahead(
-    evaluation: Evaluation, capacity: Capacity | None = None, *, by: str = "target_lang", **budget: Any
+    evaluation: Evaluation,
+    capacity: Capacity | Mapping[str, Capacity] | None = None,
+    *,
+    by: str | Sequence[str] = "target_lang",
+    latency_p95_s: float | None = None,
+    streams: int | None = None,
 ) -> Choice:
     """Error rate, latency and streams per locale and look-ahead, with the setting for a budget.
 
     Args:
         evaluation: of one streamed prediction per look-ahead.
+        capacity: of this machine, or one per locale; its search gives the streams.
         by: ``target_lang``, or ``()`` for all locales together.
-        budget: ``latency_p95_s`` and ``streams``, see :func:`choose`.
+        latency_p95_s: the budget of word latency.
+        streams: that one machine must hold.
+
+    Raises:
+        WorkbenchError: two predictions of the same look-ahead, or a budget for what was not measured.
     """
-    return choose(evaluation.tradeoff(by=by), capacity, **budget)
+    return choose(evaluation.tradeoff(by=by), capacity, latency_p95_s=latency_p95_s, streams=streams)
 
 
 def choose(

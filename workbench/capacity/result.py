@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workbench.capacity.measurement import Budget, Cell, Memory
 from workbench.capacity.search import Largest
+from workbench.views import view
 from workbench.workspace import json_store
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 SCHEMA_VERSION = 1
 PUBLISHED: tuple[dict[str, Any], ...] = (
@@ -219,6 +221,10 @@ class Capacity:
             held["memory"] = [Memory.of(found) for found in held["memory"]]
             held["cells"] = [Cell.of(cell) for cell in held["cells"]]
             return cls(**held)
+
+    def chart(self, *, title: str = "") -> go.Figure:
+        """Latency and share of computing against streams, a line per look-ahead."""
+        return view("capacity_figures").capacity_chart(self, title=title)
 
     def held_against(self, budget: Budget) -> Capacity:
         """The same measurements judged by another budget; a search made for the old one is left out."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.clusters import cluster_sums, clusters_of
+from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
+from workbench.evaluation.rates import Thresholds
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.evaluation.evaluation import Evaluation
     from workbench.recognizer.checkpoint import Checkpoint
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -50,8 +51,12 @@ def keyword_boost(
     weight: float = 1.0,
     lookahead_ms: int | None = None,
     device: str = "auto",
+    normalizer: str = "basic",
+    by: Sequence[str] = ("target_lang", "accent"),
+    thresholds: Thresholds | None = None,
+    resamples: int = 1000,
+    seed: int = 20260604,
     progress: Callable[[int, int], None] | None = None,
-    **options: Any,
 ) -> KeywordBoost:
     """Stream the utterances whose reference holds a keyword, without and with the list, and score both.
 
@@ -62,18 +67,16 @@ def keyword_boost(
         rows: utterance rows with ``id, text, audio_filepath, target_lang``.
         keywords: a list, or a CSV as :func:`read_keywords` takes it; written as transcripts have them.
         weight: of the list (see :class:`workbench.recognizer.boosting.Boost`).
-        options: of :func:`workbench.evaluation.evaluate`.
+        normalizer, by, thresholds, resamples, seed: as :func:`workbench.evaluation.score_predictions`.
 
     Raises:
         WorkbenchError: no reference holds a keyword, or no utterance could be decoded.
     """
     import pandas as pd
 
-    from workbench.evaluation.evaluation import evaluate
     from workbench.recognizer.boosting import Boost
 
     listed = read_keywords(keywords)
-    normalizer = options.get("normalizer", "basic")
     chosen = rows[holding(rows, listed, normalizer)].reset_index(drop=True)
     if len(chosen) == 0:
         raise WorkbenchError("no reference holds a keyword", hint="Check their spelling and target_lang.")
@@ -82,7 +85,10 @@ def keyword_boost(
     found, problems = _decoded(checkpoint, chosen, Path(audio_root), boosts, lookahead_ms, device, progress)
     if not found[WITHOUT]:
         raise WorkbenchError("no utterance could be decoded", where=str(audio_root), hint=problems[0].hint)
-    evaluation = evaluate(chosen, {name: pd.DataFrame(lines) for name, lines in found.items()}, **options)
+    evaluation = score_predictions(
+        chosen, {name: pd.DataFrame(lines) for name, lines in found.items()}, normalizer=normalizer, by=by,
+        thresholds=thresholds, resamples=resamples, seed=seed,
+    )  # fmt: skip
     tables = [evaluation.keywords(name, listed) for name in (WITHOUT, WITH)]
     shared = ["keyword", "domain", "target_lang", "reference"]
     joined = tables[0][shared].join(

@@ -19,12 +19,16 @@ from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
 from workbench.text import NORMALIZERS
+from workbench.views import Widget, view
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.corpus.query.table import Corpus
+    from workbench.recognizer.checkpoint import Checkpoint
 
-def evaluate(
+
+def score_predictions(
     rows: pd.DataFrame,
     predictions: Mapping[str, pd.DataFrame | str | Path],
     *,
@@ -33,6 +37,7 @@ def evaluate(
     thresholds: Thresholds | None = None,
     resamples: int = 1000,
     seed: int = 20260604,
+    corpus: Corpus | None = None,
     engine: str = "local",
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -45,6 +50,7 @@ def evaluate(
             Parquet file of one.
         normalizer: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
+        corpus: where the rows come from, for sound and decisions in the explorer.
         engine: 'local': utterances are aligned here when first asked for; 'ray': at once, words and
             characters of all predictions, on a cluster at ``address`` (:func:`workbench.cluster.over_ray`).
             Every figure is the same.
@@ -64,18 +70,18 @@ def evaluate(
     settings = Settings(normalizer, kept, thresholds or Thresholds(), resamples, seed=seed)
     if engine == "ray":
         align_ahead(scored, (normalizer, "raw"), address=address, progress=progress)
-    return Evaluation(scored, settings)
+    return Evaluation(scored, settings, corpus)
 
 
 class Evaluation(QualityViews):
     """Rates, comparisons and errors of one or more predictions of the same utterances.
 
     Everything is computed when asked for and kept; ``scored`` holds rows and alignments, ``settings`` the
-    normalizer, slices, thresholds, resamples and seed.
+    normalizer, slices, thresholds, resamples and seed; ``corpus`` where the recordings are, if known.
     """
 
-    def __init__(self, scored: ScoredCorpus, settings: Settings) -> None:
-        self.scored, self.settings = scored, settings
+    def __init__(self, scored: ScoredCorpus, settings: Settings, corpus: Corpus | None = None) -> None:
+        self.scored, self.settings, self.corpus = scored, settings, corpus
 
     @property
     def names(self) -> list[str]:
@@ -233,4 +239,26 @@ class Evaluation(QualityViews):
 
     def with_settings(self, **changes: Any) -> Evaluation:
         """The same alignments under other settings, e.g. ``resamples=10_000`` or ``by=("speaker",)``."""
-        return Evaluation(self.scored, replace(self.settings, **changes))
+        return Evaluation(self.scored, replace(self.settings, **changes), self.corpus)
+
+    def explorer(
+        self,
+        checkpoint: Checkpoint | Mapping[str, Checkpoint] | None = None,
+        *,
+        name: str = "",
+        against: str = "",
+    ) -> Widget:
+        """The error explorer: heat map, utterances, aligned words, audio.
+
+        Args:
+            checkpoint: to stream an utterance again: one, or a mapping of prediction name → checkpoint.
+            name: the prediction shown first; the last one by default.
+            against: a base to compare it with.
+
+        Raises:
+            WorkbenchError: no such prediction, or no column that could span the map.
+        """
+        made: Widget = view("explorer").Explorer(
+            self, self.corpus, checkpoint=checkpoint, name=name, against=against
+        )
+        return made

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, Self
 from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
 from workbench.field.simulated_log import in_conditions
+from workbench.views import view
 from workbench.workspace import json_store
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
@@ -94,6 +96,14 @@ class ConditionSweep:
         with json_store.reading(path, "a sweep of conditions", SCHEMA_VERSION) as held:
             rows = [{name: row[name] for name in COLUMNS} for row in held["rows"]]
             return cls(held["asked"], rows, held["status"])
+
+    def chart(self, *, title: str = "") -> go.Figure:
+        """Errors, empty outputs and punctuation against noise: a row per locale, a line per band.
+
+        Raises:
+            WorkbenchError: nothing was measured yet.
+        """
+        return view("conditions_figures").conditions_panels(self, title=title)
 
 
 def sweep_conditions(
@@ -215,9 +225,9 @@ def _rows(
     clips: pd.DataFrame, heard: pd.DataFrame, band: str, ratio: float | None, normalizer: str
 ) -> list[dict[str, Any]]:
     """The table's rows of one condition; plain values, None for what is not known."""
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import score_predictions
 
-    scored = evaluate(clips, {"heard": heard}, by=("target_lang",), normalizer=normalizer)
+    scored = score_predictions(clips, {"heard": heard}, by=("target_lang",), normalizer=normalizer)
     marks = scored.punctuation_rates("heard", "target_lang").set_index("target_lang")
     found = []
     for rate in scored.rates("heard", "target_lang").to_dict("records"):

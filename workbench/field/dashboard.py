@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,15 @@ from workbench.field.charts import QUANTITIES, Quantity
 from workbench.field.control_chart_svg import control_chart
 from workbench.field.drift import alarms, points, shown
 from workbench.field.log import FieldLog
+from workbench.field.proposals import Proposal, propose
 from workbench.field.weekly import weekly
 from workbench.files import write_atomic
+from workbench.views import view
+from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 SCHEMA_VERSION = 1
 _SOURCES = (
@@ -49,6 +54,7 @@ class FieldReport:
         points: a row per quantity, locale and week, see :func:`workbench.field.drift.points`.
         alarms: the alarms, newest first, with a sentence each.
         false_alarms_per_week: what the limits were set for.
+        workspace: whose terms and erasures :meth:`propose` keeps to.
     """
 
     log: FieldLog
@@ -57,6 +63,7 @@ class FieldReport:
     points: pd.DataFrame
     alarms: pd.DataFrame
     false_alarms_per_week: float
+    workspace: WorkspaceFolder | None = field(default=None, repr=False, compare=False)
 
     def problem_lines(self, limit: int = 20) -> list[str]:
         """The damaged lines, one sentence each, and how many more there are."""
@@ -107,6 +114,36 @@ class FieldReport:
         """The same as a section of the error report: ``evaluation.report(path, field=…)``."""
         inner = self._body().replace("<h2>", "<h3>").replace("</h2>", "</h3>")
         return f'<section id="field"><h2>In the field</h2>{inner}</section>'
+
+    def chart(self, quantity: str | None = None, *, title: str = "") -> go.Figure:
+        """Control charts of one quantity, a panel per locale.
+
+        Args:
+            quantity: 'volume', 'empty', 'other_language', 'confidence', 'slow' or 'punctuation'; None: that
+                of the clearest alarm.
+
+        Raises:
+            WorkbenchError: the log has no such figures; those it has are named.
+        """
+        clearest = self.alarms.sort_values("p_value")["quantity"].tolist()
+        return view("field_figures").field_chart(self, quantity or (clearest or ["empty"])[0], title=title)
+
+    def propose(
+        self, purpose: str | None = None, *, per_alarm: int = 50, now: datetime | None = None
+    ) -> Proposal:
+        """Calls that the drift points at, as far as consent and erasures allow.
+
+        Args:
+            purpose: that consent must have been given for; None: any.
+            per_alarm: calls proposed for each alarm at most.
+            now: when keeping times are held against; the present by default.
+
+        Raises:
+            WorkbenchError: the report belongs to no workspace; ``ws.field_log`` makes one that does.
+        """
+        if self.workspace is None:
+            raise WorkbenchError("no workspace says what may be used", hint="Make the report: ws.field_log.")
+        return propose(self.log, self.alarms, self.workspace, purpose=purpose, per_alarm=per_alarm, now=now)
 
     def _repr_html_(self) -> str:
         return f'<style>{STYLE}</style><div class="report">{self._body()}</div>'
@@ -205,6 +242,7 @@ def watch_log(
     baseline_weeks: int = 6,
     release: str | None = None,
     false_alarms_per_week: float = 0.01,
+    workspace: WorkspaceFolder | None = None,
 ) -> FieldReport:
     """Hold a log against a release's baseline.
 
@@ -213,6 +251,7 @@ def watch_log(
             weeks of this one.
         release: use the calls of this release only; None: the last one that the log names, or all if it
             names none.
+        workspace: whose terms and erasures proposals keep to.
 
     Raises:
         WorkbenchError: no usable line, too few weeks, a release that the log does not name, or a baseline of
@@ -234,7 +273,7 @@ def watch_log(
     baseline = baseline or Baseline.of(log, baseline_weeks, release)
     table = weekly(log.rows, baseline.slow_limits)
     found = points(table, baseline, false_alarms_per_week)
-    return FieldReport(log, baseline, table, found, alarms(found), false_alarms_per_week)
+    return FieldReport(log, baseline, table, found, alarms(found), false_alarms_per_week, workspace)
 
 
 def _heading(quantity: Quantity) -> str:

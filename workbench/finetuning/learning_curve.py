@@ -189,12 +189,12 @@ def _point(
 ) -> dict[str, Any]:
     import pandas as pd
 
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import score_predictions
     from workbench.recognizer.transcribe import transcribe
 
     folder.mkdir(parents=True, exist_ok=True)
     out = transcribe(checkpoint, rows, audio_root, folder / f"{share:.0%}-{checkpoint.sha256[:8]}.parquet")
-    found = evaluate(pd.DataFrame(rows), {"run": out}, by=()).overall("run", metric)
+    found = score_predictions(pd.DataFrame(rows), {"run": out}, by=()).overall("run", metric)
     kept = {name: found[name] for name in ("rate", "low", "high", "utterances")}
     return {"share": share, "hours": hours, **kept}
 

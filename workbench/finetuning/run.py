@@ -19,6 +19,7 @@ from workbench.finetuning import folder as files
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
 from workbench.locks import is_held
+from workbench.views import Widget, view
 from workbench.workspace.slots import queue_up
 
 if TYPE_CHECKING:
@@ -85,6 +86,15 @@ class Run:
         if not name or not (self.folder.checkpoints / name).is_file():
             raise WorkbenchError("no checkpoint yet", where=self.name, hint="Wait for the run to finish.")
         return self.folder.checkpoints / str(name)
+
+    def monitor(self, *, poll_s: float = 1.0) -> Widget:
+        """Live curves, throughput, samples and log of the run, with cancel and resume.
+
+        Args:
+            poll_s: seconds between two looks into the run's folder.
+        """
+        made: Widget = view("monitor").Monitor(self, poll_s=poll_s)
+        return made
 
     def metrics(self, kind: str | None = None) -> pd.DataFrame:
         """Records as a table: ``train`` (one per step), ``validation`` (per locale, prompt mode, streaming),

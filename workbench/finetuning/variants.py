@@ -53,7 +53,7 @@ def compare_variants(
     """
     import pandas as pd
 
-    from workbench.evaluation import evaluate
+    from workbench.evaluation import score_predictions
     from workbench.finetuning.adapters import AdapterBank
     from workbench.finetuning.base import read_base
     from workbench.recognizer.checkpoint import Checkpoint
@@ -71,7 +71,7 @@ def compare_variants(
             checkpoint = Checkpoint.open(path)
             out = folder / f"{tag}-{name}-{checkpoint.sha256[:8]}.parquet"
             tables[name] = transcribe(checkpoint, own, audio_root, out)
-        found = evaluate(pd.DataFrame(own), tables, by=())
+        found = score_predictions(pd.DataFrame(own), tables, by=())
         for name in tables:
             row = found.overall(name, "wer")
             kept = {key: row[key] for key in ("rate", "low", "high", "utterances")}

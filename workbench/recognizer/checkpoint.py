@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,11 @@ from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, canonical
 from workbench.recognizer.archive import WEIGHTS, Archive
 from workbench.recognizer.hub import resolve
+from workbench.views import Player, Widget, view
 
 if TYPE_CHECKING:
+    from workbench.corpus.query.table import Corpus
+    from workbench.recognizer.conditions import Condition
     from workbench.recognizer.engine import Engine
     from workbench.recognizer.streaming import Session
 
@@ -173,6 +177,66 @@ class Checkpoint:
         return Session(
             self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device, precision=precision
         )
+
+    def play(
+        self,
+        corpus: Corpus,
+        id: str,
+        *,
+        locale: str | None = None,
+        lookahead_ms: int | None = None,
+        others: Mapping[str, Checkpoint] | None = None,
+        compare_with: Mapping[str, Any] | None = None,
+        condition: Condition | None = None,
+        reference: str | None = None,
+        title: str = "",
+        start_s: float = 0.0,
+    ) -> Player:
+        """Hear an utterance of a corpus with the transcript appearing as it would live.
+
+        Args:
+            corpus: where the utterance is.
+            id: of the utterance.
+            locale: ``auto`` or a tag; the row's own by default.
+            lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
+            others: further checkpoints to choose from, by the name shown for them.
+            compare_with: settings in which a second transcript differs, such as ``{"checkpoint":
+                "tuned"}`` or ``{"lookahead_ms": 1120}``.
+            condition: noise, band, level and reverberation to begin with.
+            reference: what was said; the row's text by default.
+            title: shown above; the id by default.
+            start_s: where the cursor stands when it opens.
+
+        Raises:
+            WorkbenchError: no such utterance, or a locale or look-ahead that the checkpoint does not have.
+        """
+        choice = {self.path.stem: self, **others} if others else self
+        made: Player = view("playback").Playback(
+            choice, corpus.row(id), corpus=corpus, locale=locale, lookahead_ms=lookahead_ms,
+            reference=reference, title=title, compare_with=compare_with, condition=condition, start_s=start_s,
+        )  # fmt: skip
+        return made
+
+    def microphone(
+        self,
+        corpus: Corpus | None = None,
+        *,
+        recordings: str | Path | None = None,
+        locale: str = AUTO,
+        lookahead_ms: int | None = None,
+    ) -> Widget:
+        """Speak in the browser and watch the transcript come.
+
+        Args:
+            corpus: recordings of speakers who consent join it as rows.
+            recordings: without a corpus, a folder for them and a ``manifest.jsonl``, which an import reads.
+            locale: ``auto`` or a tag of the checkpoint's dictionary.
+            lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
+        """
+        made: Widget = view("microphone").Microphone(
+            self, corpus=corpus, recordings=recordings, locale=locale, lookahead_ms=lookahead_ms
+        )
+        return made
 
 
 def _inspect(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:

@@ -21,9 +21,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.evaluation import score_predictions
 from workbench.files import write_atomic
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
@@ -32,9 +33,12 @@ from workbench.release.gates import GateReport, Policy
 from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
-    from workbench.api import Workspace
-    from workbench.objects import Corpus
+    import pandas as pd
+
+    from workbench.corpus.query.table import Corpus
+    from workbench.finetuning.run import Run
     from workbench.release.release import Release
+    from workbench.workspace.settings import Config
 
 log = logging.getLogger("workbench.release.pipeline")
 SCHEMA_VERSION = 1
@@ -54,12 +58,52 @@ class Outcome:
     folder: Path
 
 
+class Workplace(Protocol):
+    """What a pass needs of a workspace; :class:`workbench.Workspace` has it."""
+
+    path: Path
+    config: Config
+
+    def corpus_names(self) -> list[str]: ...
+
+    def corpus(self, name: str) -> Corpus: ...
+
+    def run_folder(self, name: str) -> Path: ...
+
+    def run(self, name: str) -> Run: ...
+
+    def finetune(self, recipe: Recipe, name: str) -> Run: ...
+
+    def release(self, candidate: str, base: str) -> Release: ...
+
+    def transcribe(
+        self,
+        corpus: Corpus,
+        checkpoint: str,
+        name: str,
+        *,
+        lookahead_ms: int | None,
+        prompt_mode: str,
+        streaming: bool,
+    ) -> pd.DataFrame: ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the test utterances are transcribed: the end of the prediction's name, and the options."""
+
+    suffix: str
+    prompt_mode: str = "langID"
+    streaming: bool = False
+    lookahead_ms: int | None = None
+
+
 class Pipeline:
     """One pass of a recipe; :meth:`run` may be repeated until it returns."""
 
     def __init__(
         self,
-        ws: Workspace,
+        ws: Workplace,
         recipe: Recipe | str | Path,
         policy: Policy | str | Path,
         *,
@@ -191,31 +235,33 @@ class Pipeline:
 
     def _gate(self, release: Release, view: Corpus) -> GateReport:
         """Transcribe with both as the policy needs it, measure where it asks, and judge."""
-        from workbench.evaluation.evaluation import evaluate
-
         base = f"base-{release.base_sha256[:12]}-{_rows_digest(view)}"
         tables = {}
-        for suffix, options in self._readings():
+        for reading in self._readings():
             for checkpoint, name in ((self.base, base), (self.name, self.name)):
-                tables[name + suffix] = self.ws.transcribe(view, checkpoint, name + suffix, **options)
+                name += reading.suffix
+                tables[name] = self.ws.transcribe(
+                    view, checkpoint, name, lookahead_ms=reading.lookahead_ms,
+                    prompt_mode=reading.prompt_mode, streaming=reading.streaming,
+                )  # fmt: skip
         kinds = {check.kind: check for check in self.policy.checks}
         for kind in {"latency", "memory"} & set(kinds):
             at = kinds[kind].options.get("lookahead_ms")
             if release.measurement is None:
                 release.measure(view, lookahead_ms=at)
-        evaluation = evaluate(view.frame(), tables, normalizer=self.ws.config.normalizer)
+        evaluation = score_predictions(view.frame(), tables, normalizer=self.ws.config.normalizer)
         return release.gate(self.policy, evaluation, base=base, candidate=self.name)
 
-    def _readings(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Suffix of the prediction and how it is made: with the tag; automatic; streamed."""
-        yield "", {}
+    def _readings(self) -> Iterator[Reading]:
+        """With the tag; automatic; streamed: as the policy needs them."""
+        yield Reading("")
         kinds = {check.kind for check in self.policy.checks}
         if "language" in kinds:
-            yield "-auto", {"prompt_mode": "auto"}
+            yield Reading("-auto", prompt_mode="auto")
         for check in self.policy.checks:
             if check.kind == "streaming":
                 at = check.options.get("lookahead_ms") or self.ws.config.lookahead_ms
-                yield f"-{at}", {"streaming": True, "lookahead_ms": at}
+                yield Reading(f"-{at}", streaming=True, lookahead_ms=at)
 
 
 def _repeat(view: Corpus, made: Mapping[str, Any], target: Path) -> None:

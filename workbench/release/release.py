@@ -24,6 +24,7 @@ from workbench.release import card as cards
 from workbench.release import changes, lineage, promotion
 from workbench.release.gates import GateReport, Policy, gate
 from workbench.release.promotion import GATED, Pointers
+from workbench.views import Widget, view
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Release:
         import pandas as pd
 
         from workbench.corpus.query.table import Corpus
-        from workbench.evaluation.evaluation import evaluate
+        from workbench.evaluation.evaluation import score_predictions
 
         folders = (
             [corpus.folder]
@@ -107,7 +108,7 @@ class Release:
             if {self.candidate_sha256, self.base_sha256} <= made:
                 rows = (corpus if corpus is not None else Corpus.open(folder)).where(where).frame()
                 tables = {name: pd.read_parquet(path) for name, (_, path) in found.items()}
-                return evaluate(rows, tables, normalizer=self.workspace.config.normalizer)
+                return score_predictions(rows, tables, normalizer=self.workspace.config.normalizer)
         raise WorkbenchError(
             f"no corpus has predictions of both {self.candidate} and {self.base}",
             hint="Transcribe with both first.",
@@ -316,6 +317,11 @@ class Release:
     def graph(self) -> lineage.Graph:
         """From recordings to this release, as nodes and edges."""
         return lineage.graph(self.workspace)
+
+    def lineage(self) -> Widget:
+        """From recordings to this release, to click through; :meth:`graph` gives it as data."""
+        made: Widget = view("lineage").Lineage(self.graph())
+        return made
 
     def _record(
         self, report: GateReport, training: pd.DataFrame | None, evaluation: Evaluation, name: str

@@ -237,7 +237,7 @@ class SuitePredictions:
         return engine if point == self.points[0] else f"{engine} @ {point.name}"
 
     def _scored(self, points: tuple[OperatingPoint, ...], engines: tuple[str, ...]) -> Evaluation:
-        from workbench.evaluation import evaluate
+        from workbench.evaluation import score_predictions
 
         key = (points, engines)
         if key not in self._evaluations:
@@ -252,7 +252,7 @@ class SuitePredictions:
                 raise WorkbenchError(
                     "nothing was run at this operating point", where=points[0].name, hint=hint
                 )
-            self._evaluations[key] = evaluate(self.rows(), tables, normalizer=points[0].normalizer)
+            self._evaluations[key] = score_predictions(self.rows(), tables, normalizer=points[0].normalizer)
         return self._evaluations[key]
 
     def rows(self) -> pd.DataFrame:

@@ -41,8 +41,8 @@ class Microphone(LiveWidget):
 
     Args:
         checkpoint: the recognizer.
-        corpus: takes that are kept join it as rows. ``takes``: without a corpus, a folder for them and their
-            ``manifest.jsonl``, which an import reads.
+        corpus: takes that are kept join it as rows.
+        recordings: without a corpus, a folder for them and their ``manifest.jsonl``, which an import reads.
         locale: ``auto`` or a tag; ``lookahead_ms``: the checkpoint's default if None.
     """
 
@@ -57,13 +57,13 @@ class Microphone(LiveWidget):
         checkpoint: Checkpoint,
         *,
         corpus: Corpus | None = None,
-        takes: str | Path | None = None,
+        recordings: str | Path | None = None,
         locale: str = AUTO,
         lookahead_ms: int | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.corpus = corpus.whole if corpus is not None else None
-        self.takes = Path(takes) if takes is not None else None
+        self.takes = Path(recordings) if recordings is not None else None
         self._session: Session | None = None
         self._blocks: list[NDArray[np.int16]] = []
         self._rate = 0
@@ -76,7 +76,7 @@ class Microphone(LiveWidget):
                 "lookaheads_ms": sorted(checkpoint.info.lookaheads_ms),
                 "locale": locale,
                 "lookahead_ms": lookahead_ms or checkpoint.info.default_lookahead_ms,
-                "can_save": corpus is not None or takes is not None,
+                "can_save": corpus is not None or recordings is not None,
                 "corpus": corpus.name if corpus is not None else "",
                 "purposes": [" ".join(PURPOSES), *PURPOSES],
                 "longest_s": LONGEST_S,

@@ -60,7 +60,7 @@ class Playback(AudioAnswers, LiveWidget):
         checkpoint: the recognizer, or a mapping of names to several; the first is shown.
         audio: float samples (n,) at ``sample_rate``, or a row of ``corpus``, or its id.
         corpus: where the row comes from; its text is the reference and its locale the first one tried.
-        beside: settings in which a second lane differs, such as ``{"lookahead_ms": 1120}``.
+        compare_with: settings in which a second lane differs, such as ``{"lookahead_ms": 1120}``.
         start_s: where the cursor stands when it opens.
 
     Raises:
@@ -88,7 +88,7 @@ class Playback(AudioAnswers, LiveWidget):
         lookahead_ms: int | None = None,
         reference: str | None = None,
         title: str = "",
-        beside: Mapping[str, Any] | None = None,
+        compare_with: Mapping[str, Any] | None = None,
         condition: Condition | None = None,
         start_s: float = 0.0,
     ) -> None:
@@ -108,8 +108,8 @@ class Playback(AudioAnswers, LiveWidget):
         choices = {name: _choices(item) for name, item in self._checkpoints.items()}
         first = next(iter(self._checkpoints))
         settings = [self._settings(choices, first, locale or row.get("target_lang") or AUTO, lookahead_ms)]
-        if beside is not None:
-            settings.append(self._settings(choices, **(asdict(settings[0]) | dict(beside))))
+        if compare_with is not None:
+            settings.append(self._settings(choices, **(asdict(settings[0]) | dict(compare_with))))
         super().__init__(
             clip=self._clip(title or str(row.get("id") or "")),
             choices={"checkpoints": plain(choices)},

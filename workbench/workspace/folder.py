@@ -21,9 +21,10 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.locks import alone, is_held
 from workbench.names import check_name, current_user
-from workbench.workspace import settings
+from workbench.signatures import takes_fields
 from workbench.workspace.ledger import Event, Ledger
-from workbench.workspace.settings import Config, Pilot, PilotLocale, SourceTerms
+from workbench.workspace.settings import Config, Pilot, PilotLocale, SourceTerms, dump, load_file
+from workbench.workspace.settings import load as load_settings
 from workbench.workspace.slots import Slot, hold_slot
 
 _FOLDERS = ("corpora", "runs", "checkpoints", "reports", "releases", "slots", "keys")
@@ -35,12 +36,13 @@ class WorkspaceFolder:
     ``path`` defaults to ``WORKBENCH_WORKSPACE``, then ``./workspace``. Folders are created on opening.
     """
 
-    def __init__(self, path: str | Path | None = None, **arguments: Any) -> None:
+    @takes_fields(Config)
+    def __init__(self, path: str | Path | None = None, **settings: Any) -> None:
         """Open or create.
 
         Args:
             path: the folder.
-            arguments: settings that win over file and environment, e.g. ``slots=2``.
+            settings: fields of ``Config`` that win over file and environment, e.g. ``slots=2``.
 
         Raises:
             WorkbenchError: the settings cannot be read, or the path is a file.
@@ -54,17 +56,18 @@ class WorkspaceFolder:
         self.checkpoints, self.reports = self.path / "checkpoints", self.path / "reports"
         self.releases, self.slots = self.path / "releases", self.path / "slots"
         self.settings_path = self.path / "workspace.toml"
-        self._arguments = arguments
-        self.config: Config = settings.load(self.settings_path, arguments)
+        self._arguments = settings
+        self.config: Config = load_settings(self.settings_path, settings)
         self.ledger = Ledger(self.path / "ledger.sqlite")
 
     def __repr__(self) -> str:
-        return f"WorkspaceFolder({str(self.path)!r})"
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     @property
     def pilot(self) -> Pilot:
         return self.config.pilot
 
+    @takes_fields(Config)
     def configure(self, **changes: Any) -> Config:
         """Change settings and write ``workspace.toml`` (its comments are not kept).
 
@@ -72,21 +75,23 @@ class WorkspaceFolder:
             changes: fields of ``Config``: ``slots=2``, ``retraining_schedule=RetrainingSchedule(days=30)``.
 
         Raises:
-            WorkbenchError: an unknown setting.
+            TypeError: an unknown setting; the nearest is named.
+            WorkbenchError: a value of the wrong kind.
         """
-        unknown = sorted(set(changes) - set(Config.__dataclass_fields__))
-        if unknown:
-            raise WorkbenchError(
-                f"unknown settings {', '.join(unknown)}", hint=f"Known: {sorted(Config.__slots__)}."
-            )
         return self._reconfigure(lambda saved: replace(saved, **changes), changes)
 
     def set_pilot(self, *rows: PilotLocale | Mapping[str, Any]) -> Pilot:
         """Write the pilot plan: ``set_pilot({"tag": "el-GR", "traffic_share": 0.3, "risk_weight": 2})``."""
         return self.configure(pilot=Pilot.of(*rows)).pilot
 
+    @takes_fields(SourceTerms)
     def set_terms(self, source: str, **terms: Any) -> SourceTerms:
-        """Write on which terms a source may be used: license, consent, purpose, keep_days."""
+        """Write on which terms a source may be used.
+
+        Args:
+            source: its name, as rows have it in ``source``.
+            terms: ``license``, ``consent``, ``purpose``, ``keep_days``; those not named stay.
+        """
 
         def changed(saved: Config) -> Config:
             made = replace(saved.sources.get(source, SourceTerms()), **terms)
@@ -98,8 +103,8 @@ class WorkspaceFolder:
         """Read, change and write the file alone: what environment or arguments override for this session
         stays out of it, and what another process wrote meanwhile stays in it."""
         with alone(self.path / "locks" / "settings"):
-            write_atomic(self.settings_path, settings.dump(change(settings.load_file(self.settings_path))))
-            self.config = settings.load(self.settings_path, {**self._arguments, **arguments})
+            write_atomic(self.settings_path, dump(change(load_file(self.settings_path))))
+            self.config = load_settings(self.settings_path, {**self._arguments, **arguments})
         return self.config
 
     def corpus_folder(self, name: str) -> Path:

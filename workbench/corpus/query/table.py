@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
-import html
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from workbench.corpus import predictions as predicted
 from workbench.corpus.query.engine import Engine, plain_row
+from workbench.corpus.query.preview import preview_html
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import audio as sound
 from workbench.ingest.schema import SCHEMA_VERSION, literal, quoted
+from workbench.views import Widget, view
 from workbench.workspace import roles
 from workbench.workspace.ledger import Ledger
 
@@ -115,16 +117,7 @@ class Corpus:
         return f"<Corpus {self.name}{narrowed}: {len(self):,} utterances>"
 
     def _repr_html_(self) -> str:
-        shown = ("id", "duration", "target_lang", "accent", "speaker", "text", "status")
-        head = "".join(f"<th>{name}</th>" for name in shown)
-        body = "".join(
-            "<tr>"
-            + "".join(f'<td dir="auto">{html.escape(_cell(row[name]))}</td>' for name in shown)
-            + "</tr>"
-            for row in self.page(0, 10)
-        )
-        title = html.escape(repr(self)[1:-1])
-        return f"<table><caption>{title}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return preview_html(self.page(0, 10), repr(self)[1:-1])
 
     def where(self, sql: str) -> Self:
         """Only the rows for which one SQL expression holds, e.g. ``target_lang = 'el-GR' AND duration > 2``.
@@ -331,6 +324,48 @@ class Corpus:
             options["speaker_id"] = lambda name: home.pseudonym("speaker", name)
         return export(self, path, format, ledger=self._ledger, **options)
 
+    @property
+    def predictions_folder(self) -> Path:
+        """Where the Parquet files of the predictions lie."""
+        return predicted.folder_of(self.folder)
+
+    def prediction_names(self) -> list[str]:
+        """Names of the predictions that exist, oldest first."""
+        return predicted.names(self.folder)
+
+    def prediction(self, name: str) -> pd.DataFrame:
+        """A prediction as a table (see "Predictions" in docs/architecture.md).
+
+        Raises:
+            WorkbenchError: there is none of that name; those there are are listed.
+        """
+        return predicted.read(self.folder, name, corpus=self.name)
+
+    def board(
+        self,
+        *,
+        findings: pd.DataFrame | None = None,
+        predictions: pd.DataFrame | str | None = None,
+        reviewer: str | None = None,
+        order_by: str = "",
+    ) -> Widget:
+        """The curation board on these utterances: table, filters, player, findings, decisions.
+
+        Args:
+            findings: of the checks; left out, the checks run in the background.
+            predictions: of a model on these clips, whose doubts count in what to listen to first: a table, or
+                the name of one; left out, the newest.
+            reviewer: whose decisions these are; the current user by default.
+            order_by: a column, ``"priority"`` (what to listen to first) or nothing for the source's order.
+
+        Raises:
+            WorkbenchError: no such column or prediction.
+        """
+        made: Widget = view("board").Board(
+            self, findings=findings, predictions=predictions, reviewer=reviewer, order_by=order_by
+        )
+        return made
+
     def close(self) -> None:
         """Let go of files; the object and its views cannot be used afterwards."""
         self._engine.close()
@@ -359,8 +394,3 @@ def _recorded(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         raise WorkbenchError("no corpus lies here", where=str(folder), hint="Import one first.") from None
     return facts
-
-
-def _cell(value: Any) -> str:
-    text = "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,217 @@
+"""What a workspace holds: corpora, checkpoints, runs and measurements, made and opened by name."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.capacity.result import Capacity
+from workbench.corpus.importing import import_source
+from workbench.corpus.query.table import Corpus
+from workbench.errors import WorkbenchError
+from workbench.files import replacing
+from workbench.finetuning import cluster_scripts
+from workbench.finetuning import run as runs
+from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.run import Run
+from workbench.locks import alone
+from workbench.names import check_name
+from workbench.privacy.suppression_list import erased_before
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.signatures import public
+from workbench.suites.store import Suite
+from workbench.workspace.folder import WorkspaceFolder
+from workbench.workspace.roles import require
+
+if TYPE_CHECKING:
+    from workbench.ingest.erased import Erased
+
+
+@public
+class Holdings(WorkspaceFolder):
+    """A workspace folder with what lies in it; :class:`workbench.Workspace` adds what is done with it."""
+
+    def import_corpus(
+        self,
+        name: str,
+        source: Any,
+        mapping: Mapping[str, str] | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        audio_roots: Sequence[str | Path] | None = None,
+        erased: Erased | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Corpus:
+        """Import recordings under a name.
+
+        Rows of speakers, recordings and sources that were erased stay out; ``problems`` lists them.
+
+        Args:
+            name: of the corpus.
+            source: a path (NeMo manifest, also ``_OP_0..7_CL_`` or ``*`` shards, ``.gz`` and tarred; Common
+                Voice TSV; CSV; Parquet; a saved data set; Lhotse cuts or a Shar folder; a folder of audio
+                with ``.txt`` beside it), a ``datasets.Dataset``, a ``lhotse.CutSet``, or a hub name
+                (``org/name``).
+            mapping: field → column; wins over the guesses that ``corpus.importing.preview`` shows.
+            defaults: field → value where the source has none, e.g. ``{"target_lang": "el-GR"}``.
+            tags: what the source writes → locale tag, e.g. ``{"el": "el-GR"}``; never guessed.
+            audio_roots: folders that audio may lie in; the first is what paths become relative to. Default:
+                the manifest's folder.
+            erased: says of rows whether they were erased before; default: what this workspace remembers.
+            progress: called with (rows read, 0 while the total is not known).
+
+        Raises:
+            WorkbenchError: the name is taken, nothing could be read from the source, or the user is neither
+                trainer nor steward.
+        """
+        require(self, "trainer|steward", "corpus.import")
+        folder = self.corpus_folder(name)
+        if (folder / "source.json").exists():
+            raise WorkbenchError(
+                f"there is a corpus {name!r} already", where=str(folder), hint="Choose another name."
+            )
+        made = import_source(
+            source, folder, name=name, mapping=mapping, defaults=defaults, tags=tags, audio_roots=audio_roots,
+            erased=erased or (lambda rows: erased_before(self, rows)),
+            settling=alone(self.path / "locks" / "erasure", timeout_s=math.inf), progress=progress,
+        )  # fmt: skip
+        self.record("import", {"utterances": len(made), "problems": len(made.problems)})
+        return self.corpus(name)
+
+    def corpus(self, name: str) -> Corpus:
+        """An imported corpus.
+
+        Raises:
+            WorkbenchError: no such corpus; those there are are listed.
+        """
+        if name not in self.corpus_names():
+            known = ", ".join(self.corpus_names()) or "none yet"
+            raise WorkbenchError(f"no corpus {name!r}", where=str(self.path), hint=f"There is {known}.")
+        return Corpus.open(self.corpus_folder(name))
+
+    def add_checkpoint(self, name: str, source: str | Path) -> Checkpoint:
+        """Copy a ``.nemo`` file into the workspace under a name, after inspecting it.
+
+        Raises:
+            WorkbenchError: not a checkpoint that can be used, or the name holds another one.
+        """
+        found, target = Checkpoint.open(source), self.checkpoint_path(name)
+        with alone(self.path / "locks" / "checkpoints"):
+            if target.exists() and Checkpoint.open(target).sha256 != found.sha256:
+                raise WorkbenchError(
+                    f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
+                )
+            with replacing(target) as draft:
+                shutil.copyfile(found.path, draft)
+        return self.checkpoint(name)
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """A checkpoint by name, a finished run by name, else a ``.nemo`` path or hub name (``nvidia/…``).
+
+        Raises:
+            WorkbenchError: neither; the message says what there is.
+        """
+        if name in self.checkpoint_names():
+            return Checkpoint.open(self.checkpoint_path(name))
+        if name in self.run_names():
+            return Checkpoint.open(self.run(name).checkpoint_path)
+        if "/" in name or name.endswith(".nemo"):
+            return Checkpoint.open(name)
+        known = ", ".join(self.checkpoint_names() + self.run_names()) or "none yet"
+        raise WorkbenchError(f"no checkpoint {name!r}", where=str(self.path), hint=f"There is {known}.")
+
+    def run(self, name: str) -> Run:
+        """A run by name, alive or ended.
+
+        Raises:
+            WorkbenchError: no such run; those there are are listed.
+        """
+        if name not in self.run_names():
+            known = ", ".join(self.run_names()) or "none yet"
+            raise WorkbenchError(f"no run {name!r}", where=str(self.path), hint=f"There is {known}.")
+        return Run.attach(self.run_folder(name))
+
+    def finetune(self, recipe: Recipe | str | Path, name: str | None = None, *, replace: bool = False) -> Run:
+        """Start a run in a process of its own and return at once; the run waits for a free slot.
+
+        Args:
+            recipe: or its YAML file.
+            name: of the run; the recipe's by default.
+            replace: an ended run of that name gets another one, its time of creation added; nothing is lost.
+
+        Raises:
+            WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
+                user is no trainer.
+        """
+        recipe, folder = self._run_to_make(recipe, name, replace=replace)
+        runs.start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
+        return self._run_made(folder)
+
+    def prepare_launch(
+        self,
+        recipe: Recipe | str | Path,
+        name: str | None = None,
+        *,
+        slurm: Mapping[str, str] | None = None,
+        kubernetes: Mapping[str, str] | None = None,
+        setup: Sequence[str] = (),
+        python: str = sys.executable,
+        replace: bool = False,
+    ) -> Run:
+        """Make a run's folder with scripts for schedulers and ``torchrun``, and start nothing.
+
+        Args:
+            slurm: further options of ``sbatch``: ``{"partition": "gpu", "time": "24:00:00", "account": …}``.
+            kubernetes: makes a manifest too: ``{"image": …, "claim": …, "mount": "/data"}`` and more, see
+                :data:`workbench.finetuning.kubernetes.OPTIONS`.
+            setup: shell lines before the start, such as ``module load cuda``.
+            python: of the nodes.
+            recipe, name, replace: as :meth:`finetune` takes them.
+
+        Raises:
+            WorkbenchError: as :meth:`finetune`, or an option that is no option.
+        """
+        recipe, folder = self._run_to_make(recipe, name, replace=replace)
+        cluster_scripts.prepare_launch(
+            recipe, folder, slurm=slurm, kubernetes=kubernetes, setup=setup, python=python
+        )
+        return self._run_made(folder)
+
+    def measured_capacity(self, name: str) -> Capacity:
+        """A sweep of earlier, finished or cut off.
+
+        Raises:
+            WorkbenchError: there is none of that name.
+        """
+        return Capacity.load(self.capacity_path(name))
+
+    def capacity_path(self, name: str) -> Path:
+        """Where the JSON of a sweep lies."""
+        return self.reports / "capacity" / f"{check_name(Path(name).stem)}.json"
+
+    def suite(self, name: str) -> Suite:
+        """A test suite, made or yet to be made: ``ws.suite("pilot").create(["calls", "guardrails"])``."""
+        return Suite(self, name)
+
+    def _run_to_make(
+        self, recipe: Recipe | str | Path, name: str | None, *, replace: bool
+    ) -> tuple[Recipe, Path]:
+        require(self, "trainer", "run.start")
+        recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
+        folder = self.run_folder(name or recipe.name)
+        if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
+            folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
+        if (folder / "recipe.yaml").exists():
+            raise WorkbenchError(
+                f"there is a run {folder.name!r} already", where=str(folder), hint="Name the new one: name=…"
+            )
+        return recipe, folder
+
+    def _run_made(self, folder: Path) -> Run:
+        self.record("run", {"run": self.pseudonym("run", folder.name)})
+        return self.run(folder.name)
