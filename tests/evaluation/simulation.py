@@ -90,6 +90,8 @@ def coverage(cell: Cell, replications: int, resamples: int, seed: int) -> dict[s
         ]
     )
     given = ends[~np.isnan(ends[:, 0])]
+    if not len(given):
+        return {"given": 0.0}
     above, below = float((given[:, 1] < cell.rate).mean()), float((given[:, 0] > cell.rate).mean())
     return {
         "given": len(given) / replications,

@@ -1,164 +1,161 @@
-"""The part of an evaluation that shows single words and utterances."""
+"""Views of an evaluation on single words and utterances, which :class:`Evaluation` takes as methods.
+
+``where``: a dict of column and value (a cell of the heat map; None: unknown), or an SQL condition over the
+columns of the rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import errors, rates
-from workbench.evaluation.rates import Headline, Settings
-from workbench.evaluation.scored import ScoredCorpus
-from workbench.evaluation.slices import Where, mask
+from workbench.evaluation.asked import Asked, normalizer_of, rows_of
+from workbench.evaluation.rates import Headline
+from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from workbench.evaluation.alignment import AlignedWord
 
-    Array = np.ndarray[Any, np.dtype[Any]]
+
+def alignment(self: Asked, name: str, id: str, normalizer: str | None = None) -> list[AlignedWord]:
+    """The words of one utterance side by side, with times where the recognizer gave them."""
+    return errors.aligned_words(self.scored, name, position(self, id), normalizer_of(self, normalizer))
 
 
-class ErrorViews:
-    """Methods that take ``where``: a dict of column and value (a cell of the heat map; None: unknown), or an
-    SQL condition over the columns of the rows."""
+def utterances(
+    self: Asked,
+    name: str,
+    where: Where = None,
+    metric: Headline = "headline",
+    normalizer: str | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Utterances with their counts, most errors per reference unit first.
 
-    scored: ScoredCorpus
-    settings: Settings
+    Returns:
+        The columns of the rows with ``hypothesis`` beside ``text``, then ``hits, substitutions,
+        insertions, deletions, errors, reference_units, rate, metric``; the rate of an utterance without
+        reference units is infinite if anything was recognized.
+    """
+    import numpy as np
 
-    def alignment(self, name: str, id: str, normalizer: str | None = None) -> list[AlignedWord]:
-        """The words of one utterance side by side, with times where the recognizer gave them."""
-        return errors.aligned_words(self.scored, name, self.position(id), self._normalizer(normalizer))
+    scored, normalizer = self.scored, normalizer_of(self, normalizer)
+    chosen = rows_of(self, name, where=where)
+    unit = rates.unit_of(scored, chosen, metric)
+    errors_, units = (v[chosen] for v in scored.totals(name, unit, normalizer))
+    worst = np.where(units > 0, errors_ / np.maximum(units, 1), np.where(errors_ > 0, np.inf, 0.0))
+    order = np.lexsort((chosen, -errors_, -worst))[:limit]
+    picked = chosen[order]
+    frame = scored.rows.iloc[picked].reset_index(drop=True)
+    texts = scored.store.texts.take(scored.prediction(name).codes[picked]).to_pylist()
+    added: dict[str, Any] = {k: v[picked] for k, v in scored.counts(name, unit, normalizer).items()}
+    added |= {
+        "errors": errors_[order],
+        "reference_units": units[order],
+        "rate": worst[order],
+        "metric": unit,
+    }
+    frame = frame.drop(columns=[c for c in ("hypothesis", *added) if c in frame.columns])
+    frame.insert(frame.columns.get_loc("text") + 1, "hypothesis", texts)
+    return frame.assign(**added)
 
-    def utterances(
-        self,
-        name: str,
-        where: Where = None,
-        metric: Headline = "headline",
-        normalizer: str | None = None,
-        limit: int | None = None,
-    ) -> pd.DataFrame:
-        """Utterances with their counts, most errors per reference unit first.
 
-        Returns:
-            The columns of the rows with ``hypothesis`` beside ``text``, then ``hits, substitutions,
-            insertions, deletions, errors, reference_units, rate, metric``; the rate of an utterance without
-            reference units is infinite if anything was recognized.
-        """
-        import numpy as np
+def confusions(
+    self: Asked, name: str, where: Where = None, normalizer: str | None = None, limit: int = 200
+) -> pd.DataFrame:
+    """Words mistaken for others, most frequent first: ``reference, hypothesis, count, spelling_only``."""
+    rows = rows_of(self, name, where=where)
+    return errors.confusions(self.scored, name, normalizer_of(self, normalizer), rows, limit)
 
-        scored, normalizer = self.scored, self._normalizer(normalizer)
-        chosen = self._rows(name, where=where)
-        unit = rates.unit_of(scored, chosen, metric)
-        errors_, units = (v[chosen] for v in scored.totals(name, unit, normalizer))
-        worst = np.where(units > 0, errors_ / np.maximum(units, 1), np.where(errors_ > 0, np.inf, 0.0))
-        order = np.lexsort((chosen, -errors_, -worst))[:limit]
-        picked = chosen[order]
-        frame = scored.rows.iloc[picked].reset_index(drop=True)
-        texts = scored.store.texts.take(scored.prediction(name).codes[picked]).to_pylist()
-        added: dict[str, Any] = {k: v[picked] for k, v in scored.counts(name, unit, normalizer).items()}
-        added |= {
-            "errors": errors_[order],
-            "reference_units": units[order],
-            "rate": worst[order],
-            "metric": unit,
-        }
-        frame = frame.drop(columns=[c for c in ("hypothesis", *added) if c in frame.columns])
-        frame.insert(frame.columns.get_loc("text") + 1, "hypothesis", texts)
-        return frame.assign(**added)
 
-    def confusions(
-        self, name: str, where: Where = None, normalizer: str | None = None, limit: int = 200
-    ) -> pd.DataFrame:
-        """Words mistaken for others, most frequent first: ``reference, hypothesis, count, spelling_only``."""
-        rows = self._rows(name, where=where)
-        return errors.confusions(self.scored, name, self._normalizer(normalizer), rows, limit)
+def words(self: Asked, name: str, where: Where = None, normalizer: str | None = None) -> pd.DataFrame:
+    """Every word with ``occurrences, hits, substituted, deleted, inserted, accuracy``; most often lost
+    first."""
+    return errors.word_table(
+        self.scored, name, normalizer_of(self, normalizer), rows_of(self, name, where=where)
+    )
 
-    def words(self, name: str, where: Where = None, normalizer: str | None = None) -> pd.DataFrame:
-        """Every word with ``occurrences, hits, substituted, deleted, inserted, accuracy``; most often lost
-        first."""
-        return errors.word_table(
-            self.scored, name, self._normalizer(normalizer), self._rows(name, where=where)
-        )
 
-    def lost_words(
-        self, name: str, where: Where = None, normalizer: str | None = None, limit: int = 100
-    ) -> pd.DataFrame:
-        """The head of :meth:`words`: words most often deleted or replaced, with ``lost``."""
-        table = self.words(name, where, normalizer)
-        table = table[table["occurrences"] > table["hits"]].head(limit)
-        return table.assign(lost=table["occurrences"] - table["hits"]).reset_index(drop=True)
+def lost_words(
+    self: Asked, name: str, where: Where = None, normalizer: str | None = None, limit: int = 100
+) -> pd.DataFrame:
+    """The head of :meth:`words`: words most often deleted or replaced, with ``lost``."""
+    table = words(self, name, where, normalizer)
+    table = table[table["occurrences"] > table["hits"]].head(limit)
+    return table.assign(lost=table["occurrences"] - table["hits"]).reset_index(drop=True)
 
-    def accuracy_by_frequency(
-        self, name: str, where: Where = None, normalizer: str | None = None
-    ) -> pd.DataFrame:
-        """Word accuracy in bands of how often a word occurs: ``occurs, at_least, words, occurrences,
-        accuracy``."""
-        return errors.accuracy_by_frequency(self.words(name, where, normalizer))
 
-    def errors_by_position(
-        self, name: str, where: Where = None, bins: int = 10, normalizer: str | None = None
-    ) -> pd.DataFrame:
-        """Errors by relative place in the utterance: ``from, to, reference_words, substitutions, insertions,
-        deletions, rate``."""
-        rows = self._rows(name, where=where)
-        return errors.by_position(self.scored, name, self._normalizer(normalizer), rows, bins)
+def accuracy_by_frequency(
+    self: Asked, name: str, where: Where = None, normalizer: str | None = None
+) -> pd.DataFrame:
+    """Word accuracy in bands of how often a word occurs: ``occurs, at_least, words, occurrences,
+    accuracy``."""
+    return errors.accuracy_by_frequency(words(self, name, where, normalizer))
 
-    def errors_by_duration(self, name: str, where: Where = None, **options: Any) -> pd.DataFrame:
-        """:meth:`Evaluation.rates` by ``duration_band``."""
-        table: pd.DataFrame = self.rates(name, ("duration_band",), where=where, **options)  # type: ignore[attr-defined]
-        return table
 
-    def changes(
-        self,
-        a: str,
-        b: str,
-        where: Where = None,
-        metric: Headline = "headline",
-        normalizer: str | None = None,
-    ) -> pd.DataFrame:
-        """Utterances with more or fewer errors in ``b`` than in ``a``, largest change first: ``id, text,
-        hypothesis_a, hypothesis_b, errors_a, errors_b, reference_units, change, verdict``."""
-        rows = self._rows(a, b, where=where)
-        unit = rates.unit_of(self.scored, rows, metric)
-        return errors.changes(self.scored, a, b, self._normalizer(normalizer), rows, unit)
+def errors_by_position(
+    self: Asked, name: str, where: Where = None, bins: int = 10, normalizer: str | None = None
+) -> pd.DataFrame:
+    """Errors by relative place in the utterance: ``from, to, reference_words, substitutions, insertions,
+    deletions, rate``."""
+    rows = rows_of(self, name, where=where)
+    return errors.by_position(self.scored, name, normalizer_of(self, normalizer), rows, bins)
 
-    def heatmap(
-        self, name: str, row: str = "target_lang", column: str = "accent", where: Where = None, **options: Any
-    ) -> pd.DataFrame:
-        """:meth:`Evaluation.rates` of every cell of two columns, with ``row`` and ``column`` as first columns
-        (None: unknown)."""
-        by: Sequence[str] = (row,) if row == column else (row, column)
-        table: pd.DataFrame = self.rates(name, by, where=where, **options)  # type: ignore[attr-defined]
-        return table
 
-    def position(self, id: str) -> int:
-        """Row number of an utterance.
+def errors_by_duration(
+    self: Asked,
+    name: str,
+    where: Where = None,
+    metric: Headline = "headline",
+    normalizer: str | None = None,
+) -> pd.DataFrame:
+    """:meth:`Evaluation.rates` by ``duration_band``."""
+    return self.rates(name, ("duration_band",), metric, normalizer, where)
 
-        Raises:
-            WorkbenchError: no such id.
-        """
-        try:
-            return self._positions[id]
-        except KeyError:
-            raise WorkbenchError(
-                f"no utterance {str(id)[:60]!r} in this evaluation", hint="Ids are those of evaluation.rows."
-            ) from None
 
-    @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {id: place for place, id in enumerate(self.scored.rows["id"].tolist())}
+def changes(
+    self: Asked,
+    a: str,
+    b: str,
+    where: Where = None,
+    metric: Headline = "headline",
+    normalizer: str | None = None,
+) -> pd.DataFrame:
+    """Utterances with more or fewer errors in ``b`` than in ``a``, largest change first: ``id, text,
+    hypothesis_a, hypothesis_b, errors_a, errors_b, reference_units, change, verdict``."""
+    rows = rows_of(self, a, b, where=where)
+    unit = rates.unit_of(self.scored, rows, metric)
+    return errors.changes(self.scored, a, b, normalizer_of(self, normalizer), rows, unit)
 
-    def _rows(self, *names: str, where: Where = None) -> Array:
-        """Rows that all these predictions cover and ``where`` means."""
-        import numpy as np
 
-        chosen = mask(self.scored.rows, where)
-        for name in names:
-            chosen = chosen & self.scored.prediction(name).present
-        return np.flatnonzero(chosen)
+def heatmap(
+    self: Asked,
+    name: str,
+    row: str = "target_lang",
+    column: str = "accent",
+    where: Where = None,
+    metric: Headline = "headline",
+    normalizer: str | None = None,
+) -> pd.DataFrame:
+    """:meth:`Evaluation.rates` of every cell of two columns, with ``row`` and ``column`` as first columns
+    (None: unknown)."""
+    by: Sequence[str] = (row,) if row == column else (row, column)
+    return self.rates(name, by, metric, normalizer, where)
 
-    def _normalizer(self, name: str | None) -> str:
-        return name or self.settings.normalizer
+
+def position(self: Asked, id: str) -> int:
+    """Row number of an utterance.
+
+    Raises:
+        WorkbenchError: no such id.
+    """
+    try:
+        return self.scored.positions[id]
+    except KeyError:
+        raise WorkbenchError(
+            f"no utterance {str(id)[:60]!r} in this evaluation", hint="Ids are those of evaluation.rows."
+        ) from None

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.cluster import check_engine
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation import confounding, rates
+from workbench.evaluation import confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation.asked import kept, normalizer_of
 from workbench.evaluation.disparity import gap as worst_against_best
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.matching import put_together
-from workbench.evaluation.quality_views import QualityViews
+from workbench.evaluation.plain_values import as_json
 from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
@@ -73,7 +74,7 @@ def score_predictions(
     return Evaluation(scored, settings, corpus)
 
 
-class Evaluation(QualityViews):
+class Evaluation:
     """Rates, comparisons and errors of one or more predictions of the same utterances.
 
     Everything is computed when asked for and kept; ``scored`` holds rows and alignments, ``settings`` the
@@ -137,7 +138,7 @@ class Evaluation(QualityViews):
             ``normalizer``, and ``confounded``: columns that change together with the slices, None if none do.
         """
         by = self._columns(by)
-        options: Any = {"metric": metric, "normalizer": self._normalizer(normalizer), "where": where}
+        options: Any = {"metric": metric, "normalizer": normalizer_of(self, normalizer), "where": where}
         table = rates.rate_table(self.scored, name, self.settings, by=by, **options)
         give_back(len(self))
         return self._with_confounding(table, by)
@@ -170,28 +171,63 @@ class Evaluation(QualityViews):
             utterances; and the columns of :meth:`rates` that say how far to trust it.
         """
         by = self._columns(by)
-        options: Any = {"metric": metric, "normalizer": self._normalizer(normalizer), "where": where}
+        options: Any = {"metric": metric, "normalizer": normalizer_of(self, normalizer), "where": where}
         table = rates.comparison_table(self.scored, a, b, self.settings, by=by, **options)
         return self._with_confounding(table, by)
 
     def non_inferior(
-        self, base: str, candidate: str, margin: float, by: str | Sequence[str] | None = None, **options: Any
+        self,
+        base: str,
+        candidate: str,
+        margin: float,
+        by: str | Sequence[str] | None = None,
+        metric: Headline = "headline",
+        normalizer: str | None = None,
+        where: Where = None,
     ) -> pd.DataFrame:
         """:meth:`compare` with ``non_inferior``: the upper one-sided 95 % bound of the difference is below
         ``margin`` (a fraction: 0.01 is one point)."""
-        table = self.compare(base, candidate, by, **options)
+        table = self.compare(base, candidate, by, metric, normalizer, where)
         if len(table):
             table["margin"] = margin
             table["non_inferior"] = table["upper_bound"] < margin
         return table
 
-    def gap(self, name: str, by: str | Sequence[str] | None = None, **options: Any) -> dict[str, Any]:
+    def gap(
+        self,
+        name: str,
+        by: str | Sequence[str] | None = None,
+        metric: Headline = "headline",
+        normalizer: str | None = None,
+        where: Where = None,
+    ) -> dict[str, Any]:
         """Worst and best slice with enough words: ``worst, worst_rate, best, best_rate``, ``gap`` and
         ``ratio`` each with ``_low`` and ``_high``, ``interval_kind``, ``overlap`` of their own intervals;
         empty if fewer than two slices. Picked after seeing the rates, the gap is biased upwards."""
         columns = self._columns(by)
-        table = self.rates(name, columns, **options)
-        return worst_against_best(self.scored, name, self.settings, table, columns, options.get("where"))
+        table = self.rates(name, columns, metric, normalizer, where)
+        return worst_against_best(self.scored, name, self.settings, table, columns, where)
+
+    alignment = error_views.alignment
+    utterances = error_views.utterances
+    confusions = error_views.confusions
+    words = error_views.words
+    lost_words = error_views.lost_words
+    accuracy_by_frequency = error_views.accuracy_by_frequency
+    errors_by_position = error_views.errors_by_position
+    errors_by_duration = error_views.errors_by_duration
+    changes = error_views.changes
+    heatmap = error_views.heatmap
+    position = error_views.position
+    punctuation = quality_views.punctuation
+    punctuation_rates = quality_views.punctuation_rates
+    case = quality_views.case
+    stability = quality_views.stability
+    language = quality_views.language
+    auto_cost = quality_views.auto_cost
+    keywords = quality_views.keywords
+    tradeoff = quality_views.tradeoff
+    calibration = quality_views.calibration
 
     def _columns(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
         return self.by if by is None else (by,) if isinstance(by, str) else tuple(by)
@@ -199,8 +235,7 @@ class Evaluation(QualityViews):
     def confounded(self, columns: Sequence[str] = confounding.COLUMNS) -> pd.DataFrame:
         """Columns whose effects these data cannot tell apart: ``columns, where, kind, sentence``."""
         key = ("confounded", tuple(columns), self.settings.thresholds.min_speakers)
-        found: pd.DataFrame = self._kept(key, lambda: confounding.confounded(self.rows, columns, key[2]))
-        return found
+        return kept(self, key, lambda: confounding.confounded(self.rows, columns, key[2]))
 
     def _with_confounding(self, table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         if len(table) and by:
@@ -210,32 +245,47 @@ class Evaluation(QualityViews):
             table["confounded"] = [names[locale] for locale in locales]
         return table
 
-    def report(self, path: str | Path, *, title: str = "Error report", **options: Any) -> Path:
+    def report(
+        self,
+        path: str | Path,
+        *,
+        title: str = "Error report",
+        slices: Sequence[str] | None = None,
+        base: str | None = None,
+        examples: int = 12,
+        field: report.Section | None = None,
+    ) -> Path:
         """Write the report as one HTML file that needs nothing else, and the same figures as JSON beside it.
 
-        Options are those of :func:`workbench.evaluation.summary.summarize`, and ``field``: a field report
-        (``ws.field_log(...)``), which becomes a section.
+        Args:
+            path: of the HTML file; the JSON has the same name with ``.json``.
+            slices, base, examples: as :meth:`to_dict`.
+            field: a field report (``ws.field_log(...)``), which becomes a section.
         """
-        from workbench.evaluation.report import write_report
+        figures = self.to_dict(slices=slices, base=base, examples=examples)
+        return report.write_report(figures, Path(path), title=title, field=field)
 
-        return write_report(self, Path(path), title=title, **options)
+    def to_dict(
+        self, *, slices: Sequence[str] | None = None, base: str | None = None, examples: int = 12
+    ) -> dict[str, Any]:
+        """Every figure of the report.
 
-    def to_dict(self, **options: Any) -> dict[str, Any]:
-        """Every figure of the report; see :func:`workbench.evaluation.summary.summarize`."""
-        from workbench.evaluation.summary import summarize
+        Args:
+            slices: further columns or expressions to cut by; by default every usual one with 2 to 60 values.
+            base: prediction the others are compared with; the first by default.
+            examples: words and confusions listed for each prediction. These are transcript text: 0 leaves
+                them out of a report that travels.
+        """
+        return summary.summarize(self, slices=slices, base=base, examples=examples)
 
-        return summarize(self, **options)
-
-    def to_json(self, **options: Any) -> str:
+    def to_json(
+        self, *, slices: Sequence[str] | None = None, base: str | None = None, examples: int = 12
+    ) -> str:
         """:meth:`to_dict` as JSON text; unknown values are null."""
-        from workbench.evaluation.summary import as_json
-
-        return as_json(self.to_dict(**options))
+        return as_json(self.to_dict(slices=slices, base=base, examples=examples))
 
     def _repr_html_(self) -> str:
-        from workbench.evaluation.report import fragment
-
-        return fragment(self)
+        return report.fragment(summary.headlines(self))
 
     def with_settings(self, **changes: Any) -> Evaluation:
         """The same alignments under other settings, e.g. ``resamples=10_000`` or ``by=("speaker",)``."""

@@ -1,4 +1,6 @@
-"""The part of an evaluation about more than word errors: marks, capitals, language, keywords, delay."""
+"""Views of an evaluation on marks, capitals, language, keywords and delay, which :class:`Evaluation` takes as
+methods; ``by`` and ``where`` as in :meth:`Evaluation.rates`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
-from workbench.evaluation.error_views import ErrorViews
-from workbench.evaluation.malloc_trim import give_back
+from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
+from workbench.evaluation.rates import Headline
 from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
@@ -21,172 +23,187 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class QualityViews(ErrorViews):
-    """Methods of an evaluation; ``by`` and ``where`` as in :meth:`Evaluation.rates`."""
+def punctuation(self: Asked, name: str, where: Where = None) -> pd.DataFrame:
+    """Each mark, and ``all``: ``mark, reference, hypothesis, correct, substitutions, deletions,
+    insertions, precision, recall, f1, error_rate`` (wrong over wrong and correct). Raw text, NFKC."""
+    events = mark_events(self, name)
+    return marks.mark_table(events, rows_of(self, name, where=where), len(self.scored))
 
-    def punctuation(self, name: str, where: Where = None) -> pd.DataFrame:
-        """Each mark, and ``all``: ``mark, reference, hypothesis, correct, substitutions, deletions,
-        insertions, precision, recall, f1, error_rate`` (wrong over wrong and correct). Raw text, NFKC."""
-        events = self._events(name)
-        return marks.mark_table(events, self._rows(name, where=where), len(self.scored))
 
-    def punctuation_rates(self, name: str, by: str | Sequence[str] = (), where: Where = None) -> pd.DataFrame:
-        """Punctuation error rate of slices with its interval: ``rate, low, high, wrong_marks, marks, …``."""
-        counted = self._kept(("marks", name), lambda: marks.mark_counts(self._events(name), len(self.scored)))
-        return self._shares(name, counted, by, where, ("wrong_marks", "marks"))
+def punctuation_rates(
+    self: Asked, name: str, by: str | Sequence[str] = (), where: Where = None
+) -> pd.DataFrame:
+    """Punctuation error rate of slices with its interval: ``rate, low, high, wrong_marks, marks, …``."""
+    counted = kept(
+        self, ("marks", name), lambda: marks.mark_counts(mark_events(self, name), len(self.scored))
+    )
+    return _shares(self, name, counted, by, where, ("wrong_marks", "marks"))
 
-    def case(self, name: str, by: str | Sequence[str] = (), where: Where = None) -> pd.DataFrame:
-        """Case error on words both sides have: ``rate, low, high, wrong_case, words``. NaN, not zero, where
-        the language has no case."""
-        counted = self._kept(("case", name), lambda: marks.case_counts(self.scored, name))
-        return self._shares(name, counted, by, where, ("wrong_case", "words"))
 
-    def stability(self, names: Sequence[str] | None = None, where: Where = None) -> pd.DataFrame:
-        """How marks and capitals move between predictions whose words agree, against the first name.
+def case(self: Asked, name: str, by: str | Sequence[str] = (), where: Where = None) -> pd.DataFrame:
+    """Case error on words both sides have: ``rate, low, high, wrong_case, words``. NaN, not zero, where
+    the language has no case."""
+    return _shares(self, name, case_errors(self, name), by, where, ("wrong_case", "words"))
 
-        Returns:
-            ``a, b, utterances, same_words, marks_changed, case_changed`` and the two as shares of
-            ``same_words``.
-        """
-        import pandas as pd
 
-        chosen = list(names or self.scored.predictions)
-        records = []
-        for other in chosen[1:]:
-            rows = self._rows(chosen[0], other, where=where)
-            sides = [self.scored.prediction(n).codes[rows] for n in (chosen[0], other)]
+def stability(self: Asked, names: Sequence[str] | None = None, where: Where = None) -> pd.DataFrame:
+    """How marks and capitals move between predictions whose words agree, against the first name.
 
-            store = self.scored.store
-            a, b = sides
-            same = ~store.words("basic").differ(a, b)
-            marked = store.words("raw").differ(a, b, str.lower)
-            cased = store.words("cased").differ(a, b)
-            store.forget("cased")
-            record: dict[str, Any] = {"a": chosen[0], "b": other, "utterances": len(rows)}
-            record["same_words"] = int(same.sum())
-            record["marks_changed"] = int((same & marked).sum())
-            record["case_changed"] = int((same & cased).sum())
-            for kind in ("marks_changed", "case_changed"):
-                share = record[kind] / record["same_words"] if record["same_words"] else float("nan")
-                record[f"{kind}_share"] = share
-            records.append(record)
-        return pd.DataFrame(records)
+    Returns:
+        ``a, b, utterances, same_words, marks_changed, case_changed`` and the two as shares of
+        ``same_words``.
+    """
+    import pandas as pd
 
-    def language(self, name: str, where: Where = None) -> lid.LanguageScore:
-        """Accuracy of the detected language per locale, with intervals, and the confusion matrix.
+    chosen = list(names or self.scored.predictions)
+    records = []
+    for other in chosen[1:]:
+        rows = rows_of(self, chosen[0], other, where=where)
+        sides = [self.scored.prediction(n).codes[rows] for n in (chosen[0], other)]
 
-        Raises:
-            WorkbenchError: the rows have no ``target_lang`` or the predictions no ``detected_lang``.
-        """
-        self._needs_column("target_lang")
-        if "detected_lang" not in self.scored.prediction(name).source.columns:
-            raise WorkbenchError(
-                "no column 'detected_lang'",
-                where=f"predictions {name!r}",
-                hint="Transcribe with this package.",
-            )
-        rows = self._rows(name, where=where)
-        return lid.language_score(self.scored, name, self.settings, rows)
+        store = self.scored.store
+        a, b = sides
+        same = ~store.words("basic").differ(a, b)
+        marked = store.words("raw").differ(a, b, str.lower)
+        cased = store.words("cased").differ(a, b)
+        store.forget("cased")
+        record: dict[str, Any] = {"a": chosen[0], "b": other, "utterances": len(rows)}
+        record["same_words"] = int(same.sum())
+        record["marks_changed"] = int((same & marked).sum())
+        record["case_changed"] = int((same & cased).sum())
+        for kind in ("marks_changed", "case_changed"):
+            share = record[kind] / record["same_words"] if record["same_words"] else float("nan")
+            record[f"{kind}_share"] = share
+        records.append(record)
+    return pd.DataFrame(records)
 
-    def auto_cost(self, by: str | Sequence[str] | None = None, **options: Any) -> pd.DataFrame:
-        """What ``auto`` costs against the given locale: :meth:`Evaluation.compare` of every pair of
-        predictions that differ in the prompt mode only; empty if there is none."""
-        import pandas as pd
 
-        facts = {name: p.facts for name, p in self.scored.predictions.items()}
-        same = ("checkpoint_sha256", "lookahead_ms", "streaming")
-        tables = []
-        for given, g in facts.items():
-            for auto, a in facts.items():
-                modes = (g.get("prompt_mode"), a.get("prompt_mode"))
-                if modes == ("langID", "auto") and all(g.get(k) == a.get(k) for k in same):
-                    table = self.compare(given, auto, by, **options)  # type: ignore[attr-defined]
-                    table.insert(0, "given", given)
-                    table.insert(1, "auto", auto)
-                    tables.append(table)
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["given", "auto"])
+def language(self: Asked, name: str, where: Where = None) -> lid.LanguageScore:
+    """Accuracy of the detected language per locale, with intervals, and the confusion matrix.
 
-    def keywords(
-        self,
-        name: str,
-        keywords: str | Path | Iterable[str | kw.Keyword],
-        where: Where = None,
-        normalizer: str | None = None,
-    ) -> pd.DataFrame:
-        """Recall, precision and F1 of keywords or entities: a list, or a CSV file with a column ``keyword``
-        and perhaps ``domain`` and ``target_lang``. NaN where a keyword does not occur."""
-        found = kw.read_keywords(keywords)
-        rows = self._rows(name, where=where)
-        return kw.keyword_table(self.scored, name, self._normalizer(normalizer), rows, found)
+    Raises:
+        WorkbenchError: the rows have no ``target_lang`` or the predictions no ``detected_lang``.
+    """
+    _needs_column(self, "target_lang")
+    if "detected_lang" not in self.scored.prediction(name).source.columns:
+        raise WorkbenchError(
+            "no column 'detected_lang'",
+            where=f"predictions {name!r}",
+            hint="Transcribe with this package.",
+        )
+    rows = rows_of(self, name, where=where)
+    return lid.language_score(self.scored, name, self.settings, rows)
 
-    def tradeoff(
-        self,
-        names: Sequence[str] | None = None,
-        by: str | Sequence[str] = (),
-        latency: pd.DataFrame | None = None,
-        **options: Any,
-    ) -> pd.DataFrame:
-        """Accuracy against delay: :meth:`Evaluation.rates` of predictions of several look-aheads, shortest
-        first, with ``first_word_lost``, ``last_word_lost`` (shares of utterances where anything was
-        recognized) and ``empty`` outputs counted apart. ``lookahead_ms`` is null offline.
 
-        ``latency_p50_s`` and ``latency_p95_s`` are from the end of a word to its text: chunk grid plus
-        measured computing, unloaded (see ``evaluation.delay``), or those of ``latency``, a table of
-        ``lookahead_ms`` and the two columns such as ``Capacity.latency_table()``. NaN offline."""
-        import pandas as pd
+def auto_cost(
+    self: Asked,
+    by: str | Sequence[str] | None = None,
+    metric: Headline = "headline",
+    normalizer: str | None = None,
+    where: Where = None,
+) -> pd.DataFrame:
+    """What ``auto`` costs against the given locale: :meth:`Evaluation.compare` of every pair of
+    predictions that differ in the prompt mode only; empty if there is none."""
+    import pandas as pd
 
-        tables = []
-        where = options.get("where")
-        normalizer = self._normalizer(options.get("normalizer"))
-        for name in names or self.scored.predictions:
-            table = self.rates(name, by, **options)  # type: ignore[attr-defined]
-            edges = lid.frontier_rows(self.scored, name, normalizer, self._rows(name, where=where), by)
-            for column in ("first_word_lost", "last_word_lost", "empty", "latency_p50_s", "latency_p95_s"):
-                table[column] = edges[column] if len(edges) else []
-            facts = self.scored.prediction(name).facts
-            table.insert(0, "name", name)
-            for place, fact in enumerate(
-                ("checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming"), 1
-            ):
-                table.insert(place, fact, facts.get(fact))
-            tables.append(table)
-        joined = pd.concat(tables, ignore_index=True)
-        delay = pd.to_numeric(joined["lookahead_ms"], errors="coerce").fillna(float("inf"))
-        if latency is not None:
-            measured = latency.set_index("lookahead_ms")
-            for column in ("latency_p50_s", "latency_p95_s"):
-                joined[column] = joined["lookahead_ms"].map(measured[column])
-        return joined.iloc[delay.argsort(kind="stable")].reset_index(drop=True)
+    facts = {name: p.facts for name, p in self.scored.predictions.items()}
+    same = ("checkpoint_sha256", "lookahead_ms", "streaming")
+    tables = []
+    for given, g in facts.items():
+        for auto, a in facts.items():
+            modes = (g.get("prompt_mode"), a.get("prompt_mode"))
+            if modes == ("langID", "auto") and all(g.get(k) == a.get(k) for k in same):
+                table = self.compare(given, auto, by, metric, normalizer, where)
+                table.insert(0, "given", given)
+                table.insert(1, "auto", auto)
+                tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["given", "auto"])
 
-    def calibration(
-        self, name: str, where: Where = None, bins: int = 10, normalizer: str | None = None
-    ) -> pd.DataFrame:
-        """Mean confidence against the share of right words in bins: ``from, to, words, confidence,
-        accuracy``; empty where the recognizer gave no confidence."""
-        rows = self._rows(name, where=where)
-        return lid.calibration(self.scored, name, self._normalizer(normalizer), rows, bins)
 
-    def _events(self, name: str) -> marks.MarkEvents:
-        events: marks.MarkEvents = self._kept(("events", name), lambda: marks.mark_events(self.scored, name))
-        return events
+def keywords(
+    self: Asked,
+    name: str,
+    keywords: str | Path | Iterable[str | kw.Keyword],
+    where: Where = None,
+    normalizer: str | None = None,
+) -> pd.DataFrame:
+    """Recall, precision and F1 of keywords or entities: a list, or a CSV file with a column ``keyword``
+    and perhaps ``domain`` and ``target_lang``. NaN where a keyword does not occur."""
+    found = kw.read_keywords(keywords)
+    rows = rows_of(self, name, where=where)
+    return kw.keyword_table(self.scored, name, normalizer_of(self, normalizer), rows, found)
 
-    def _kept(self, key: object, make: Any) -> Any:
-        if key not in self.scored.kept:
-            self.scored.kept[key] = make()
-            give_back(len(self.scored))
-        return self.scored.kept[key]
 
-    def _shares(
-        self,
-        name: str,
-        counted: tuple[Array, Array],
-        by: str | Sequence[str],
-        where: Where,
-        names: tuple[str, str],
-    ) -> pd.DataFrame:
-        rows = self._rows(name, where=where)
-        return lid.share_table(self.scored, self.settings, counted, rows, by, names)
+def tradeoff(
+    self: Asked,
+    names: Sequence[str] | None = None,
+    by: str | Sequence[str] = (),
+    latency: pd.DataFrame | None = None,
+    metric: Headline = "headline",
+    normalizer: str | None = None,
+    where: Where = None,
+) -> pd.DataFrame:
+    """Accuracy against delay: :meth:`Evaluation.rates` of predictions of several look-aheads, shortest
+    first, with ``first_word_lost``, ``last_word_lost`` (shares of utterances where anything was
+    recognized) and ``empty`` outputs counted apart. ``lookahead_ms`` is null offline.
 
-    def _needs_column(self, column: str) -> None:
-        if column not in self.scored.rows.columns:
-            raise WorkbenchError(f"the utterances have no column {column!r}", hint="Add it to the corpus.")
+    ``latency_p50_s`` and ``latency_p95_s`` are from the end of a word to its text: chunk grid plus
+    measured computing, unloaded (see ``evaluation.delay``), or those of ``latency``, a table of
+    ``lookahead_ms`` and the two columns such as ``Capacity.latency_table()``. NaN offline."""
+    import pandas as pd
+
+    tables = []
+    rules = normalizer_of(self, normalizer)
+    for name in names or self.scored.predictions:
+        table = self.rates(name, by, metric, normalizer, where)
+        edges = lid.frontier_rows(self.scored, name, rules, rows_of(self, name, where=where), by)
+        for column in ("first_word_lost", "last_word_lost", "empty", "latency_p50_s", "latency_p95_s"):
+            table[column] = edges[column] if len(edges) else []
+        facts = self.scored.prediction(name).facts
+        table.insert(0, "name", name)
+        for place, fact in enumerate(("checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming"), 1):
+            table.insert(place, fact, facts.get(fact))
+        tables.append(table)
+    joined = pd.concat(tables, ignore_index=True)
+    delay = pd.to_numeric(joined["lookahead_ms"], errors="coerce").fillna(float("inf"))
+    if latency is not None:
+        measured = latency.set_index("lookahead_ms")
+        for column in ("latency_p50_s", "latency_p95_s"):
+            joined[column] = joined["lookahead_ms"].map(measured[column])
+    return joined.iloc[delay.argsort(kind="stable")].reset_index(drop=True)
+
+
+def calibration(
+    self: Asked, name: str, where: Where = None, bins: int = 10, normalizer: str | None = None
+) -> pd.DataFrame:
+    """Mean confidence against the share of right words in bins: ``from, to, words, confidence,
+    accuracy``; empty where the recognizer gave no confidence."""
+    rows = rows_of(self, name, where=where)
+    return lid.calibration(self.scored, name, normalizer_of(self, normalizer), rows, bins)
+
+
+def mark_events(self: Asked, name: str) -> marks.MarkEvents:
+    """Punctuation marks of a prediction, aligned once."""
+    return kept(self, ("events", name), lambda: marks.mark_events(self.scored, name))
+
+
+def case_errors(self: Asked, name: str) -> tuple[Array, Array]:
+    """Words in other capitals and words compared, of each row."""
+    return kept(self, ("case", name), lambda: marks.case_counts(self.scored, name))
+
+
+def _shares(
+    self: Asked,
+    name: str,
+    counted: tuple[Array, Array],
+    by: str | Sequence[str],
+    where: Where,
+    names: tuple[str, str],
+) -> pd.DataFrame:
+    rows = rows_of(self, name, where=where)
+    return lid.share_table(self.scored, self.settings, counted, rows, by, names)
+
+
+def _needs_column(self: Asked, column: str) -> None:
+    if column not in self.scored.rows.columns:
+        raise WorkbenchError(f"the utterances have no column {column!r}", hint="Add it to the corpus.")

@@ -7,21 +7,16 @@ interval, corrected for looking at many slices, leaves out zero.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from workbench.evaluation import report_sections as sections
-from workbench.evaluation.report_confidence import confidence
-from workbench.evaluation.report_methods import methods
-from workbench.evaluation.report_parts import heat_map
-from workbench.evaluation.report_style import STYLE
-from workbench.evaluation.summary import as_json, first, plain, records, summarize
-
-if TYPE_CHECKING:
-    from workbench.evaluation.evaluation import Evaluation
+from workbench.evaluation.intervals import MIN_CLUSTERS
+from workbench.evaluation.plain_values import as_json, plain
+from workbench.evaluation.report_parts import STYLE, heat_map, number, percent, table, text
+from workbench.evaluation.significance import EXACT_CLUSTERS
+from workbench.files import write_atomic
 
 
 class Section(Protocol):
@@ -33,24 +28,19 @@ class Section(Protocol):
 
 
 def write_report(
-    evaluation: Evaluation,
-    path: Path,
-    *,
-    title: str = "Error report",
-    field: Section | None = None,
-    **options: Any,
+    figures: dict[str, Any], path: Path, *, title: str = "Error report", field: Section | None = None
 ) -> Path:
-    """Write ``path`` (HTML) and the same name with ``.json``; see :func:`summarize` for the options.
+    """Write ``path`` (HTML) and the same name with ``.json``.
 
     Args:
+        figures: what :func:`workbench.evaluation.summary.summarize` made.
         field: what production says of the same release, as a section of its own.
     """
-    summary = summarize(evaluation, **options)
     path = path if path.suffix else path.with_suffix(".html")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, render(summary, title, field.section() if field else ""))
+    write_atomic(path, render(figures, title, field.section() if field else ""))
     seen = {"field": plain(field.to_dict())} if field else {}
-    _write(path.with_suffix(".json"), as_json({"title": title, **summary, **seen}))
+    write_atomic(path.with_suffix(".json"), as_json({"title": title, **figures, **seen}))
     return path
 
 
@@ -84,43 +74,66 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
     )
 
 
-def fragment(evaluation: Evaluation) -> str:
-    """What a notebook shows: headline, warnings and heat map of the first prediction."""
-    small: dict[str, Any] = {
-        "by": list(evaluation.by),
-        "utterances": len(evaluation),
-        "problems": [problem.to_dict() for problem in evaluation.problems],
-        "confounded": records(evaluation.confounded()),
-        "predictions": {},
-        "comparisons": [],
-    }
-    for name in evaluation.names:
-        small["predictions"][name] = {
-            "overall": plain(evaluation.overall(name)),
-            "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
-            "gap": plain(evaluation.gap(name)),
-            "slices": records(evaluation.rates(name)),
-            "facts": plain(evaluation.facts(name)),
-        }
-    for other in evaluation.names[1:]:
-        overall = first(records(evaluation.compare(evaluation.names[0], other, ())))
-        small["comparisons"].append({"base": evaluation.names[0], "other": other, "overall": overall})
+def fragment(figures: dict[str, Any]) -> str:
+    """What a notebook shows: headline, warnings and heat maps, from
+    :func:`workbench.evaluation.summary.headlines`."""
     maps = [
-        heat_map(f"{name}: error rate", found["slices"], small["by"])
-        for name, found in small["predictions"].items()
+        heat_map(f"{name}: error rate", found["slices"], figures["by"])
+        for name, found in figures["predictions"].items()
     ]
-    parts = [sections.scope(small), sections.headline(small), sections.warnings(small), *maps]
+    parts = [sections.scope(figures), sections.headline(figures), sections.warnings(figures), *maps]
     return f'<style>{STYLE}</style><div class="report">{"".join(parts)}</div>'
 
 
-def _write(path: Path, content: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def confidence(summary: dict[str, Any]) -> str:
+    """Stated confidence against the share of right words; nothing where no recognizer gave one."""
+    parts = []
+    for name, found in summary["predictions"].items():
+        rows = found["calibration"]
+        if not rows:
+            continue
+        words = sum(row["words"] for row in rows)
+        off = sum(row["words"] * abs(row["confidence"] - row["accuracy"]) for row in rows) / words
+        parts.append(
+            f"<p><b>{text(name)}</b>: stated confidence and share of right words are {100 * off:.1f} points "
+            "apart on average (expected calibration error over these bins).</p>"
+        )
+        columns = [
+            ("confidence", lambda r: f"{percent(r['from'], 0)} to {percent(r['to'], 0)}", False),
+            ("words", lambda r: number(r["words"]), True),
+            ("stated on average", lambda r: percent(r["confidence"]), True),
+            ("right", lambda r: percent(r["accuracy"]), True),
+        ]
+        parts.append(table(f"{name}: is its confidence earned?", rows, columns))
+    return "<h2>Confidence</h2>" + "".join(parts) if parts else ""
+
+
+def methods(summary: dict[str, Any]) -> str:
+    made, limits = summary["methods"], summary["methods"]["thresholds"]
+    variants = ", ".join(
+        f"{text(name)} {number(found['spelling_only'])}" for name, found in summary["predictions"].items()
+    )
+    lines = [
+        "An error rate is the sum of substituted, inserted and deleted units over the sum of reference "
+        "units; rates of utterances are never averaged. Words, or characters in slices of Japanese, Korean, "
+        "Chinese (as NVIDIA's model card does) and Thai (ours).",
+        f"Normalizer of the headline: {text(made['normalizer'])}. Raw is Unicode NFC on both sides. "
+        "Substitutions in raw text that differ in encoding, apostrophe or ё/е alone, counted in the raw "
+        f"rate: {variants}.",
+        f"{100 * made['confidence']:.0f} % intervals over speakers: the wider of Student's (cluster-robust) "
+        f"and of the bootstrap-t with {number(made['resamples'])} samples, on the logarithmic scale; rates "
+        "below 5 % by a gamma-Poisson model of speakers. Over utterances instead where a slice has fewer "
+        f"than {limits['min_speakers']} speakers (†) or speakers are not known (‡). None below "
+        f"{MIN_CLUSTERS} independent units, or where nearly all errors come from one or two of them. "
+        f"Seed {made['seed']}.",
+        f"Grayed below {number(limits['gray_below_words'])} reference words, provisional below "
+        f"{number(limits['provisional_below_words'])}.",
+        "Comparisons: the two systems' names swapped speaker by speaker (all ways up to "
+        f"{EXACT_CLUSTERS} speakers, else {number(made['resamples'])} sampled ways), Student's tail where "
+        "swapping reaches its smallest p-value; intervals by inverting the same test; matched-pairs "
+        "sentence-segment test (Gillick and Cox 1989); Holm's correction over the slices of a table. "
+        "Worst and best slice were picked after seeing the rates, so their gap is biased upwards.",
+        "Punctuation error rate as in NeMo, on text under NFKC; case on words both sides have.",
+        "Made with " + ", ".join(f"{text(k)} {text(v)}" for k, v in made["versions"].items()) + ".",
+    ]
+    return f"<h2>Methods</h2><ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"

@@ -120,6 +120,11 @@ class ScoredCorpus:
         numbers: Array = pd.factorize(self.rows["speaker"])[0].astype(np.int32)
         return numbers
 
+    @cached_property
+    def positions(self) -> dict[Any, int]:
+        """Row number of each id."""
+        return {id: place for place, id in enumerate(self.rows["id"].tolist())}
+
     def prediction(self, name: str) -> Prediction:
         try:
             return self.predictions[name]

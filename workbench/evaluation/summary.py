@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation import error_views, quality_views
+from workbench.evaluation.asked import Asked
+from workbench.evaluation.plain_values import first, plain, records
+from workbench.evaluation.rates import Headline
 from workbench.evaluation.recommendations import what_next
+from workbench.evaluation.slices import column
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from workbench.evaluation.evaluation import Evaluation
 
 SCHEMA_VERSION = 1
 SLICE_COLUMNS = ("target_lang", "accent", "speaker", "domain", "source", "split", "duration_band", "snr_band")
 _MOST_GROUPS = 60
 
 
+class Summarized(Asked, Protocol):
+    """The part of :class:`workbench.evaluation.Evaluation` that the summary asks."""
+
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def by(self) -> tuple[str, ...]: ...
+    @property
+    def problems(self) -> list[Problem]: ...
+    @property
+    def rows(self) -> pd.DataFrame: ...
+    def __len__(self) -> int: ...
+    def facts(self, name: str) -> dict[str, Any]: ...
+    def confounded(self) -> pd.DataFrame: ...
+    def overall(
+        self, name: str, metric: Headline = "headline", normalizer: str | None = None
+    ) -> dict[str, Any]: ...
+    def gap(self, name: str) -> dict[str, Any]: ...
+
+
 def summarize(
-    evaluation: Evaluation,
+    evaluation: Summarized,
     *,
     slices: Sequence[str] | None = None,
     base: str | None = None,
@@ -47,39 +69,15 @@ def summarize(
         "confounded": records(evaluation.confounded()),
         "predictions": {name: _prediction(evaluation, name, cuts, examples) for name in names},
         "comparisons": [_comparison(evaluation, str(base), n, cuts) for n in names if n != base],
-        "stability": records(evaluation.stability()) if len(names) > 1 else [],
-        "auto_cost": records(evaluation.auto_cost(())),
-        "tradeoff": records(evaluation.tradeoff()),
+        "stability": records(quality_views.stability(evaluation)) if len(names) > 1 else [],
+        "auto_cost": records(quality_views.auto_cost(evaluation, ())),
+        "tradeoff": records(quality_views.tradeoff(evaluation)),
         "methods": _methods(evaluation),
     }
     return summary
 
 
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain Python values; NaN and infinities become None."""
-    return [{str(k): plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
-
-
-def plain(value: Any) -> Any:
-    """A value JSON can hold."""
-    if isinstance(value, tuple | list):
-        return [plain(v) for v in value]
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def as_json(summary: dict[str, Any]) -> str:
-    return json.dumps(plain(summary), ensure_ascii=False, indent=1, allow_nan=False)
-
-
-def _usual_slices(evaluation: Evaluation) -> list[str]:
-    from workbench.errors import WorkbenchError
-    from workbench.evaluation.slices import column
-
+def _usual_slices(evaluation: Summarized) -> list[str]:
     found = []
     for name in SLICE_COLUMNS:
         try:
@@ -91,7 +89,7 @@ def _usual_slices(evaluation: Evaluation) -> list[str]:
     return found
 
 
-def _prediction(evaluation: Evaluation, name: str, cuts: Sequence[str], examples: int) -> dict[str, Any]:
+def _prediction(evaluation: Summarized, name: str, cuts: Sequence[str], examples: int) -> dict[str, Any]:
     table = evaluation.rates(name)
     overall = evaluation.overall(name)
     found: dict[str, Any] = {
@@ -103,11 +101,11 @@ def _prediction(evaluation: Evaluation, name: str, cuts: Sequence[str], examples
         "gap": plain(evaluation.gap(name)),
         "cuts": {cut: records(evaluation.rates(name, cut)) for cut in cuts},
         "characters": plain(evaluation.overall(name, metric="cer")),
-        "punctuation": records(evaluation.punctuation(name)),
-        "punctuation_rate": first(records(evaluation.punctuation_rates(name))),
-        "case": first(records(evaluation.case(name))),
-        "positions": records(evaluation.errors_by_position(name)),
-        "calibration": records(evaluation.calibration(name)),
+        "punctuation": records(quality_views.punctuation(evaluation, name)),
+        "punctuation_rate": first(records(quality_views.punctuation_rates(evaluation, name))),
+        "case": first(records(quality_views.case(evaluation, name))),
+        "positions": records(error_views.errors_by_position(evaluation, name)),
+        "calibration": records(quality_views.calibration(evaluation, name)),
         "collect": plain(what_next(table, evaluation.by, overall["rate"], evaluation.settings.thresholds)),
     }
     if (
@@ -116,17 +114,37 @@ def _prediction(evaluation: Evaluation, name: str, cuts: Sequence[str], examples
     ):
         found["language"] = _language(evaluation, name)
     if examples:
-        found["lost_words"] = records(evaluation.lost_words(name, limit=examples))
-        found["confusions"] = records(evaluation.confusions(name, limit=examples))
+        found["lost_words"] = records(error_views.lost_words(evaluation, name, limit=examples))
+        found["confusions"] = records(error_views.confusions(evaluation, name, limit=examples))
     return found
 
 
-def first(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return rows[0] if rows else {}
+def headlines(evaluation: Summarized) -> dict[str, Any]:
+    """The part of :func:`summarize` that a notebook shows at once."""
+    found: dict[str, Any] = {
+        "by": list(evaluation.by),
+        "utterances": len(evaluation),
+        "problems": [problem.to_dict() for problem in evaluation.problems],
+        "confounded": records(evaluation.confounded()),
+        "predictions": {},
+        "comparisons": [],
+    }
+    for name in evaluation.names:
+        found["predictions"][name] = {
+            "overall": plain(evaluation.overall(name)),
+            "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
+            "gap": plain(evaluation.gap(name)),
+            "slices": records(evaluation.rates(name)),
+            "facts": plain(evaluation.facts(name)),
+        }
+    for other in evaluation.names[1:]:
+        overall = first(records(evaluation.compare(evaluation.names[0], other, ())))
+        found["comparisons"].append({"base": evaluation.names[0], "other": other, "overall": overall})
+    return found
 
 
-def _language(evaluation: Evaluation, name: str) -> dict[str, Any]:
-    score = evaluation.language(name)
+def _language(evaluation: Summarized, name: str) -> dict[str, Any]:
+    score = quality_views.language(evaluation, name)
     confusion = {
         str(said): {str(heard): int(count) for heard, count in row.items() if count}
         for said, row in score.confusion.to_dict("index").items()
@@ -134,7 +152,7 @@ def _language(evaluation: Evaluation, name: str) -> dict[str, Any]:
     return {"accuracy": records(score.accuracy), "confusion": confusion}
 
 
-def _comparison(evaluation: Evaluation, base: str, other: str, cuts: Sequence[str]) -> dict[str, Any]:
+def _comparison(evaluation: Summarized, base: str, other: str, cuts: Sequence[str]) -> dict[str, Any]:
     return {
         "base": base,
         "other": other,
@@ -144,7 +162,7 @@ def _comparison(evaluation: Evaluation, base: str, other: str, cuts: Sequence[st
     }
 
 
-def _methods(evaluation: Evaluation) -> dict[str, Any]:
+def _methods(evaluation: Summarized) -> dict[str, Any]:
     settings = evaluation.settings
     versions = {}
     for package in ("rapidfuzz", "numpy", "whisper-normalizer"):

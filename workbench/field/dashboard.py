@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.plain_values import plain, records
+from workbench.evaluation.report_parts import STYLE, text
 from workbench.evaluation.report_parts import table as html_table
-from workbench.evaluation.report_parts import text
-from workbench.evaluation.report_style import STYLE
-from workbench.evaluation.summary import plain, records
 from workbench.field.baseline import Baseline
 from workbench.field.charts import QUANTITIES, Quantity
 from workbench.field.control_chart_svg import control_chart

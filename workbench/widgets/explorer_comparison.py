@@ -143,8 +143,9 @@ def _by_mark(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mappin
     import numpy as np
 
     from workbench.evaluation.punctuation import CORRECT
+    from workbench.evaluation.quality_views import mark_events
 
-    events = evaluation._events(choice.name)
+    events = mark_events(evaluation, choice.name)
     place = events.marks.index(chosen["mark"]) if chosen["mark"] in events.marks else -2
     wrong = (events.kind != CORRECT) & ((events.said == place) | (events.heard == place))
     return np.intersect1d(np.unique(events.row[wrong]), rows)
@@ -152,11 +153,9 @@ def _by_mark(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mappin
 
 def _by_case(evaluation: Evaluation, choice: Choice, rows: Array, _: Mapping[str, Any]) -> Array:
     """Rows in which a word that is right came in other capitals."""
-    from workbench.evaluation.punctuation import case_counts
+    from workbench.evaluation.quality_views import case_errors
 
-    wrong, _there = evaluation._kept(
-        ("case", choice.name), lambda: case_counts(evaluation.scored, choice.name)
-    )
+    wrong, _there = case_errors(evaluation, choice.name)
     found: Array = rows[wrong[rows] > 0]
     return found
 
