@@ -23,6 +23,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Workspace": "workbench.api",
     "choose_lookahead": "workbench.capacity.choice",
+    "ImportPlan": "workbench.ingest.plan",
+    "inspect_source": "workbench.ingest.inspect",
     "evaluate": "workbench.evaluation.corpora",
     "starter": "workbench.api",
     "Recipe": "workbench.finetuning.recipe",
@@ -33,6 +35,7 @@ _PUBLIC = {
 }
 __all__ = [
     "LOCALES",
+    "ImportPlan",
     "Policy",
     "Recipe",
     "WorkbenchError",
@@ -41,6 +44,7 @@ __all__ = [
     "canonical",
     "choose_lookahead",
     "evaluate",
+    "inspect_source",
     "starter",
 ]
 
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
     from workbench.errors import WorkbenchError
     from workbench.evaluation.corpora import evaluate
     from workbench.finetuning.recipe import Recipe
+    from workbench.ingest.inspect import inspect_source
+    from workbench.ingest.plan import ImportPlan
     from workbench.locales import LOCALES, canonical
     from workbench.release.gates import Policy
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.capacity.result import Capacity
-from workbench.corpus.importing import import_source
+from workbench.corpus.importing import import_source, remove, replaced
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
@@ -18,6 +18,7 @@ from workbench.finetuning import cluster_scripts
 from workbench.finetuning import run as runs
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
+from workbench.ingest.plan import ImportPlan
 from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy.suppression_list import erased_before
@@ -41,9 +42,13 @@ class Holdings(WorkspaceFolder):
         source: Any,
         mapping: Mapping[str, str] | None = None,
         *,
+        plan: ImportPlan | None = None,
         defaults: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         audio_roots: Sequence[str | Path] | None = None,
+        locale: str | None = None,
+        require_audio: bool = True,
+        replace: bool = False,
         erased: Erased | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Corpus:
@@ -53,35 +58,53 @@ class Holdings(WorkspaceFolder):
 
         Args:
             name: of the corpus.
-            source: a path (NeMo manifest, also ``_OP_0..7_CL_`` or ``*`` shards, ``.gz`` and tarred; Common
-                Voice TSV; CSV; Parquet; a saved data set; Lhotse cuts or a Shar folder; a folder of audio
-                with ``.txt`` beside it), a ``datasets.Dataset``, a ``lhotse.CutSet``, or a hub name
-                (``org/name``).
-            mapping: field → column; wins over the guesses that ``corpus.importing.preview`` shows.
-            defaults: field → value where the source has none, e.g. ``{"target_lang": "el-GR"}``.
+            source: a manifest, a folder in any layout of :mod:`workbench.ingest.layouts`, a table, a data set,
+                a DataFrame, a list of dicts, a CutSet, or a hub name (``org/name``).
+            mapping: field → column; wins over the guesses that ``wb.inspect_source`` shows.
+            plan: of ``wb.inspect_source``, edited or not; the other arguments win over it.
+            defaults: field → value where the source has none, e.g. ``{"license": "CC0-1.0"}``.
             tags: what the source writes → locale tag, e.g. ``{"el": "el-GR"}``; never guessed.
             audio_roots: folders that audio may lie in; the first is what paths become relative to. Default:
-                the manifest's folder.
+                the source's own folder.
+            locale: of rows that state none, and of those that name only its language (``da-DK`` for ``da``).
+            require_audio: refuse where every recording is missing, and say how many are.
+            replace: a corpus of this name goes, its decisions too, once the new one is there.
             erased: says of rows whether they were erased before; default: what this workspace remembers.
             progress: called with (rows read, 0 while the total is not known).
 
         Raises:
-            WorkbenchError: the name is taken, nothing could be read from the source, or the user is neither
-                trainer nor steward.
+            WorkbenchError: the name is taken, nothing could be read from the source, its transcripts are not
+                understood, every recording is missing, or the user is neither trainer nor steward. Nothing
+                half-made keeps the name.
         """
         require(self, "trainer|steward", "corpus.import")
-        folder = self.corpus_folder(name)
-        if (folder / "source.json").exists():
-            raise WorkbenchError(
-                f"there is a corpus {name!r} already", where=str(folder), hint="Choose another name."
-            )
-        made = import_source(
-            source, folder, name=name, mapping=mapping, defaults=defaults, tags=tags, audio_roots=audio_roots,
-            erased=erased or (lambda rows: erased_before(self, rows)),
-            settling=alone(self.path / "locks" / "erasure", timeout_s=math.inf), progress=progress,
-        )  # fmt: skip
+        with replaced(self.corpus_folder(name), replace) as old:
+            folder = self.corpus_folder(name)
+            made = import_source(
+                source, folder, name=name, plan=plan, mapping=mapping, defaults=defaults, tags=tags,
+                audio_roots=audio_roots, locale=locale, require_audio=require_audio,
+                erased=erased or (lambda rows: erased_before(self, rows)),
+                settling=alone(self.path / "locks" / "erasure", timeout_s=math.inf), progress=progress,
+            )  # fmt: skip
+        if old is not None:
+            self.record("corpus.remove", old)
         self.record("import", {"utterances": len(made), "problems": len(made.problems)})
         return self.corpus(name)
+
+    def remove_corpus(self, name: str) -> None:
+        """Remove a corpus with its decisions, predictions and the audio that was copied into it; the ledger keeps
+        how many utterances there were and the digest of their table. The source is not touched.
+
+        Args:
+            name: of the corpus.
+
+        Raises:
+            WorkbenchError: there is none, another process is changing it, or the user is neither trainer nor
+                steward.
+        """
+        require(self, "trainer|steward", "corpus.remove")
+        self.corpus(name)
+        self.record("corpus.remove", remove(self.corpus_folder(name)))
 
     def corpus(self, name: str) -> Corpus:
         """An imported corpus.

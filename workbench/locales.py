@@ -147,6 +147,89 @@ def near(tag: str, known: Iterable[str] = LOCALES) -> list[str]:
     return list(dict.fromkeys(same + like))[:5]
 
 
+_LANGUAGES: dict[str, str] = {
+    "en": "eng english",
+    "es": "spa spanish español castellano",
+    "fr": "fra fre french français",
+    "it": "ita italian italiano",
+    "pt": "por portuguese português",
+    "nl": "nld dut dutch nederlands",
+    "de": "deu ger german deutsch",
+    "tr": "tur turkish türkçe",
+    "ru": "rus russian русский",
+    "ar": "ara arb arabic العربية",
+    "hi": "hin hindi हिन्दी",
+    "ja": "jpn japanese 日本語",
+    "ko": "kor korean 한국어",
+    "vi": "vie vietnamese",
+    "uk": "ukr ukrainian українська",
+    "pl": "pol polish polski",
+    "sv": "swe swedish svenska",
+    "cs": "ces cze czech čeština",
+    "nb": "nob no nor norwegian bokmål norsk",
+    "da": "dan danish dansk",
+    "bg": "bul bulgarian български",
+    "fi": "fin finnish suomi",
+    "hr": "hrv croatian hrvatski",
+    "sk": "slk slo slovak slovenčina",
+    "zh": "zho chi cmn mandarin chinese 中文",
+    "hu": "hun hungarian magyar",
+    "ro": "ron rum romanian română",
+    "et": "est ekk estonian eesti",
+    "el": "ell gre greek ελληνικά",
+    "lt": "lit lithuanian lietuvių",
+    "lv": "lav lvs latvian latviešu",
+    "mt": "mlt maltese malti",
+    "sl": "slv slovenian slovene slovenščina",
+    "he": "heb iw hebrew עברית",
+    "th": "tha thai ไทย",
+    "nn": "nno nynorsk",
+    "ca": "cat catalan català",
+    "eu": "eus baq basque euskara",
+    "gl": "glg galician galego",
+    "ga": "gle irish gaeilge",
+    "cy": "cym wel welsh cymraeg",
+    "is": "isl ice icelandic íslenska",
+    "sr": "srp serbian српски",
+    "mk": "mkd macedonian",
+    "sq": "sqi alb albanian shqip",
+    "id": "ind indonesian",
+    "ms": "msa may malay",
+    "fa": "fas per persian farsi",
+    "ur": "urd urdu",
+    "bn": "ben bengali",
+    "ta": "tam tamil",
+    "te": "tel telugu",
+    "sw": "swa swahili",
+    "af": "afr afrikaans",
+    "yue": "cantonese",
+}
+"""ISO 639-1 code → its other codes, English name and own name, as sources write them."""
+_BY_NAME = {name: code for code, names in _LANGUAGES.items() for name in (code, *names.split())}
+
+
+def language_of(value: str) -> str | None:
+    """The ISO 639-1 code of what a source writes: ``da``, ``dan``, ``Danish``, ``dansk``, ``da_DK``;
+    None where it names no language that is known."""
+    text = value.strip().lower()
+    for part in (text, *text.replace("_", "-").split("-")[:1], *text.split()[:1], *text.split("(")[:1]):
+        if (found := _BY_NAME.get(part.strip())) is not None:
+            return found
+    return None
+
+
+def proposals(value: str) -> list[str]:
+    """Tags that a source's value may mean: those of its language, the likeliest first; none is taken unasked.
+
+    A value with a region that is not among the locales (``de-AT``) gives those of the language too.
+    """
+    try:
+        return [canonical(value)]
+    except WorkbenchError:
+        language = language_of(value)
+        return [tag for tag, row in LOCALES.items() if row.language == language]
+
+
 def unknown_locale(tag: str, known: Iterable[str] = LOCALES) -> WorkbenchError:
     """The error for a tag that nobody knows, with the tags that may be meant."""
     candidates = near(str(tag), known)

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.ingest import plain_manifest, row_validation
-from workbench.ingest.manifest import LINE, NotPlainError
+from workbench.ingest import paths, plain_manifest, row_validation
+from workbench.ingest.manifest import NotPlainError
+from workbench.ingest.reader import LINE
+from workbench.ingest.row_survey import Seen, glance, look_over
 from workbench.ingest.schema import FIELDS, OPTIONAL, UNKNOWN, quoted
-from workbench.ingest.validation_sql import _ODD_ANYWHERE, Seen, glance, look_over, tidied_sql
+from workbench.ingest.validation_sql import tidied_sql
 
 CLEAN = {"id": "u1", "audio_filepath": "a/1.wav", "offset": 0.0, "duration": 1.5, "text": "Hello.",
          "target_lang": "en-US", "split": "train"}  # fmt: skip
@@ -30,7 +32,7 @@ def looks(rows: list[dict[str, Any]], *, thorough: bool = True) -> tuple[Seen | 
         return glance(connection, "parsed", list(FIELDS)), look_over(connection) if thorough else None
 
 
-PATHS = ["/a.wav", "~/a.wav", "", "  ", "a//b", "./a", "a/../b", "c:\\a", "a:b", "a.", "a/", "a\nb", "a\x7f",
+PATHS = ["/a.wav", "~/a.wav", "", "  ", "a//b", "./a", "a/../b", "c:\\a", "c:/b", "a|", "a.", "a/", "a\nb", "a\x7f",
          "x" * 1001, None]  # fmt: skip
 
 
@@ -47,19 +49,19 @@ def test_a_row_that_may_be_at_fault_is_looked_at_thoroughly(change: dict[str, An
 
 def test_odd_paths_are_found_among_ordinary_ones() -> None:
     good = ["a.wav", "b c/d-e.flac", "č/ř.ogg", "a..b/c.wav", "-/_", "a"]
-    assert plain_manifest.ordinary_paths(pa.array(good))
-    assert plain_manifest.ordinary_paths(pa.array(["/", *good, ""]).slice(1, len(good)))
-    assert plain_manifest.ordinary_paths(pa.array([], pa.string()))
+    assert paths.ordinary(pa.array(good))
+    assert paths.ordinary(pa.array(["/", *good, ""]).slice(1, len(good)))
+    assert paths.ordinary(pa.array([], pa.string()))
     for path in PATHS:
         for at in (0, 2, len(good)):
-            assert not plain_manifest.ordinary_paths(pa.array([*good[:at], path, *good[at:]]))
+            assert not paths.ordinary(pa.array([*good[:at], path, *good[at:]]))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.text("a./~ :\\\n\x7fč", max_size=6), min_size=1, max_size=3))
-def test_what_passes_for_ordinary_is_so_by_the_pattern(paths: list[str]) -> None:
-    if plain_manifest.ordinary_paths(pa.array(paths)):
-        assert not any(re.search(_ODD_ANYWHERE, path) for path in paths)
+@given(st.lists(st.text("a./~ :|\\\n\x7fč", max_size=6), min_size=1, max_size=3))
+def test_what_passes_for_ordinary_is_so_by_the_pattern(written: list[str]) -> None:
+    if paths.ordinary(pa.array(written)):
+        assert not any(re.search(paths.NEEDS_A_LOOK_PATTERN, path) for path in written)
 
 
 ROW = st.fixed_dictionaries(

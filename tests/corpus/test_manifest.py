@@ -12,10 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.corpus import importing
 from workbench.corpus.importing import import_source
 from workbench.errors import Problem, WorkbenchError
-from workbench.ingest import manifest, plain_manifest
+from workbench.ingest import intake, manifest, plain_manifest
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 ROW = st.fixed_dictionaries(
@@ -65,7 +64,7 @@ DAMAGE = {
     "no object": (GOOD + b"\n[1, 2]\n", "not a JSON object", 2),
     "NaN": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": NaN}\n', "not a finite number", 2),
     "infinity": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1e999}\n', "not a finite number", 2),
-    "a duplicate key": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1, "duration": 2}\n', "twice", 2),
+    "a duplicate key": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1, "duration": 2}\n', "duplicate key", 2),
     "NUL escaped": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1, "text": "a\\u0000"}\n', "NUL", 2),
     "NUL raw": (GOOD + b'\n{"audio_filepath": "b\0.wav", "duration": 1}\n', "not JSON", 2),
     "Latin-1": (GOOD + '\n{"audio_filepath": "é.wav", "duration": 1}\n'.encode("latin-1"), "not UTF-8", 2),
@@ -81,7 +80,7 @@ DAMAGE = {
     "the same row": (GOOD + b"\n" + GOOD + b"\n", "earlier row", 2),
     "another folder": (GOOD + b'\n{"audio_filepath": "../../etc/passwd", "duration": 1}\n', "leaves", 2),
     "an absolute path": (GOOD + b'\n{"audio_filepath": "/etc/passwd", "duration": 1}\n', "leaves", 2),
-    "a web address": (GOOD + b'\n{"audio_filepath": "https://x/y.wav", "duration": 1}\n', "leaves", 2),
+    "a web address": (GOOD + b'\n{"audio_filepath": "https://x/y.wav", "duration": 1}\n', "web address", 2),
     "a bell": (GOOD + b'\n{"audio_filepath": "a\\u0007.wav", "duration": 1}\n', "control", 2),
 }
 
@@ -270,7 +269,7 @@ def test_a_plain_manifest_is_never_held_in_memory(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The straight way is really taken, and rows keep their places after one is erased."""
-    monkeypatch.setattr(importing, "_by_tables", None)
+    monkeypatch.setattr(intake, "_by_tables", None)
     corpus = import_source(clips, tmp_path / "c", name="c")
     rows = [json.loads(line) for line in clips.open(encoding="utf-8")]
     assert [row["text"] for row in corpus.page(0, 1_000)] == [row["text"] for row in rows]

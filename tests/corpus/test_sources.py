@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from workbench.corpus.importing import import_source, preview
+from workbench.corpus.importing import import_source
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.ingest.inspect import inspect_source
 from workbench.ingest.schema import guess_mapping
 
 
@@ -143,8 +144,9 @@ def test_every_source_gives_text_locale_and_sound(
 ) -> None:
     source = KINDS[kind](three, tmp_path)
     defaults = {} if kind != "folder of audio" else {"target_lang": "bg-BG"}
-    shown = preview(source)
+    shown = inspect_source(source, defaults=defaults)
     assert "audio_filepath" in shown.mapping
+    assert (shown.usable, shown.rows, shown.left_out) == (3, 3, {})
     # A file of cuts names recordings anywhere on the machine: which may be read is the user's word.
     roots = [Path(three[0]["path"]).parent] if kind == "cuts file" else None
     corpus = import_source(source, tmp_path / "corpora" / "c", name="c", defaults=defaults, audio_roots=roots)
@@ -166,13 +168,13 @@ def test_a_mapping_is_guessed_shown_and_overruled(tmp_path: Path) -> None:
     path.write_text(
         json.dumps({"file": "a.wav", "words": "Hi", "note": "Other", "seconds": 2, "lang": "en-US"}) + "\n"
     )
-    assert preview(path).mapping == {
+    assert inspect_source(path).mapping == {
         "audio_filepath": "file", "duration": "seconds", "target_lang": "lang", "lang": "lang"
     }  # fmt: skip
     corpus = import_source(path, tmp_path / "c", name="c", mapping={"text": "note"})
     assert corpus.row(corpus.ids()[0])["text"] == "Other"
     with pytest.raises(WorkbenchError, match="no column 'nota'"):
-        preview(path, mapping={"text": "nota"})
+        inspect_source(path, mapping={"text": "nota"})
     assert guess_mapping(["Audio_FilePath", "Duration"]) == {
         "audio_filepath": "Audio_FilePath",
         "duration": "Duration",

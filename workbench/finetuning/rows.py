@@ -48,7 +48,8 @@ def read_source(
     Raises:
         WorkbenchError: the manifest cannot be read.
     """
-    from workbench.ingest.manifest import LINE, expand, read
+    from workbench.ingest.manifest import expand, read
+    from workbench.ingest.reader import LINE
 
     rows: list[Utterance] = []
     for path in expand(Path(source.manifest)):

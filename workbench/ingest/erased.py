@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import Problem
-from workbench.ingest.manifest import FILE, LINE
+from workbench.ingest.reader import FILE, LINE
 from workbench.ingest.row_validation import REPORTED, Admitted, numbered
 
 Erased = Callable[[Sequence[Mapping[str, Any]]], Sequence[bool]]

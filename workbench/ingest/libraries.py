@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.files import write_atomic
-from workbench.ingest.manifest import LINE, as_text, table_of
-from workbench.ingest.readers import Reader
+from workbench.ingest.manifest import as_text, table_of
+from workbench.ingest.reader import FILE, LINE, Reader, batched, folders_of, keep_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+\Z")
-_MAGIC = ((b"RIFF", ".wav"), (b"fLaC", ".flac"), (b"OggS", ".ogg"), (b"ID3", ".mp3"), (b"\xff\xfb", ".mp3"))
 _BATCH = 1_000
 
 
@@ -39,7 +35,7 @@ def open_object(source: Any, folder: Path | None) -> Reader:
         return _dataset(source, "data set in memory", Path("/"), folder)
     if kind in ("CutSet",):
         return _cuts(source, "cuts in memory", Path("/"), folder)
-    raise WorkbenchError(f"a {kind} is no source", hint="Give a Dataset, DatasetDict or CutSet.")
+    raise WorkbenchError(f"unsupported source type: {kind}", hint="Give a Dataset, DatasetDict or CutSet.")
 
 
 def open_folder(path: Path, folder: Path | None) -> Reader | None:
@@ -92,26 +88,56 @@ def open_hub(name: str, folder: Path | None) -> Reader:
 
 
 def plain_table(
-    batch: pa.RecordBatch | pa.Table, line: int, folder: Path | None, base: Path, problems: list[Problem]
+    batch: pa.RecordBatch | pa.Table,
+    line: int,
+    folder: Path | None,
+    base: Path,
+    notes: list[Problem],
+    names: Mapping[str, Sequence[str]] | None = None,
 ) -> pa.Table:
-    """A batch with audio structs as paths, nested values as JSON text, times as text, and line numbers."""
+    """A batch with audio as paths, class labels by name, nested values as JSON text, times as text, and line
+    numbers from ``line``. A column of bytes that is no audio is left out, and said in ``notes`` once."""
     import pyarrow as pa
 
     columns: dict[str, Any] = {}
     for name in batch.schema.names:
         column, kind = batch.column(name), batch.schema.field(name).type
+        binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
         if pa.types.is_struct(kind) and {f.name for f in kind} >= {"bytes", "path"}:
             values = [_audio_path(v, folder, base) for v in column.to_pylist()]
             columns[name] = pa.array(values, pa.string())
+        elif names and name in names and pa.types.is_integer(kind):
+            columns[name] = pa.array([_label(names[name], v) for v in column.to_pylist()], pa.string())
+        elif binary and name.lower() in ("audio", "wav", "bytes", "flac", "sound", "audio_bytes"):
+            kept = [None if v is None else keep_bytes(v, folder) for v in column.to_pylist()]
+            columns["audio_filepath" if name == "audio_bytes" else name] = pa.array(kept, pa.string())
         elif pa.types.is_nested(kind) or pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
             made = [None if v is None else _text(v) for v in column.to_pylist()]
             columns[name] = pa.array(made, pa.string())
         elif pa.types.is_dictionary(kind):
             columns[name] = column.cast(kind.value_type)
-        elif not pa.types.is_binary(kind) and not pa.types.is_large_binary(kind):
+        elif not binary:
             columns[name] = column
+        elif not any(note.field == name for note in notes):
+            notes.append(Problem("", f"the column {name!r} holds bytes and is left out", field=name))
     columns[LINE] = pa.array(range(line, line + batch.num_rows), pa.int64())
     return pa.table(columns)
+
+
+def class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Column → names of its class labels, as ``datasets`` records them in a Parquet file."""
+    stored = (schema.metadata or {}).get(b"huggingface")
+    try:
+        features = json.loads(stored)["info"]["features"] if stored else {}
+        return {n: list(f["names"]) for n, f in features.items() if f.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _label(names: Sequence[str], code: int | None) -> str | None:
+    if code is None or code < 0:
+        return None
+    return names[code] if code < len(names) else str(code)
 
 
 def _text(value: Any) -> str:
@@ -128,26 +154,15 @@ def _audio_path(value: dict[str, Any] | None, folder: Path | None, base: Path) -
     return keep_bytes(value["bytes"], folder, Path(str(path or "")).suffix)
 
 
-def keep_bytes(data: bytes, folder: Path | None, suffix: str = "") -> str:
-    """Write audio under the name of its hash, unchanged; the same audio is written once."""
-    digest = hashlib.sha256(data).hexdigest()
-    if not suffix:
-        suffix = next((s for magic, s in _MAGIC if data.startswith(magic)), ".wav")
-    if folder is None:
-        return f"{digest}{suffix}"
-    target = Path(os.path.realpath(folder)) / "audio" / digest[:2] / f"{digest}{suffix}"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomic(target, data)
-    return str(target)
-
-
 def _dataset(source: Any, where: str, base: Path, folder: Path | None) -> Reader:
     import datasets
 
     parts = source if isinstance(source, datasets.DatasetDict) else {str(source.split or ""): source}
     parts = {split: _undecoded(part) for split, part in parts.items()}
-    names = next(iter(parts.values())).column_names
+    first = next(iter(parts.values()))
+    names = first.column_names
+    notes: list[Problem] = []
+    labels = {n: f.names for n, f in first.features.items() if isinstance(f, datasets.ClassLabel)}
 
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
         import pyarrow as pa
@@ -155,10 +170,10 @@ def _dataset(source: Any, where: str, base: Path, folder: Path | None) -> Reader
         for split, part in parts.items():
             for start in range(0, len(part), _BATCH):
                 rows = part.with_format("arrow")[start : start + _BATCH]
-                table = plain_table(_codes_named(rows, part.features), start + 1, folder, base, problems)
+                table = plain_table(rows, start + 1, folder, base, notes, labels)
                 if "split" not in names:
                     table = table.append_column("split", pa.array([split or None] * len(table), pa.string()))
-                yield table.append_column("source_file", pa.array([split] * len(table), pa.string()))
+                yield table.append_column(FILE, pa.array([split] * len(table), pa.string()))
 
     mapping = {"audio_filepath": "audio"} if "audio" in names else {}
     files = (
@@ -167,22 +182,15 @@ def _dataset(source: Any, where: str, base: Path, folder: Path | None) -> Reader
         for cell in part.select_columns(["audio"])["audio"]
         if isinstance(cell, dict) and cell.get("bytes") is None and cell.get("path")
     )  # fmt: skip
-    roots = [] if base != Path("/") else _folders(files)
-    return Reader("Hugging Face data set", where, _first(base, folder), read, mapping, roots=roots)
+    roots = [] if base != Path("/") else folders_of(files)
+    return Reader(
+        "Hugging Face data set", where, _first(base, folder), read, mapping, roots=roots, notes=notes
+    )
 
 
 def _first(base: Path, folder: Path | None) -> Path:
     """The root of relative paths; for what lives in memory, the corpus itself."""
     return base if base != Path("/") else (folder or Path.cwd())
-
-
-def _folders(files: Iterable[str]) -> list[Path]:
-    """The folders that an object in memory points into; who hands it over means them to be read."""
-    found = {str(Path(file).absolute().parent) for file in files}
-    if len(found) > 20:
-        common = os.path.commonpath(found)
-        found = {common} if common != "/" else set()
-    return [Path(name) for name in sorted(found)]
 
 
 def _undecoded(part: Any) -> Any:
@@ -194,33 +202,17 @@ def _undecoded(part: Any) -> Any:
     return part
 
 
-def _codes_named(table: pa.Table, features: Any) -> pa.Table:
-    """Class labels by name instead of by number."""
-    import datasets
-    import pyarrow as pa
-
-    for name, feature in features.items():
-        if isinstance(feature, datasets.ClassLabel):
-            values = [None if v is None else feature.int2str(v) for v in table[name].to_pylist()]
-            table = table.set_column(table.column_names.index(name), name, pa.array(values, pa.string()))
-    return table
-
-
 def _cuts(source: Any, where: str, base: Path, folder: Path | None) -> Reader:
-    def read(problems: list[Problem]) -> Iterator[pa.Table]:
-        rows: list[dict[str, Any]] = []
+    def rows(problems: list[Problem]) -> Iterator[dict[str, Any]]:
         for number, cut in enumerate(source, 1):
-            row = _cut_row(cut, number, where, folder, problems)
-            if row is not None:
-                rows.append({**row, LINE: number})
-            if len(rows) >= _BATCH:
-                yield table_of(rows)
-                rows = []
-        if rows:
-            yield table_of(rows)
+            for row in _cut_rows(cut, number, where, folder, problems):
+                yield {**row, LINE: number}
+
+    def read(problems: list[Problem]) -> Iterator[pa.Table]:
+        yield from batched(rows(problems), table_of)
 
     files = (file for file in map(_cut_file, source) if file is not None and Path(file).is_absolute())
-    roots = [] if base != Path("/") else _folders(files)
+    roots = [] if base != Path("/") else folders_of(files)
     return Reader("Lhotse cuts", where, _first(base, folder), read, roots=roots)
 
 
@@ -229,34 +221,39 @@ def _cut_file(cut: Any) -> str | None:
     return str(sources[0].source) if sources and sources[0].type == "file" else None
 
 
-def _cut_row(
+def _cut_rows(
     cut: Any, number: int, where: str, folder: Path | None, problems: list[Problem]
-) -> dict[str, Any] | None:
+) -> Iterator[dict[str, Any]]:
+    """A row for each supervision of a cut; one without text where it has none."""
     name = Path(where).name
     if not getattr(cut, "has_recording", False) or not hasattr(cut, "recording"):
-        problems.append(
-            Problem(name, "the cut has no recording of its own", "Mixed cuts: save them.", number)
-        )
-        return None
-    spoken = cut.supervisions
-    if len(spoken) > 1:
-        hint = "Cut at supervisions first: cuts.trim_to_supervisions()."
-        problems.append(Problem(name, f"the cut has {len(spoken)} supervisions", hint, number))
-        return None
+        what = "the cut has no recording of its own"
+        problems.append(Problem(name, what, "Mixed cuts: save them.", number))
+        return
     audio = cut.recording.sources[0]
     if audio.type == "file":
         path = str(audio.source)
     elif audio.type == "memory":
         path = keep_bytes(audio.source, folder)
     else:
-        problems.append(Problem(name, f"audio of type {audio.type!r}", "Save the audio as files.", number))
-        return None
-    row = {"id": cut.id, "audio_filepath": path, "offset": cut.start, "duration": cut.duration}
+        hint = "It is never run or fetched; save the audio as files."
+        problems.append(Problem(name, f"audio of type {audio.type!r}", hint, number))
+        return
+    whole = {"id": cut.id, "audio_filepath": path, "offset": cut.start, "duration": cut.duration}
     if isinstance(getattr(cut, "channel", None), int) and cut.recording.num_channels > 1:
-        row["channel"] = cut.channel
-    for extra in (cut.custom or {}, spoken[0].custom or {} if spoken else {}):
-        row.update({k: v for k, v in extra.items() if isinstance(v, str | int | float | bool)})
-    if spoken:
-        row.update(text=spoken[0].text, speaker=spoken[0].speaker)
-        row.setdefault("target_lang", spoken[0].language)
-    return row
+        whole["channel"] = cut.channel
+    whole.update(_plain_values(cut.custom))
+    if not cut.supervisions:
+        yield whole
+    for part in cut.supervisions:
+        row = {**whole, **_plain_values(part.custom), "text": part.text, "speaker": part.speaker}
+        row.setdefault("target_lang", part.language)
+        if len(cut.supervisions) > 1:
+            start = max(part.start, 0.0)
+            end = min(part.end, cut.duration)
+            row |= {"id": part.id, "offset": round(cut.start + start, 6), "duration": round(end - start, 6)}
+        yield row
+
+
+def _plain_values(custom: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {k: v for k, v in (custom or {}).items() if isinstance(v, str | int | float | bool)}

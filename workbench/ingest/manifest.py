@@ -7,52 +7,81 @@ the reference: the tests compare the two on drawn inputs.
 
 from __future__ import annotations
 
-import gzip
+import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest import json_text
+from workbench.ingest.json_text import LINE_LIMIT
+from workbench.ingest.reader import LINE, batched
+from workbench.ingest.schema import ALIASES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LINE_LIMIT = 4 << 20
-"""A longer line is no utterance; it is skipped without being held in memory."""
 CHUNK = 64 << 20
-LINE = "source_line"
-FILE = "source_file"
-_BATCH = 20_000
-_SHARDS = re.compile(r"_OP_(\d+)\.\.(\d+)_CL_")
+_HEAD = 8
+"""Lines that decide whether a file holds lines or one document."""
+_OPEN, _CLOSE = re.compile(r"_OP_|[(\[<]"), re.compile(r"_CL_|[)\]>]")
+_PATHS = frozenset({"audio_filepath", *ALIASES["audio_filepath"]})
+_TEXTS = frozenset({"text", *ALIASES["text"]})
+_SCALARS = frozenset({"duration", "offset"})
 
 
 class NotPlainError(Exception):
     """The quick reader will not vouch for this file."""
 
 
-def expand(path: Path) -> list[Path]:
-    """The files a manifest name stands for: ``manifest__OP_0..7_CL_.json``, a pattern with ``*``, or itself.
+def expand(path: Path | str) -> list[Path]:
+    """The files that a manifest name stands for.
+
+    As NeMo reads names: itself; several with commas between; shards as ``manifest__OP_0..7_CL_.json`` or
+    ``manifest_{000..007}.json``, zeros kept; a pattern with ``*``.
 
     Raises:
-        WorkbenchError: a shard is missing, or nothing matches.
+        WorkbenchError: a file is missing, or nothing matches.
     """
-    match = _SHARDS.search(path.name)
-    if match:
-        names = [_SHARDS.sub(str(i), path.name) for i in range(int(match[1]), int(match[2]) + 1)]
-        found = [path.with_name(name) for name in names]
-        missing = [p.name for p in found if not p.exists()]
-        if missing:
-            raise WorkbenchError(f"{len(missing)} shards are missing, first {missing[0]}", where=str(path))
-        return found
+    text = str(path).strip()
+    if Path(text).exists():
+        return [Path(text)]
+    names = [name for part in _parts(text) for name in _shards(part.strip()) if name]
+    found = [file for name in names for file in _matching(Path(name).expanduser())]
+    missing = [file.name for file in found if not file.exists()]
+    if missing and len(found) > 1:
+        what = f"{len(missing)} of {len(found)} files are missing, first {missing[0]}"
+        raise WorkbenchError(what, where=text, hint="Check the names and the first and last number.")
+    if missing or not found:
+        raise WorkbenchError("no such file", where=text, hint="Check the path of the manifest.")
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    """At commas outside of braces; later names without a folder lie beside the first."""
+    parts = [part.strip() for part in re.split(r",(?![^{]*\})", text.strip("[]") if "," in text else text)]
+    first = Path(parts[0]).parent
+    return [parts[0], *(part if "/" in part else str(first / part) for part in parts[1:])]
+
+
+def _shards(name: str) -> Sequence[str]:
+    from braceexpand import braceexpand
+
+    if Path(name).exists():
+        return [name]
+    braced = _CLOSE.sub("}", _OPEN.sub("{", name)) if ".." in name or "_OP_" in name else name
+    try:
+        return list(braceexpand(braced))
+    except ValueError as error:
+        raise WorkbenchError("a brace is not closed", where=name, hint="Write name_{0..7}.json.") from error
+
+
+def _matching(path: Path) -> list[Path]:
     if not path.exists() and any(c in path.name for c in "*?["):
-        found = sorted(path.parent.glob(path.name))
-        if found:
-            return found
-    if not path.exists():
-        raise WorkbenchError("no such file", where=str(path), hint="Check the path of the manifest.")
+        return sorted(path.parent.glob(path.name)) or [path]
     return [path]
 
 
@@ -73,7 +102,7 @@ def quick(path: Path) -> list[pa.Table]:
     Raises:
         NotPlainError: anything but flat JSON lines without a doubt about them.
     """
-    if path.suffix == ".gz":
+    if not json_text.is_plain(path):
         raise NotPlainError
     tables: list[pa.Table] = []
     before = 0
@@ -144,18 +173,8 @@ def _explicit_schema() -> pa.Schema:
 
 
 def careful(path: Path, problems: list[Problem]) -> Iterator[pa.Table]:
-    """The same rows by way of Python's json, one line at a time."""
-    rows: list[dict[str, Any]] = []
-    for number, raw, complete in _lines(path):
-        row = _row(path.name, number, raw, complete, problems)
-        if row is not None:
-            row[LINE] = number
-            rows.append(row)
-        if len(rows) >= _BATCH:
-            yield table_of(rows)
-            rows = []
-    if rows:
-        yield table_of(rows)
+    """The same rows by way of Python's json, one line or object at a time."""
+    yield from batched(_rows(path, problems), table_of)
 
 
 def table_of(rows: list[dict[str, Any]]) -> pa.Table:
@@ -179,32 +198,62 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
-    """Line number, bytes (at most LINE_LIMIT + 1) and whether a line break ended it."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as stream:
-        number = 0
-        while raw := stream.readline(LINE_LIMIT + 1):
-            number += 1
-            complete = raw.endswith(b"\n")
-            if not complete and len(raw) > LINE_LIMIT:
-                while rest := stream.readline(LINE_LIMIT):
-                    if rest.endswith(b"\n"):
-                        break
-            yield number, raw, complete
+def _rows(path: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
+    """Every row that can be read, with its line."""
+    head: list[json_text.Line] = []
+    found = json_text.lines(path, problems)
+    for line in found:
+        head.append(line)
+        if len(head) == _HEAD:
+            break
+    if json_text.is_document([raw for _, raw, _ in head]):
+        yield from _document(path, problems)
+        return
+    for number, raw, complete in itertools.chain(head, found):
+        row = _row(path.name, number, raw, complete, problems)
+        if row is not None:
+            yield {**row, LINE: number}
+
+
+def _document(path: Path, problems: list[Problem]) -> Iterator[dict[str, Any]]:
+    again: list[Problem] = []
+    data = bytearray()
+    for chunk in json_text.chunks(path, again):
+        data += chunk
+        if len(data) > json_text.DOCUMENT_LIMIT:
+            raise WorkbenchError(
+                "a JSON document of more than 1 GiB", where=str(path), hint="Write one object a line (JSONL)."
+            )
+    text = data.decode("utf-8", "surrogateescape")
+    repeated: list[str] = []
+
+    def hook(pairs: list[tuple[str, Any]]) -> Any:
+        return _object(pairs, repeated)
+
+    for number, value in json_text.objects(text, path.name, hook, problems):
+        row = _checked(value, repeated, _teller(path.name, number, problems))
+        repeated.clear()
+        if row is not None:
+            yield {**row, LINE: number}
+
+
+Teller = Callable[..., None]
+
+
+def _teller(file: str, number: int, problems: list[Problem]) -> Teller:
+    def bad(what: str, hint: str, field: str = "") -> None:
+        problems.append(Problem(file, what, hint, number, field))
+
+    return bad
 
 
 def _row(
     file: str, number: int, raw: bytes, complete: bool, problems: list[Problem]
 ) -> dict[str, Any] | None:
-    def bad(what: str, hint: str, field: str = "") -> None:
-        problems.append(Problem(file, what, hint, number, field))
-
+    bad = _teller(file, number, problems)
     if len(raw) > LINE_LIMIT:
         bad(f"the line is longer than {LINE_LIMIT:,} bytes", "One utterance per line; is the file cut right?")
         return None
-    if number == 1:
-        raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         return None
     try:
@@ -216,30 +265,57 @@ def _row(
     try:
         value = json.loads(line, object_pairs_hook=lambda pairs: _object(pairs, repeated))
     except (json.JSONDecodeError, RecursionError) as error:
-        what = "the last line is cut off" if not complete else f"not JSON ({_reason(error)})"
+        what = "the last line is cut off" if not complete else f"not JSON ({json_text.reason(error)})"
         bad(what, "One JSON object per line.")
         return None
     return _checked(value, repeated, bad)
 
 
-def _checked(value: Any, repeated: list[str], bad: Any) -> dict[str, Any] | None:
+def checked(value: Any, file: str, line: int, problems: list[Problem]) -> dict[str, Any] | None:
+    """One row of values as JSON has them, put right where that is plain; None where it was named instead."""
+    return _checked(value, [], _teller(file, line, problems))
+
+
+def _checked(value: Any, repeated: list[str], bad: Teller) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         bad("not a JSON object", "One JSON object per line.")
         return None
     if repeated:
-        bad("the key stands twice", "Keep one; which is meant cannot be known.", repeated[0][:60])
+        bad("duplicate key", "Keep one; which is meant cannot be known.", repeated[0][:60])
         return None
-    for name, item in value.items():
-        if isinstance(item, float) and not math.isfinite(item):
-            bad("not a finite number", "Write a number or leave the field out.", name[:60])
+    if "" in value:
+        value = {name or "unnamed": item for name, item in value.items()}
+    row: dict[str, Any] = value
+    for name, item in row.items():
+        fault = _fault(name, item)
+        if fault is not None:
+            bad(*fault, "" if _unwritable(name) else name[:60])
             return None
-        if isinstance(item, str) and _unwritable(item):
-            bad("holds a NUL character or half a surrogate pair", "Remove it.", name[:60])
-            return None
-        if isinstance(item, int) and abs(item) >= 2**63:
-            bad("the number is too large", "Write it as text.", name[:60])
-            return None
-    return value
+        if isinstance(item, list) and name in _PATHS and len(item) == 1:
+            row = {**row, name: item[0]}
+    return row
+
+
+def _fault(name: str, item: Any) -> tuple[str, str] | None:
+    """What is wrong with one field, and the hint; None where nothing is."""
+    if _unwritable(name):
+        return "a key holds a NUL character or an unpaired surrogate", "Remove it."
+    if isinstance(item, float) and not math.isfinite(item):
+        return "not a finite number", "Write a number or leave the field out."
+    if isinstance(item, str) and _unwritable(item):
+        return "holds a NUL character or an unpaired surrogate", "Remove it."
+    if isinstance(item, int) and abs(item) >= 2**63:
+        return "the number is too large", "Write it as text."
+    if isinstance(item, list) and name in _PATHS and (len(item) != 1 or not isinstance(item[0], str)):
+        return (
+            f"a list of {len(item)} recordings",
+            "One recording a row; for one channel use channel_selector.",
+        )
+    if isinstance(item, list) and name in _TEXTS:
+        return "the transcript is a list", "Write one text a row."
+    if isinstance(item, list | dict) and name in _SCALARS:
+        return "not a number", "Write seconds."
+    return None
 
 
 def _unwritable(text: str) -> bool:
@@ -252,7 +328,3 @@ def _object(pairs: list[tuple[str, Any]], repeated: list[str]) -> dict[str, Any]
         seen: set[str] = set()
         repeated += [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
     return made
-
-
-def _reason(error: Exception) -> str:
-    return f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else "too deep"

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.ingest.manifest import FILE, LINE, LINE_LIMIT, NotPlainError
+from workbench.ingest import json_text, paths
+from workbench.ingest.json_text import LINE_LIMIT
+from workbench.ingest.manifest import NotPlainError
+from workbench.ingest.reader import FILE, LINE
 from workbench.ingest.schema import literal, quoted
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ _KINDS = _SURE | {"BIGINT", "BOOLEAN"}
 _NO_KIND = frozenset({"JSON", '"NULL"'})
 ROW_GROUP = 40_960
 """Rows that are held before they are written, about."""
-_LONGEST_PATH = 1_000
 _BLOCK = 1 << 20
 _NEEDLES = (b"NaN", b"Infinity", b"\\u0000")
 _DOUBTFUL = re.compile(rb":\s*(?:NaN|-?Infinity)|\\u0000|\x00|,\s*\}")
@@ -132,34 +134,10 @@ def _write(
                 writing.result()
             whole = pa.record_batch(columns, schema=schema)
             writing = pool.submit(writer.write_batch, whole)
-            ordinary = ordinary and ordinary_paths(whole.column("audio_filepath"))
+            ordinary = ordinary and paths.ordinary(whole.column("audio_filepath"))
         if writing is not None:
             writing.result()
     return ordinary
-
-
-def ordinary_paths(paths: pa.StringArray) -> bool:
-    """Whether all are paths that ``staging`` need not look at: there, relative, nothing odd in them.
-
-    Looked for in the bytes of all paths at once, at a tenth of the price of a pattern matched on each. Some
-    that are in order are refused too, such as those that begin with a space.
-    """
-    import numpy as np
-
-    if paths.null_count or not len(paths):
-        return not paths.null_count
-    _, offsets, data = paths.buffers()
-    ends = np.frombuffer(offsets, np.int32)[paths.offset : paths.offset + len(paths) + 1]
-    if data is None or not np.diff(ends).all() or np.diff(ends).max() > _LONGEST_PATH:
-        return False
-    codes = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
-    first, last = codes[ends[:-1] - ends[0]], codes[ends[1:] - ends[0] - 1]
-    slashes = codes == ord("/")
-    doubled = slashes[1:] & (slashes[:-1] | (codes[:-1] == ord(".")))
-    odd = [codes.min() < ord(" "), doubled.any()]
-    odd += [(codes == code).any() for code in b":\\\x7f"]
-    odd += [(first == code).any() for code in b"/~ "] + [(last == code).any() for code in b"./"]
-    return not any(odd)
 
 
 def _repeated(value: Any, count: int, kind: pa.DataType) -> pa.Array:
@@ -180,7 +158,7 @@ def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None =
     Raises:
         NotPlainError: not flat JSON lines of texts, numbers and truth values.
     """
-    if path.suffix == ".gz":
+    if not json_text.is_plain(path):
         raise NotPlainError
     sample = _SAMPLE if sample is None else sample
     kinds = _described(connection, path, sample)
@@ -195,7 +173,7 @@ def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None =
             raise NotPlainError
         kinds = {name: kind for name, kind in kinds.items() if kind not in _NO_KIND}
     lowered = [re.sub(r"_\d+$", "", name).lower() for name in kinds]
-    if not kinds or not _KINDS.issuperset(kinds.values()) or {FILE, LINE} & set(kinds):
+    if not kinds or not _KINDS.issuperset(kinds.values()) or {FILE, LINE, ""} & set(kinds):
         raise NotPlainError
     # DuckDB renames columns that differ in case only, so a name may not be the file's own.
     if len(set(lowered)) != len(lowered):

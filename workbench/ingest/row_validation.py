@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem
-from workbench.ingest.manifest import FILE, LINE, NotPlainError
+from workbench.ingest.manifest import NotPlainError
 from workbench.ingest.plain_manifest import PlainLines
+from workbench.ingest.reader import FILE, LINE
+from workbench.ingest.row_survey import Seen, glance, look_over
 from workbench.ingest.schema import FIELDS, OPTIONAL, literal, quoted
-from workbench.ingest.validation_sql import Plan, Seen, glance, look_over, stage, tidied_sql, written_fields
+from workbench.ingest.validation_sql import RowRules, stage, tidied_sql, written_fields
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,16 +44,21 @@ _FAULTS: tuple[tuple[str, str, str, str], ...] = (
      "Rename the file."),
     ("path_outside", "audio_filepath", "the path leaves the corpus root",
      "Pass audio_roots=[...] with the folder that may be read, or move the file."),
+    ("path_address", "audio_filepath", "a web address, not a file", "Download the recordings first."),
+    ("path_command", "audio_filepath", "a command with a pipe, which is never run",
+     "Run it yourself and name the file that it makes."),
+    ("path_drive", "audio_filepath", "a path on a Windows drive",
+     "Write paths relative to the table, or map the column after changing it."),
     ("duration_odd", "duration", "the duration is not a positive number of seconds",
      "Write seconds, or leave it out to have it measured."),
     ("offset_odd", "offset", "the offset is not a number of seconds from 0", "Write seconds."),
     ("text_nul", "text", "the transcript holds a NUL character", "Remove it."),
-    ("repeated", "id", "the same id or the same stretch of the same recording stands in an earlier row",
+    ("repeated", "id", "duplicates an earlier row: the same id, or the same stretch of the same recording",
      "Keep one."),
 )  # fmt: skip
 
 
-def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) -> Admitted:
+def admit(table: pa.Table, rules: RowRules, target: Path, problems: list[Problem]) -> Admitted:
     """Write the good rows of ``table`` to the Parquet ``target``; list the others in ``problems``.
 
     Raises:
@@ -61,7 +68,8 @@ def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) ->
         connection.register("raw", _numbered(table))
         names = table.column_names
         raw = {name: f"raw.{_numbered_name(index)}" for index, name in enumerate(names)}
-        fields = written_fields(names, plan, raw)
+        kinds = {n: "BIGINT" for n in names if str(table.schema.field(n).type) in ("int64", "int32")}
+        fields = written_fields(names, rules, raw, kinds=kinds)
         columns = [*fields, LINE, FILE]
         select = [f"{sql} AS {quoted(name)}" for name, sql in fields.items()]
         select += ["raw._row AS _row", f"{raw[LINE]} AS {LINE}"]
@@ -69,14 +77,14 @@ def admit(table: pa.Table, plan: Plan, target: Path, problems: list[Problem]) ->
         # Views all the way: each question below reads only the columns it needs, and nothing is copied twice.
         connection.execute(f"CREATE TEMP VIEW written AS SELECT {', '.join(select)} FROM raw")
         seen = look_over(connection)
-        stage(connection, seen, plan, problems)
+        stage(connection, seen, rules, problems)
         kept = _write(connection, columns, target, seen)
         if kept < seen.total:
             problems += _named(connection)
         return Admitted(kept, seen.total - kept, [c for c in columns if not c.startswith("_")])
 
 
-def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Problem]) -> Admitted:
+def admit_plain(lines: PlainLines, rules: RowRules, target: Path, problems: list[Problem]) -> Admitted:
     """The same for a plain manifest, without its rows in memory.
 
     The fields are put in order while the file is parsed. Where that leaves nothing to change, as with most
@@ -90,9 +98,9 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
     try:
         with connect() as connection:
             raw = {name: quoted(name) for name in lines.kinds}
-            select = written_fields(list(lines.kinds), plan, raw, tidied=False, kinds=lines.kinds)
+            select = written_fields(list(lines.kinds), rules, raw, tidied=False, kinds=lines.kinds)
             columns = [*select, LINE, FILE]
-            total = lines.copy(connection, select, _constants(connection, select, plan, raw), draft)
+            total = lines.copy(connection, select, _constants(connection, select, rules, raw), draft)
             # Tidied while read back: values are few there, and each is looked at once and not once a row.
             tidy = [(quoted(n), tidied_sql(quoted(n))) for n in OPTIONAL]
             connection.execute(
@@ -103,7 +111,7 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
             replaced = ", ".join(f"{sql} AS {name}" for name, sql in tidy)
             connection.execute(f"CREATE TEMP VIEW written AS SELECT * REPLACE ({replaced}) FROM parsed")
             numbers = [n for n, kind in lines.kinds.items() if kind == "DOUBLE" and n not in FIELDS]
-            present = [n for n in FIELDS if n in plan.mapping or n in plan.defaults]
+            present = [n for n in FIELDS if n in rules.mapping or n in rules.defaults]
             seen = glance(connection, "parsed", present, numbers, ordinary_paths=lines.ordinary_paths)
             changed = False
             if seen is None:
@@ -112,7 +120,7 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
                 seen = look_over(connection, numbers)
             if seen.total != total or seen.infinite:
                 raise NotPlainError
-            changed |= stage(connection, seen, plan, problems)
+            changed |= stage(connection, seen, rules, problems)
             if seen.total == seen.fit and not changed:
                 os.replace(draft, target)
                 return Admitted(total, 0, columns)
@@ -125,10 +133,10 @@ def admit_plain(lines: PlainLines, plan: Plan, target: Path, problems: list[Prob
 
 
 def _constants(
-    connection: duckdb.DuckDBPyConnection, select: Mapping[str, str], plan: Plan, raw: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, select: Mapping[str, str], rules: RowRules, raw: Mapping[str, str]
 ) -> dict[str, Any]:
     """Values of the fields that the source does not have, so that none of its rows need be asked."""
-    absent = [name for name in FIELDS if plan.mapping.get(name, "") not in raw]
+    absent = [name for name in FIELDS if rules.mapping.get(name, "") not in raw]
     if not absent:
         return {}
     values = connection.execute(f"SELECT {', '.join(select[name] for name in absent)}").fetchall()[0]

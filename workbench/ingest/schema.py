@@ -54,6 +54,10 @@ OPTIONAL = (
     "recorded_at",
 )
 
+END, CHANNEL = "end", "channel"
+READ_TOO = (END, CHANNEL)
+"""No fields, but mapped as if they were: when a stretch ends, and which channel it is."""
+
 DERIVED: dict[str, str] = {
     "original_text": "the transcript as the source has it",
     "status": "pending, accepted or rejected",
@@ -71,21 +75,26 @@ DERIVED: dict[str, str] = {
 RESERVED = frozenset(DERIVED) | {"source_line", "source_file"}
 
 ALIASES: dict[str, tuple[str, ...]] = {
+    "end": ("end_s", "end_time", "stop", "stop_time", "end_ms", "offset_end", "to"),
+    "channel": ("channel_selector", "channel_id"),
     "id": ("utt_id", "utterance_id", "utt", "clip_id", "segment_id", "uid", "key"),
     "audio_filepath": (
-        "audio_file", "audio_path", "path", "audio", "file_name", "filename", "filepath", "file", "wav",
-        "wav_path", "wav_filename", "clip", "recording",
+        "audio_file", "audio_path", "audio_filename", "path", "audio", "file_name", "filename", "filepath",
+        "file_path", "file", "wav", "wav_path", "wav_filename", "clip", "clip_path", "recording",
+        "recording_path", "sound", "audio_url", "audio_id", "relative_path",
     ),
-    "offset": ("start", "start_s", "start_time", "begin"),
-    "duration": ("duration_s", "duration_sec", "dur", "length_s", "audio_duration", "seconds"),
+    "offset": ("start", "start_s", "start_time", "begin", "onset", "start_ms", "offset_ms", "from"),
+    "duration": ("duration_s", "duration_sec", "dur", "length_s", "audio_duration", "seconds", "length",
+        "duration_ms", "audio_length", "duration[ms]"),
     "text": (
-        "transcript", "transcription", "sentence", "raw_transcription", "normalized_text", "utterance",
-        "label",
+        "transcript", "raw_transcription", "transcription", "sentence", "raw_text", "reference", "utterance",
+        "normalized_text", "prompt", "ground_truth", "gold", "transcribed_text", "utterance_text",
+        "original_text", "label",
     ),
-    "target_lang": ("locale", "target_language", "language", "lang_tag"),
+    "target_lang": ("locale", "target_language", "language", "lang_tag", "language_code"),
     "lang": ("source_lang", "lang_id"),
     "accent": ("accents", "variety", "variant", "dialect"),
-    "speaker": ("speaker_id", "client_id", "spk", "spk_id", "speaker_name"),
+    "speaker": ("speaker_id", "client_id", "spk", "spk_id", "speaker_name", "speaker_code", "caller"),
     "domain": ("topic", "sentence_domain"),
     "source": ("corpus", "dataset"),
     "split": ("subset", "partition", "set"),
@@ -112,7 +121,7 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
     present = list(columns)
     chosen = dict(given or {})
     for name, column in chosen.items():
-        if name not in FIELDS:
+        if name not in FIELDS and name not in READ_TOO:
             raise WorkbenchError(f"no field {name!r} to map to", hint=f"Fields: {', '.join(FIELDS)}.")
         if column not in present:
             raise WorkbenchError(
@@ -121,8 +130,8 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
     by_lower = {_plain(column): column for column in reversed(present)}
     taken = set(chosen.values())
     for exact in (True, False):
-        for name in FIELDS:
-            if name in chosen:
+        for name in (*FIELDS, *READ_TOO):
+            if name in chosen or (name == END and "duration" in chosen):
                 continue
             for alias in (name,) if exact else ALIASES.get(name, ()):
                 match = by_lower.get(_plain(alias))
@@ -132,7 +141,7 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
                     break
     if "target_lang" not in chosen and "lang" in chosen and not (given and "lang" in given):
         chosen["target_lang"] = chosen["lang"]
-    return {name: chosen[name] for name in FIELDS if name in chosen}
+    return {name: chosen[name] for name in (*FIELDS, *READ_TOO) if name in chosen}
 
 
 def _plain(name: str) -> str:

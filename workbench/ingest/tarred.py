@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import tarfile
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem
-from workbench.ingest.manifest import FILE, LINE, LINE_LIMIT
+from workbench.ingest import json_text
+from workbench.ingest.reader import FILE, LINE, keep_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,23 +22,21 @@ _PART = re.compile(r"-sub\d+(?=\.\w+$|$)")
 
 def is_tarred(files: Sequence[Path]) -> bool:
     """Whether the first line names a shard whose archive lies beside the manifest or one folder above."""
-    opener = gzip.open if files[0].suffix == ".gz" else open
     try:
-        with opener(files[0], "rb") as stream:
-            first = json.loads(stream.readline(LINE_LIMIT))
-    except (ValueError, OSError, EOFError, RecursionError):
+        first = json.loads(next(json_text.lines(files[0], []), (1, b"", True))[1])
+    except (ValueError, OSError, RecursionError):
         return False
     shard = first.get("shard_id") if isinstance(first, dict) else None
     return isinstance(shard, int) and _archive(files[0], shard) is not None
 
 
-def with_audio(table: pa.Table, file: Path, folder: Path, problems: list[Problem]) -> pa.Table:
+def with_audio(table: pa.Table, file: Path, folder: Path | None, problems: list[Problem]) -> pa.Table:
     """Rows with paths of their own; those whose audio is not in its archive become problems.
 
     Args:
         table: rows of one manifest with ``audio_filepath``, ``shard_id`` and line numbers.
         file: the manifest.
-        folder: of the corpus; audio goes below its ``audio/``, each recording once.
+        folder: of the corpus; audio goes below its ``audio/``, each recording once. None only to look.
     """
     import pyarrow as pa
 
@@ -70,11 +68,9 @@ def _member(row: dict[str, Any]) -> str:
 
 
 def _copied(
-    file: Path, shard: Any, names: set[str], folder: Path, problems: list[Problem]
+    file: Path, shard: Any, names: set[str], folder: Path | None, problems: list[Problem]
 ) -> Iterator[tuple[str, str]]:
     """Member of an archive → where its bytes were put."""
-    from workbench.ingest.libraries import keep_bytes
-
     archive = _archive(file, shard) if isinstance(shard, int) else None
     if archive is None:
         return

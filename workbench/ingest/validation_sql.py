@@ -6,23 +6,35 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import locales
 from workbench.errors import Problem, WorkbenchError
-from workbench.ingest.manifest import FILE, LINE
-from workbench.ingest.schema import FIELDS, OPTIONAL, RESERVED, UNKNOWN, literal, quoted, split_name
+from workbench.ingest import paths
+from workbench.ingest.reader import FILE, LINE
+from workbench.ingest.schema import (
+    CHANNEL,
+    END,
+    FIELDS,
+    OPTIONAL,
+    RESERVED,
+    UNKNOWN,
+    literal,
+    split_name,
+)
 
 if TYPE_CHECKING:
     import duckdb
 
+    from workbench.ingest.row_survey import Seen
+
 
 @dataclass(frozen=True)
-class Plan:
+class RowRules:
     """How rows of one source become utterances.
 
     Attributes:
@@ -32,6 +44,8 @@ class Plan:
         tags: what the source writes → locale tag, for languages without a region and the like.
         roots: first the corpus root, then further folders that audio may lie in.
         base: folder that relative paths start from (the manifest's), inside a root.
+        locale: what a value that names only its language means, where it is that language.
+        own: rows that the workbench itself exported; its language tags come off the transcripts.
     """
 
     name: str
@@ -40,14 +54,13 @@ class Plan:
     tags: Mapping[str, str] = field(default_factory=dict)
     roots: Sequence[Path] = ()
     base: Path = Path(".")
-
-
-_CONTROL = r"[\x00-\x1f\x7f]"
+    locale: str | None = None
+    own: bool = False
 
 
 def written_fields(
     names: Sequence[str],
-    plan: Plan,
+    rules: RowRules,
     raw: Mapping[str, str],
     *,
     tidied: bool = True,
@@ -57,170 +70,66 @@ def written_fields(
 
     Args:
         names: the source's columns.
-        plan: what they become.
+        rules: what they become.
         raw: column → SQL.
         tidied: "unknown" and its kin become null.
         kinds: column → DuckDB type, where known; what is a number already is not cast again.
     """
-    used = set(plan.mapping.values())
+    channel = rules.mapping.get(CHANNEL, "")
+    as_text = {channel} if (kinds or {}).get(channel) != "BIGINT" else set()
+    used = set(rules.mapping.values()) - as_text | ({"prompt_mode", "shard_id"} if rules.own else set())
     extras = [n for n in names if n not in used and n not in (LINE, FILE)]
     renamed = _new_names(extras)
-    select = {name: _field(name, plan, raw, tidied, kinds or {}) for name in FIELDS}
-    return select | {renamed.get(n, n): raw[n] for n in extras}
+    select = {name: _field(name, rules, raw, tidied, kinds or {}) for name in FIELDS}
+    return select | _channel(channel, raw, kinds or {}) | {renamed.get(n, n): raw[n] for n in extras}
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What one look at all rows tells.
-
-    Attributes:
-        total: rows.
-        fit: rows without a fault and with an id of their own.
-        odd_paths: rows whose path has to be looked at one by one.
-        ids_given: rows with an id; ids_repeated: some of them are the same; ids_unfit: none that can be kept.
-        infinite: rows with a number that is none, or too large to be exact.
-        values: of target_lang, lang and split: value → (rows, first line).
-    """
-
-    total: int
-    fit: int
-    odd_paths: int
-    ids_given: int
-    ids_repeated: bool
-    ids_unfit: int
-    infinite: int
-    values: tuple[dict[str, tuple[int, int]], ...]
-
-    @property
-    def own_ids(self) -> bool:
-        """Every row has an id of its own from the source, so none is made and none can meet another."""
-        return self.total == self.ids_given and not self.ids_unfit and not self.ids_repeated
+def _channel(column: str, raw: Mapping[str, str], kinds: Mapping[str, str]) -> dict[str, str]:
+    """``channel``: a number from 0, or null (all, averaged); any other value rides along as written."""
+    if column not in raw:
+        return {}
+    if kinds.get(column) == "BIGINT":
+        return {"channel": raw[column]}
+    said = f"lower(trim({raw[column]}::VARCHAR))"
+    sides = "WHEN 'left' THEN 0 WHEN 'l' THEN 0 WHEN 'right' THEN 1 WHEN 'r' THEN 1"
+    return {"channel": f"CASE {said} {sides} ELSE TRY_CAST({said} AS BIGINT) END"}
 
 
-_ODD = (
-    "(starts_with({0}, '/') OR starts_with({0}, '~') OR contains({0}, '//') OR contains({0}, './') "
-    "OR contains({0}, '\\') OR contains({0}, ':') OR ends_with({0}, '.') OR ends_with({0}, '/'))"
-)
-_FAULT = f"""CASE
+FAULT = f"""CASE
     WHEN f.audio_filepath IS NULL OR trim(f.audio_filepath) = '' THEN 'path_missing'
-    WHEN length(f.audio_filepath) > 1000 OR regexp_matches(f.audio_filepath, '{_CONTROL}') THEN 'path_odd'
-    WHEN outside THEN 'path_outside'
+    WHEN length(f.audio_filepath) > {paths.LONGEST} THEN 'path_odd'
+    WHEN regexp_matches(f.audio_filepath, '{paths.CONTROL}') THEN 'path_odd'
+    WHEN path_fault IS NOT NULL THEN path_fault
     WHEN f.duration IS NOT NULL AND NOT (isfinite(f.duration) AND f.duration > 0) THEN 'duration_odd'
     WHEN NOT (isfinite(f."offset") AND f."offset" >= 0) THEN 'offset_odd'
     WHEN contains(f.text, chr(0)) THEN 'text_nul' END"""
-_UNFIT_ID = "(f.id = '' OR length(f.id) > 300 OR contains(f.id, chr(0)))"
+_MILLISECONDS = re.compile(r"(?i)(_ms|\[ms\]|millis(econds)?)$")
+UNFIT_ID = "(f.id = '' OR length(f.id) > 300 OR contains(f.id, chr(0)))"
 
 
-_MANY = ("speaker", "consent", "recorded_at")
-"""Fields that may say something else on every row."""
-_ODD_ANYWHERE = r"^[/~]|^ *$|//|\./|\\|:|[./]$|[\x00-\x1f\x7f]"
-"""All that ``_ODD`` and ``_FAULT`` look for in a path, in one pattern: matched once, not eleven times."""
-
-
-def glance(
-    connection: duckdb.DuckDBPyConnection,
-    view: str,
-    present: Sequence[str],
-    numbers: Sequence[str] = (),
-    *,
-    ordinary_paths: bool = False,
-) -> Seen | None:
-    """What :func:`look_over` says of rows without any fault, at a third of its price; None where one may be.
-
-    Args:
-        connection: with the view.
-        view: rows with fields as the source has them, not tidied, and without NUL characters.
-        present: the fields that the source has; the others are the same on every row.
-        numbers: further columns of numbers.
-        ordinary_paths: all paths are known to be.
-    """
-    few = [quoted(n) for n in OPTIONAL if n in present and n not in _MANY]
-    many = [quoted(n) for n in _MANY if n in present]
-    untidy = " OR ".join(f"{name} IS DISTINCT FROM {tidied_sql(name)}" for name in few) or "false"
-    tidy = [f"NOT bool_or({name} IS DISTINCT FROM {tidied_sql(name)})" for name in many]
-    sound = [f"isfinite({quoted(n)}) AND abs({quoted(n)}) < 9e18" for n in ("duration", "offset", *numbers)]
-    paths = [
-        "count(audio_filepath) = count(*) AND max(strlen(audio_filepath)) <= 1000",
-        f"NOT bool_or(regexp_matches(audio_filepath, {literal(_ODD_ANYWHERE)}))",
-    ]
-    fit = [
-        *([] if ordinary_paths else paths),
-        'coalesce(min(duration) > 0, true) AND min("offset") >= 0',
-        "coalesce(min(strlen(id)) > 0 AND max(strlen(id)) <= 300, true)",
-        *(f"coalesce(bool_and({one}), true)" for one in sound),
-        *tidy,
-    ]
-    # Where values are few, each is looked at once and not once a row.
-    keys = ", ".join(dict.fromkeys(['"target_lang"', '"lang"', '"split"', *few]))
-    rows = connection.execute(
-        f"""SELECT target_lang, lang, split, sum(n)::BIGINT, min(line), sum(ids)::BIGINT,
-            bool_or(({untidy}) OR NOT coalesce(fit, false))
-        FROM (SELECT {keys}, count(*) AS n,
-                min({LINE}) AS line, count(id) AS ids, {" AND ".join(fit)} AS fit
-            FROM {view} GROUP BY ALL) GROUP BY ALL"""
-    ).fetchall()
-    if any(row[6] for row in rows):
-        return None
-    total, given = sum(row[3] for row in rows), sum(row[5] for row in rows)
-    repeated = _distinct_ids(connection, view, given) != given
-    return Seen(total, total, 0, given, repeated, 0, 0, tuple(_counted(rows, at) for at in range(3)))
-
-
-def look_over(connection: duckdb.DuckDBPyConnection, numbers: Sequence[str] = ()) -> Seen:
-    finite = [f"coalesce(isfinite(f.{quoted(n)}) AND abs(f.{quoted(n)}) < 9e18, true)"
-              for n in ("duration", "offset", *numbers)]  # fmt: skip
-    # One pass for all: tags and splits are few, and so are their combinations.
-    rows = connection.execute(
-        f"""SELECT target_lang, lang, split, count(*), min({LINE}), count(id),
-            count(*) FILTER ({_UNFIT_ID}), count(*) FILTER ({_ODD.format("f.audio_filepath")}),
-            count(*) FILTER (({_FAULT}) IS NULL), count(*) FILTER (NOT ({" AND ".join(finite)}))
-        FROM (SELECT *, false AS outside FROM written) f GROUP BY ALL"""
-    ).fetchall()
-    total, given, unfit, odd, fit, infinite = (sum(row[at] for row in rows) for at in (3, 5, 6, 7, 8, 9))
-    repeated = _distinct_ids(connection, "written", given) != given
-    held = tuple(_counted(rows, at) for at in range(3))
-    return Seen(total, fit, odd, given, repeated, unfit, infinite, held)
-
-
-def _distinct_ids(connection: duckdb.DuckDBPyConnection, view: str, given: int) -> int:
-    """Hashes first: half the memory of the ids, and as many hashes as ids settle it."""
-    hashes = f"SELECT count(DISTINCT hash(id)) FROM {view} WHERE id IS NOT NULL"
-    distinct = connection.execute(hashes).fetchall()[0][0]
-    if distinct != given:
-        distinct = connection.execute(f"SELECT count(DISTINCT id) FROM {view}").fetchall()[0][0]
-    return int(distinct)
-
-
-def _counted(rows: Sequence[Sequence[Any]], at: int) -> dict[str, tuple[int, int]]:
-    """Of one column of groups: value → (rows, first line)."""
-    found: dict[str, tuple[int, int]] = {}
-    for row in rows:
-        if row[at] is not None:
-            count, line = found.get(row[at], (0, row[4]))
-            found[row[at]] = (count + row[3], min(line, row[4]))
-    return found
-
-
-def stage(connection: duckdb.DuckDBPyConnection, seen: Seen, plan: Plan, problems: list[Problem]) -> bool:
+def stage(
+    connection: duckdb.DuckDBPyConnection, seen: Seen, rules: RowRules, problems: list[Problem]
+) -> bool:
     """Create ``staged``: fields with a ``_fault`` (null where the row is fit); true if anything changes."""
     better = {
-        "target_lang": _translated("target_lang", seen.values[0], lambda v: _tag(v, plan), problems, plan),
-        "lang": _translated("lang", seen.values[1], lambda v: _tag(v, plan), problems, plan),
-        "split": _translated("split", seen.values[2], split_name, problems, plan),
-        "audio_filepath": _relative("audio_filepath", plan),
+        "target_lang": _translated("target_lang", seen.values[0], lambda v: _tag(v, rules), problems, rules),
+        "lang": _translated("lang", seen.values[1], lambda v: _tag(v, rules), problems, rules),
+        "split": _translated("split", seen.values[2], split_name, problems, rules),
+        "audio_filepath": _relative("audio_filepath", rules),
+        "text": _untagged("text") if rules.own else "text",
     }
     replaced = ", ".join(f"{sql} AS {name}" for name, sql in better.items())
     connection.execute(f"CREATE TEMP VIEW fields AS SELECT * REPLACE ({replaced}) FROM written")
-    moved = bool(plan.roots) and plan.base != plan.roots[0]
-    _resolve_odd_paths(connection, plan, bool(seen.odd_paths) or moved)
-    _identify(connection, plan.name, seen)
+    moved = bool(rules.roots) and rules.base != rules.roots[0]
+    _resolve_odd_paths(connection, rules, bool(seen.odd_paths) or moved)
+    _identify(connection, rules.name, seen, problems)
     same = all(better[name] == name for name in ("target_lang", "lang", "split"))
-    return not (same and not moved and not seen.odd_paths and seen.own_ids)
+    return not (same and not moved and not rules.own and not seen.odd_paths and seen.own_ids)
 
 
 def _new_names(extras: Sequence[str]) -> dict[str, str]:
     """Names for the source's own columns that would clash with ours or, but for case, with each other."""
-    taken = {*FIELDS, *RESERVED}
+    taken = {*FIELDS, *RESERVED, CHANNEL}
     renamed = {}
     for name in extras:
         made = f"source_{name.strip('_')}" if name.lower() in taken or name.startswith("_") else name
@@ -232,25 +141,43 @@ def _new_names(extras: Sequence[str]) -> dict[str, str]:
     return renamed
 
 
-def _field(name: str, plan: Plan, raw: Mapping[str, str], tidied: bool, kinds: Mapping[str, str]) -> str:
+def _field(name: str, rules: RowRules, raw: Mapping[str, str], tidied: bool, kinds: Mapping[str, str]) -> str:
     """SQL for one field, cast to its type, with "unknown" and its kin as null where ``tidied``."""
-    column = plan.mapping.get(name)
+    column = rules.mapping.get(name)
     kind = FIELDS[name]
     value = raw.get(column or "", "NULL")
     if kind == "DOUBLE":
-        number = f"TRY_CAST({value} AS DOUBLE)"
-        # What is no number at all becomes NaN, so that it is named and not taken for "not known".
-        if kinds.get(column or "") != "DOUBLE":
-            value = f"CASE WHEN {value} IS NOT NULL AND {number} IS NULL THEN 'nan'::DOUBLE ELSE {number} END"
-        return f"coalesce({value}, 0.0)" if name == "offset" else f"({value})"
+        value = _seconds(column, raw, kinds)
+        if name == "offset":
+            return f"coalesce({value}, 0.0)"
+        end = rules.mapping.get(END)
+        if end is None:
+            return f"({value})"
+        start = f"coalesce({_seconds(rules.mapping.get('offset'), raw, kinds)}, 0.0)"
+        return f"coalesce({value}, round({_seconds(end, raw, kinds)} - {start}, 6))"
     value = f"{value}::VARCHAR"
-    default = plan.defaults.get(name)
+    default = rules.defaults.get(name)
     # A default stands in for what is unknown, so that has to be known first.
     if name in OPTIONAL and (tidied or default is not None):
         value = tidied_sql(value)
     if default is None and name == "source":
-        default = plan.name
+        default = rules.name
     return f"coalesce({value}, {literal(default)})" if default is not None else value
+
+
+def _seconds(column: str | None, raw: Mapping[str, str], kinds: Mapping[str, str]) -> str:
+    """SQL for a number of seconds; of milliseconds where the column's name says so."""
+    value = raw.get(column or "", "NULL")
+    scale = " / 1000" if column and _MILLISECONDS.search(column) else ""
+    if kinds.get(column or "") == "DOUBLE":
+        return f"{value}{scale}"
+    number = f"TRY_CAST({value} AS DOUBLE)"
+    # What is no number at all becomes NaN, so that it is named and not taken for "not known".
+    blank = f"trim({value}::VARCHAR) = ''"
+    return (
+        f"CASE WHEN {value} IS NULL OR {blank} THEN NULL WHEN {number} IS NULL THEN 'nan'::DOUBLE "
+        f"ELSE {number}{scale} END"
+    )
 
 
 def tidied_sql(value: str) -> str:
@@ -259,8 +186,14 @@ def tidied_sql(value: str) -> str:
     return f"CASE WHEN {short} THEN NULL ELSE trim({value}) END"
 
 
-def _tag(value: str, plan: Plan) -> str:
-    return locales.canonical(plan.tags.get(value, value))
+def _tag(value: str, rules: RowRules) -> str:
+    said = rules.tags.get(value, value)
+    try:
+        return locales.canonical(said)
+    except WorkbenchError:
+        if rules.locale is not None and locales.language_of(said) == locales.language_of(rules.locale):
+            return rules.locale
+        raise
 
 
 def _translated(
@@ -268,7 +201,7 @@ def _translated(
     values: Mapping[str, tuple[int, int]],
     rule: Callable[[str], str],
     problems: list[Problem],
-    plan: Plan,
+    rules: RowRules,
 ) -> str:
     """SQL that applies ``rule`` to each distinct value; what it refuses stays, and is asked about."""
     changes = {}
@@ -278,7 +211,7 @@ def _translated(
         except WorkbenchError as error:
             hint = f"{error.hint} Import with tags={{{value[:20]!r}: ...}}, or change it as a decision."
             what = f"{error.what} in {count:,} rows; they stay as they are"
-            problems.append(Problem(plan.name, what, hint, line, name))
+            problems.append(Problem(rules.name, what, hint, line, name))
             continue
         if made != value:
             changes[value] = made
@@ -288,57 +221,43 @@ def _translated(
     return f"CASE {name} {cases} ELSE {name} END"
 
 
-def _relative(name: str, plan: Plan) -> str:
+def _relative(name: str, rules: RowRules) -> str:
     """SQL for a path relative to the root where it plainly lies there."""
-    root = plan.roots[0] if plan.roots else plan.base
+    root = rules.roots[0] if rules.roots else rules.base
     start = literal(f"{root}/")
     cut = f"CASE WHEN starts_with({name}, {start}) THEN {name}[length({start}) + 1:]"
-    inside = _within(plan.base, root)
+    inside = paths.within(rules.base, root)
     if inside:
-        cut += f" WHEN NOT starts_with({name}, '/') THEN {literal(inside + '/')} || {name}"
+        here = f"NOT regexp_matches({name}, '^([/~]|.:[/\\\\])|://')"
+        cut += f" WHEN {here} THEN {literal(inside + '/')} || {name}"
     return f"{cut} ELSE {name} END"
 
 
-def _resolve_odd_paths(connection: duckdb.DuckDBPyConnection, plan: Plan, any_: bool) -> None:
+def _untagged(name: str) -> str:
+    """SQL for a transcript without the tag that an export of ours appended."""
+    tag = "concat(' <', target_lang, '>')"
+    return f"CASE WHEN ends_with({name}, {tag}) THEN {name}[:length({name}) - length({tag})] ELSE {name} END"
+
+
+def _resolve_odd_paths(connection: duckdb.DuckDBPyConnection, rules: RowRules, any_: bool) -> None:
     """Paths that may leave the root are resolved one by one in Python; plain ones are not looked at again."""
-    connection.execute("CREATE TEMP TABLE odd_paths (written VARCHAR, path VARCHAR)")
+    connection.execute("CREATE TEMP TABLE odd_paths (written VARCHAR, path VARCHAR, path_fault VARCHAR)")
     if not any_:
         return
     name = "audio_filepath"
-    odd = connection.execute(f"SELECT DISTINCT {name} FROM fields WHERE {_ODD.format(name)}").fetchall()
+    odd = connection.execute(
+        f"SELECT DISTINCT {name} FROM fields WHERE {paths.NEEDS_A_LOOK.format(name)}"
+    ).fetchall()
     if odd:
-        rows = [(written, settled(written, plan.roots)) for (written,) in odd]
-        connection.executemany("INSERT INTO odd_paths VALUES (?, ?)", rows)
+        rows = []
+        for (written,) in odd:
+            found = paths.settled(written, rules.roots)
+            fault = None if found else paths.refused(written) or "path_outside"
+            rows.append((written, found, fault))
+        connection.executemany("INSERT INTO odd_paths VALUES (?, ?, ?)", rows)
 
 
-def settled(written: str, roots: Sequence[Path]) -> str | None:
-    """A path inside one of the roots, relative to the first if inside it; None where it leaves them."""
-    if (
-        "\\" in written
-        or ":" in written.split("/")[0]
-        or written.startswith("~")
-        or "\0" in written
-        or not roots
-    ):
-        return None
-    path = PurePosixPath(os.path.normpath(PurePosixPath(roots[0].as_posix()) / written))
-    for index, root in enumerate(roots):
-        inside = _within(Path(path), root)
-        if inside:
-            return inside if index == 0 else str(path)
-    return None
-
-
-def _within(path: Path, root: Path) -> str | None:
-    """``path`` relative to ``root`` in POSIX form, '' for the root itself, None outside."""
-    try:
-        relative = path.relative_to(root).as_posix()
-    except ValueError:
-        return None
-    return "" if relative == "." else relative
-
-
-def _identify(connection: duckdb.DuckDBPyConnection, name: str, seen: Seen) -> None:
+def _identify(connection: duckdb.DuckDBPyConnection, name: str, seen: Seen, problems: list[Problem]) -> None:
     """``staged``: settled paths, ids, and the first fault of each row."""
     twice, channel = "false", "''"
     columns = {row[0] for row in connection.execute("DESCRIBE fields").fetchall()}
@@ -346,20 +265,36 @@ def _identify(connection: duckdb.DuckDBPyConnection, name: str, seen: Seen) -> N
         channel = "coalesce(channel::VARCHAR, '')"
     if seen.ids_repeated:
         connection.execute(
-            "CREATE TEMP TABLE id_count AS SELECT id FROM fields WHERE id IS NOT NULL "
-            "GROUP BY id HAVING count(*) > 1"
+            f"CREATE TEMP TABLE id_count AS SELECT id, count(*) AS n, min({LINE}) AS line FROM fields "
+            "WHERE id IS NOT NULL GROUP BY id HAVING count(*) > 1"
         )
-        twice = "f.id IN (FROM id_count)"
+        problems += _repeated_ids(connection, name)
+        twice = "f.id IN (SELECT id FROM id_count)"
     made = (
         f"substr(sha256(concat_ws(chr(31), {literal(name)}, _path, printf('%.6f', f.\"offset\"), "
         f"coalesce(printf('%.6f', f.duration), ''), {channel})), 1, 20)"
     )
-    own = f"f.id IS NOT NULL AND NOT {_UNFIT_ID} AND NOT {twice}"
+    own = f"f.id IS NOT NULL AND NOT {UNFIT_ID} AND NOT {twice}"
     named = f"CASE WHEN {own} THEN f.id ELSE {made} END AS id"
     connection.execute(
         f"""CREATE TEMP VIEW staged AS
-        SELECT * EXCLUDE (_path, outside) REPLACE (_path AS audio_filepath, {named})
+        SELECT * EXCLUDE (_path, path_fault) REPLACE (_path AS audio_filepath, {named})
         FROM (SELECT f.*, coalesce(o.path, f.audio_filepath) AS _path,
-                     o.written IS NOT NULL AND o.path IS NULL AS outside, {_FAULT} AS _fault
+                     o.path_fault, {FAULT} AS _fault
               FROM fields f LEFT JOIN odd_paths o ON f.audio_filepath = o.written) f"""
     )
+
+
+def _repeated_ids(connection: duckdb.DuckDBPyConnection, name: str) -> list[Problem]:
+    """Said, not left out: the rows are kept under ids made from their recordings."""
+    rows = connection.execute("SELECT id, n, line FROM id_count ORDER BY line, id").fetchall()
+    hint = "Give each row an id of its own; until then ids are made from recording, offset and duration."
+    found = [
+        Problem(name, f"the id {id_!r} is given to {n:,} rows", hint, line, "id")
+        for id_, n, line in rows[:20]
+    ]
+    if len(rows) > 20:
+        found.append(
+            Problem(name, f"{len(rows) - 20:,} more ids are given to several rows", hint, None, "id")
+        )
+    return found

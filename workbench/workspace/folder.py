@@ -118,7 +118,8 @@ class WorkspaceFolder:
         return self.checkpoints / f"{check_name(name)}.nemo"
 
     def corpus_names(self) -> list[str]:
-        return sorted(p.name for p in self.corpora.iterdir() if (p / "source.json").exists())
+        there = (p for p in self.corpora.iterdir() if not p.name.startswith("."))
+        return sorted(p.name for p in there if (p / "source.json").exists())
 
     def checkpoint_names(self) -> list[str]:
         return sorted(p.stem for p in self.checkpoints.glob("*.nemo"))
