@@ -58,8 +58,8 @@ class Holdings(WorkspaceFolder):
 
         Args:
             name: of the corpus.
-            source: a manifest, a folder in any layout of :mod:`workbench.ingest.layouts`, a table, a data set,
-                a DataFrame, a list of dicts, a CutSet, or a hub name (``org/name``).
+            source: a manifest, a folder in any layout of :mod:`workbench.ingest.layouts`, a table,
+                a data set, a DataFrame, a list of dicts, a CutSet, or a hub name (``org/name``).
             mapping: field → column; wins over the guesses that ``wb.inspect_source`` shows.
             plan: of ``wb.inspect_source``, edited or not; the other arguments win over it.
             defaults: field → value where the source has none, e.g. ``{"license": "CC0-1.0"}``.
@@ -92,8 +92,9 @@ class Holdings(WorkspaceFolder):
         return self.corpus(name)
 
     def remove_corpus(self, name: str) -> None:
-        """Remove a corpus with its decisions, predictions and the audio that was copied into it; the ledger keeps
-        how many utterances there were and the digest of their table. The source is not touched.
+        """Remove a corpus with its decisions, predictions and the audio that was copied into it.
+
+        The ledger keeps how many utterances there were and the digest of their table. The source is not touched.
 
         Args:
             name: of the corpus.

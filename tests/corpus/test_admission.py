@@ -32,7 +32,8 @@ def looks(rows: list[dict[str, Any]], *, thorough: bool = True) -> tuple[Seen | 
         return glance(connection, "parsed", list(FIELDS)), look_over(connection) if thorough else None
 
 
-PATHS = ["/a.wav", "~/a.wav", "", "  ", "a//b", "./a", "a/../b", "c:\\a", "c:/b", "a|", "a.", "a/", "a\nb", "a\x7f",
+PATHS = ["/a.wav", "~/a.wav", "", "  ", "a//b", "./a", "a/../b", "c:\\a", "c:/b", "a|",
+         "a.", "a/", "a\nb", "a\x7f",
          "x" * 1001, None]  # fmt: skip
 
 

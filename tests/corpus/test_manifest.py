@@ -64,7 +64,11 @@ DAMAGE = {
     "no object": (GOOD + b"\n[1, 2]\n", "not a JSON object", 2),
     "NaN": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": NaN}\n', "not a finite number", 2),
     "infinity": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1e999}\n', "not a finite number", 2),
-    "a duplicate key": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1, "duration": 2}\n', "duplicate key", 2),
+    "a duplicate key": (
+        GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1, "duration": 2}\n',
+        "duplicate key",
+        2,
+    ),
     "NUL escaped": (GOOD + b'\n{"audio_filepath": "b.wav", "duration": 1, "text": "a\\u0000"}\n', "NUL", 2),
     "NUL raw": (GOOD + b'\n{"audio_filepath": "b\0.wav", "duration": 1}\n', "not JSON", 2),
     "Latin-1": (GOOD + '\n{"audio_filepath": "é.wav", "duration": 1}\n'.encode("latin-1"), "not UTF-8", 2),

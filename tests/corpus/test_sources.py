@@ -257,7 +257,7 @@ def test_tarred_nemo_comes_back_as_it_left(clips: Path, tmp_path: Path) -> None:
     made = first.export(tmp_path / "x", "tarred", only="not_rejected", shard_size=15, append_tag=False)
     source = made.manifest("train")
     again = import_source(source, tmp_path / "again", name="again")
-    assert again.facts["kind"] == "tarred NeMo manifest"
+    assert again.facts["kind"] == "tarred NeMo manifest of the workbench"
     assert not again.problems
     assert sorted(again.ids()) == sorted(first.ids())
     for id_ in first.ids()[:5]:

@@ -119,7 +119,7 @@ def calls(ws: WorkspaceFolder, tmp_path: Path) -> Workspace:
     ]
     (tmp_path / "m.jsonl").write_text("".join(lines))
     workspace = Workspace(ws.path)
-    workspace.import_corpus("calls", tmp_path / "m.jsonl")
+    workspace.import_corpus("calls", tmp_path / "m.jsonl", require_audio=False)
     return workspace
 
 
@@ -163,7 +163,7 @@ def test_import_export_and_training_need_a_trainer(
     recipe = Recipe("r", "none.nemo", (Source(str(manifest)),))
     monkeypatch.setenv("WORKBENCH_USER", "eve")
     with pytest.raises(WorkbenchError, match="eve is no trainer or steward"):
-        calls.import_corpus("more", manifest)
+        calls.import_corpus("more", manifest, require_audio=False)
     with pytest.raises(WorkbenchError, match="eve is no trainer"):
         calls.corpus("calls").export(out, only="not_rejected")
     with pytest.raises(WorkbenchError, match="eve is no trainer"):
@@ -175,7 +175,7 @@ def test_import_export_and_training_need_a_trainer(
         ("trainer+steward", "corpus.import"), ("trainer", "corpus.export"), ("trainer", "run.start"),
     ]  # fmt: skip
     monkeypatch.setenv("WORKBENCH_USER", "ben")
-    calls.import_corpus("more", manifest)
+    calls.import_corpus("more", manifest, require_audio=False)
     monkeypatch.setenv("WORKBENCH_USER", "tom")
     assert calls.corpus("calls").export(out, only="not_rejected").counts["utterances"] == 3
     with pytest.raises(WorkbenchError, match=r"none\.nemo"):

@@ -62,7 +62,8 @@ def test_a_clip_is_known_again_without_its_speaker(home: WorkspaceFolder) -> Non
         row("M0", "copies/other.wav", "a short id is no proof", "Bob"),
     ]
     (audio / "bare.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    assert Workspace(home.path).import_corpus("bare", audio / "bare.jsonl").ids() == ["M0"]
+    bare = Workspace(home.path).import_corpus("bare", audio / "bare.jsonl", require_audio=False)
+    assert bare.ids() == ["M0"]
     only = audio / "hers.jsonl"
     only.write_text(json.dumps(rows[0]) + "\n")
     with pytest.raises(WorkbenchError, match="was erased"):

@@ -158,7 +158,7 @@ def _plan(
             connection.execute(f"CREATE TEMP VIEW looked_at AS SELECT * FROM read_parquet({literal(target)})")
             _figures(connection, plan)
             plan.columns = _columns(connection, made)
-            shown = ", ".join(_SHOWN)
+            shown = ", ".join(map(quoted, _SHOWN))
             found = connection.execute(f"SELECT {shown} FROM looked_at LIMIT {_EXAMPLES}").fetchall()
             plan.examples = [dict(zip(_SHOWN, row, strict=True)) for row in found]
             connection.execute("DROP VIEW looked_at")

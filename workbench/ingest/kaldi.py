@@ -52,7 +52,9 @@ def open_folder(path: Path) -> Reader | None:
         reader.notes.append(Problem("", f"passed over: {', '.join(other)}"))
     commands = [where for _, where in _pairs(scp, []) if paths.refused(where) == "path_command"]
     if commands:
-        what = f"{len(commands):,} recordings of wav.scp are commands, which are never run: {commands[0][:80]}"
+        what = (
+            f"{len(commands):,} recordings of wav.scp are commands, which are never run: {commands[0][:80]}"
+        )
         reader.notes.append(Problem("wav.scp", what, "Run them yourself and name the files that they make."))
     reader.text_expected = True
     return reader

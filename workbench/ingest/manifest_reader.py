@@ -132,7 +132,7 @@ def _own_lines(files: Sequence[Path], folder: Path | None, where: str) -> Reader
     readers = [_lines(group, folder, where) for group in groups if group]
     reader = readers[0] if len(readers) == 1 else _own_joined(readers, Path(where))
     home = _export_of(files[0]) or files[0].parent
-    reader.kind, reader.base, reader.own = "export of the workbench", home, True
+    reader.kind, reader.base, reader.own = f"{reader.kind} of the workbench", home, True
     paths = (
         json.loads(raw).get("audio_filepath", "") for f in groups[1] for _, raw, _ in json_text.lines(f, [])
     )

@@ -22,7 +22,7 @@ from workbench.ingest import json_text, paths
 from workbench.ingest.json_text import LINE_LIMIT
 from workbench.ingest.manifest import NotPlainError
 from workbench.ingest.reader import FILE, LINE
-from workbench.ingest.schema import literal, quoted
+from workbench.ingest.schema import FIELDS, literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -114,7 +114,8 @@ def _write(
     import pyarrow.parquet as pq
 
     kinds = {name: reader.schema.field(name).type for name in names if name not in constants}
-    kinds |= {name: pa.float64() if isinstance(v, float) else pa.string() for name, v in constants.items()}
+    numbers = [name for name, kind in FIELDS.items() if kind == "DOUBLE"]
+    kinds |= {name: pa.float64() if name in numbers else pa.string() for name in constants}
     schema = pa.schema([(name, kinds[name]) for name in names])
     # What differs on every row gains nothing by a dictionary, and least and greatest say little of texts.
     repeated = [name for name in names if name not in ("id", "audio_filepath")]
