@@ -94,7 +94,7 @@ class Holdings(WorkspaceFolder):
     def remove_corpus(self, name: str) -> None:
         """Remove a corpus with its decisions, predictions and the audio that was copied into it.
 
-        The ledger keeps how many utterances there were and the digest of their table. The source is not touched.
+        The ledger keeps how many utterances there were and the digest of their table. The source stays.
 
         Args:
             name: of the corpus.
