@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import lines, tone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sound_files import lines, tone
 
 from workbench.corpus.query.table import Corpus
 from workbench.errors import Problem, WorkbenchError
