@@ -81,20 +81,6 @@ def test_unknown_normalizer_names_the_others() -> None:
         t.normalize("a", "en-US", "bsic")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("thank you. <en-US>", ("thank you.", "en-US")),
-        ("<el-GR>", ("", "el-GR")),
-        ("one <en-US> two <es-US>", ("one two", "es-US")),
-        ("no tag <b>bold</b>", ("no tag <b>bold</b>", None)),
-        ("a < b", ("a < b", None)),
-    ],
-)
-def test_strip_tag(text: str, expected: tuple[str, str | None]) -> None:
-    assert t.strip_tag(text) == expected
-
-
 def test_words_and_characters_by_script() -> None:
     assert t.words("one two's", "en-US") == ["one", "two's"]
     assert t.words("你好 hello 3d", "zh-CN") == ["你", "好", "hello", "3d"]

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from workbench.errors import WorkbenchError
+from workbench.language_tags import strip_tag
 
 UNSPACED_LANGUAGES = frozenset({"ja", "zh", "th", "yue", "lo", "km", "my"})
 """Written without spaces between words: :func:`words` splits these by character."""
@@ -31,7 +32,6 @@ CHARACTER_LANGUAGES = UNSPACED_LANGUAGES | {"ko"}
 
 _DOTTED = frozenset({"tr", "az"})
 _POINTED = frozenset({"ar", "he", "fa", "ur", "yi"})
-_TAG = re.compile(r"\s*<([a-z]{2,3}-[A-Z]{2}|auto)>")
 _LOOSE_APOSTROPHE = re.compile(r"'(?:(?!\w)|(?<!\w'))")
 _SPACES = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
@@ -39,18 +39,6 @@ _SPACES = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3
 _APOSTROPHES = "’‘ʼʹ`´′＇‛"
 # Arabic harakat, dagger alif, tatweel and Hebrew points: written or left out at will in everyday text.
 _POINTS = re.compile("[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
-
-
-def strip_tag(text: str) -> tuple[str, str | None]:
-    """Take language tags such as ``<el-GR>`` out of a transcript.
-
-    Returns:
-        The text without tags (as NeMo's ``strip_lang_tags`` leaves it) and the last tag found, or None.
-    """
-    if "<" not in text:
-        return text.strip(), None
-    found = _TAG.findall(text)
-    return (_TAG.sub("", text).strip(), found[-1]) if found else (text.strip(), None)
 
 
 def normalize(text: str, locale: str | None, name: str = "basic") -> str:

@@ -40,6 +40,28 @@ def test_cuts_and_lengths_change_nothing(tiny, clips, sizes, lookahead_ms, clip,
     assert (ids, frames) == (expected.y_sequence.tolist(), [int(t) for t in expected.timestamp])
 
 
+@pytest.mark.parametrize("lookahead_ms", LOOKAHEADS)
+def test_text_words_and_spans_equal_offline_too(tiny, clips, lookahead_ms):
+    """Also with a hesitation of a second in the middle, and for two sentences joined: no word is torn."""
+    from workbench.recognizer.clips import Clip, read
+
+    engine, right = tiny.engine("cpu"), tiny.right_context(lookahead_ms)
+    pause = np.zeros(16_000, np.float32)
+    held = [np.concatenate([pcm[: len(pcm) // 2], pause, pcm[len(pcm) // 2 :]]) for pcm in clips[:8]]
+    held += [np.concatenate([one, pause, two]) for one, two in zip(clips[:6], clips[6:12], strict=True)]
+    words = 0
+    for pcm in held:
+        [expected] = read(engine, [Clip(pcm, tiny.slot("auto"))], tiny.tokenizer(), right, False)
+        session = tiny.session("auto", lookahead_ms)
+        session.feed(pcm, 16_000)
+        last = session.finish()[-1]
+        assert last.transcript == last.final_transcript == expected.text
+        assert [w.to_dict() for w in last.words] == [w.to_dict() for w in expected.words]
+        assert last.spans == expected.spans
+        words += len(last.words)
+    assert words > len(held)
+
+
 def test_one_sample_at_a_time(tiny, clips):
     for number, lookahead_ms in ((0, 80), (2, 560), (4, 1120)):
         pcm = clips[number]

@@ -53,7 +53,7 @@ def test_a_snapshot_only_grows(tiny, clips):
 
 def test_text_equals_the_tokenizers(tiny, clips):
     """Words joined are what NeMo's own detokenizing gives, tags taken out."""
-    from workbench.text import strip_tag
+    from workbench.language_tags import strip_tag
 
     for pcm in clips[::5]:
         hypothesis, _ = offline(tiny, pcm, 560, "fr-CA")

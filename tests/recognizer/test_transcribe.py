@@ -9,10 +9,10 @@ import pytest
 from offline import offline
 
 from workbench.errors import WorkbenchError
+from workbench.language_tags import strip_tag
 from workbench.recognizer.predictions import schema
 from workbench.recognizer.transcribe import transcribe
 from workbench.starter_files import CORPUS as STARTER
-from workbench.text import strip_tag
 
 pytestmark = pytest.mark.model
 

@@ -9,6 +9,7 @@ from workbench import text as txt
 from workbench.evaluation.alignment import DELETION, INSERTION, SUBSTITUTION, AlignedWord, align_words
 from workbench.evaluation.events import error_events
 from workbench.evaluation.scored import Metric, ScoredCorpus
+from workbench.language_tags import strip_tag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,8 +38,9 @@ def _word_times(
 ) -> list[dict[str, Any]]:
     """Times of each normalized word; none where the recognizer's words do not lead to the same text."""
     times, units = [], []
-    for entry in spoken:
-        normalized = txt.normalize(txt.strip_tag(str(entry.get("word", "")))[0], language, normalizer)
+    # Characters are timed one by one; where the language is scored by words, they are put together again.
+    for entry in spoken if language in txt.UNSPACED_LANGUAGES else _unglued(spoken):
+        normalized = txt.normalize(strip_tag(str(entry.get("word", "")))[0], language, normalizer)
         for unit in txt.words(normalized, language):
             units.append(unit)
             times.append({k: entry.get(k) for k in ("start_s", "end_s", "confidence")})
@@ -46,6 +48,24 @@ def _word_times(
                 if times[-1][full] is None:
                     times[-1][full] = entry.get(short)
     return times if units == hypothesis else []
+
+
+def _unglued(spoken: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Words between spaces, from entries of which some are glued to the one before."""
+    found: list[dict[str, Any]] = []
+    for entry in spoken:
+        if not (entry.get("glued") and found):
+            found.append(dict(entry))
+            continue
+        last = found[-1]
+        sure = [c for c in (last.get("confidence"), entry.get("confidence")) if c is not None]
+        found[-1] = {
+            **last,
+            "word": f"{last.get('word', '')}{entry.get('word', '')}",
+            "end": entry.get("end"),
+            "confidence": min(sure, default=None),
+        }
+    return found
 
 
 def confusions(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, limit: int) -> pd.DataFrame:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
 from workbench.evaluation.units import number_texts
+from workbench.language_tags import strip_tag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +155,7 @@ def _texts(column: pd.Series[Any]) -> Any:
     chunked = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array], pa.large_string())
     tagged = pc.match_substring_regex(chunked, r"<([a-z]{2,3}-[A-Z]{2}|auto)>").fill_null(False)
     if pc.any(tagged).as_py():
-        texts = [None if t is None else txt.strip_tag(t)[0] for t in chunked.to_pylist()]
+        texts = [None if t is None else strip_tag(t)[0] for t in chunked.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.large_string())])
     return chunked
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.language_tags import strip_tag
 from workbench.locales import AUTO, LOCALES, canonical
-from workbench.text import strip_tag
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.language_tags import strip_tag
 from workbench.locales import canonical
-from workbench.text import strip_tag
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe, Source, ValidationSet

@@ -10,8 +10,9 @@ import torch
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning.data import read_audio
+from workbench.language_tags import strip_tag
 from workbench.locales import AUTO
-from workbench.text import characters, normalize, strip_tag, words
+from workbench.text import characters, normalize, words
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe

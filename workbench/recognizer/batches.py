@@ -139,6 +139,7 @@ def _prediction(row: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         "detected_lang": reading.detected_lang,
         "confidence": reading.confidence,
         "words": [word.to_dict() for word in reading.words],
+        "spans": [span.to_dict() for span in reading.spans],
         "compute_s": reading.compute_s,
         "audio_sha256": row.get("audio_sha256"),
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.recognizer.decoder import Decoded
-from workbench.recognizer.events import Word
+from workbench.recognizer.events import LanguageSpan, Word
 from workbench.recognizer.stream import Stream
 from workbench.recognizer.transcript import Transcript
 
@@ -38,10 +38,12 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read from one clip. ``compute_s``: its share of the batch's time, by its length."""
+    """What was read from one clip. ``detected_lang``: the language of most words; ``compute_s``: its share of
+    the batch's time, by its length."""
 
     text: str
     detected_lang: str | None
+    spans: tuple[LanguageSpan, ...]
     words: tuple[Word, ...]
     confidence: float | None
     decoded: Decoded
@@ -125,4 +127,6 @@ def _reading(engine: Engine, tokenizer: Any, decoded: Decoded, compute_s: float)
     transcript.end()
     words = transcript.words
     confidence = sum(word.confidence for word in words) / len(words) if words else None
-    return Reading(transcript.final, transcript.detected_lang, words, confidence, decoded, compute_s)
+    return Reading(
+        transcript.final, transcript.main_lang, transcript.spans, words, confidence, decoded, compute_s
+    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.pool import Member, Pool
+from workbench.recognizer.words import WordClock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +34,9 @@ class Latency:
     Attributes:
         algorithmic_ms: the longest wait that the look-ahead itself causes.
         first_token_ms: from the audio frame of a stream's first token to its coming.
-        word_ms: from the end of each word's last frame to the coming of that word. At 80 ms it may be below
-            zero: the encoder is causal, so a frame can be computed half a window (12.5 ms) after its start.
+        word_ms: from the end of each word's last spoken frame to the last change of its letters. At 80 ms it
+            may be below zero: a frame counts as 80 ms of sound, and its token can come half a window
+            (12.5 ms) after the frame's start.
         last_token_ms: from the end of a stream's audio to its last event.
         step_ms: of each batched step.
         real_time_factor: computing over audio, the audio of all streams added up.
@@ -73,7 +75,7 @@ class _Caller:
     start_s: float
     sent: int = 0
     heard_first: bool = False
-    words: int = 0
+    clock: WordClock = field(default_factory=WordClock)
     cache_bytes: int = 0
 
 
@@ -181,10 +183,10 @@ def _listen(caller: _Caller, now_s: float, rate: int, times: _Times) -> None:
         if event.new_tokens and not caller.heard_first:
             caller.heard_first = True
             times.first.append(at_s - event.new_tokens[0].time_s)
-        times.word += [at_s - word.end_s for word in event.words[caller.words :]]
-        caller.words = len(event.words)
+        caller.clock.hear(event.words, event.final_words, at_s)
         times.cache_bytes = max(times.cache_bytes, event.cache_bytes)
         if event.is_last:
+            times.word += caller.clock.late_s(event.words)
             times.last.append(at_s - len(caller.pcm) / rate)
 
 

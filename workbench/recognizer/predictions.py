@@ -36,9 +36,9 @@ class RunFacts:
 def schema() -> Any:
     import pyarrow as pa
 
-    word = pa.struct(
-        [("word", pa.string()), ("start", pa.float64()), ("end", pa.float64()), ("confidence", pa.float32())]
-    )
+    times = [("start", pa.float64()), ("end", pa.float64())]
+    word = pa.struct([("word", pa.string()), *times, ("confidence", pa.float32()), ("glued", pa.bool_())])
+    span = pa.struct([("lang", pa.string()), ("start_word", pa.int32()), ("end_word", pa.int32()), *times])
     return pa.schema(
         [
             ("id", pa.string()),
@@ -46,6 +46,7 @@ def schema() -> Any:
             ("detected_lang", pa.string()),
             ("confidence", pa.float32()),
             ("words", pa.list_(word)),
+            ("spans", pa.list_(span)),
             ("compute_s", pa.float32()),
             ("checkpoint_sha256", pa.string()),
             ("lookahead_ms", pa.int32()),

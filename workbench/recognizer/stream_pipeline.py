@@ -100,4 +100,6 @@ class StreamPipeline:
             is_last=last,
             end_of_utterance=transcript.end_of_utterance,
             backlog_s=round(self.backlog_s, 4),
+            spans=transcript.spans,
+            final_words=transcript.final_words,
         )

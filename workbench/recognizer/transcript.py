@@ -1,4 +1,4 @@
-"""From token numbers to text: words with times, the language tag apart, the end of an utterance."""
+"""From token numbers to text as they come: words with times, spans of languages, the end of an utterance."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.recognizer.events import Token, Word
+from workbench.recognizer.events import LanguageSpan, Token, Word
+from workbench.recognizer.words import BOUNDARY, words_of
 
-BOUNDARY = "\u2581"  # SentencePiece's mark of a space
+__all__ = ["BOUNDARY", "PAUSE_S", "Transcript", "main_language"]
+
 _TAG = re.compile(r"^\u2581?<([a-z]{2,3}-[A-Z]{2}|auto)>$")
 PAUSE_S = 0.8
 
 
 class Transcript:
     """Collects the tokens of one session. Greedy transducer decoding only appends, so words before the last
-    never change; work per chunk depends on its own tokens, not on the length of the session."""
+    never change; work per chunk depends on its own tokens, not on the length of the session.
+
+    The text is the same whatever the chunks were: a pause is reported, and closes no word.
+    """
 
     def __init__(self, tokenizer: Any, frame_s: float, pause_s: float = PAUSE_S) -> None:
         self._tokenizer, self._frame_s, self._pause_frames = tokenizer, frame_s, round(pause_s / frame_s)
@@ -27,6 +32,7 @@ class Transcript:
         self._text: str | None = ""
         self._spelled: str | None = ""
         self._pieces: dict[int, tuple[str, str | None]] = {}
+        self._spans: list[LanguageSpan] = []
         self.detected_lang: str | None = None
         self.end_of_utterance = False
 
@@ -42,11 +48,11 @@ class Transcript:
             tokens.append(token)
             self._take(token, tag)
         if self._last_frame is not None and upto - 1 - self._last_frame >= self._pause_frames:
-            self.end()
+            self._last_frame, self.end_of_utterance = None, True
         return tuple(tokens)
 
     def end(self) -> None:
-        """Close the open word: the utterance has ended."""
+        """Close the open word: nothing more will come."""
         self._close()
         self._last_frame = None
         self.end_of_utterance = True
@@ -65,9 +71,25 @@ class Transcript:
     @property
     def words(self) -> tuple[Word, ...]:
         if self._words is None:
-            last = self._word()
-            self._words = (*self._closed, last) if last else tuple(self._closed)
+            self._words = (*self._closed, *words_of(self._spell(), self._open, self._frame_s))
         return self._words
+
+    @property
+    def final_words(self) -> int:
+        """How many of the words cannot change any more."""
+        return len(self._closed)
+
+    @property
+    def spans(self) -> tuple[LanguageSpan, ...]:
+        """Runs of words by language, in order; words behind the last tag make a span without one."""
+        begin = self._spans[-1].end_word if self._spans else 0
+        rest = _span(None, self.words, begin)
+        return (*self._spans, rest) if rest else tuple(self._spans)
+
+    @property
+    def main_lang(self) -> str | None:
+        """The language of most words; where no tagged span has any, the last tag."""
+        return main_language(self.spans) or self.detected_lang
 
     def _piece(self, number: int) -> tuple[str, str | None]:
         """A token's text, and its language where it is a tag; kept, since a session repeats few pieces."""
@@ -80,6 +102,9 @@ class Transcript:
         if tag:
             self.detected_lang = tag
             self.end()
+            begin = self._spans[-1].end_word if self._spans else 0
+            if span := _span(tag, self._closed, begin):
+                self._spans.append(span)
             return
         if token.text.startswith(BOUNDARY):
             self._close()
@@ -87,18 +112,10 @@ class Transcript:
         self._words = self._spelled = None
         self._last_frame = token.frame
 
-    def _word(self) -> Word | None:
-        text = self._spell()
-        if not text:
-            return None
-        first, last = self._open[0], self._open[-1]
-        confidence = min(token.confidence for token in self._open)
-        return Word(text, first.time_s, round((last.frame + 1) * self._frame_s, 3), confidence)
-
     def _close(self) -> None:
-        if word := self._word():
-            self._closed.append(word)
-            self._final.append(word.word)
+        if text := self._spell():
+            self._closed += words_of(text, self._open, self._frame_s)
+            self._final.append(text)
             self._text = self._words = None
         self._open, self._spelled = [], ""
 
@@ -106,3 +123,18 @@ class Transcript:
         if self._spelled is None:
             self._spelled = str(self._tokenizer.decode([token.id for token in self._open])).strip()
         return self._spelled
+
+
+def main_language(spans: Sequence[LanguageSpan]) -> str | None:
+    """The tag of most words, the earlier one where two have as many; None where no span has a tag."""
+    counts: dict[str, int] = {}
+    for span in spans:
+        if span.lang is not None:
+            counts[span.lang] = counts.get(span.lang, 0) + span.end_word - span.start_word
+    return max(counts, key=counts.__getitem__) if counts else None
+
+
+def _span(lang: str | None, words: Sequence[Word], begin: int) -> LanguageSpan | None:
+    if begin >= len(words):
+        return None
+    return LanguageSpan(lang, begin, len(words), words[begin].start_s, words[-1].end_s)

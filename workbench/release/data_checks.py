@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from workbench.language_tags import strip_tag
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding
-from workbench.text import normalize, normalized_keys, strip_tag
+from workbench.text import normalize, normalized_keys
 from workbench.times import parse_utc
 
 if TYPE_CHECKING:

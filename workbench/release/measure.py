@@ -92,6 +92,7 @@ def _main() -> int:
 
     from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.streaming import play
+    from workbench.recognizer.words import WordClock
 
     job = json.load(sys.stdin)
     checkpoint = Checkpoint.open(job["checkpoint"])
@@ -104,10 +105,10 @@ def _main() -> int:
             continue  # warm-up: the first clip pays for lazy allocation
         audio_s += len(pcm) / rate
         compute_s += sum(event.compute_s for event in events)
-        seen = 0
+        clock = WordClock()
         for event in events:
-            delays += [1000 * (event.emission_s - word.end_s) for word in event.words[seen:]]
-            seen = max(seen, len(event.words))
+            clock.hear(event.words, event.final_words, event.emission_s)
+        delays += [1000 * late_s for late_s in clock.late_s(events[-1].words)]
     p50, p95 = (float(np.percentile(delays, q)) if delays else 0.0 for q in (50, 95))
     found = Measurement(
         checkpoint_sha256=sha256_file(checkpoint.path),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.corpus.split.collection import WISHES, collection_requests
 from workbench.errors import WorkbenchError
+from workbench.language_tags import strip_tag
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.explorer_comparison import ids_of
@@ -196,7 +197,7 @@ def as_written(word: str, texts: Iterable[tuple[str, str]], normalizer: str) -> 
     for text, language in texts:
         if language in txt.UNSPACED_LANGUAGES:
             continue
-        tokens = [_bare(token) for token in txt.strip_tag(text)[0].split()]
+        tokens = [_bare(token) for token in strip_tag(text)[0].split()]
         for token, made in zip(tokens, txt.normalize_many(tokens, language, normalizer), strict=True):
             forms.update([token] if made == word and token else [])
     return forms.most_common(1)[0][0] if forms else word

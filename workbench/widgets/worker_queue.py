@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import text as texts
 from workbench.locales import LATIN_MARKS, LOCALES
+from workbench.recognizer.words import spaced, written_units
 
 if TYPE_CHECKING:
     from workbench.recognizer.events import StreamEvent
@@ -27,7 +28,7 @@ OPERATIONS = {"replace": "substitute", "delete": "delete", "insert": "insert"}
 def units(text: str, locale: str | None) -> list[str]:
     """What is marked as one word: as written, with its marks; single characters in unspaced scripts."""
     language = (locale or "").split("-")[0]
-    return texts.words(text, locale) if language in texts.UNSPACED_LANGUAGES else text.split()
+    return written_units(text) if language in texts.UNSPACED_LANGUAGES else text.split()
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str], locale: str | None) -> list[Pair]:
@@ -150,6 +151,8 @@ def timed_words(events: Sequence[StreamEvent], written: Sequence[str], locale: s
     A word has come when its letters are complete; a full stop in the next chunk is not waited for.
     """
     spoken = list(events[-1].words) if events else []
+    if (locale or "").split("-")[0] not in texts.UNSPACED_LANGUAGES:
+        spoken = spaced(spoken)
     matched: Sequence[Any] = spoken if len(spoken) == len(written) else [None] * len(written)
     keys: dict[str, str] = {}
     outcome = [keys.setdefault(word, _key(word, locale)) for word in written]

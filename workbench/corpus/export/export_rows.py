@@ -16,7 +16,7 @@ from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio
 from workbench.ingest.schema import FIELDS, literal
-from workbench.text import strip_tag
+from workbench.language_tags import split_spans, strip_tag, with_tags
 
 if TYPE_CHECKING:
     import duckdb
@@ -241,14 +241,15 @@ def _why_not(
 def _dressed(
     batch: pa.RecordBatch, append_tag: bool, speaker_id: Callable[[str], str] | None, made: Outgoing
 ) -> pa.RecordBatch:
-    """Transcripts with exactly the tag of the row at the end, or none; pseudonyms for speakers; the split."""
+    """Transcripts with the tags of their languages, or none; pseudonyms for speakers; the split."""
     import pyarrow as pa
 
-    bare = (strip_tag(text)[0] for text in batch.column("text").to_pylist())
+    given = batch.column("text").to_pylist()
     if append_tag:
-        texts = [f"{t} <{tag}>" for t, tag in zip(bare, batch.column("target_lang").to_pylist(), strict=True)]
+        tags = batch.column("target_lang").to_pylist()
+        texts = [_tagged(text, tag) for text, tag in zip(given, tags, strict=True)]
     else:
-        texts = list(bare)
+        texts = [strip_tag(text)[0] for text in given]
     batch = _with(batch, "text", texts)
     if speaker_id is not None:
         batch = _with(batch, "speaker", _pseudonyms(batch, speaker_id, made))
@@ -256,6 +257,15 @@ def _dressed(
     for name, count in Counter(splits).items():
         made.splits[name] = made.splits.get(name, 0) + count
     return batch.append_column(_SPLIT, pa.array(splits, pa.string()))
+
+
+def _tagged(text: str, tag: str) -> str:
+    """A transcript as the model is trained on it: each run of another language closed by its own tag, the
+    rest by the row's."""
+    spans = split_spans(text)
+    if len({locale or tag for _, locale in spans}) > 1:
+        return with_tags([(run, locale or tag) for run, locale in spans])
+    return f"{strip_tag(text)[0]} <{tag}>"
 
 
 def _with(batch: pa.RecordBatch, name: str, values: list[Any]) -> pa.RecordBatch:

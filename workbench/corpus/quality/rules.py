@@ -225,6 +225,13 @@ _ROWS: tuple[Rule, ...] = (
     ),
     Rule("stray_tag", "warning", "a language tag in the transcript", "Remove it; exports add it.", "<xx-XX>"),
     Rule(
+        "tag_form",
+        "error",
+        "a language tag in a form that the model does not know",
+        "Write it as <xx-XX>, with the region that is meant, or remove it.",
+        "<en>, <es-419>, <zh-Hans>, <|en|>",
+    ),
+    Rule(
         "no_final_mark",
         "info",
         "no full stop, question or exclamation mark at the end",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import locales
 from workbench.errors import WorkbenchError
-from workbench.text import normalize, strip_tag
+from workbench.language_tags import find_tags, strip_tag
+from workbench.text import normalize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,6 @@ _MARKUP = re.compile(
 )
 _MAY_BE_MARKUP = re.compile(r"[<&\[{*(\u2028\u2029]")
 _DIGIT = re.compile(r"\d")
-_TAG = re.compile(r"<[a-z]{2,3}-[A-Z]{2}>|<auto>")
 _CLOSING = "\"'»”’)]›」』 "
 _LOOK_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK"})
 _NAMES = {
@@ -57,9 +57,12 @@ def hits(
             continue
         bare = text.strip()
         if "<" in text:
-            bare, stray = strip_tag(text)
-            if stray is not None or _TAG.search(text):
-                yield id_, "stray_tag", stray
+            tags = find_tags(text)
+            bare = strip_tag(text)[0]
+            if tags:
+                yield id_, "stray_tag", tags[-1].locale or tags[-1].written
+            if odd := next((found for found in tags if not found.exact), None):
+                yield id_, "tag_form", odd.written
         for rule, value in _of_text(bare, tag, thresholds):
             yield id_, rule, value
 
