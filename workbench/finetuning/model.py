@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,23 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
 
         if transducer_loss.install(model):
             packed_joint.install(model)
+        if recipe.precision == "bf16-mixed":
+            _predict_in_full_precision(model)
     return model
+
+
+def _predict_in_full_precision(model: Any) -> None:
+    """Leave the predictor out of autocast: oneDNN has no bf16 LSTM for processors without AVX-512."""
+    import torch
+
+    forward = model.decoder.forward
+
+    @functools.wraps(forward)
+    def plain(*arguments: Any, **named: Any) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return forward(*arguments, **named)
+
+    model.decoder.forward = plain
 
 
 def optimizer(recipe: Recipe, d_model: int) -> dict[str, Any]:
