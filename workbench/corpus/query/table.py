@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from workbench.corpus import predictions as predicted
+from workbench.corpus.export.timed_text import Format as TimedText
+from workbench.corpus.export.timed_text import TimedTextExport, write_timed_text
 from workbench.corpus.query.engine import Engine, plain_row
 from workbench.corpus.query.preview import preview_html
 from workbench.corpus.review.decisions import DecisionStore
@@ -340,6 +342,23 @@ class Corpus:
             WorkbenchError: there is none of that name; those there are are listed.
         """
         return predicted.read(self.folder, name, corpus=self.name)
+
+    def export_prediction(
+        self, name: str, path: str | Path, format: TimedText = "ctm", minimum_confidence: float = 0.0
+    ) -> TimedTextExport:
+        """Write the words of a prediction with their times, for these rows: CTM, SRT or WebVTT.
+
+        Args:
+            name: of the prediction.
+            path: the file for CTM; a folder for subtitles, one file a recording.
+            minimum_confidence: words below it are left out of CTM, and in parentheses in subtitles.
+
+        Raises:
+            WorkbenchError: no such prediction, or no word times in it for these rows.
+        """
+        rows = self.frame().to_dict("records")
+        predictions = {str(row["id"]): row for row in self.prediction(name).to_dict("records")}
+        return write_timed_text(rows, predictions, Path(path), format, minimum_confidence)
 
     def board(
         self,
