@@ -10,7 +10,7 @@ from offline import offline
 
 from workbench.errors import WorkbenchError
 from workbench.language_tags import strip_tag
-from workbench.recognizer.predictions import schema
+from workbench.recognizer.predictions import SCHEMA_VERSION, schema
 from workbench.recognizer.transcribe import transcribe
 from workbench.starter_files import CORPUS as STARTER
 
@@ -35,7 +35,8 @@ def test_each_row_is_decoded_with_its_own_prompt(tiny, short, clips, tmp_path):
         assert " ".join(word["word"] for word in found["words"]) == found["hypothesis"]
         assert found["checkpoint_sha256"] == tiny.sha256
         assert found["lookahead_ms"] == 560
-        assert (found["prompt_mode"], found["streaming"], found["schema_version"]) == ("langID", False, 2)
+        facts = (found["prompt_mode"], found["streaming"], found["schema_version"])
+        assert facts == ("langID", False, SCHEMA_VERSION)
         assert (found["confidence"] is None) == (not found["words"])
     auto = pq.read_table(
         transcribe(tiny, short, STARTER, tmp_path / "auto.parquet", lookahead_ms=560, prompt_mode="auto")
