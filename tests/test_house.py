@@ -102,3 +102,18 @@ def test_readme_names_only_what_exists():
         assert target in targets
     for path in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
         assert (ROOT / path).exists(), path
+
+
+def test_architecture_names_every_module():
+    from tooling.module_map import PAGE, with_map
+
+    text = PAGE.read_text("utf-8")
+    assert text == with_map(text), "the map is old: python -m tooling.module_map"
+    assert "(not described)" not in text
+
+
+def test_architecture_points_at_what_exists():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = text.partition("## Where is")[2].partition("## Modules")[0]
+    for path in re.findall(r"`([a-z_]+/[a-z_/]+(?:\.py|\.js)?)`", table):
+        assert (ROOT / "workbench" / path).exists(), path
