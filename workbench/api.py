@@ -6,11 +6,10 @@ when a call needs them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.capacity.measurement import Budget
 from workbench.capacity.result import Capacity
@@ -32,12 +31,10 @@ from workbench.release import retraining_schedule
 from workbench.release.pipeline import TEST, Outcome, Pipeline
 from workbench.release.release import Release
 from workbench.release.retraining_schedule import RetrainingStatus
-from workbench.signatures import public, takes_fields
-from workbench.starter_files import CHECKPOINT, DATA, MANIFEST
+from workbench.signatures import public
 from workbench.suites.run import run_suite
 from workbench.widgets.overview import Overview
 from workbench.widgets.progress import Progress, progress_bar
-from workbench.workspace.settings import Config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -375,21 +372,3 @@ class Workspace(Holdings):
     def release(self, candidate: str, base: str = "starter") -> Release:
         """A candidate checkpoint on its way out, against the one it replaces."""
         return Release(self, candidate=candidate, base=base)
-
-
-@takes_fields(Config)
-def starter(path: str | Path | None = None, **settings: Any) -> Workspace:
-    """A workspace that holds the starter corpus and the starter checkpoint, both named ``starter``.
-
-    Args:
-        path: default: ``WORKBENCH_WORKSPACE``, then ``workspace/`` of the checkout.
-        settings: fields of ``Config`` that win over file and environment, e.g. ``slots=2``.
-    """
-    workspace = Workspace(
-        path or os.environ.get("WORKBENCH_WORKSPACE") or DATA.parent / "workspace", **settings
-    )
-    if "starter" not in workspace.corpus_names():
-        workspace.import_corpus("starter", MANIFEST)
-    if "starter" not in workspace.checkpoint_names():
-        workspace.add_checkpoint("starter", CHECKPOINT)
-    return workspace

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from workbench.signatures import public
 
+
+@public
 class WorkbenchError(ValueError):
     """A fault the user can fix. ``str(error)`` is one line: where, what, hint."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 
 Tier = Literal["ready", "broad", "adapt"]
 AUTO = "auto"
@@ -118,6 +119,7 @@ def is_known(tag: object) -> bool:
     return isinstance(tag, str) and tag in LOCALES
 
 
+@public
 def canonical(tag: str, known: Iterable[str] = LOCALES) -> str:
     """Put a tag in its one written form (``EL_gr`` → ``el-GR``); regions are never guessed.
 

@@ -248,3 +248,12 @@ def test_only_what_may_be_alike_is_read(make: Make, monkeypatch: pytest.MonkeyPa
     signal.scan(corpus.pick(["a"]))
     assert tied(corpus) == [["a", "c"], ["b"], ["d"], ["e"], ["f"], ["g"]]
     assert sorted(read) == ["1.wav", "2.wav", "3.wav"]  # of the size that the scan met
+
+
+def test_a_mix_takes_a_split_of_any_name(make: Make) -> None:
+    names = ["train-clean-100", "it's", 'a "b"', "δοκιμή", "1; DROP TABLE rows", "%", "true"]
+    corpus = make([{"duration": 3600.0, "split": name} for name in names for _ in range(2)])
+    for name in names:
+        assert corpus.mix(temperature=1, split=name)["hours"].sum() == pytest.approx(2), name
+    with pytest.raises(WorkbenchError, match="no hours in split"):
+        corpus.mix(temperature=1, split="' OR 'a' = 'a")

@@ -12,7 +12,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.field import read_log, watch_log
-from workbench.field.simulated_log import rehearse
+from workbench.field.simulated_log import simulate_log
 
 ROWS = pd.DataFrame(
     {
@@ -32,7 +32,7 @@ def read(**changes: Any) -> pd.DataFrame:
 
 def test_the_change_begins_in_its_week_and_only_where_it_was_given(tmp_path: Path) -> None:
     changed = read(hypothesis="", confidence=None, compute_s=9.0).iloc[::2]
-    path = rehearse(ROWS, read(), tmp_path / "log.jsonl", changed=changed, changed_from_week=8, weeks=10)
+    path = simulate_log(ROWS, read(), tmp_path / "log.jsonl", changed=changed, changed_from_week=8, weeks=10)
     log = read_log(path, now=datetime(2026, 6, 1, tzinfo=UTC))
     assert not log.problems
     late = log.rows["time"] >= pd.Timestamp("2026-03-02", tz="UTC")
@@ -44,11 +44,11 @@ def test_the_change_begins_in_its_week_and_only_where_it_was_given(tmp_path: Pat
         ("el-GR", "2026-03-02"),
         ("el-GR", "2026-03-09"),
     }
-    assert rehearse(ROWS, read(), tmp_path / "b.jsonl", weeks=2).read_bytes() == (
-        rehearse(ROWS, read(), tmp_path / "c.jsonl", weeks=2).read_bytes()
+    assert simulate_log(ROWS, read(), tmp_path / "b.jsonl", weeks=2).read_bytes() == (
+        simulate_log(ROWS, read(), tmp_path / "c.jsonl", weeks=2).read_bytes()
     )
 
 
 def test_predictions_of_other_clips_are_no_rehearsal(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="no prediction belongs to a row"):
-        rehearse(ROWS.assign(id="other"), read(), tmp_path / "log.jsonl")
+        simulate_log(ROWS.assign(id="other"), read(), tmp_path / "log.jsonl")

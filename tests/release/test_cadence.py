@@ -16,11 +16,13 @@ from workbench.workspace.settings import RetrainingSchedule
 
 
 def test_retraining_falls_due_by_days_and_accepted_hours(home: WorkspaceFolder) -> None:
-    assert retraining_schedule.due(home) is None
+    assert retraining_schedule.retraining_status(home) is None
     Release(home, candidate="tuned", base="base").promote(override="test")
-    assert retraining_schedule.due(home) == []
+    assert retraining_schedule.retraining_status(home).due == ()
     late = datetime.now(UTC) + timedelta(days=91)
-    assert retraining_schedule.due(home, now=late) == ["91 days since tuned went out (every 90)"]
+    assert retraining_schedule.retraining_status(home, now=late).due == (
+        "91 days since tuned went out (every 90)",
+    )
     home.configure(retraining_schedule=home.config.retraining_schedule.__class__(accepted_hours=0.001))
     corpus = Corpus.open(home.corpus_folder("calls"))
     # The release was made in this very second; decisions count from the next one on.

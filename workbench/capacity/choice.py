@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
+from workbench.views import view
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from workbench.capacity.result import Capacity
     from workbench.evaluation import Evaluation
@@ -25,6 +27,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@public
 @dataclass(frozen=True)
 class Choice:
     """The table (a row per locale and look-ahead, see :func:`choose`) and what was asked of it."""
@@ -61,7 +64,12 @@ class Choice:
             )
         return found
 
+    def chart(self, *, title: str = "") -> go.Figure:
+        """Error rate against word latency, a line per locale, a point per look-ahead; streams beside them."""
+        return view("capacity_figures").choice_chart(self, title=title)
+
     def budget_line(self) -> str:
+        """The budget in words."""
         parts = [f"word latency p95 ≤ {self.latency_p95_s:g} s"] if self.latency_p95_s is not None else []
         parts += [f"at least {self.streams} streams"] if self.streams is not None else []
         return " and ".join(parts) or "no budget"

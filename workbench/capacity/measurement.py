@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 
 Metric = Literal["first_token", "word", "last_token"]
 Percentile = Literal["p50", "p95", "p99"]
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The most that callers may wait.
@@ -41,6 +43,7 @@ class Budget:
         return f"{self.metric.replace('_', '-')} {self.percentile} ≤ {self.latency_ms:g} ms"
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
         return asdict(self)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workbench.capacity.measurement import Budget, Cell, Memory
 from workbench.capacity.search import Largest
+from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace import json_store
 
@@ -24,6 +25,7 @@ PUBLISHED_AS = "NVIDIA's model card of Nemotron 3.5 ASR, one H100: for scale onl
 _LATENCIES = ("first_token", "word", "last_token")
 
 
+@public
 @dataclass
 class Capacity:
     """Results of :func:`workbench.capacity.measure_capacity`; also readable from its JSON half-way.
@@ -52,6 +54,7 @@ class Capacity:
 
     @property
     def lookaheads_ms(self) -> list[int]:
+        """Chunk lengths that were measured, ascending."""
         return sorted({cell.lookahead_ms for cell in self.cells} | {m.lookahead_ms for m in self.memory})
 
     def frame(self) -> pd.DataFrame:
@@ -178,6 +181,7 @@ class Capacity:
         return f", where other processes took {share:.0%} of the cores" if share > 0.1 else ""
 
     def machine_line(self) -> str:
+        """The machine in words."""
         gpu = self.machine.get("gpu")
         where = f"{gpu}, {self.machine.get('precision')}" if gpu else self.machine.get("processor", "unknown")
         threads = self.machine.get("threads", "?")

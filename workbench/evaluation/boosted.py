@@ -14,6 +14,7 @@ from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
 from workbench.evaluation.rates import Thresholds
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 WITHOUT, WITH = "without list", "with list"
 
 
+@public
 @dataclass(frozen=True)
 class KeywordBoost:
     """The same utterances without and with the list.

@@ -19,6 +19,7 @@ from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
+from workbench.signatures import public, takes_fields
 from workbench.text import NORMALIZERS
 from workbench.views import Widget, view
 
@@ -74,6 +75,7 @@ def score_predictions(
     return Evaluation(scored, settings, corpus)
 
 
+@public
 class Evaluation:
     """Rates, comparisons and errors of one or more predictions of the same utterances.
 
@@ -86,14 +88,17 @@ class Evaluation:
 
     @property
     def names(self) -> list[str]:
+        """Names of the predictions."""
         return list(self.scored.predictions)
 
     @property
     def by(self) -> tuple[str, ...]:
+        """Slices of the headline figures."""
         return self.settings.by
 
     @property
     def normalizer(self) -> str:
+        """Of the headline figures."""
         return self.settings.normalizer
 
     @property
@@ -287,8 +292,13 @@ class Evaluation:
     def _repr_html_(self) -> str:
         return report.fragment(summary.headlines(self))
 
+    @takes_fields(Settings)
     def with_settings(self, **changes: Any) -> Evaluation:
-        """The same alignments under other settings, e.g. ``resamples=10_000`` or ``by=("speaker",)``."""
+        """The same alignments under other settings, e.g. ``resamples=10_000`` or ``by=("speaker",)``.
+
+        Args:
+            changes: fields of :class:`workbench.evaluation.rates.Settings`; those not named stay.
+        """
         return Evaluation(self.scored, replace(self.settings, **changes), self.corpus)
 
     def explorer(

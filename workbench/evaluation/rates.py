@@ -14,6 +14,7 @@ from workbench.evaluation.intervals import MIN_CLUSTERS, RESAMPLES, ratio_interv
 from workbench.evaluation.scored import Metric, ScoredCorpus
 from workbench.evaluation.significance import holm, matched_pairs, paired_difference, segments
 from workbench.evaluation.slices import Where, group, mask
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,7 @@ Headline = Literal["wer", "cer", "headline"]
 Enough = Literal["no", "provisional", "yes"]
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """When a slice is too small to speak: reference words, and speakers for an interval over speakers."""
@@ -34,11 +36,13 @@ class Thresholds:
     min_speakers: int = MIN_CLUSTERS
 
     def enough(self, words: int) -> Enough:
+        """What so many reference words allow to be said: 'no', 'provisional' or 'yes'."""
         if words < self.gray_below_words:
             return "no"
         return "provisional" if words < self.provisional_below_words else "yes"
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What every figure of an evaluation is computed with."""

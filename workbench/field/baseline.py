@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.field.charts import FEWEST_WEEKS, QUANTITIES, SMALLEST, parts, residual, together
 from workbench.field.weekly import latency_limits, weekly
+from workbench.signatures import public
 from workbench.workspace import json_store
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
+@public
 @dataclass
 class Baseline:
     """What later weeks are held against.
@@ -92,6 +94,7 @@ class Baseline:
                 self.dispersion[quantity.name] = (max(1.0, float(np.mean(squares))), float(freedom))
 
     def to_dict(self) -> dict[str, Any]:
+        """Every figure as JSON can hold it."""
         return {
             "schema_version": SCHEMA_VERSION,
             "release": self.release,

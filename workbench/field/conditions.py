@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
 from workbench.field.simulated_log import in_conditions
+from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace import json_store
 
@@ -39,6 +40,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
+@public
 @dataclass
 class ConditionSweep:
     """What was left under each condition.
@@ -59,6 +61,7 @@ class ConditionSweep:
 
     @property
     def table(self) -> pd.DataFrame:
+        """A row per locale, band and ratio; see the class."""
         import pandas as pd
 
         frame = pd.DataFrame(self.rows, columns=list(COLUMNS))
@@ -75,6 +78,7 @@ class ConditionSweep:
         return any((row["band"], row["snr_db"]) == (band, snr_db) for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
+        """Everything that was measured, as JSON can hold it."""
         return {
             "schema_version": SCHEMA_VERSION,
             "status": self.status,

@@ -26,6 +26,7 @@ from workbench.field.log import FieldLog
 from workbench.field.proposals import Proposal, propose
 from workbench.field.weekly import weekly
 from workbench.files import write_atomic
+from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -44,6 +45,7 @@ _LEGEND = "Shaded: limits of a single week; dashed: the baseline; hollow: not ju
 _GRID = "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:0 24px"
 
 
+@public
 @dataclass
 class FieldReport:
     """A log held against its baseline.

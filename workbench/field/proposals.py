@@ -19,6 +19,7 @@ from workbench.files import write_atomic
 from workbench.privacy.erasure import with_terms
 from workbench.privacy.suppression_list import tombstoned
 from workbench.release.data_checks import refused
+from workbench.signatures import public
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _DATED = ("volume",)
 
 
+@public
 @dataclass(frozen=True)
 class Proposal:
     """Calls to listen to.

@@ -1,4 +1,4 @@
-"""A field log to rehearse with, drawn from real predictions: what an operator will see before any traffic.
+"""A made-up field log, drawn from real predictions: what an operator will see before any traffic.
 
 Transcripts, detected languages, confidences and delays are those of clips that a checkpoint really read; only
 the times of the calls are made up, and every line says ``"source": "rehearsal"``. A change is rehearsed by
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ SOURCE = "rehearsal"
 _BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def rehearse(
+@public
+def simulate_log(
     rows: pd.DataFrame,
     usual: pd.DataFrame,
     path: str | Path,
@@ -106,6 +108,7 @@ def _known(value: Any) -> Any:
     return None if value is None or value != value else value
 
 
+@public
 def in_conditions(
     checkpoint: Checkpoint,
     corpus: Corpus,
@@ -113,13 +116,23 @@ def in_conditions(
     *,
     lookahead_ms: int | None = None,
     prompt_mode: str = "auto",
-    **options: Any,
+    streaming: bool = False,
+    batch_s: float = 60.0,
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "local",
+    address: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
 ) -> pd.DataFrame:
     """Predictions of a view's clips as they sound under a condition; nothing is kept.
 
     Args:
         condition: noise, telephone line, room; see ``recognizer.conditions``.
-        options: of ``transcribe``: ``progress``, ``cancel``, ``device``, ``engine``, ``address`` …
+        lookahead_ms: one of the checkpoint's; None is its default.
+        prompt_mode: 'langID' or 'auto'.
+        streaming, batch_s, device, precision, engine, address, progress, cancel: as
+            :func:`workbench.recognizer.transcribe.transcribe` takes them.
 
     Raises:
         WorkbenchError: as ``transcribe``.
@@ -140,7 +153,14 @@ def in_conditions(
             lookahead_ms=lookahead_ms,
             prompt_mode=prompt_mode,
             load=ConditionReader(condition, tuple(corpus.facts["audio_roots"]), rate),
-            **options,
+            streaming=streaming,
+            batch_s=batch_s,
+            device=device,
+            precision=precision,
+            engine=engine,
+            address=address,
+            progress=progress,
+            cancel=cancel,
         )
         return pd.read_parquet(out)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ UNKNOWN_LIMIT = 0.005
 MANY_PASSES = 40.0
 
 
+@public
 @dataclass(slots=True)
 class Preflight:
     """What was found. ``faults`` stop a run, ``warnings`` do not; tables are ready to show.
@@ -56,6 +58,7 @@ class Preflight:
 
     @property
     def ok(self) -> bool:
+        """Whether the run may start."""
         return not self.faults
 
     def summary(self) -> list[str]:
@@ -78,6 +81,7 @@ class Preflight:
         return f"<ul>{items}</ul>" + "".join(table.round(3).to_html(index=False) for table in tables)
 
 
+@public
 def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int = 0) -> Preflight:
     """Check a recipe and foretell its run.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Augmentation, Recipe, Source, ValidationSet
+from workbench.signatures import public, takes_fields
 
 _GUIDE = "NVIDIA's fine-tuning guide for Nemotron 3.5 ASR (2026): fixed step budget, replay of other locales"
 _SKILL = "NeMo's published ASR fine-tuning skill: 3e-5 under about 20 h, 1e-4 for large or mixed data, cosine"
@@ -85,6 +86,8 @@ SOURCES: dict[str, dict[str, str]] = {
 }
 
 
+@public
+@takes_fields(Recipe, without=("name", "base", "preset"))
 def preset(
     name: str,
     base: str,
@@ -101,10 +104,12 @@ def preset(
         name: one of ``PRESETS``; ``locale``: the tag to adapt to.
         manifest: rows with ``split`` train and validation.
         replay_weight: hours of replay per hour of the target; 0 leaves replay out.
+        run_name: of the recipe; default: locale and preset.
         changes: fields of the recipe that shall differ from the preset.
 
     Raises:
-        WorkbenchError: no such preset, or no such field.
+        WorkbenchError: no such preset.
+        TypeError: no such field; the nearest is named.
     """
     if name not in PRESETS:
         raise WorkbenchError(f"unknown preset {name!r}", hint=f"One of {', '.join(PRESETS)}.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public, takes_fields
 
 SCHEMA_VERSION = 1
 Trains = Literal["full", "encoder_frozen", "decoder_joint", "adapter"]
@@ -23,6 +24,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Role = Literal["target", "replay"]
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Source:
     """Training utterances from one manifest.
@@ -49,6 +51,7 @@ class Source:
     prompt_mode: PromptMode = "unified"
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class ValidationSet:
     """Utterances to validate on; the same ones each time, drawn from the recipe's seed."""
@@ -61,6 +64,7 @@ class ValidationSet:
     allow_shared_sentences: bool = False
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Augmentation:
     """What is done to training audio, seeded by step. ``speeds`` are factors, drawn evenly; masks of None
@@ -75,6 +79,7 @@ class Augmentation:
     time_masks: int | None = None
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """All choices of one run. Paths are relative to the folder the run is started from.
@@ -170,6 +175,7 @@ class Recipe:
         return recipe
 
     def to_dict(self) -> dict[str, Any]:
+        """Every field as plain values, as :meth:`from_dict` takes them."""
         plain: dict[str, Any] = _plain(asdict(self))
         return {"schema_version": SCHEMA_VERSION, **plain}
 
@@ -190,8 +196,7 @@ class Recipe:
         return self.devices * self.nodes
 
     def changed(self, **changes: Any) -> Recipe:
-        """A copy with other values. Raises WorkbenchError for a field that does not exist."""
-        _refuse_unknown(set(changes), type(self), "recipe")
+        """A copy with other values; a field that does not exist is a ``TypeError`` that names the nearest."""
         return replace(self, **changes)
 
     def validate(self) -> list[str]:
@@ -219,6 +224,9 @@ class Recipe:
             return peak
         done = (step - warmup) / max(1, self.steps - warmup)
         return floor + (peak - floor) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+Recipe.changed = takes_fields(Recipe)(Recipe.changed)  # type: ignore[method-assign]
 
 
 def noam_peak(scale: float, d_model: int, warmup_steps: int) -> float:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import provenance
+from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
+from workbench.signatures import public, takes_fields
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.finetuning.recipe import Recipe
 
-
+@public
 class Registry:
     """The runs below a folder, such as a workspace's ``runs``."""
 
@@ -75,6 +76,7 @@ class Registry:
                     rows.append({"kind": kind, "what": name, first: left.get(name), second: right.get(name)})
         return pd.DataFrame(rows, columns=["kind", "what", first, second])
 
+    @takes_fields(Recipe, without=("name", "base"))
     def continue_from(self, name: str, new_name: str, **changes: Any) -> Recipe:
         """The run's recipe with its chosen checkpoint as base. Raises WorkbenchError before it has one."""
         run = self._run(name)

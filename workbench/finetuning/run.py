@@ -19,6 +19,7 @@ from workbench.finetuning import folder as files
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
 from workbench.locks import is_held
+from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace.slots import queue_up
 
@@ -29,6 +30,7 @@ log = logging.getLogger("workbench.finetuning.run")
 _POLL_S = 0.2
 
 
+@public
 class Run:
     """A handle on a run's folder; make one with :func:`start` or :meth:`attach`."""
 
@@ -77,6 +79,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
+        """What it trains with, as it was started."""
         return Recipe.from_yaml(self.folder.recipe)
 
     @property

@@ -20,6 +20,7 @@ from workbench.ingest.recordings import missing
 from workbench.ingest.row_validation import connect
 from workbench.ingest.schema import FIELDS, literal, quoted
 from workbench.ingest.tables import told_by_values
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,6 +30,7 @@ _EXAMPLES = 10
 _SHOWN = ("id", "audio_filepath", "offset", "duration", "text", "target_lang", "speaker", "split")
 
 
+@public
 def inspect_source(
     source: Any,
     *,

@@ -12,6 +12,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.ingest.intake import Wishes
+from workbench.signatures import public
 
 PLAN_VERSION = 1
 
@@ -50,6 +51,7 @@ class SaidLocale:
     candidates: list[str] = field(default_factory=list)
 
 
+@public
 @dataclass
 class ImportPlan:
     """What was understood of a source, and what an import will do. ``mapping``, ``defaults``, ``tags``,
@@ -121,6 +123,7 @@ class ImportPlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """Everything the plan says, as JSON can hold it."""
         return asdict(self)
 
     @classmethod

@@ -30,6 +30,7 @@ from workbench.finetuning import ancestry
 from workbench.locks import alone
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
 from workbench.privacy.erasure_request import Target, Trace
+from workbench.signatures import public
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
@@ -42,6 +43,7 @@ SCHEMA_VERSION = 1
 BEGUN, ERASED = "erasure.begin", "erasure"
 
 
+@public
 @dataclass(frozen=True)
 class ErasurePlan:
     """The dry run: every trace that was found and what would be done with it; nothing has been touched."""
@@ -54,6 +56,7 @@ class ErasurePlan:
 
     @property
     def utterances(self) -> int:
+        """How many utterances are to go."""
         return sum(len(ids) for ids in self.target.ids.values())
 
     def frame(self) -> pd.DataFrame:
@@ -75,6 +78,7 @@ class ErasurePlan:
         return str(self.frame().to_html(index=False, escape=True))
 
 
+@public
 @dataclass(frozen=True)
 class Certificate:
     """What an erasure did. ``subject``: keyed pseudonym; ``left``: what was seen and could not be removed, by
@@ -95,10 +99,12 @@ class Certificate:
     digest: str = field(default="", compare=False)
 
     def to_json(self) -> str:
+        """The certificate as JSON text, without its digest."""
         body = {k: v for k, v in asdict(self).items() if k != "digest"}
         return json.dumps(body, indent=1, sort_keys=True)
 
 
+@public
 def plan_erasure(
     ws: WorkspaceFolder,
     *,
@@ -141,6 +147,7 @@ def plan_expired(
     return _plan(ws, traces.select(ws, "expired", "keep_days", ids), originals)
 
 
+@public
 def erase(ws: WorkspaceFolder, plan: ErasurePlan) -> Certificate:
     """Carry a plan out. Traces are looked for again, so that nothing written since the dry run is missed.
 

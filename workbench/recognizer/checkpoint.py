@@ -14,6 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, canonical
 from workbench.recognizer.archive import WEIGHTS, Archive
 from workbench.recognizer.hub import resolve
+from workbench.signatures import public
 from workbench.views import Player, Widget, view
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ log = logging.getLogger("workbench.recognizer.checkpoint")
 _MIB = 1 << 20
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
     """What a checkpoint is, read from its archive alone.
@@ -58,9 +60,11 @@ class CheckpointInfo:
     cache_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
+        """Every figure as plain values."""
         return asdict(self)
 
 
+@public
 class Checkpoint:
     """A ``.nemo`` file that passed inspection; make one with :meth:`open`."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public, takes_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ TELEPHONE_BAND_HZ = (300.0, 3400.0)
 TELEPHONE_RATE = 8000
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One set of conditions. ``None`` or 0 means: leave as it is.
@@ -211,6 +213,8 @@ def mu_law(pcm: Pcm, mu: float = 255.0) -> Pcm:
     return np.asarray(np.sign(code) * np.expm1(np.abs(code) * np.log1p(mu)) / mu, dtype=np.float32)
 
 
+@public
+@takes_fields(Condition)
 def ladder(base: Condition, **steps: Iterable[Any]) -> list[Condition]:
     """Conditions that differ in one field: ``ladder(Condition(), snr_db=[None, 20, 10, 5, 0])``.
 

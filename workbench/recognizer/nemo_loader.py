@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
 
 
+@public
 def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int = 4) -> pd.DataFrame:
     """The first batch that NeMo's Lhotse loader makes of a manifest, a row per utterance.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.recognizer.boosting import Boost
 from workbench.recognizer.events import StreamEvent, Token, Word
 from workbench.recognizer.stream_pipeline import StreamPipeline
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "StreamEvent", "Token", "Word", "play"]
 
 
+@public
 class Session:
     """One speaker's stream. Not to be fed from two threads at once; several sessions may be.
 
@@ -84,6 +86,7 @@ class Session:
 
     @property
     def finished(self) -> bool:
+        """Whether the end of the audio was fed."""
         return self._listener.ended
 
     @property
@@ -98,6 +101,7 @@ class Session:
 
     @property
     def words(self) -> tuple[Word, ...]:
+        """The words of the final transcript so far, with their times."""
         return self._listener.transcript.words
 
     @property

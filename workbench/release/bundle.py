@@ -29,10 +29,12 @@ from workbench.names import check_name
 from workbench.release import smoke
 from workbench.release.gates import GateReport
 from workbench.release.measure import read_clip
+from workbench.signatures import public
 
 SCHEMA_VERSION = 1
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A written bundle; ``digest`` is the SHA-256 of ``bundle.json``, which covers every other file."""

@@ -30,6 +30,7 @@ from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
 from workbench.names import check_name
 from workbench.release.gates import GateReport, Policy
+from workbench.signatures import public
 from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ TEST = "split = 'test'"
 _PICKED = re.compile(r"[\d,]+ picked ids")
 
 
+@public
 @dataclass(frozen=True)
 class Outcome:
     """What came of it: its name, which is the run's and the candidate's too; the gate's report; what changed
@@ -98,6 +100,7 @@ class Reading:
     lookahead_ms: int | None = None
 
 
+@public
 class Pipeline:
     """One pass of a recipe; :meth:`run` may be repeated until it returns."""
 

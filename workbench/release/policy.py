@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError, one_line
+from workbench.signatures import public
 
 SCHEMA_VERSION = 1
 
@@ -61,6 +62,7 @@ _WHAT = {
 }
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class CheckSpec:
     """One requirement: its kind, a name unique in the policy, and its options with defaults filled in."""
@@ -78,6 +80,7 @@ class CheckSpec:
         return self.options[option]
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The checks of a release; ``provisional``: whether slices under 1,000 reference words may decide."""

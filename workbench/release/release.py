@@ -24,6 +24,7 @@ from workbench.release import card as cards
 from workbench.release import changes, lineage, promotion
 from workbench.release.gates import GateReport, Policy, gate
 from workbench.release.promotion import GATED, Pointers
+from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from workbench.release.measure import Measurement
 
 
+@public
 class Release:
     """A candidate checkpoint against the one it would replace.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.release import changes
 from workbench.release.promotion import pointers
+from workbench.signatures import public
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.evaluation import Evaluation
 
 
+@public
 @dataclass(frozen=True)
 class RetrainingStatus:
     """Where a workspace stands between two releases.
@@ -71,13 +73,6 @@ def retraining_status(
     return RetrainingStatus(
         at.production.name, at.production.since, days, hours, tuple(reasons), tuple(changed)
     )
-
-
-def due(ws: WorkspaceFolder, **options: Any) -> list[str] | None:
-    """Reasons why retraining is due, one sentence each; None where nothing was released yet. See
-    :func:`retraining_status`."""
-    found = retraining_status(ws, **options)
-    return None if found is None else list(found.due)
 
 
 def accepted_hours(ws: WorkspaceFolder, since: datetime) -> float:

@@ -14,6 +14,7 @@ from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.names import check_name
+from workbench.signatures import public
 from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls
 from workbench.suites.points import IMPORTED, OperatingPoint
 from workbench.suites.store import Suite
@@ -36,6 +37,7 @@ def refuse_changes(suite: Suite, version: SuiteVersion) -> None:
         )
 
 
+@public
 class SuitePredictions:
     """What engines made of one version of a suite. ``checkpoints``: engine → digest (of the checkpoint, or of
     an imported engine's predictions)."""
@@ -48,10 +50,12 @@ class SuitePredictions:
 
     @property
     def names(self) -> list[str]:
+        """Names of the checkpoints and engines."""
         return list(self.checkpoints)
 
     @property
     def points(self) -> tuple[OperatingPoint, ...]:
+        """The operating points of the version."""
         return self.version.points
 
     def __repr__(self) -> str:

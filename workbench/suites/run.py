@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.files import sha256_file
+from workbench.signatures import public
 from workbench.suites.comparison import compared, refuse_unlike
 from workbench.suites.matrix import ForgettingMatrix, forgetting_matrix
 from workbench.suites.points import IMPORTED, OperatingPoint
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
+@public
 class SuiteRun(SuitePredictions):
     """What engines made of one version of a suite, and how they compare."""
 

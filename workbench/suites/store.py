@@ -18,6 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.locales import canonical
 from workbench.names import check_name
+from workbench.signatures import public
 from workbench.suites import clips as clip_files
 from workbench.suites.points import OperatingPoint
 from workbench.suites.suite import Requirement, SuiteVersion, View
@@ -31,6 +32,7 @@ Views = str | Sequence[str] | Mapping[str, str]
 Points = Sequence[OperatingPoint | Mapping[str, Any]]
 
 
+@public
 class Suite:
     """A suite by name: ``create`` makes a version, the rest reads the newest."""
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.locales import LOCALES
+from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.board_static import board_html
@@ -30,6 +31,7 @@ log = logging.getLogger("workbench.widgets")
 SAMPLE_RATE = 16_000
 
 
+@public
 class Board(AudioAnswers, LiveWidget):
     """A live view of a corpus: table, filters, player, transcript, findings and decisions.
 

@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import anywidget
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 
 log = logging.getLogger("workbench.widgets")
 
@@ -47,6 +48,7 @@ def answers(question: str, *, lane: str = DEFAULT_LANE) -> Callable[[Handler], H
     return mark
 
 
+@public
 class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
     """An anywidget with questions and answers, and a static form for exported HTML."""
 

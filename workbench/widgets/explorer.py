@@ -11,6 +11,7 @@ import anywidget
 import traitlets
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.channel import answers, plain
 from workbench.widgets.explorer_actions import ExplorerActions
@@ -31,6 +32,7 @@ log = logging.getLogger("workbench.widgets.explorer")
 SAMPLE_RATE = 16_000
 
 
+@public
 class Explorer(ExplorerActions):
     """Heat map → cell → utterance → word, with what they share beside them.
 

@@ -10,6 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
+
+__all__ = ["conditions_chart", "counts_by_locale", "rate_and_latency", "training_curves"]
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,7 @@ INK = "#7d8590"
 GRID = "rgba(125,133,144,0.22)"
 
 
+@public
 def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: str = "") -> go.Figure:
     """Error rate and latency against look-ahead, one above the other on the same axis.
 
@@ -111,6 +115,7 @@ def _latency_lines(part: pd.DataFrame, name: str, style: dict[str, Any]) -> list
     return lines
 
 
+@public
 def training_curves(
     runs: Mapping[str, pd.DataFrame], *, columns: Sequence[str] = ("loss",), title: str = ""
 ) -> go.Figure:
@@ -154,6 +159,7 @@ def training_curves(
     return dress(figure, title, height=120 + 220 * len(columns), legend=len(runs) > 1)
 
 
+@public
 def counts_by_locale(
     groups: pd.DataFrame,
     *,
@@ -194,6 +200,7 @@ def counts_by_locale(
     return dress(figure, title, height=max(220, 90 + 30 * len(order)), legend=split_by is not None)
 
 
+@public
 def conditions_chart(table: pd.DataFrame, *, apart: Collection[str] = (), title: str = "") -> go.Figure:
     """Error rate, and marks and capitals kept, as conditions worsen from left to right.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from workbench.release import lineage_drawing
+from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.channel import LiveWidget, plain
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.release.lineage import Graph
 
 
+@public
 class Lineage(LiveWidget):
     """A lineage graph in the notebook; ``graph`` holds it as data, ``chosen`` the id of the chosen box."""
 

@@ -18,6 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.locales import AUTO, LOCALES
 from workbench.privacy.suppression_list import erased_before
+from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.static import MUTED, box, escape
@@ -36,6 +37,7 @@ LONGEST_S = 600.0
 CONSENT = "given by the speaker at the microphone"
 
 
+@public
 class Microphone(LiveWidget):
     """Live recognition of one voice at a time.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.channel import LiveWidget, answers, plain
 from workbench.widgets.monitor_data import log_lines, snapshot, stamp
@@ -27,6 +28,7 @@ log = logging.getLogger("workbench.widgets.monitor")
 POLL_S = 1.0
 
 
+@public
 class Monitor(LiveWidget):
     """One run, or several over each other.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from workbench import machine
+from workbench.signatures import public
 from workbench.widgets import static
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.workspace.folder import WorkspaceFolder
 
 
+@public
 class Overview:
     """Machine, corpora, checkpoints, runs, pilot and what falls due.
 

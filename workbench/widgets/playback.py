@@ -19,6 +19,7 @@ import traitlets
 from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, LOCALES
 from workbench.recognizer.conditions import Condition
+from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers, plain
@@ -53,6 +54,7 @@ class Settings:
     lookahead_ms: int
 
 
+@public
 class Playback(AudioAnswers, LiveWidget):
     """Waveform, transcript on the media clock, chunk strip, and two lanes side by side.
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from workbench.signatures import public
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation import Evaluation
 
 
+@public
 def robustness(evaluation: Evaluation) -> pd.DataFrame:
     """How much is left under each condition.
 

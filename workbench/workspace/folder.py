@@ -21,7 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.locks import alone, is_held
 from workbench.names import check_name, current_user
-from workbench.signatures import takes_fields
+from workbench.signatures import public, takes_fields
 from workbench.workspace.ledger import Event, Ledger
 from workbench.workspace.settings import Config, Pilot, PilotLocale, SourceTerms, dump, load_file
 from workbench.workspace.settings import load as load_settings
@@ -30,6 +30,7 @@ from workbench.workspace.slots import Slot, hold_slot
 _FOLDERS = ("corpora", "runs", "checkpoints", "reports", "releases", "slots", "keys")
 
 
+@public
 class WorkspaceFolder:
     """A workspace on disk.
 
@@ -65,6 +66,7 @@ class WorkspaceFolder:
 
     @property
     def pilot(self) -> Pilot:
+        """Which locales the pilot improves and which it must not harm."""
         return self.config.pilot
 
     @takes_fields(Config)
@@ -112,19 +114,24 @@ class WorkspaceFolder:
         return self.corpora / check_name(name)
 
     def run_folder(self, name: str) -> Path:
+        """Where a run of this name lies (it need not exist yet)."""
         return self.runs / check_name(name)
 
     def checkpoint_path(self, name: str) -> Path:
+        """Where a checkpoint of this name lies (it need not exist yet)."""
         return self.checkpoints / f"{check_name(name)}.nemo"
 
     def corpus_names(self) -> list[str]:
+        """Names of the corpora that were imported."""
         there = (p for p in self.corpora.iterdir() if not p.name.startswith("."))
         return sorted(p.name for p in there if (p / "source.json").exists())
 
     def checkpoint_names(self) -> list[str]:
+        """Names of the checkpoints that were added."""
         return sorted(p.stem for p in self.checkpoints.glob("*.nemo"))
 
     def run_names(self) -> list[str]:
+        """Names of the runs that lie here."""
         return sorted(p.name for p in self.runs.iterdir() if p.is_dir())
 
     def record(self, kind: str, payload: Mapping[str, Any] | None = None) -> Event:

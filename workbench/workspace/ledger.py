@@ -27,6 +27,7 @@ from typing import Any
 
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 from workbench.times import utc_now
 
 SCHEMA_VERSION = 1
@@ -122,6 +123,7 @@ class Verification:
         return f"{text}; no outside head given, so removed newest events or a rewritten chain would not show"
 
 
+@public
 class Ledger:
     """The ledger in one SQLite file; safe for several threads, notebooks and processes at once.
 

@@ -16,12 +16,14 @@ from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
 from workbench.locales import canonical
+from workbench.signatures import public
 
 SCHEMA_VERSION = 1
 Role = Literal["target", "guardrail"]
 _PLAIN = ("slots", "device", "precision", "lookahead_ms", "normalizer", "seed")
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class PilotLocale:
     """One locale of the pilot. ``traffic_share``: part of all calls, 0 to 1. ``risk_weight``: how much worse
@@ -34,6 +36,7 @@ class PilotLocale:
     accents: tuple[str, ...] = ()
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Pilot:
     """Which locales the pilot improves and which it must not harm."""
@@ -42,10 +45,12 @@ class Pilot:
 
     @property
     def targets(self) -> list[str]:
+        """Tags of the locales that the pilot improves."""
         return [row.tag for row in self.locales if row.role == "target"]
 
     @property
     def guardrails(self) -> list[str]:
+        """Tags of the locales that it must not harm."""
         return [row.tag for row in self.locales if row.role == "guardrail"]
 
     def weights(self) -> dict[str, float]:
@@ -76,6 +81,7 @@ class Pilot:
         return cls(checked)
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class RetrainingSchedule:
     """When retraining falls due: so many days after the last release, so many newly accepted hours, or a
@@ -86,6 +92,7 @@ class RetrainingSchedule:
     regressed: float = 0.02
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class SourceTerms:
     """On which terms a source may be used. ``keep_days`` counts from ``recorded_at``, or from the import."""
@@ -96,6 +103,7 @@ class SourceTerms:
     keep_days: float | None = None
 
 
+@public
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything that is configured. ``slots``: training jobs at once. ``lookahead_ms``: the operating point

@@ -24,7 +24,7 @@ from workbench.errors import WorkbenchError
 from workbench.ingest import audio
 
 if TYPE_CHECKING:
-    from workbench.corpus.export.export import Job
+    from workbench.corpus.export.job import Job
 
 SHARD_SIZE = 200
 """Utterances per shard, as NVIDIA advises for resumable training."""

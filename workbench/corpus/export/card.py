@@ -14,8 +14,8 @@ from workbench.ingest.schema import literal, quoted
 if TYPE_CHECKING:
     import duckdb
 
-    from workbench.corpus.export.export import Job
     from workbench.corpus.export.export_rows import Outgoing
+    from workbench.corpus.export.job import Job
 
 NOT_STATED = "not stated"
 

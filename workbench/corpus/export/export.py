@@ -12,34 +12,43 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.corpus.export import archives, card, formats
 from workbench.corpus.export.export_rows import (
-    ROWS_AT_ONCE,
     Outgoing,
     Place,
     Progress,
     choose,
     safe_name,
 )
+from workbench.corpus.export.job import Job
 from workbench.corpus.query import spill_db
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
+from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import duckdb
-
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
     from workbench.workspace.ledger import Ledger
 
 SCHEMA_VERSION = 1
-FORMATS = ("nemo", "shar", "tarred", "hf", "csv")
+WRITERS: dict[str, Callable[[Job], dict[str, str]]] = {
+    "nemo": formats.nemo,
+    "shar": archives.shar,
+    "tarred": archives.tarred,
+    "hf": archives.hugging_face,
+    "csv": formats.as_csv,
+}
+"""Format → writer; returns split → file relative to the export's folder."""
+FORMATS = tuple(WRITERS)
 Only = Literal["accepted", "not_rejected"]
 
 
+@public
 @dataclass(frozen=True)
 class Export:
     """A finished export.
@@ -70,7 +79,7 @@ class Export:
 
 
 def export(
-    corpus: Corpus,
+    corpus: View,
     path: str | Path,
     format: str = "nemo",
     *,
@@ -84,7 +93,7 @@ def export(
     ledger: Ledger | None = None,
     progress: Progress | None = None,
     workers: int = 1,
-    **options: Any,
+    shard_size: int | None = None,
 ) -> Export:
     """Write the rows of a view.
 
@@ -106,7 +115,7 @@ def export(
         progress: called with (rows done, rows in all).
         workers: processes that write the shards of ``shar`` and ``tarred``; the bytes are the same with any
             number.
-        options: ``shard_size``, for ``shar`` and ``tarred``.
+        shard_size: utterances per shard of ``shar`` and ``tarred``; a number of its own by default.
 
     Raises:
         WorkbenchError: nothing is left to write, the path is taken, or the format is unknown.
@@ -125,14 +134,14 @@ def export(
         with spill_db.database(corpus.folder) as database:
             rows = choose(corpus, only, append_tag, speaker_id, spool, draft / "left_out.jsonl")
             _must_leave(rows, corpus, only)
-            settings = {
+            settings: dict[str, Any] = {
                 "append_tag": append_tag,
                 "prompt_mode": prompt_mode,
                 "relative_paths": relative_paths,
             }
-            place = Place(
-                [str(root) for root in corpus.facts["audio_roots"]], target, {**settings, **options}
-            )
+            if shard_size is not None:
+                settings["shard_size"] = shard_size
+            place = Place([str(root) for root in corpus.facts["audio_roots"]], target, settings)
             job = Job(corpus, draft, rows, place, database, progress, workers)
             made = _write(job, format, only, findings)
         _put(draft, target)
@@ -144,38 +153,9 @@ def export(
     return made
 
 
-@dataclass
-class Job:
-    """What a format needs: the rows ready to write, where to, and the settings."""
-
-    corpus: Corpus
-    draft: Path
-    rows: Outgoing
-    place: Place
-    scratch: duckdb.DuckDBPyConnection
-    progress: Progress | None = None
-    workers: int = 1
-
-    def tick(self, done: int) -> None:
-        if self.progress is not None:
-            self.progress(done, len(self.rows))
-
-    def counted(self, rows: Iterable[Any]) -> Iterator[Any]:
-        """The rows, with word of how far one is."""
-        for row in rows:
-            yield row
-            self._done += 1
-            if self._done % ROWS_AT_ONCE == 0 or self._done == len(self.rows):
-                self.tick(self._done)
-
-    _done: int = 0
-
-
 def _write(job: Job, format: str, only: str, findings: Any) -> Export:
     """The files of the format, the card and the digest over all of it."""
-    from workbench.corpus.export import card, formats
-
-    files = formats.WRITERS[format](job)
+    files = WRITERS[format](job)
     counts = card.write(job, format, only, findings)
     digest = folder_digest(job.draft)
     facts = {
@@ -190,7 +170,7 @@ def _write(job: Job, format: str, only: str, findings: Any) -> Export:
     return Export(job.place.target, digest, counts, files)
 
 
-def _must_leave(rows: Outgoing, corpus: Corpus, only: str) -> None:
+def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
     if not len(rows):
         stayed = rows.left_out.total()
         raise WorkbenchError(
@@ -235,7 +215,7 @@ def _put(draft: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _payload(corpus: Corpus, format: str, made: Export) -> dict[str, Any]:
+def _payload(corpus: View, format: str, made: Export) -> dict[str, Any]:
     # A split may be called anything; the ledger keeps no free text.
     counts = {safe_name(k): v for k, v in made.counts.items() if isinstance(v, int | float)}
     return {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
 log = logging.getLogger("workbench.corpus.export.export")
 Progress = Callable[[int, int], None]
@@ -125,7 +125,7 @@ class _OutOfOrderError(Exception):
 
 
 def choose(
-    corpus: Corpus,
+    corpus: View,
     only: str,
     append_tag: bool,
     speaker_id: Callable[[str], str] | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.export.export_rows import (
@@ -15,7 +15,7 @@ from workbench.corpus.export.export_rows import (
 )
 
 if TYPE_CHECKING:
-    from workbench.corpus.export.export import Job
+    from workbench.corpus.export.job import Job
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -81,31 +81,3 @@ def defused(value: Any) -> Any:
     if isinstance(value, list):
         value = "; ".join(map(str, value))
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def _shar(job: Job) -> dict[str, str]:
-    from workbench.corpus.export.archives import shar
-
-    return shar(job)
-
-
-def _tarred(job: Job) -> dict[str, str]:
-    from workbench.corpus.export.archives import tarred
-
-    return tarred(job)
-
-
-def _hf(job: Job) -> dict[str, str]:
-    from workbench.corpus.export.archives import hugging_face
-
-    return hugging_face(job)
-
-
-WRITERS: dict[str, Callable[[Job], dict[str, str]]] = {
-    "nemo": nemo,
-    "shar": _shar,
-    "tarred": _tarred,
-    "hf": _hf,
-    "csv": as_csv,
-}
-"""Format → writer; returns split → file relative to the export's folder."""

@@ -18,6 +18,7 @@ from workbench.corpus.quality.findings import COLUMNS, Findings
 from workbench.corpus.quality.rules import RULES, Rule, chosen
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import Keys
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.corpus.quality.duplicates import Bands
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -50,8 +51,9 @@ class Checked:
     not_run: dict[str, str] = field(default_factory=dict)
 
 
+@public
 def run_checks(
-    corpus: Corpus,
+    corpus: View,
     rules: Iterable[str] | Mapping[str, Any] | None = None,
     tokenizer: Any = None,
     predictions: pd.DataFrame | None = None,
@@ -81,37 +83,35 @@ def run_checks(
     return frame
 
 
-def write_checks(corpus: Corpus, path: str | Path, *arguments: Any, **options: Any) -> Checked:
-    """The same into a Parquet file, for corpora whose findings do not fit into memory.
+def write_checks(
+    corpus: View,
+    path: str | Path,
+    rules: Iterable[str] | Mapping[str, Any] | None = None,
+    tokenizer: Any = None,
+    predictions: pd.DataFrame | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Checked:
+    """:func:`run_checks` into a Parquet file, for corpora whose findings do not fit into memory.
 
     Args:
         path: the file; one that lies there is replaced when all is done.
-        arguments, options: those of :func:`run_checks`.
+        corpus, rules, tokenizer, predictions, progress: as :func:`run_checks` takes them.
 
     Raises:
         WorkbenchError: as there.
     """
-    job = _Job(corpus, *_bound(*arguments, **options))
+    job = _Job(corpus, chosen(rules), tokenizer, predictions, progress)
     with spill_db.database(corpus.folder) as database:
         found, rows = job.run(database)
         counts = found.write(Path(path))
     return Checked(Path(path), counts, rows, job.not_run)
 
 
-def _bound(
-    rules: Iterable[str] | Mapping[str, Any] | None = None,
-    tokenizer: Any = None,
-    predictions: pd.DataFrame | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> tuple[Any, ...]:
-    return chosen(rules), tokenizer, predictions, progress
-
-
 @dataclass
 class _Job:
     """One run of the chosen rules."""
 
-    corpus: Corpus
+    corpus: View
     wanted: dict[str, Rule]
     tokenizer: Any
     predictions: pd.DataFrame | None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.query import spill_db
-from workbench.corpus.query.row_index import Keys, append, batches, digests, firsts, gather
+from workbench.corpus.query.row_index import Keys, Visitor, append, batches, digests, firsts, gather
 from workbench.errors import WorkbenchError
 from workbench.ingest.schema import literal
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -33,22 +33,24 @@ _END = 4_096
 
 
 def read(
-    corpus: Corpus,
+    corpus: View,
     database: duckdb.DuckDBPyConnection,
     *,
     only: str = "WHERE status <> 'rejected'",
-    **options: Any,
+    more: Sequence[str] = (),
+    sentences: bool = False,
+    visitor: Visitor | None = None,
 ) -> Keys:
     """The keys of a view's rows, their files compared; see :func:`workbench.corpus.query.row_index.gather`.
 
     Files that ``signal.scan`` has not hashed are compared here; one that is missing is like no other.
     """
-    keys = gather(corpus, database, only=only, **options)
+    keys = gather(corpus, database, only=only, more=more, sentences=sentences, visitor=visitor)
     _tie_files(corpus, database, keys)
     return keys
 
 
-def _tie_files(corpus: Corpus, database: duckdb.DuckDBPyConnection, keys: Keys) -> None:
+def _tie_files(corpus: View, database: duckdb.DuckDBPyConnection, keys: Keys) -> None:
     """Tie the rows whose files hold the same bytes: first sizes are compared, then the ends of files of one
     size, and only what is still alike is read."""
     import numpy as np
@@ -146,7 +148,7 @@ def _ends(path: str) -> str:
         return f"{size} {hashlib.blake2b(first + stream.read()).hexdigest()}"
 
 
-def _scanned(corpus: Corpus, database: duckdb.DuckDBPyConnection, keys: Keys, found: Array) -> Array:
+def _scanned(corpus: View, database: duckdb.DuckDBPyConnection, keys: Keys, found: Array) -> Array:
     """Note what ``signal.scan`` has hashed, in ``found`` and as a table of rows ``scanned``.
 
     Returns the sizes of all files that it met.
@@ -189,7 +191,7 @@ def shared(keys: Keys, level: str) -> Iterator[tuple[Array, str]]:
         yield places, ", ".join(sorted(keys.splits[code] for code in set(keys.split[places].tolist())))
 
 
-def find(corpus: Corpus, speakers: str = "disjoint") -> pd.DataFrame:
+def find(corpus: View, speakers: str = "disjoint") -> pd.DataFrame:
     """Ties across splits.
 
     Returns:

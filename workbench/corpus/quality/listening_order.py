@@ -10,7 +10,7 @@ from workbench.corpus.quality.text_checks import disagreement
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
 WEIGHTS = {"error": 3.0, "warning": 1.0, "info": 0.2}
 """A finding's weight by severity; ours, to be adjusted to what reviewers find."""
@@ -23,7 +23,7 @@ _RARE_SHARE = 0.05
 
 
 def order(
-    corpus: Corpus,
+    corpus: View,
     findings: pd.DataFrame | None = None,
     predictions: pd.DataFrame | None = None,
     minutes: float | None = None,

@@ -19,12 +19,13 @@ from workbench.corpus.quality.measures import COLUMNS, hash_file, measure_rows
 from workbench.corpus.workers import Answer, WorkerPool
 from workbench.files import replacing
 from workbench.ingest.audio import locate_text
+from workbench.signatures import public
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
 VERSION = 3
 """Of the measures; results of another version are measured anew."""
@@ -42,8 +43,9 @@ Task = tuple[str, str, float, float | None, int | None, str | None, str | None]
 """id, path, offset s, duration s, channel, known hash, fault met before reading."""
 
 
+@public
 def scan(
-    corpus: Corpus,
+    corpus: View,
     *,
     processes: int | None = None,
     engine: str = "local",
@@ -100,7 +102,7 @@ def scan(
     return _merge(corpus.folder, parts, pending, ids)
 
 
-def read(corpus: Corpus) -> pd.DataFrame | None:
+def read(corpus: View) -> pd.DataFrame | None:
     """What has been measured of the rows of a view; None before the first scan."""
     path = corpus.folder / "signal.parquet"
     if not path.exists():
@@ -110,7 +112,7 @@ def read(corpus: Corpus) -> pd.DataFrame | None:
     return _of(pq.read_table(path), corpus.ids())
 
 
-def _tasks(corpus: Corpus) -> Iterator[Task]:
+def _tasks(corpus: View) -> Iterator[Task]:
     from workbench.errors import WorkbenchError
 
     roots = [str(root) for root in corpus.facts["audio_roots"]]

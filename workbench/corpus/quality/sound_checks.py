@@ -11,7 +11,7 @@ from workbench.corpus.quality.rules import Rule
 from workbench.corpus.quality.text_checks import Hit
 
 if TYPE_CHECKING:
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
 _BELOW = {
     "sample_rate": "sample_rate", "low_level": "rms_dbfs", "low_snr": "snr_db", "narrow_band": "bandwidth_hz",
@@ -22,7 +22,7 @@ _ABOVE = {
 """Rule → measure that must not fall below, or rise above, its threshold."""
 
 
-def hits(corpus: Corpus, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
+def hits(corpus: View, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
     """Findings of the rules on sound, for the rows that were measured; ``rows`` are gone over twice."""
     frame = signal.read(corpus)
     if frame is None:

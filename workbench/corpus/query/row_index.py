@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from workbench.ingest.schema import quoted
 from workbench.text import normalized_keys
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -120,7 +121,7 @@ class Visitor(Protocol):
 
 
 def gather(
-    corpus: Corpus,
+    corpus: View,
     scratch: duckdb.DuckDBPyConnection,
     *,
     only: str = "",
@@ -141,7 +142,7 @@ def gather(
     """
     stated = [name for name in STATED if name in corpus.columns]
     names = list(dict.fromkeys([*NEEDED, *stated, *more]))
-    select = "SELECT " + ", ".join(f'"{name}"' for name in names)
+    select = "SELECT " + ", ".join(map(quoted, names))
 
     def take(batches: Iterable[pa.RecordBatch]) -> _Gathered:
         made = _Gathered(scratch, stated, sentences)

@@ -2,8 +2,9 @@
 
 One SQLite file per corpus (WAL, ``synchronous=FULL``): when a call returns, its decision is on disk. An event
 names its clips one by one, never only the filter that found them. Undo and redo are events too; they switch
-what they refer to off and on. Nothing is overwritten: of two reviewers' words on one clip the later shows,
-both stay, and ``conflicts()`` lists them until someone resolves it.
+what they refer to off and on. What was decided stays: of two reviewers' words on one clip the later shows,
+both are kept, and ``conflicts()`` lists them until someone resolves it. Updated in place are how many clips
+an event names, whether it stands, and what an erasure must empty.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
 from workbench.ingest.schema import EDITABLE
 from workbench.names import current_user
+from workbench.signatures import public
 from workbench.times import utc_now
 
 ACCEPTED, REJECTED, PENDING = "accepted", "rejected", "pending"
@@ -53,6 +55,7 @@ class Conflict:
     views: dict[str, tuple[str | None, str | None, int]]
 
 
+@public
 class DecisionStore:
     """The events of one corpus; safe for several threads, notebooks and processes at once.
 
@@ -72,7 +75,6 @@ class DecisionStore:
         self._guard = guard
         self.path = Path(path)
         self._connections = Connections(self.path, "journal_mode = WAL", "synchronous = FULL")
-        self.counter: Callable[[str], int] | None = None
         self._connections.create_private()
         try:
             connection = self._connections.get()
@@ -125,6 +127,7 @@ class DecisionStore:
     def assign_split(
         self, ids: str | Iterable[str], split: str, *, reviewer: str | None = None, filter: str = ""
     ) -> int:
+        """Put clips into a split; returns the event's number."""
         return self.edit(ids, "split", split, reviewer=reviewer, filter=filter)
 
     def tag(
@@ -140,6 +143,7 @@ class DecisionStore:
     def untag(
         self, ids: str | Iterable[str], tag: str, *, reviewer: str | None = None, filter: str = ""
     ) -> int:
+        """Take a tag off; returns the event's number."""
         return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", None, None, filter)
 
     def resolve(
@@ -164,12 +168,6 @@ class DecisionStore:
         else:
             value = _checked(field, value)
         return self._add("resolve", id, reviewer, field, value, reason, "")
-
-    def preview(self, sql: str) -> int:
-        """How many rows of the corpus a bulk decision over this filter would touch."""
-        if self.counter is None:
-            raise WorkbenchError("these decisions were opened without their corpus")
-        return self.counter(sql)
 
     def undo(self, *, reviewer: str | None = None) -> Decision | None:
         """Take back this reviewer's latest decision that stands; None where there is none."""

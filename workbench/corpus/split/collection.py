@@ -13,7 +13,7 @@ from workbench.errors import WorkbenchError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
 WISHES = "collection_plan.json"
 """In the corpus's folder: what the error explorer was told to collect."""
@@ -23,7 +23,7 @@ TARGET_HOURS = 10.0
 
 
 def plan(
-    corpus: Corpus,
+    corpus: View,
     *,
     target_hours: float | Mapping[str, float] = TARGET_HOURS,
     target_speakers: int = LEAST_SPEAKERS,
@@ -78,7 +78,7 @@ def plan(
     return table.sort_values(["need", "target_lang"], ascending=[False, True]).reset_index(drop=True)
 
 
-def collection_requests(corpus: Corpus) -> list[dict[str, Any]]:
+def collection_requests(corpus: View) -> list[dict[str, Any]]:
     """What is to be collected: ``target_lang``, ``accent`` (either may be null), ``minutes`` each.
 
     Raises:

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
+from workbench.ingest.schema import literal
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
 MANY_PASSES = 10.0
 """A locale heard more often than this many times the others' passes is likely learned by heart."""
 
 
 def mix(
-    corpus: Corpus,
+    corpus: View,
     *,
     temperature: float | None = None,
     weights: Mapping[str, float] | None = None,
@@ -47,7 +48,7 @@ def mix(
         raise WorkbenchError("a mix needs a temperature or weights", hint="Give one: temperature=0.5.")
     rows = corpus.where("status <> 'rejected'")
     if split is not None:
-        rows = rows.where(f"split = '{split}'" if split.isalnum() else "false")
+        rows = rows.where(f"split = {literal(split)}")
     table = rows.groups(by)
     table = table[table["hours"] > 0].reset_index(drop=True)
     if table.empty:

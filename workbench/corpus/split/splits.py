@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,7 +57,7 @@ class SplitReport:
 
 
 def split(
-    corpus: Corpus,
+    corpus: View,
     *,
     seed: int = 0,
     fractions: Mapping[str, float] | None = None,
@@ -98,7 +98,7 @@ def split(
 
 
 def _decide(
-    corpus: Corpus,
+    corpus: View,
     database: duckdb.DuckDBPyConnection,
     keys: Keys,
     assigned: Array,
@@ -219,7 +219,7 @@ def _set_aside(keys: Keys, assigned: Array, names: Sequence[str]) -> Array:
     return np.where(stays, assigned, np.int8(NO_MATCH))
 
 
-def cells(corpus: Corpus) -> pd.DataFrame:
+def cells(corpus: View) -> pd.DataFrame:
     """Utterances, hours, speakers and words by locale, accent and split."""
     select = (
         "SELECT target_lang, accent, split, count(*) AS utterances, sum(duration) / 3600 AS hours, "
