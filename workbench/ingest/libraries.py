@@ -256,4 +256,7 @@ def _cut_rows(
 
 
 def _plain_values(custom: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {k: v for k, v in (custom or {}).items() if isinstance(v, str | int | float | bool)}
+    added = ("shar_epoch",)  # by Lhotse, while it reads
+    return {
+        k: v for k, v in (custom or {}).items() if isinstance(v, str | int | float | bool) and k not in added
+    }

@@ -133,6 +133,8 @@ def _own_lines(files: Sequence[Path], folder: Path | None, where: str) -> Reader
     reader = readers[0] if len(readers) == 1 else _own_joined(readers, Path(where))
     home = _export_of(files[0]) or files[0].parent
     reader.kind, reader.base, reader.own = f"{reader.kind} of the workbench", home, True
+    if groups[0]:
+        reader.dropped = frozenset({"channel", "prompt_mode", "shard_id"})
     paths = (
         json.loads(raw).get("audio_filepath", "") for f in groups[1] for _, raw, _ in json_text.lines(f, [])
     )
@@ -157,6 +159,8 @@ def _own_joined(readers: Sequence[Reader], path: Path) -> Reader:
     made.files = [file for reader in readers for file in reader.files]
     made.roots = [root for reader in readers for root in reader.roots]
     made.mapping, made.own = dict(readers[0].mapping), True
+    # One channel was cut out of each recording, so there is none to choose any more.
+    made.dropped = frozenset({"channel", "prompt_mode", "shard_id"})
     return made
 
 

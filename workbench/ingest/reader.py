@@ -41,6 +41,7 @@ class Reader:
         notes: what must be said of the source as a whole: files passed over, choices made.
         text_expected: rows without a column for the transcript mean that it was not understood.
         own: an export of the workbench itself: tags that it appended to transcripts come off again.
+        dropped: columns that the layout itself adds to rows, and that mean nothing once they are here.
         sha256: of its files, where reading them has told.
     """
 
@@ -56,13 +57,15 @@ class Reader:
     notes: list[Problem] = field(default_factory=list)
     text_expected: bool = False
     own: bool = False
+    dropped: frozenset[str] = frozenset()
     sha256: str | None = None
     left_out: int = 0
 
     def tables(self, problems: list[Problem]) -> Iterator[pa.Table]:
         """The tables; ``left_out`` counts the rows that could not be read at all."""
         before = len(problems)
-        yield from self.read(problems)
+        for table in self.read(problems):
+            yield table.drop_columns([n for n in table.column_names if n in self.dropped])
         self.left_out = sum(problem.line is not None for problem in problems[before:])
 
     def digest(self) -> str | None:

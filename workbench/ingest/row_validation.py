@@ -18,7 +18,7 @@ from workbench.ingest.manifest import NotPlainError
 from workbench.ingest.plain_manifest import PlainLines
 from workbench.ingest.reader import FILE, LINE
 from workbench.ingest.row_survey import Seen, glance, look_over
-from workbench.ingest.schema import FIELDS, OPTIONAL, literal, quoted
+from workbench.ingest.schema import CHANNEL, FIELDS, OPTIONAL, literal, quoted
 from workbench.ingest.validation_sql import RowRules, stage, tidied_sql, written_fields
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ def admit(table: pa.Table, rules: RowRules, target: Path, problems: list[Problem
         names = table.column_names
         raw = {name: f"raw.{_numbered_name(index)}" for index, name in enumerate(names)}
         kinds = {n: "BIGINT" for n in names if str(table.schema.field(n).type) in ("int64", "int32")}
+        channel = rules.mapping.get(CHANNEL, "")
+        if channel in raw and channel not in kinds and _all_whole(connection, raw[channel]):
+            raw[channel], kinds[channel] = f"TRY_CAST({raw[channel]} AS BIGINT)", "BIGINT"
         fields = written_fields(names, rules, raw, kinds=kinds)
         columns = [*fields, LINE, FILE]
         select = [f"{sql} AS {quoted(name)}" for name, sql in fields.items()]
@@ -82,6 +85,12 @@ def admit(table: pa.Table, rules: RowRules, target: Path, problems: list[Problem
         if kept < seen.total:
             problems += _named(connection)
         return Admitted(kept, seen.total - kept, [c for c in columns if not c.startswith("_")])
+
+
+def _all_whole(connection: duckdb.DuckDBPyConnection, value: str) -> bool:
+    """Whether a column of texts, as tables have them, holds whole numbers only."""
+    odd = f"{value} IS NOT NULL AND TRY_CAST({value}::VARCHAR AS BIGINT) IS NULL"
+    return not connection.execute(f"SELECT 1 FROM raw WHERE {odd} LIMIT 1").fetchall()
 
 
 def admit_plain(lines: PlainLines, rules: RowRules, target: Path, problems: list[Problem]) -> Admitted:

@@ -66,8 +66,9 @@ def _text(value: Any) -> str | None:
 
 def _stated(path: Path) -> dict[str, Any]:
     """``train.tsv`` and the like say which split all their rows are."""
-    split = split_name(re.split(r"[._-]", path.stem)[-1])
-    return {"split": split} if split in SPLITS else {}
+    parts = re.split(r"[._-]", path.stem)
+    found = (split_name(part) for part in (parts[0], parts[-1]))
+    return next(({"split": split} for split in found if split in SPLITS), {})
 
 
 def joined(readers: Sequence[Reader], kind: str, where: str, base: Path) -> Reader:
@@ -176,7 +177,8 @@ def _split(
                 text = f"{text}\n{more[1]}"
                 values = _fields(text, delimiter, path)
             whole = any(len(_fields(one, delimiter, path) or []) == width for _, one in taken)
-            if values is None or len(values) != width or (whole and width > 1):
+            broken = values is None or len(values) != width or any("\0" in value for value in values)
+            if values is None or broken or (whole and width > 1):
                 waiting = taken + waiting
                 problems.append(
                     Problem(path.name, "a quote is not closed", "Double it or remove it.", number)
@@ -215,19 +217,15 @@ def _fields(text: str, delimiter: str, path: Path) -> list[str] | None:
     if delimiter in "\t|":
         return [_unquoted(value) for value in text.split(delimiter)]
     csv.field_size_limit(LINE_LIMIT * 2)
+    over = [f"{line}\n" for line in text.split("\n")]
+    over[-1] = over[-1][:-1]
     try:
-        return next(csv.reader([text], delimiter=delimiter, strict=True), [])
+        found = list(csv.reader(over, delimiter=delimiter, strict=True))
+        return found[0] if len(found) == 1 else None
     except csv.Error as error:
-        if "unexpected end" in str(error) or "newline" in str(error):
-            pass
-        else:
-            return next(csv.reader([text], delimiter=delimiter), [])
-    if "\n" not in text:
-        return None
-    try:
-        return next(csv.reader(iter(text.splitlines(True)), delimiter=delimiter, strict=True), [])
-    except csv.Error:
-        return None
+        if len(over) > 1 or "unexpected end" in str(error):
+            return None
+    return next(csv.reader(over, delimiter=delimiter), [])
 
 
 def _unquoted(value: str) -> str:
@@ -332,7 +330,7 @@ def open_parquet(paths: Sequence[Path], folder: Path | None) -> Reader:
             for batch in file.iter_batches(batch_size=2_000):
                 table = plain_table(batch, line, folder, base, notes, names)
                 line += batch.num_rows
-                stated = _stated(path) if len(paths) == 1 else _stated(Path(path.stem.split("-")[0]))
+                stated = _stated(path)
                 if stated and "split" not in table.column_names:
                     table = table.append_column(
                         "split", pa.array([stated["split"]] * len(table), pa.string())
