@@ -216,7 +216,7 @@ def measured(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     checkpoint = Checkpoint.open(options.checkpoint)
     clips = load_clips(options.clips, *options.seconds)
     # A second copy: NeMo's loop changes the encoder's streaming settings under our engine.
-    peer = restore(options.checkpoint, "cpu", "fp32")
+    peer = restore(checkpoint.archive, "cpu", "fp32")
     for lookahead_ms in options.lookaheads if "session" in options.what else ():
         right = checkpoint.right_context(lookahead_ms)
         found = interleaved(

@@ -78,7 +78,7 @@ def test_files_hold_plain_values_and_fit_one_base(adapted, base, tmp_path):
     with pytest.raises(WorkbenchError, match="another base"):
         adapters.AdapterBank(read_base(base), {"el-GR": other})
     other.write_bytes(b"no adapter")
-    with pytest.raises(WorkbenchError, match="no adapter can be read"):
+    with pytest.raises(WorkbenchError, match="not an adapter that can be read"):
         adapters.read(other)
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import tarfile
+import time
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -143,7 +144,9 @@ TENSOR = b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00K\x05\x85K\x01\x85\x89NtR"
         (TENSOR + b"K\x01K\x02s.", "items of a Shape"),
         (TENSOR + b"K\x01a.", "appends to a Shape"),
         (TENSOR + b".", "no state dictionary"),
-        (b"\x80\x02}]K\x01s.", "damaged"),
+        (b"\x80\x02}]K\x01s.", "has a list as a key"),
+        (b"\x80\x02}(K\x01K\x02K\x03u.", "sets items of a dict"),
+        (b"}(U\x07storageNNNNtQ.", "storage is not described"),
         (b"h\x07.", "damaged"),
         (b"}e.", "damaged"),
         (b"}", "damaged"),
@@ -158,6 +161,30 @@ def test_made_up_pickles(data, words):
         return
     with pytest.raises(pickle.UnpicklingError, match=words):
         read_shapes(data)
+
+
+NEST = b"K\x01" + b"q\x00h\x00\x86" * 200
+"""Pairs of pairs: each the same object twice, so two hundred operations, and 2**200 steps to hash it."""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"}" + NEST + b"K\x01s.",
+        b"}(" + NEST + b"K\x01u.",
+        b"(" + NEST + b"K\x01d.",
+        b"\x8f(" + NEST + b"\x90.",
+        b"(" + NEST + b"\x91.",
+        b"c__builtin__\nset\n](" + NEST + b"e\x85R.",
+        b"ccollections\nOrderedDict\n](" + NEST + b"K\x01\x86e\x85R.",
+        b"(U\x07storagectorch\nFloatStorage\n" + NEST + b"U\x03cpuK\x01tQ.",
+    ],
+)
+def test_nothing_that_takes_for_ever_to_hash_is_hashed(data):
+    begin = time.perf_counter()
+    with pytest.raises(pickle.UnpicklingError):
+        read_shapes(data)
+    assert time.perf_counter() - begin < 5
 
 
 def test_a_nest_without_end_is_refused():

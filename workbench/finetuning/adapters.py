@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer import torch_file
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 ADAPTER_NAME = "workbench"
 ADAPTER_ENCODER = "nemo.collections.asr.modules.conformer_encoder.ConformerEncoderAdapter"
 SCHEMA_VERSION = 1
+MAX_DIM = 8192
+_MARK = f".adapter_layer.{ADAPTER_NAME}."
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,12 @@ class Adapter:
 def restore(base: Base, device: str, adapter_dim: int | None = None) -> Any:
     """NeMo's model of a base; with room for adapters in every encoder layer, and one of ``adapter_dim`` in it
     (a base that has one already keeps that), where a width is given."""
-    from nemo.collections.asr.models import ASRModel
-    from omegaconf import OmegaConf
+    from workbench.recognizer.nemo_restore import restore as from_archive
 
-    override = None
-    if adapter_dim is not None:
-        override = OmegaConf.create(base.config)
-        override.encoder._target_ = ADAPTER_ENCODER
-    model = ASRModel.restore_from(str(base.path), map_location=device, override_config_path=override)
+    def with_room(config: dict[str, Any]) -> None:
+        config["encoder"]["_target_"] = ADAPTER_ENCODER
+
+    model = from_archive(base.checkpoint.archive, with_room if adapter_dim is not None else None).to(device)
     if adapter_dim is not None:
         add(model, adapter_dim)
     return model
@@ -67,8 +68,7 @@ def add(model: Any, dim: int) -> None:
 
 def weights_of(model: Any) -> dict[str, torch.Tensor]:
     """The adapter's tensors in a model, by name."""
-    mark = f".adapter_layer.{ADAPTER_NAME}."
-    return {name: value for name, value in model.state_dict().items() if mark in name}
+    return {name: value for name, value in model.state_dict().items() if _MARK in name}
 
 
 def save(model: Any, path: Path, base_sha256: str, dim: int) -> None:
@@ -91,15 +91,21 @@ def read(path: Path) -> Adapter:
     """
     import torch
 
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-        if held["schema_version"] != SCHEMA_VERSION:
-            raise KeyError("schema_version")
-        return Adapter(str(held["base_sha256"]), int(held["dim"]), dict(held["weights"]))
-    except Exception as error:  # torch raises what its parts raise: there is no common class
-        raise WorkbenchError(
-            "no adapter can be read here", where=str(path), hint=f"{type(error).__name__}: {str(error)[:120]}"
-        ) from None
+    held = torch_file.load(path, "an adapter")
+    held = held if isinstance(held, dict) else {}
+    version = held.get("schema_version")
+    if type(version) is int and version > SCHEMA_VERSION:
+        raise WorkbenchError("an adapter of a newer schema", where=str(path), hint="Update the workbench.")
+    sha256, dim, weights = held.get("base_sha256"), held.get("dim"), held.get("weights")
+    told = version == SCHEMA_VERSION and isinstance(sha256, str) and type(dim) is int and 0 < dim <= MAX_DIM
+    if not told or not isinstance(weights, dict):
+        hint = "An adapter is what a fine-tuning run of adapters saves."
+        raise WorkbenchError("not an adapter of this workbench", where=str(path), hint=hint)
+    for name, value in weights.items():
+        dense = isinstance(value, torch.Tensor) and value.layout is torch.strided
+        if not isinstance(name, str) or _MARK not in name or not dense or not value.is_floating_point():
+            raise WorkbenchError(f"{str(name)[:60]!r} is no weight of an adapter", where=str(path))
+    return Adapter(str(sha256), int(str(dim)), weights)
 
 
 class AdapterBank:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.recognizer.archive import Archive
 from workbench.recognizer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def read_base(path: str | Path) -> Base:
             where=checkpoint.path.name,
             hint=f"Fine-tuning needs {PROMPT_CLASS}.",
         )
-    return Base(checkpoint, dict(Archive(checkpoint.path).config))
+    return Base(checkpoint, dict(checkpoint.archive.config))
 
 
 def base_of(recipe: Recipe) -> Base:

@@ -21,6 +21,7 @@ from workbench.finetuning import folder as files
 from workbench.finetuning import ranking
 from workbench.finetuning.model import apply_training_mode, trained_state
 from workbench.finetuning.validation import CancelledError
+from workbench.recognizer import torch_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
         self, path: Any, map_location: Any = None, *rest: Any, **options: Any
     ) -> dict[str, Any]:
         """Only tensors and plain values are accepted from the file."""
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        found: dict[str, Any] = torch_file.load(Path(path), "the state of a run")
         return found
 
 

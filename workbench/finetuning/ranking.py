@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.files import replacing
 from workbench.finetuning.folder import RunFolder, write_json
+from workbench.recognizer import torch_file
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
@@ -93,9 +94,7 @@ def _sweep(folder: RunFolder, kept: set[str]) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Weights by name; only tensors are accepted from the file."""
-    import torch
-
-    weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    weights: dict[str, Any] = torch_file.load(path, "weights of a run")
     return weights
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 from workbench.errors import WorkbenchError
+from workbench.plain_data import read_yaml
 from workbench.signatures import public, takes_fields
 
 SCHEMA_VERSION = 1
@@ -151,16 +152,8 @@ class Recipe:
     @classmethod
     def from_yaml(cls, path: str | Path) -> Recipe:
         """Read a recipe. Raises WorkbenchError: missing file, broken YAML, unknown or ill-typed field."""
-        import yaml
-
         path = Path(path)
-        try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise WorkbenchError("cannot read the recipe", where=str(path), hint=str(error)) from None
-        except yaml.YAMLError as error:
-            raise WorkbenchError("the recipe is not valid YAML", where=str(path), hint=str(error)) from None
-        return cls.from_dict(loaded, where=path.name)
+        return cls.from_dict(read_yaml(path), where=path.name)
 
     @classmethod
     def from_dict(cls, values: Any, where: str = "recipe") -> Recipe:

@@ -17,6 +17,7 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning import folder as files
 from workbench.finetuning.folder import RunFolder
 from workbench.finetuning.recipe import Recipe
+from workbench.recognizer import torch_file
 from workbench.workspace.slots import Ticket, hold_slot
 
 if TYPE_CHECKING:
@@ -178,8 +179,6 @@ def _fit(
     device: str,
     clock: files.Clock,
 ) -> Any:
-    import torch
-
     from workbench.finetuning import data, plan, ranking
     from workbench.finetuning.base import untagged
     from workbench.finetuning.callbacks import RunCallback
@@ -188,7 +187,7 @@ def _fit(
     resumed = folder.last if folder.last.exists() else None
     first_step = 0
     if resumed:
-        first_step = int(torch.load(resumed, map_location="cpu", weights_only=True)["global_step"])
+        first_step = int(torch_file.load(resumed, "the state of a run")["global_step"])
         log.info("resuming after step %d", first_step)
     if files.is_first_rank():
         for path in (folder.metrics, folder.samples):

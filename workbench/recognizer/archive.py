@@ -1,144 +1,237 @@
 """What a ``.nemo`` archive holds, read without NeMo and without running anything in it.
 
-The archive is untrusted: member names, sizes, the classes that its configuration names and the pickle of its
-weights are checked before NeMo opens it. NeMo extracts safely and loads weights only; this refuses earlier,
-with a reason.
+The archive is untrusted: member names, sizes, what its configuration names and the pickle of its weights are
+checked before anything is built. There is one reading of it, as a plain tar. What is loaded are the members
+that were checked, unpacked into a private folder: :meth:`Archive.unpack` writes the bytes that the inspection
+held, copies the weights from the same file, unchanged since, and checks the copy.
 """
 
 from __future__ import annotations
 
+import io
+import math
+import os
+import shutil
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from pickle import UnpicklingError
-from typing import Any
+from typing import IO, Any, BinaryIO
 
-import yaml
+from workbench.errors import WorkbenchError, one_line
+from workbench.plain_data import Limits, open_regular, parse_yaml
+from workbench.recognizer import config_rules
+from workbench.recognizer.config_rules import MODEL_CLASSES
+from workbench.recognizer.shapes import Shape, shapes_of
+from workbench.recognizer.torch_file import inspect
 
-from workbench.errors import WorkbenchError
-from workbench.recognizer.shapes import Shape, read_shapes
+__all__ = ["CONFIG", "MODEL_CLASSES", "WEIGHTS", "Archive"]
 
 CONFIG, WEIGHTS = "model_config.yaml", "model_weights.ckpt"
-MODEL_CLASSES = {
-    "EncDecRNNTBPEModelWithPrompt": "nemo.collections.asr.models.rnnt_bpe_models_prompt",
-    "EncDecRNNTBPEModel": "nemo.collections.asr.models.rnnt_bpe_models",
-    "EncDecHybridRNNTCTCBPEModelWithPrompt": "nemo.collections.asr.models.hybrid_rnnt_ctc_bpe_models_prompt",
-    "EncDecHybridRNNTCTCBPEModel": "nemo.collections.asr.models.hybrid_rnnt_ctc_bpe_models",
-}
-TARGET_PREFIXES = ("nemo.collections.asr.", "nemo.collections.common.", "nemo.core.")
-MAX_CONFIG_BYTES = 8 << 20
+CONFIG_LIMITS = Limits(size=8 << 20, nodes=1_000_000, depth=32)
 MAX_MEMBER_BYTES = 64 << 20
-MAX_STATE_BYTES = 8 << 20
-"""Of the pickle beside the weights, which takes about 200 bytes a tensor."""
+"""Of a file of the tokenizer."""
 MAX_MEMBERS = 2000
-MAX_UNPACKED_BYTES = 64 << 30
-MAX_COMPRESSION = 200
-"""Unpacked size over the size on disk; weights hardly compress, so more is a decompression bomb."""
+MAX_HEADER_BYTES = 1 << 20
+"""Of a name or of extended attributes, which are read into memory."""
+_LONG_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, b"K")
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
+_STATE = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
 
 
 class Archive:
-    """An opened and checked ``.nemo`` file.
+    """A checked ``.nemo`` file: its ``config``, and the ``shapes`` of its tensors by name.
+
+    ``state`` is the file's own (device, number, size, time): what is loaded must still have it.
 
     Raises:
-        WorkbenchError: not an archive, a member that leaves the folder, a link or device, a bomb, no
-            configuration, a class outside the supported ones, or a pickle that names foreign code.
+        WorkbenchError: not a plain tar, a member that leaves the folder, a link or device, a name twice, no
+            configuration, one that :func:`config_rules.check` refuses, or weights that are not plain tensors.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.exists():
+            raise WorkbenchError("no such checkpoint", where=str(path), hint="Check the path.")
+        with open_regular(path) as file:
+            self.state = _state(file)
+            self._check_magic(file)
+            self._members = self._read_members(file)
+            self.config = self._read_config(file)
+            self._held = {name: self._read(file, name, MAX_MEMBER_BYTES) for name in self._tokenizer_files()}
+            self.shapes = self._read_weights(io.BufferedReader(_Part(file, *self._member(WEIGHTS))))
+        self._compare()
+
+    @property
+    def version(self) -> str:
+        """Of the NeMo that saved it; empty where it does not say."""
+        return str(self.config.get("nemo_version") or "")[:40]
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file of the tokenizer, as ``nemo:NAME`` in the configuration."""
+        name = name.removeprefix("nemo:")
+        if name not in self._held:
+            raise self.refusal(f"it has no {name[:60]!r}")
+        return self._held[name]
+
+    def unpack(self, folder: Path) -> None:
+        """Write the tokenizer's files and the weights into a folder, as they were checked.
+
+        Raises:
+            WorkbenchError: the file has changed since it was opened, or it cannot be read or written.
+        """
         try:
-            with tarfile.open(path) as tar:
-                self.members = self._checked_members(tar)
-                self.config = self._config(tar)
-                self.shapes = self._weights(tar)
-        except FileNotFoundError:
-            raise WorkbenchError("no such checkpoint", where=str(path), hint="Check the path.") from None
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-            raise self._refuse(f"not a readable .nemo archive ({type(error).__name__})") from error
+            for name, data in self._held.items():
+                (folder / name).write_bytes(data)
+            with open_regular(self.path) as file, (folder / WEIGHTS).open("w+b") as copy:
+                shutil.copyfileobj(_Part(file, *self._member(WEIGHTS)), copy, 8 << 20)
+                if _state(file) != self.state or self._read_weights(copy) != self.shapes:
+                    raise WorkbenchError(
+                        "the file has changed since it was opened",
+                        where=self.path.name,
+                        hint="Open it again.",
+                    )
+        except OSError as error:
+            hint = "A checkpoint takes its size again while it is loaded (in TMPDIR)."
+            raise WorkbenchError(
+                f"cannot be unpacked: {error.strerror}", where=self.path.name, hint=hint
+            ) from error
 
-    def read(self, name: str, limit: int = MAX_MEMBER_BYTES) -> bytes:
-        """The bytes of one member, by its plain name, as ``nemo:NAME`` in the configuration."""
-        with tarfile.open(self.path) as tar:
-            return self._read(tar, name.removeprefix("nemo:"), limit)
-
-    def _refuse(self, what: str) -> WorkbenchError:
+    def refusal(self, what: str, hint: str = "") -> WorkbenchError:
         return WorkbenchError(
             f"refused: {what}",
             where=self.path.name,
-            hint="Use a checkpoint saved by NeMo from a trusted source.",
+            hint=hint or "Use a checkpoint saved by NeMo from a trusted source.",
         )
 
-    def _checked_members(self, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
-        members: dict[str, tarfile.TarInfo] = {}
-        total, limit = 0, min(MAX_UNPACKED_BYTES, max(1 << 20, self.path.stat().st_size * MAX_COMPRESSION))
-        for member in tar:
-            name = PurePosixPath(member.name)
-            if name.is_absolute() or ".." in name.parts or "\\" in member.name or "\0" in member.name:
-                raise self._refuse(f"member {member.name[:60]!r} leaves the archive's folder")
-            if not (member.isfile() or member.isdir()):
-                raise self._refuse(f"member {member.name[:60]!r} is a link or a device")
-            total += member.size
-            if total > limit or len(members) > MAX_MEMBERS:
-                raise self._refuse("it unpacks to far more than its size")
-            members[str(name)] = member
+    def _check_magic(self, file: BinaryIO) -> None:
+        kind = _COMPRESSED.get(file.read(2))
+        if kind is not None:
+            raise self.refusal(
+                f"compressed with {kind}",
+                "NeMo saves plain tar archives: unpack it, and pack it with tar -cf.",
+            )
+        file.seek(0)
+
+    def _read_members(self, file: BinaryIO) -> dict[str, tuple[int, int]]:
+        """Offset and size of each file by its plain name."""
+        members: dict[str, tuple[int, int]] = {}
+        size, end = self.state[2], 0
+        try:
+            with tarfile.open(fileobj=file, mode="r:", tarinfo=_Member) as tar:
+                for count, member in enumerate(tar):
+                    name = str(PurePosixPath(member.name))
+                    self._check_member(member, name)
+                    if count >= MAX_MEMBERS or not end <= member.offset_data <= size - member.size:
+                        raise self.refusal("it is cut short, or its members overlap")
+                    end = member.offset_data + member.size
+                    if name in members:
+                        raise self.refusal(f"member {name[:60]!r} is there twice")
+                    if member.isfile():
+                        members[name] = (member.offset_data, member.size)
+        except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError, OverflowError) as error:
+            if isinstance(error, WorkbenchError):
+                raise
+            text = one_line(str(error), limit=80)
+            raise self.refusal(f"not a readable .nemo archive ({type(error).__name__}: {text})") from error
         return members
 
-    def _read(self, tar: tarfile.TarFile, name: str, limit: int) -> bytes:
-        member = self.members.get(name)
-        if member is None or not member.isfile():
-            raise self._refuse(f"it has no {name}")
-        if member.size > limit:
-            raise self._refuse(f"{name} is {member.size} bytes")
-        file = tar.extractfile(member)
-        assert file is not None
-        return file.read()
+    def _check_member(self, member: tarfile.TarInfo, name: str) -> None:
+        parts = PurePosixPath(member.name)
+        if parts.is_absolute() or ".." in parts.parts or "\\" in name or "\0" in name:
+            raise self.refusal(f"member {name[:60]!r} leaves the archive's folder")
+        if member.issparse() or not (member.isreg() or member.isdir()):
+            raise self.refusal(f"member {name[:60]!r} is a link or a device")
+        if member.size < 0 or member.offset_data < member.offset:
+            raise self.refusal(f"member {name[:60]!r} has no size")
 
-    def _config(self, tar: tarfile.TarFile) -> dict[str, Any]:
+    def _member(self, name: str) -> tuple[int, int]:
+        if name not in self._members:
+            raise self.refusal(f"it has no {name[:60]!r}")
+        return self._members[name]
+
+    def _read(self, file: BinaryIO, name: str, limit: int) -> bytes:
+        offset, size = self._member(name)
+        if size > limit:
+            raise self.refusal(f"{name[:60]!r} has {size:,} bytes")
+        return _Part(file, offset, size).readall()
+
+    def _read_config(self, file: BinaryIO) -> dict[str, Any]:
+        text = self._read(file, CONFIG, CONFIG_LIMITS.size)
         try:
-            config = yaml.safe_load(self._read(tar, CONFIG, MAX_CONFIG_BYTES))
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise self._refuse(f"{CONFIG} is not plain YAML") from error
-        if not isinstance(config, dict):
-            raise self._refuse(f"{CONFIG} is not a mapping")
-        target = str(config.get("target", ""))
-        module, _, name = target.rpartition(".")
-        if MODEL_CLASSES.get(name) != module:
-            known = ", ".join(MODEL_CLASSES)
-            raise WorkbenchError(
-                f"refused: class {target[:90]!r}", where=self.path.name, hint=f"Supported: {known}."
-            )
-        for found in _targets(config):
-            if found != target and not found.startswith(TARGET_PREFIXES):
-                raise self._refuse(f"its configuration names the class {found[:90]!r}")
-        return config
+            config = parse_yaml(text, limits=CONFIG_LIMITS)
+        except WorkbenchError as error:
+            raise self.refusal(f"{CONFIG} is not plain YAML ({error.what})") from error
+        try:
+            return config_rules.check(config)
+        except WorkbenchError as error:
+            raise self.refusal(error.what, error.hint) from error
 
-    def _weights(self, tar: tarfile.TarFile) -> dict[str, Shape]:
-        member = self.members.get(WEIGHTS)
-        if member is None:
-            raise self._refuse(f"it has no {WEIGHTS}")
-        file = tar.extractfile(member)
-        assert file is not None
-        with zipfile.ZipFile(file) as weights:
-            inner = next((i for i in weights.infolist() if i.filename.endswith("/data.pkl")), None)
-            if inner is None or inner.file_size > MAX_STATE_BYTES:
-                raise self._refuse("its weights are not in torch's zip format")
-            try:
-                return read_shapes(weights.read(inner))
-            except (UnpicklingError, RuntimeError, zlib.error) as error:
-                raise self._refuse(f"its weights are not plain tensors ({str(error)[:80]})") from error
+    def _tokenizer_files(self) -> Iterator[str]:
+        for key in ("model_path", "vocab_path", "spe_tokenizer_vocab"):
+            value = self.config["tokenizer"].get(key)
+            if value is not None:
+                yield str(value).removeprefix("nemo:")
+
+    def _read_weights(self, file: IO[bytes]) -> dict[str, Shape]:
+        try:
+            return shapes_of(inspect(file))
+        except UnpicklingError as error:
+            raise self.refusal(f"its weights are not plain tensors ({str(error)[:100]})") from error
+
+    def _compare(self) -> None:
+        """Weights and configuration describe models of like size, which the file can hold."""
+        held = sum(map(math.prod, self.shapes.values()))
+        if held > 4 * self._member(WEIGHTS)[1] + (1 << 20):
+            raise self.refusal(f"its tensors have {held:,} elements, more than the file can hold")
+        described = config_rules.parameters(self.config)
+        if described > 4 * held + 20_000_000:
+            raise self.refusal(f"its configuration describes {described:,} weights, the file holds {held:,}")
 
 
-def _targets(node: Any) -> Iterator[str]:
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            for key, value in node.items():
-                if key in ("_target_", "target", "cls") and isinstance(value, str):
-                    yield value
-                else:
-                    stack.append(value)
-        elif isinstance(node, list):
-            stack.extend(node)
+class _Member(tarfile.TarInfo):
+    """A header whose long forms are limited: tarfile reads them into memory whole."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> _Member:
+        found = super().frombuf(buf, encoding or "utf-8", errors)
+        if found.size < 0 or (found.type in _LONG_HEADERS and found.size > MAX_HEADER_BYTES):
+            raise tarfile.HeaderError("a header has no size or is too long")
+        return found
+
+
+class _Part(io.RawIOBase):
+    """A stretch of a file, as a file; closing it leaves the file open, which is the archive's."""
+
+    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
+        super().__init__()
+        self._file, self._offset, self._size, self._at = file, offset, size, 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        with memoryview(buffer).cast("B") as view:
+            self._file.seek(self._offset + self._at)
+            data = self._file.read(min(len(view), max(0, self._size - self._at)))
+            view[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise OSError("before the start of the file")
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+
+def _state(file: BinaryIO) -> tuple[int, ...]:
+    found = os.fstat(file.fileno())
+    return tuple(int(getattr(found, name)) for name in _STATE)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from workbench.errors import WorkbenchError
+from workbench.errors import WorkbenchError, one_line
 from workbench.locales import AUTO, canonical
-from workbench.recognizer.archive import WEIGHTS, Archive
+from workbench.recognizer.archive import CONFIG, Archive
+from workbench.recognizer.config_rules import MAX_VOCABULARY
 from workbench.recognizer.hub import resolve
 from workbench.signatures import public
 from workbench.views import Player, Widget, view
@@ -36,8 +38,12 @@ class CheckpointInfo:
         class_name: NeMo's class; the ``WithPrompt`` ones take a locale.
         locales: tags of its own prompt dictionary, ``auto`` left out.
         prompts: tag → slot of the one-hot, ``auto`` included; empty where the class takes none.
-        lookaheads_ms: chunk lengths it can stream with, ascending.
-        default_lookahead_ms: the one it uses when none is asked for: the first of its configuration.
+        aliases: short codes of the dictionary, such as ``es``, → the tags with the same slot.
+        lookaheads_ms: chunk lengths it can stream with, ascending; empty where it decodes offline only.
+        default_lookahead_ms: the one it uses when none is asked for: the first of its configuration; 0 where
+            it decodes offline only.
+        tokenizer: kind of the SentencePiece model, as the model itself says. ``vocabulary``: its pieces.
+        nemo_version: of the NeMo that saved it.
         parameters: number of weights. ``size_bytes``: of the file.
         memory_bytes: of the weights in fp32, without activations.
         cache_bytes: fp32 encoder caches of one session.
@@ -46,6 +52,7 @@ class CheckpointInfo:
     class_name: str
     locales: tuple[str, ...]
     prompts: dict[str, int]
+    aliases: dict[str, tuple[str, ...]]
     lookaheads_ms: tuple[int, ...]
     default_lookahead_ms: int
     frame_ms: int
@@ -58,6 +65,7 @@ class CheckpointInfo:
     size_bytes: int
     memory_bytes: int
     cache_bytes: int
+    nemo_version: str
 
     def to_dict(self) -> dict[str, Any]:
         """Every figure as plain values."""
@@ -70,7 +78,7 @@ class Checkpoint:
 
     def __init__(self, archive: Archive) -> None:
         self.path = archive.path
-        self._archive = archive
+        self.archive = archive
         self._contexts, self.info = _inspect(archive)
         self._tokenizer: Any = None
 
@@ -96,7 +104,12 @@ class Checkpoint:
         i = self.info
         return (
             f"Checkpoint({self.path.name}: {i.class_name}, {i.parameters / 1e6:.1f}M parameters, "
-            f"{len(i.locales)} locales, look-aheads {', '.join(map(str, i.lookaheads_ms))} ms)"
+            f"{len(i.locales)} locales, "
+            + (
+                f"look-aheads {', '.join(map(str, i.lookaheads_ms))} ms)"
+                if i.lookaheads_ms
+                else "offline only)"
+            )
         )
 
     def tokenizer(self) -> Any:
@@ -104,13 +117,14 @@ class Checkpoint:
         if self._tokenizer is None:
             import sentencepiece
 
-            name = str(self._archive.config["tokenizer"].get("model_path") or "")
-            held = self._archive.read(name)
+            held = self.archive.read(self.archive.config["tokenizer"]["model_path"])
             self._tokenizer = sentencepiece.SentencePieceProcessor(model_proto=held)
         return self._tokenizer
 
     def slot(self, locale: str) -> int | None:
         """The prompt slot of a tag by the checkpoint's own dictionary; None where the class takes no prompt.
+
+        A short code that is in the dictionary (``es``) means what it means there; see ``info.aliases``.
 
         Raises:
             WorkbenchError: a tag that the checkpoint does not know; near ones are named.
@@ -118,7 +132,9 @@ class Checkpoint:
         prompts = self.info.prompts
         if not prompts:
             return None
-        tag = canonical(locale, prompts)
+        given = str(locale).strip().replace("_", "-").lower()
+        short = next((key for key in self.info.aliases if key.lower() == given), None)
+        tag = canonical(locale, prompts) if short is None else short
         if tag not in prompts:
             raise WorkbenchError(
                 f"the checkpoint has no prompt {tag!r}", where=self.path.name, hint="Give a tag."
@@ -128,9 +144,16 @@ class Checkpoint:
     def right_context(self, lookahead_ms: int | None) -> int:
         """Encoder frames of look-ahead of a chunk length in ms; None is the checkpoint's default.
 
+        -1, which is all of the clip, where the checkpoint decodes offline only.
+
         Raises:
             WorkbenchError: not one of the checkpoint's; those it has are named.
         """
+        if not self.info.lookaheads_ms:
+            if lookahead_ms is None:
+                return -1
+            hint = "Transcribe with it offline, without a look-ahead."
+            raise WorkbenchError("it decodes offline only", where=self.path.name, hint=hint)
         wanted = self.info.default_lookahead_ms if lookahead_ms is None else lookahead_ms
         if wanted not in self._contexts:
             known = ", ".join(map(str, self.info.lookaheads_ms))
@@ -155,7 +178,7 @@ class Checkpoint:
         """The model with its streaming step; as :meth:`model`."""
         from workbench.recognizer.loading import loaded
 
-        return loaded(self.path, device, precision)
+        return loaded(self.archive, device, precision)
 
     def session(
         self,
@@ -248,49 +271,66 @@ def _inspect(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
     config = archive.config
     try:
         encoder, features = config["encoder"], config["preprocessor"]
-        contexts = encoder["att_context_size"]
+        contexts = encoder.get("att_context_size") or [-1, -1]
         contexts = contexts if isinstance(contexts[0], list) else [contexts]
         frame_ms = round(1000 * float(features["window_stride"]) * int(encoder["subsampling_factor"]))
+        streams = encoder.get("att_context_style") == "chunked_limited"
         by_ms = {frame_ms * (int(right) + 1): int(right) for _, right, *_ in contexts if int(right) >= 0}
-        if not by_ms:
-            raise WorkbenchError("no limited look-ahead", where=archive.path.name, hint="It cannot stream.")
+        by_ms = by_ms if streams else {}
         name = str(config["target"]).rpartition(".")[2]
-        prompts = config.get("model_defaults", {}).get("prompt_dictionary") or {}
-        prompts = {str(k): int(v) for k, v in prompts.items()} if name.endswith("WithPrompt") else {}
+        prompts = config["model_defaults"].get("prompt_dictionary") or {}
+        prompts = dict(prompts) if name.endswith("WithPrompt") else {}
         layers, width = int(encoder["n_layers"]), int(encoder["d_model"])
-        left, kernel = max(int(c[0]) for c in contexts), int(encoder["conv_kernel_size"])
-        tokens = config.get("labels") or config["joint"].get("vocabulary") or []
+        left, kernel = max(int(c[0]) for c in contexts), int(encoder.get("conv_kernel_size", 31))
+        kind, pieces = _tokenizer(archive)
         weights = [s for k, s in archive.shapes.items() if not k.startswith("preprocessor.")]
-        parameters = sum(_product(shape) for shape in weights)
+        parameters = sum(map(math.prod, weights))
         return by_ms, CheckpointInfo(
             class_name=name,
             locales=tuple(sorted(tag for tag in prompts if "-" in tag)),
             prompts=prompts,
+            aliases={
+                code: tuple(tag for tag in prompts if "-" in tag and prompts[tag] == slot)
+                for code, slot in prompts.items()
+                if "-" not in code and code != AUTO
+            },
             lookaheads_ms=tuple(sorted(by_ms)),
-            default_lookahead_ms=next(iter(by_ms)),
+            default_lookahead_ms=next(iter(by_ms), 0),
             frame_ms=frame_ms,
             sample_rate=int(features["sample_rate"]),
             layers=layers,
             d_model=width,
-            tokenizer=f"sentencepiece {config['tokenizer'].get('type', '')}".strip(),
-            vocabulary=len(tokens),
+            tokenizer=f"sentencepiece {kind}",
+            vocabulary=pieces,
             parameters=parameters,
-            size_bytes=archive.path.stat().st_size,
+            size_bytes=archive.state[2],
             memory_bytes=parameters * 4,
             cache_bytes=4 * layers * width * (max(left, 0) + kernel - 1),
+            nemo_version=archive.version,
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         if isinstance(error, WorkbenchError):
             raise
         raise WorkbenchError(
-            f"its configuration lacks or garbles {error}",
-            where=f"{archive.path.name}:{WEIGHTS}",
+            f"its configuration lacks or garbles {one_line(str(error), limit=120)}",
+            where=f"{archive.path.name}:{CONFIG}",
             hint="Save the checkpoint with NeMo 3.",
         ) from error
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    total = 1
-    for size in shape:
-        total *= int(size)
-    return total
+def _tokenizer(archive: Archive) -> tuple[str, int]:
+    """('bpe', 'unigram', …, number of pieces) of the SentencePiece model; NeMo calls every kind bpe.
+
+    Raises:
+        WorkbenchError: it is none, or too large.
+    """
+    from google.protobuf.message import DecodeError
+    from sentencepiece import sentencepiece_model_pb2 as proto
+
+    try:
+        model = proto.ModelProto.FromString(archive.read(archive.config["tokenizer"]["model_path"]))
+    except DecodeError as error:
+        raise archive.refusal("its tokenizer is not a SentencePiece model") from error
+    if not 0 < len(model.pieces) <= MAX_VOCABULARY:
+        raise archive.refusal(f"its tokenizer has {len(model.pieces):,} pieces")
+    return str(proto.TrainerSpec.ModelType.Name(model.trainer_spec.model_type)).lower(), len(model.pieces)

@@ -79,7 +79,7 @@ def decode_offline(engine: Engine, clips: Sequence[Clip], right: int) -> list[De
     """
     import torch
 
-    heard = [i for i, clip in enumerate(clips) if clip.pcm.size >= engine.frontend.hop]
+    heard = [i for i, clip in enumerate(clips) if clip.pcm.size >= engine.hop]
     results = [Decoded([], [], []) for _ in clips]
     if not heard:
         return results

@@ -43,8 +43,8 @@ class Engine:
     Args:
         model: a restored NeMo transducer, in eval mode.
 
-    Raises:
-        WorkbenchError: an encoder that cannot stream.
+    An encoder that attends to the whole clip, or features normalized over it, leave an engine that decodes
+    offline only: ``cannot_stream`` says why.
     """
 
     def __init__(self, model: Any) -> None:
@@ -53,18 +53,40 @@ class Engine:
         self.dtype = next(model.encoder.parameters()).dtype
         self.lock = threading.RLock()
         self.parameters = sum(p.numel() for p in model.parameters())
-        self.frontend = MelFrontend(model.preprocessor.featurizer)
+        self.hop = int(model.preprocessor.featurizer.hop_length)
         self.subsampling = int(self.encoder.subsampling_factor)
         self.sample_rate = int(model.cfg.preprocessor.sample_rate)
-        self.frame_s = self.subsampling * self.frontend.hop / self.sample_rate
+        self.frame_s = self.subsampling * self.hop / self.sample_rate
+        self.context_features = 0
+        self.cannot_stream: WorkbenchError | None = None
+        self._frontend: MelFrontend | None = None
+        try:
+            self._set_up_streaming()
+        except WorkbenchError as error:
+            self.cannot_stream = error
+        self.decoder = GreedyDecoder(model)
+
+    def _set_up_streaming(self) -> None:
         causal = getattr(self.encoder.pre_encode, "is_causal", False)
         if self.encoder.att_context_style != "chunked_limited" or not causal:
             raise WorkbenchError(
-                "the checkpoint's encoder is not cache-aware",
+                "the checkpoint decodes offline only: its encoder is not cache-aware",
                 hint="Streaming needs att_context_style: chunked_limited and causal_downsampling: true.",
             )
         self.context_features = int(self.encoder.pre_encode.get_streaming_cache_size()[1])
-        self.decoder = GreedyDecoder(model)
+        self._frontend = MelFrontend(self.model.preprocessor.featurizer)
+
+    @property
+    def frontend(self) -> MelFrontend:
+        """The features of this engine's streams.
+
+        Raises:
+            WorkbenchError: the checkpoint cannot stream.
+        """
+        if self._frontend is None:
+            assert self.cannot_stream is not None
+            raise self.cannot_stream
+        return self._frontend
 
     def encoder_frames(self, features: int) -> int:
         """Encoder frames of a clip of that many feature frames, as the causal convolutions count them."""

@@ -47,8 +47,7 @@ def _cached(name: str) -> Path | None:
         folder = snapshot_download(name, allow_patterns=["*.nemo"], local_files_only=True)
     except (LocalEntryNotFoundError, OSError, ValueError):
         return None
-    held = sorted(Path(folder).rglob("*.nemo"))
-    return held[0] if held else None
+    return _only(Path(folder), name)
 
 
 def _fetched(name: str) -> Path:
@@ -66,7 +65,21 @@ def _fetched(name: str) -> Path:
         raise WorkbenchError(
             f"cannot fetch it from the hub ({type(error).__name__})", where=name, hint=place
         ) from error
-    held = sorted(Path(folder).rglob("*.nemo"))
-    if not held:
+    held = _only(Path(folder), name)
+    if held is None:
         raise WorkbenchError("the hub repository holds no .nemo file", where=name, hint=place)
-    return held[0]
+    return held
+
+
+def _only(folder: Path, name: str) -> Path | None:
+    """The one ``.nemo`` file of a snapshot; None where there is none.
+
+    Raises:
+        WorkbenchError: there are several.
+    """
+    held = sorted(folder.rglob("*.nemo"))
+    if len(held) > 1:
+        found = ", ".join(str(path.relative_to(folder)) for path in held[:5])
+        hint = f"Open one by its path under {folder}."
+        raise WorkbenchError(f"the hub repository holds several .nemo files: {found}", where=name, hint=hint)
+    return held[0] if held else None

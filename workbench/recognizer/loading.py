@@ -8,12 +8,12 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
+    from workbench.recognizer.archive import Archive
     from workbench.recognizer.engine import Engine
 
 log = logging.getLogger("workbench.recognizer.loading")
@@ -21,12 +21,12 @@ PRECISIONS = ("fp32", "bf16")
 KEPT = 2
 """Models kept per process: a base and its candidate. The one unused longest is let go first."""
 
-_engines: OrderedDict[tuple[str, int, int, str, str], Engine] = OrderedDict()
+_engines: OrderedDict[tuple[str | int, ...], Engine] = OrderedDict()
 _lock = threading.Lock()
 
 
-def loaded(path: Path, device: str = "auto", precision: str = "auto") -> Engine:
-    """The engine of a file, restored once while it is unchanged on disk.
+def loaded(archive: Archive, device: str = "auto", precision: str = "auto") -> Engine:
+    """The engine of a checked file, restored once while it is unchanged on disk.
 
     Raises:
         WorkbenchError: as :func:`choose` and :func:`restore`.
@@ -34,11 +34,10 @@ def loaded(path: Path, device: str = "auto", precision: str = "auto") -> Engine:
     from workbench.recognizer.engine import Engine
 
     place = choose(device, precision)
-    state = path.stat()
-    key = (str(path), state.st_size, state.st_mtime_ns, *place)
+    key: tuple[str | int, ...] = (str(archive.path), *archive.state, *place)
     with _lock:
         if key not in _engines:
-            _engines[key] = Engine(restore(path, *place))
+            _engines[key] = Engine(restore(archive, *place))
         _engines.move_to_end(key)
         while len(_engines) > KEPT:
             _engines.popitem(last=False)
@@ -90,25 +89,18 @@ def quiet_nemo() -> Iterator[None]:
         yield
 
 
-def restore(path: Path, device: str, precision: str) -> Any:
+def restore(archive: Archive, device: str, precision: str) -> Any:
     """NeMo's model of a checked archive, eval mode, no gradients.
 
     Raises:
-        WorkbenchError: NeMo cannot restore it.
+        WorkbenchError: NeMo cannot restore it, or the file has changed since it was checked.
     """
     import torch
 
     with quiet_nemo():
-        from nemo.collections.asr.models import ASRModel
+        from workbench.recognizer.nemo_restore import restore as from_archive
 
-        try:
-            model = ASRModel.restore_from(str(path), map_location="cpu", strict=True)
-        except Exception as error:  # NeMo raises what its parts raise: there is no common class
-            raise WorkbenchError(
-                f"NeMo cannot restore it ({type(error).__name__}: {str(error)[:160]})",
-                where=path.name,
-                hint="Check that the file is complete and was saved by NeMo 3.",
-            ) from error
+        model = from_archive(archive)
     model.eval()
     model.requires_grad_(False)
     if precision == "bf16":
@@ -116,5 +108,5 @@ def restore(path: Path, device: str, precision: str) -> Any:
         for name, part in model.named_children():
             if name != "preprocessor":
                 part.to(torch.bfloat16)
-    log.info("loaded %s on %s in %s", path.name, device, precision)
+    log.info("loaded %s on %s in %s", archive.path.name, device, precision)
     return model.to(device)

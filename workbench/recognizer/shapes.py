@@ -5,7 +5,9 @@ followed on a stack of our own, where naming a function and calling one are only
 a file names is imported or called, and a library that changes :mod:`pickle` for itself (Lightning does, while
 it loads older checkpoints) has no part in it. torch is not needed.
 
-Names are limited to what a state dictionary may hold; any other is refused.
+Names are limited to what a state dictionary may hold; any other is refused. So are keys other than plain
+values, here as in sets and storages: the hash of tuples within tuples, each there twice, takes for ever, in
+torch's reader as in any other. Operations are counted.
 """
 
 from __future__ import annotations
@@ -18,6 +20,11 @@ from typing import Any
 Operation = Callable[["_Machine", Any], None]
 _DIMENSIONS = 64
 """Of a tensor at most, as in torch."""
+MAX_LENGTH = 1 << 40
+"""Of one dimension of a tensor."""
+MAX_OPERATIONS = 2_000_000
+"""Of one pickle; a state dictionary takes about forty a tensor."""
+_SCALARS = (str, bytes, int, float, bool, type(None))
 
 
 class Shape(tuple[int, ...]):
@@ -41,28 +48,62 @@ class Thing:
     __slots__ = ()
 
 
-def read_shapes(data: bytes) -> dict[str, Shape]:
-    """Names and shapes of the tensors of a state dictionary.
+def read_state(data: bytes) -> Any:
+    """The value of a pickle: plain values as they are, tensors as their :class:`Shape`.
 
     Args:
         data: the ``data.pkl`` of a file that ``torch.save`` wrote, of any pickle protocol.
 
     Raises:
-        pickle.UnpicklingError: it names what no state dictionary holds, it is damaged, or it is none.
+        pickle.UnpicklingError: it names what no state dictionary holds, or it is damaged or too long.
     """
     machine = _Machine()
     try:
-        for operation, argument, _ in pickletools.genops(data):
+        for count, (operation, argument, _) in enumerate(pickletools.genops(data)):
             known = _OPERATIONS.get(operation.name)
             if known is None:
                 raise UnpicklingError(f"uses the operation {operation.name}")
+            if count > MAX_OPERATIONS:
+                raise UnpicklingError(f"takes more than {MAX_OPERATIONS:,} operations")
             known(machine, argument)
-        state = machine.pop()
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise UnpicklingError(f"damaged: {error}") from error
+        return machine.pop()
+    except _DAMAGE as error:
+        raise UnpicklingError(f"damaged: {type(error).__name__} {str(error)[:60]}") from error
+
+
+_DAMAGE = (
+    IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError, MemoryError,
+)  # fmt: skip
+
+
+def read_shapes(data: bytes) -> dict[str, Shape]:
+    """Names and shapes of the tensors of a state dictionary.
+
+    Args:
+        data: as of :func:`read_state`.
+
+    Raises:
+        pickle.UnpicklingError: as :func:`read_state`, or it is no dictionary.
+    """
+    return shapes_of(read_state(data))
+
+
+def shapes_of(state: Any) -> dict[str, Shape]:
+    """Those of a value that :func:`read_state` gave, by name.
+
+    Raises:
+        pickle.UnpicklingError: it is no dictionary.
+    """
     if not isinstance(state, dict):
         raise UnpicklingError("holds no state dictionary")
     return {str(key): value for key, value in state.items() if isinstance(value, Shape)}
+
+
+def _plain(value: Any) -> Any:
+    """A key, if it is a plain value: hashing anything else may take for ever."""
+    if type(value) not in _SCALARS:
+        raise UnpicklingError(f"has a {type(value).__name__} as a key")
+    return value
 
 
 def _tensor(arguments: tuple[Any, ...]) -> Shape:
@@ -77,12 +118,19 @@ def _shape(size: Any) -> Shape:
 
 
 def _is_length(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < MAX_LENGTH
 
 
-def _mapping(_: tuple[Any, ...]) -> dict[Any, Any]:
-    """Empty: a pickle sets the items of an ordered dictionary afterwards."""
-    return {}
+def _mapping(arguments: tuple[Any, ...]) -> dict[Any, Any]:
+    """Empty: a pickle sets the items of an ordered dictionary afterwards; older ones give them as pairs."""
+    pairs = arguments[-1] if arguments and isinstance(arguments[-1], list) else []
+    return {_plain(key): value for key, value in pairs}
+
+
+def _set(arguments: tuple[Any, ...]) -> Thing:
+    for item in arguments[0] if arguments else ():
+        _plain(item)
+    return Thing()
 
 
 def _thing(_: tuple[Any, ...]) -> Thing:
@@ -113,7 +161,8 @@ _CALLS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "_codecs.encode": _thing,
     "numpy.dtype": _thing,
     **{f"{core}.{name}": _thing for core in ("numpy.core", "numpy._core") for name in _NUMPY},
-    **{f"{module}.{kind}": _thing for module in ("builtins", "__builtin__") for kind in ("set", "complex")},
+    **{f"{module}.complex": _thing for module in ("builtins", "__builtin__")},
+    **{f"{module}.set": _set for module in ("builtins", "__builtin__")},
 }
 """What a call of each function amounts to."""
 _BARE = {
@@ -178,7 +227,7 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, dict) or len(pairs) % 2:
             raise UnpicklingError(f"sets items of a {type(target).__name__}")
-        target.update(zip(pairs[::2], pairs[1::2], strict=True))
+        target.update(_pairs(pairs))
 
     def append(self, values: list[Any]) -> None:
         target = self.stack[-1]
@@ -186,6 +235,10 @@ class _Machine:
             raise UnpicklingError(f"appends to a {type(target).__name__}")
         if isinstance(target, list):
             target.extend(values)
+
+
+def _pairs(values: list[Any]) -> dict[Any, Any]:
+    return dict(zip(map(_plain, values[::2]), values[1::2], strict=True))
 
 
 def _pair(machine: _Machine) -> list[Any]:
@@ -199,8 +252,26 @@ def _stack_global(machine: _Machine, _: Any) -> None:
 
 
 def _persistent(machine: _Machine, _: Any) -> None:
-    machine.pop()
+    """A storage: ``('storage', its class, key, device, number of elements)``; torch looks the key up."""
+    found = machine.pop()
+    if not isinstance(found, tuple) or len(found) != 5 or found[0] != "storage":
+        raise UnpicklingError("a storage is not described")
+    if not isinstance(found[2], str) or not isinstance(found[3], str) or not _is_length(found[4]):
+        raise UnpicklingError("a storage is not described")
     machine.push(Thing())
+
+
+def _add_items(machine: _Machine, _: Any) -> None:
+    values = machine.since_mark()
+    for value in values:
+        _plain(value)
+    machine.append(values)
+
+
+def _frozen(values: list[Any]) -> Thing:
+    for value in values:
+        _plain(value)
+    return Thing()
 
 
 def _taken(count: int) -> Operation:
@@ -245,12 +316,12 @@ _OPERATIONS: dict[str, Operation] = {
     "EMPTY_LIST": _new(list),
     "LIST": _list_of(list),
     "EMPTY_DICT": _new(dict),
-    "DICT": _list_of(lambda pairs: dict(zip(pairs[::2], pairs[1::2], strict=True))),
+    "DICT": _list_of(_pairs),
     "EMPTY_SET": _new(Thing),
-    "FROZENSET": _list_of(lambda _: Thing()),
+    "FROZENSET": _list_of(_frozen),
     "APPEND": lambda machine, _: machine.append([machine.pop()]),
     "APPENDS": lambda machine, _: machine.append(machine.since_mark()),
-    "ADDITEMS": lambda machine, _: machine.append(machine.since_mark()),
+    "ADDITEMS": _add_items,
     "SETITEM": lambda machine, _: machine.set_items(_pair(machine)),
     "SETITEMS": lambda machine, _: machine.set_items(machine.since_mark()),
     "GLOBAL": lambda machine, name: machine.name(*name.split(" ", 1)),

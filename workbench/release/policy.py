@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import WorkbenchError, one_line
+from workbench.errors import WorkbenchError
+from workbench.plain_data import SETTINGS, parse_yaml, read_bytes
 from workbench.signatures import public
 
 SCHEMA_VERSION = 1
@@ -100,12 +101,7 @@ class Policy:
         text, where = (
             (source, "policy") if isinstance(source, str) and "\n" in source else _read(Path(source))
         )
-        import yaml
-
-        try:
-            raw = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise WorkbenchError(one_line(str(error)), where=where, hint="Correct the YAML.") from error
+        raw = parse_yaml(text, where=where)
         if not isinstance(raw, Mapping) or not isinstance(raw.get("checks"), list) or not raw["checks"]:
             raise WorkbenchError(
                 "no list of checks", where=where, hint="Write checks: with one item or more."
@@ -129,9 +125,9 @@ class Policy:
 
 def _read(path: Path) -> tuple[str, str]:
     try:
-        return path.read_text(encoding="utf-8"), path.name
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkbenchError("cannot read the policy", where=str(path), hint="Check the path.") from error
+        return read_bytes(path, SETTINGS.size).decode(), path.name
+    except UnicodeDecodeError as error:
+        raise WorkbenchError("not UTF-8 text", where=str(path), hint="Save the policy as UTF-8.") from error
 
 
 def _spec(raw: Any, where: str) -> CheckSpec:

@@ -17,6 +17,7 @@ from workbench.cards import Card
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
+from workbench.plain_data import read_yaml
 from workbench.privacy import tainted_checkpoints
 from workbench.privacy.erasure import with_terms
 from workbench.release import bundle as bundles
@@ -347,10 +348,8 @@ class Release:
         )
 
     def _recipe(self) -> dict[str, Any]:
-        import yaml
-
         path = self.run / "recipe.yaml" if self.run else None
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+        raw = read_yaml(path) if path is not None and path.exists() else {}
         # Paths say where a file lay, not what was done.
         return {k: v for k, v in raw.items() if k not in ("name", "base", "sources", "validation")}
 

@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import WorkbenchError, one_line
+from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.names import current_user
+from workbench.plain_data import SETTINGS, parse_yaml, read_bytes
 from workbench.workspace.folder import WorkspaceFolder
 
 ROLES = ("reviewer", "trainer", "releaser", "steward")
@@ -45,13 +46,8 @@ class Roles:
         Raises:
             WorkbenchError: unreadable, not of the form above, or an unknown role.
         """
-        import yaml
-
-        try:
-            text = path.read_text(encoding="utf-8")
-            raw = yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise WorkbenchError(one_line(str(error)), where=path.name, hint="Correct the file.") from error
+        text = read_bytes(path, SETTINGS.size)
+        raw = parse_yaml(text, where=path.name)
         people = raw.get("people") if isinstance(raw, Mapping) else None
         if not isinstance(people, Mapping) or set(raw) - {"people", "schema_version"}:
             raise WorkbenchError("no list of people", where=path.name, hint="Write people: name: [role].")
@@ -60,7 +56,7 @@ class Roles:
             if not isinstance(name, str) or not known:
                 raise WorkbenchError(f"roles of {str(name)[:40]!r}", where=path.name, hint=f"Roles: {ROLES}.")
         made = {name: frozenset(roles) for name, roles in people.items()}
-        return cls(made, hashlib.sha256(text.encode()).hexdigest())
+        return cls(made, hashlib.sha256(text).hexdigest())
 
 
 def adopt(ws: WorkspaceFolder, source: str | Path) -> Roles:
