@@ -11,6 +11,8 @@ import pandas as pd
 from workbench.corpus.importing import import_source
 from workbench.corpus.query.table import Corpus
 from workbench.files import sha256_file
+from workbench.suites.run import SuiteRun
+from workbench.suites.store import Suite
 from workbench.workspace.folder import WorkspaceFolder
 
 STARTER = Path(__file__).parents[2] / "data" / "starter" / "manifest.jsonl"
@@ -35,6 +37,21 @@ def with_candidates(ws: WorkspaceFolder, checkpoints: dict[str, Path]) -> Worksp
     predict(ws, corpus, "base", {"it-IT": 3, "fr-FR": 5})
     predict(ws, corpus, "tuned", {"it-IT": 9, "fr-FR": 5})
     return ws
+
+
+def on_suite(ws: WorkspaceFolder) -> SuiteRun:
+    """The same predictions as a run of a suite over the corpus."""
+    suite = Suite(ws, "pilot")
+    version = suite.create("calls")
+    suite.freeze(version)
+    names = ws.checkpoint_names()
+    run = SuiteRun(suite, version, {name: sha256_file(ws.checkpoint_path(name)) for name in names})
+    for name, digest in run.checkpoints.items():
+        table = pd.read_parquet(ws.corpus_folder("calls") / "predictions" / f"{name}.parquet")
+        path = run.path("calls", digest, version.points[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.assign(runtime="torch", precision="fp32").to_parquet(path)
+    return run
 
 
 def predict(ws: WorkspaceFolder, corpus: Corpus, name: str, every: dict[str, int]) -> None:

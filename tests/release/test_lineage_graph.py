@@ -6,7 +6,7 @@ import json
 import re
 from xml.etree import ElementTree
 
-from candidates import POLICY
+from candidates import POLICY, on_suite
 
 from workbench.release import Release, lineage
 from workbench.workspace.folder import WorkspaceFolder
@@ -14,7 +14,7 @@ from workbench.workspace.folder import WorkspaceFolder
 
 def test_lineage_leads_from_the_release_back_to_the_recordings(home: WorkspaceFolder) -> None:
     release = Release(home, candidate="tuned", base="base")
-    release.gate(POLICY)
+    release.gate(POLICY, on_suite(home))
     release.promote()
     made = release.graph()
     kinds = [node.kind for node in made.ancestors("release production")]

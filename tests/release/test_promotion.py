@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bound import gated_on_suite
 
 from workbench.errors import WorkbenchError
 from workbench.privacy import tainted_checkpoints
 from workbench.release import Release, promotion
-from workbench.release.promotion import GATED, MOVED, Pointers, pointers, stage, stored, verify
+from workbench.release.promotion import MOVED, Pointers, pointers, stage, stored, verify
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -35,7 +36,7 @@ def sha256(path: Path) -> str:
 
 
 def gated(ws: WorkspaceFolder, path: Path, verdict: str = "pass") -> None:
-    ws.record(GATED, {"candidate": sha256(path), "verdict": verdict, "report": "ab" * 32})
+    gated_on_suite(ws, sha256(path), verdict)
 
 
 def released(ws: WorkspaceFolder, checkpoints: dict[str, Path], *names: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from candidates import POLICY
+from candidates import POLICY, on_suite
 
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
@@ -23,7 +23,11 @@ def test_gate_promote_and_roll_back_by_name(home: WorkspaceFolder) -> None:
         first.promote()
     first.promote(override="first release, nothing to compare with")
     release = Release(home, candidate="tuned", base="base")
-    report = release.gate(POLICY)
+    assert release.gate(POLICY).verdict == PASS
+    with pytest.raises(WorkbenchError, match="picked by hand, not on a suite"):
+        release.promote()
+    run = on_suite(home)
+    report = release.gate(POLICY, run)
     assert report.verdict == PASS, str(report)
     assert report.candidate_sha256 == release.candidate_sha256
     event = home.ledger.latest(GATED)

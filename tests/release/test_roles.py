@@ -7,12 +7,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from bound import gated_on_suite
 
 from workbench.api import Workspace
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe, Source
-from workbench.release.promotion import GATED, promote, stage
+from workbench.release.promotion import promote, stage
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import REFUSED, adopt, require
 
@@ -41,7 +42,7 @@ def test_only_a_releaser_promotes_and_refusals_are_recorded(
     monkeypatch.setenv("WORKBENCH_USER", "tom")
     stage(governed, "tuned", checkpoints["tuned"])
     digest = hashlib.sha256(checkpoints["tuned"].read_bytes()).hexdigest()
-    governed.record(GATED, {"candidate": digest, "verdict": "pass", "report": "ab" * 32})
+    gated_on_suite(governed, digest)
     with pytest.raises(WorkbenchError, match="tom is no releaser"):
         promote(governed, generation=1)
     event = governed.ledger.latest(REFUSED)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cluster import check_engine
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation.alike import differences
 from workbench.evaluation.asked import kept, normalizer_of
 from workbench.evaluation.disparity import gap as worst_against_best
 from workbench.evaluation.malloc_trim import give_back
@@ -167,8 +168,10 @@ class Evaluation:
         """Rate of ``b`` minus rate of ``a`` on the utterances both have: below zero, ``b`` is better.
 
         Returns:
-            The slice columns, ``rate_a, rate_b, difference, low, high``; ``lower_bound, upper_bound``
-            (one-sided 95 %, for non-inferiority); ``p_value`` (the two systems' names swapped speaker by
+            First, where the two are not alike, ``unlike``: every difference of their facts (look-ahead,
+            prompt, engine, audio, coverage …; see ``evaluation.alike``). Then the slice columns,
+            ``rate_a, rate_b, difference, low, high``; ``lower_bound, upper_bound``
+            (one-sided, for non-inferiority), all at the settings' ``confidence``; ``p_value`` (the two systems' names swapped speaker by
             speaker) and ``p_method`` (see :class:`workbench.evaluation.significance.Difference`),
             ``no_interval``, ``p_holm`` (over these slices), ``p_matched_pairs`` and
             ``p_matched_pairs_holm`` (segments
@@ -178,6 +181,8 @@ class Evaluation:
         by = self._columns(by)
         options: Any = {"metric": metric, "normalizer": normalizer_of(self, normalizer), "where": where}
         table = rates.comparison_table(self.scored, a, b, self.settings, by=by, **options)
+        if unlike := differences(self.scored, a, b):
+            table.insert(0, "unlike", "; ".join(unlike))
         return self._with_confounding(table, by)
 
     def non_inferior(

@@ -187,8 +187,12 @@ def _compared(
 
 def _difference(sums: Array, settings: Settings) -> dict[str, Any]:
     a, b, total = (round(float(v)) for v in sums.sum(axis=0))
-    found = asdict(paired_difference(sums, resamples=settings.resamples, seed=settings.seed))
-    found["no_interval"] = found.pop("missing")
+    found = asdict(
+        paired_difference(
+            sums, resamples=settings.resamples, seed=settings.seed, confidence=settings.confidence
+        )
+    )
+    found["no_interval"], found["confidence"] = found.pop("missing"), settings.confidence
     return {"rate_a": rate(a, total), "rate_b": rate(b, total)} | found
 
 

@@ -49,8 +49,8 @@ FLOOR = "floor of the sign flips"
 class Difference:
     """Rate of b minus rate of a on the same utterances, and how well it is known.
 
-    ``low`` and ``high`` are the two-sided 95 % interval, ``lower_bound`` and ``upper_bound`` one-sided 95 %
-    bounds for non-inferiority, ``p_value`` is two-sided. ``p_method``: 'all sign flips', 'sampled sign
+    ``low`` and ``high`` are the two-sided interval (95 % unless asked otherwise), ``lower_bound`` and
+    ``upper_bound`` one-sided bounds for non-inferiority, ``p_value`` is two-sided. ``p_method``: 'all sign flips', 'sampled sign
     flips', "Student's tail" (the flips' floor was reached, or clusters are many), 'floor of the sign flips'
     (reached, and no spread to judge a tail by), or None. ``missing``: why there is no interval.
     """
@@ -65,13 +65,16 @@ class Difference:
     missing: str | None = None
 
 
-def paired_difference(sums: Array, *, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
+def paired_difference(
+    sums: Array, *, resamples: int = RESAMPLES, seed: int = 0, confidence: float = 0.95
+) -> Difference:
     """Test and interval of a paired difference.
 
     Args:
         sums: (clusters, 3) errors of a, errors of b, reference units.
         resamples: sampled sign flips where clusters are too many for all; 0: Student's test there.
         seed: of the sample.
+        confidence: of the two-sided interval and of each one-sided bound.
     """
     import numpy as np
 
@@ -83,18 +86,19 @@ def paired_difference(sums: Array, *, resamples: int = RESAMPLES, seed: int = 0)
         reason = f"an interval needs {MIN_CLUSTERS} independent units, there are {clusters}"
         unknown = math.nan
         return Difference(difference, unknown, unknown, unknown, unknown, unknown, None, reason)
+    rest = 1 - confidence
     changes = np.column_stack([sums[:, 1] - sums[:, 0], sums[:, 2]])
     if not changes[:, 0].any():
         return Difference(0.0, 0.0, 0.0, 0.0, 0.0, 1.0, EXACT)
     if clusters > MANY or (clusters > EXACT_CLUSTERS and not resamples):
-        half = [student(clusters, tail) * standard_error(changes) for tail in (0.025, 0.05)]
+        half = [student(clusters, tail) * standard_error(changes) for tail in (rest / 2, rest)]
         ends = difference - half[0], difference + half[0], difference - half[1], difference + half[1]
         return Difference(difference, *ends, tail_p_value(changes), TAIL)
     subsets = _subset_sums(changes, resamples, seed)
     p_value, method = _flip_p_value(subsets[:, 0], changes, clusters <= EXACT_CLUSTERS)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = subsets[:, 0] / subsets[:, 1]
-    low, lower, upper, high = np.nanquantile(ratios, [0.025, 0.05, 0.95, 0.975]).tolist()
+    low, lower, upper, high = np.nanquantile(ratios, [rest / 2, rest, 1 - rest, 1 - rest / 2]).tolist()
     return Difference(difference, low, high, lower, upper, p_value, method)
 
 

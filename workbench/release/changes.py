@@ -30,9 +30,17 @@ def read(ws: WorkspaceFolder, digest: str) -> dict[str, Any]:
 
 
 def facts_of(
-    recipe: Mapping[str, Any], training: pd.DataFrame | None, evaluation: Evaluation, name: str
+    recipe: Mapping[str, Any],
+    training: pd.DataFrame | None,
+    evaluation: Evaluation,
+    name: str,
+    suite: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Facts worth comparing: recipe, training hours by locale, rates by locale."""
+    """Facts worth comparing: recipe, training hours by locale, rates by locale and what they rest on.
+
+    Args:
+        suite: what the verdict is bound to; None: predictions picked by hand.
+    """
     data: dict[str, Any] = {}
     if training is not None and {"target_lang", "duration"} <= set(training):
         for tag, rows in training.groupby("target_lang"):
@@ -46,7 +54,14 @@ def facts_of(
         for r in (rates.to_dict("records") if rates is not None else [])
         if r["rate"] == r["rate"]
     }
-    return {"recipe": dict(recipe), "data": data, "figures": figures}
+    made = evaluation.facts(name)
+    basis = {
+        "suite": f"{suite['name']} v{suite['version']} {suite['digest'][:12]}" if suite else None,
+        "operating point": suite["points"][0] if suite else None,
+        "normalizer": evaluation.normalizer,
+        **{fact: made.get(fact) for fact in ("lookahead_ms", "prompt_mode", "streaming", "precision")},
+    }
+    return {"recipe": dict(recipe), "data": data, "figures": figures, "basis": basis}
 
 
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -74,6 +89,12 @@ def _recipe(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str
 
 def _figures(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     old, new = before.get("figures", {}), after.get("figures", {})
+    was, now = before.get("basis", {}), after.get("basis", {})
+    unlike = [name for name in sorted({*was, *now}) if was.get(name) != now.get(name)]
+    if old and new and unlike:
+        told = ", ".join(f"{name} {_shown(was.get(name))} against {_shown(now.get(name))}" for name in unlike)
+        yield f"Figures are not compared: {told}."
+        return
     for tag in sorted({*old, *new}):
         a, b = old.get(tag), new.get(tag)
         if a is None or b is None:

@@ -15,8 +15,8 @@ from workbench.times import parse_utc
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.release.gates import Subject
     from workbench.release.policy import CheckSpec
+    from workbench.release.subject import Subject
 
 _REFUSED = ("no", "none", "withdrawn", "refused", "denied", "false", "0")
 
@@ -41,7 +41,7 @@ def language(subject: Subject, spec: CheckSpec) -> list[Finding]:
     wrong = [(scored.prediction(n).column("detected_lang").to_numpy(object) != truth)[rows] for n in pair]
     a, b = (w.astype(np.int64) for w in wrong)
     found = subject.paired(
-        rows, a, b, np.ones(len(rows), np.int64), "target_lang", spec["locales"], spec["margin"]
+        rows, a, b, np.ones(len(rows), np.int64), "target_lang", spec["locales"], spec["margin"], pair=pair
     )
     minimum = spec["minimum_accuracy"]
     if minimum is not None and len(rows):

@@ -3,47 +3,36 @@
     report = gate(policy, evaluation, base="base", candidate="tuned", pilot=ws.pilot, training=rows)
     report.verdict, report.checks
 
-The evaluation may hold more predictions than the two compared: those of the same checkpoints with other
-prompts or streamed at a look-ahead are found by their run facts.
+With a suite run the verdict rests on its frozen utterances and operating points, and the report carries their
+digests. Without one, two predictions picked by hand are judged only where they are alike and cover the same
+utterances. The evaluation may hold more predictions than the two compared: those of the same checkpoints with
+other prompts or streamed at a look-ahead are found by their run facts.
 """
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.files import write_atomic
 from workbench.release import data_checks, measured_checks, rate_checks
+from workbench.release.gate_report import GateReport
 from workbench.release.policy import CheckSpec, Policy
-from workbench.release.verdicts import (
-    FAIL,
-    PASS,
-    UNKNOWN,
-    Check,
-    Finding,
-    Verdict,
-    non_inferior,
-    plain,
-    worst,
-)
+from workbench.release.subject import Subject
+from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Check, Finding, worst
+from workbench.suites.predictions import SuitePredictions
 from workbench.workspace.settings import Pilot
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from workbench.evaluation.evaluation import Evaluation
+    from workbench.evaluation.rates import Settings
     from workbench.release.measure import Measurement
 
-    Array = np.ndarray[Any, np.dtype[Any]]
-
-SCHEMA_VERSION = 1
+FEWEST_RESAMPLES = 200
+"""Fewer draws place the ends of an interval by chance."""
 __all__ = ["FAIL", "PASS", "UNKNOWN", "Check", "Finding", "GateReport", "Policy", "Subject", "gate"]
 
 _JUDGES: dict[str, Callable[[Subject, CheckSpec], list[Finding]]] = {
@@ -64,7 +53,7 @@ _JUDGES: dict[str, Callable[[Subject, CheckSpec], list[Finding]]] = {
 
 def gate(
     policy: Policy,
-    evaluation: Evaluation,
+    evaluation: Evaluation | SuitePredictions,
     *,
     base: str,
     candidate: str,
@@ -78,7 +67,9 @@ def gate(
     """Judge a candidate.
 
     Args:
-        base, candidate: names of predictions in the evaluation.
+        evaluation: a suite run, judged at its first operating point and, where the policy asks, at others;
+            or an evaluation of predictions picked by hand.
+        base, candidate: engines of the run, or names of predictions in the evaluation.
         pilot: target locales, guardrails and weights where the policy names none.
         lookahead_ms: operating point where the policy names none.
         training: utterance rows the candidate was trained on; without them, terms and leakage are unknown.
@@ -88,8 +79,13 @@ def gate(
             verdict to it, so that another file cannot be promoted on it.
 
     Raises:
-        WorkbenchError: a name that the evaluation lacks, or a hash that contradicts the predictions.
+        WorkbenchError: a name that the evaluation lacks, one checkpoint as base and candidate, settings that
+            would decide on nothing, a hash that contradicts the predictions, or a suite that has changed.
     """
+    run = evaluation if isinstance(evaluation, SuitePredictions) else None
+    if isinstance(evaluation, SuitePredictions):
+        evaluation = evaluation.at_all_points((base, candidate))
+    _refuse_settings(evaluation.settings)
     for name in (base, candidate):
         if name not in evaluation.names:
             raise WorkbenchError(
@@ -97,9 +93,15 @@ def gate(
             )
     subject = Subject(
         policy, evaluation, base, candidate, pilot or Pilot(), lookahead_ms, training, measurement,
-        {k: tuple(v) for k, v in erased.items()} if erased is not None else None,
+        {k: tuple(v) for k, v in erased.items()} if erased is not None else None, run=run,
     )  # fmt: skip
     stated = subject.sha256(candidate)
+    if base == candidate or (stated is not None and stated == subject.sha256(base)):
+        raise WorkbenchError(
+            "base and candidate are one checkpoint",
+            where=f"{base} against {candidate}",
+            hint="Name the checkpoint that the candidate would replace.",
+        )
     if candidate_sha256 and stated and candidate_sha256 != stated:
         raise WorkbenchError(
             "the predictions were made by another checkpoint than the candidate",
@@ -114,10 +116,59 @@ def gate(
         candidate=candidate,
         base_sha256=subject.sha256(base),
         candidate_sha256=subject.candidate_sha256,
-        checks=tuple(_judge(subject, spec) for spec in policy.checks),
+        checks=(*_preconditions(subject), *(_judge(subject, spec) for spec in policy.checks)),
         utterances=len(evaluation),
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        suite=run.binding(base, candidate) if run is not None else None,
     )
+
+
+def _refuse_settings(settings: Settings) -> None:
+    """Refuse what would decide on nothing.
+
+    Raises:
+        WorkbenchError: too few resamples, a confidence that is none, thresholds without a floor.
+    """
+    if settings.resamples < FEWEST_RESAMPLES:
+        what = f"{settings.resamples} resamples decide on nothing"
+        raise WorkbenchError(what, where="evaluation", hint=f"Use {FEWEST_RESAMPLES} or more.")
+    if not 0.5 < settings.confidence < 1:
+        what = f"a confidence of {settings.confidence:g} decides on nothing"
+        raise WorkbenchError(what, where="evaluation", hint="Use more than 0.5 and less than 1.")
+    limits = settings.thresholds
+    if limits.gray_below_words < 1 or limits.min_speakers < 2:
+        what = "thresholds without a floor decide on nothing"
+        raise WorkbenchError(what, where="evaluation", hint="Ask for 1 word and 2 speakers at least.")
+
+
+def _preconditions(subject: Subject) -> list[Check]:
+    """What must hold before a figure may decide: with a suite always shown, otherwise only where it fails."""
+    found = []
+    pair = (subject.base, subject.candidate)
+    unlike = subject.unlike(pair)
+    lacking = subject.lacking(pair)
+    findings = [Finding(tag, UNKNOWN, "; ".join(why)) for tag, why in lacking.items()]
+    if subject.run is not None and not findings:
+        findings = [
+            Finding("all", PASS, f"all {len(subject.run.clips)} clips transcribed by both or accounted for")
+        ]
+    if unlike:
+        found.append(_check("alike", "facts", [Finding("all", UNKNOWN, "; ".join(unlike))]))
+    if findings:
+        found.append(_check("coverage", "coverage", findings))
+    return found
+
+
+_PRECONDITIONS = {
+    "alike": "base and candidate differ in nothing but the checkpoint",
+    "coverage": "both transcribed the same utterances, and every locale and accent that is required",
+}
+
+
+def _check(name: str, kind: str, findings: list[Finding]) -> Check:
+    because = "; ".join(f"{f.slice}: {f.because}" for f in findings[:3])
+    verdict = worst(f.verdict for f in findings)
+    return Check(name, kind, _PRECONDITIONS[name], verdict, because, tuple(findings))
 
 
 def _judge(subject: Subject, spec: CheckSpec) -> Check:
@@ -130,222 +181,3 @@ def _judge(subject: Subject, spec: CheckSpec) -> Check:
     elif len(deciding) > 3:
         because += f"; and {len(deciding) - 3} more"
     return Check(spec.name, spec.kind, spec.what, verdict, because, tuple(findings))
-
-
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """The verdict on a candidate and what it rests on; ``to_json`` and ``report`` write it down."""
-
-    policy: str
-    policy_digest: str
-    base: str
-    candidate: str
-    base_sha256: str | None
-    candidate_sha256: str | None
-    checks: tuple[Check, ...]
-    utterances: int
-    made_at: str
-    schema_version: int = SCHEMA_VERSION
-
-    @property
-    def verdict(self) -> Verdict:
-        return worst(check.verdict for check in self.checks)
-
-    @property
-    def passed(self) -> bool:
-        return self.verdict == PASS
-
-    @property
-    def exit_code(self) -> int:
-        """0 pass, 1 fail, 3 not enough data; 2 is left to commands that could not run at all."""
-        return {PASS: 0, FAIL: 1, UNKNOWN: 3}[self.verdict]
-
-    def check(self, name: str) -> Check:
-        """The check of a name.
-
-        Raises:
-            WorkbenchError: there is none.
-        """
-        for check in self.checks:
-            if check.name == name:
-                return check
-        raise WorkbenchError(f"no check {name!r}", hint=f"Checks: {', '.join(c.name for c in self.checks)}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        names = [n for n in self.__slots__ if n != "checks"]
-        checks = [check.to_dict() for check in self.checks]
-        return {**{n: getattr(self, n) for n in names}, "verdict": self.verdict, "checks": checks}
-
-    def to_json(self, path: Path | None = None) -> str:
-        """The report as JSON, written to ``path`` where given."""
-        text = json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        if path is not None:
-            write_atomic(Path(path), text)
-        return text
-
-    @classmethod
-    def from_json(cls, text: str) -> GateReport:
-        """Read a report back.
-
-        Raises:
-            WorkbenchError: not a report, of another schema, or with a verdict its checks do not bear out.
-        """
-        try:
-            raw = json.loads(text)
-            made = [
-                Check(**{**c, "evidence": tuple(Finding(**f) for f in c["evidence"])})
-                for c in raw.pop("checks")
-            ]
-            verdict = raw.pop("verdict")
-            report = cls(**raw, checks=tuple(made))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise WorkbenchError("not a gate report", hint="Gate the candidate again.") from error
-        if report.schema_version != SCHEMA_VERSION or report.verdict != verdict:
-            raise WorkbenchError(
-                "gate report of another schema or with an edited verdict", hint="Gate again."
-            )
-        for check in report.checks:
-            if check.verdict != worst(f.verdict for f in check.evidence):
-                raise WorkbenchError(f"check {check.name!r} was edited", hint="Gate the candidate again.")
-        return report
-
-    def __str__(self) -> str:
-        lines = [f"{self.candidate} against {self.base}, policy {self.policy}: {self.verdict}"]
-        return "\n".join([*lines, *(f"  {c.verdict:16} {c.name}: {c.because}" for c in self.checks)])
-
-    def _repr_html_(self) -> str:
-        """A table; the verdict is written, never told by color alone."""
-        rows = []
-        for check in self.checks:
-            cells = (check.verdict, check.name, check.requirement, check.because)
-            rows.append("<tr>" + "".join(f'<td dir="auto">{html.escape(c)}</td>' for c in cells) + "</tr>")
-        title = html.escape(f"{self.candidate} against {self.base}, policy {self.policy}: {self.verdict}")
-        head = "".join(
-            f'<th scope="col">{name}</th>' for name in ("verdict", "check", "requirement", "because")
-        )
-        body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-        return f"<table><caption>{title}</caption>{body}</table>"
-
-
-@dataclass
-class Subject:
-    """What the checks look at; ``candidate_sha256`` is what the verdict is bound to."""
-
-    policy: Policy
-    evaluation: Evaluation
-    base: str
-    candidate: str
-    pilot: Pilot
-    lookahead_ms: int
-    training: pd.DataFrame | None = None
-    measurement: Measurement | None = None
-    erased: dict[str, tuple[str, ...]] | None = None
-    candidate_sha256: str | None = field(default=None)
-
-    def facts(self, name: str) -> Mapping[str, Any]:
-        return self.evaluation.facts(name)
-
-    def sha256(self, name: str) -> str | None:
-        value = self.facts(name).get("checkpoint_sha256")
-        return value if isinstance(value, str) and value != "mixed" else None
-
-    def too_few(self, row: Mapping[str, Any]) -> bool:
-        """Whether a slice is too small to decide under this policy."""
-        return row["enough"] == "no" or (row["enough"] == "provisional" and not self.policy.provisional)
-
-    def streamed(self, lookahead_ms: int) -> tuple[str, str] | None:
-        """Predictions of base and candidate streamed at a look-ahead."""
-        return self._pair(streaming=True, lookahead_ms=lookahead_ms)
-
-    def prompted(self, mode: str) -> tuple[str, str] | None:
-        """Predictions of base and candidate under a prompt mode."""
-        return self._pair(prompt_mode=mode)
-
-    def hypotheses(self, name: str) -> pd.Series[Any]:
-        """The texts of a prediction in the order of ``evaluation.rows``; None where missing."""
-        return self.evaluation.scored.prediction(name).column("hypothesis")
-
-    def formatting_errors(self) -> tuple[Array, Array, Array, Array]:
-        """Rows both predictions have, errors of base and of candidate beyond the words, reference words."""
-        scored = self.evaluation.scored
-        present = scored.prediction(self.base).present & scored.prediction(self.candidate).present
-        errors = []
-        for name in (self.base, self.candidate):
-            raw, _ = scored.totals(name, "wer", "raw")
-            bare, units = scored.totals(name, "wer", "basic")
-            errors.append((raw - bare)[present])
-        return present.nonzero()[0], errors[0], errors[1], units[present]
-
-    def paired(
-        self,
-        rows: Array,
-        a: Array,
-        b: Array,
-        units: Array,
-        by: str | None,
-        wanted: list[str] | None,
-        margin: float,
-        minimum_units: int = 0,
-    ) -> list[Finding]:
-        """Non-inferiority of counted errors, slice by slice, with the evaluation's clusters and seed.
-
-        Args:
-            rows: positions in ``evaluation.rows``; ``a``, ``b``, ``units``: counts of each of them.
-            by: column to slice by; None for one slice over all.
-            wanted: only these slices; those without a row are not enough data.
-            minimum_units: slices with fewer units are not enough data.
-        """
-        import numpy as np
-
-        labels = np.full(len(rows), "all", object)
-        if by is not None:
-            labels = self.evaluation.rows[by].to_numpy(object)[rows]
-        names = wanted or sorted({str(v) for v in labels if v is not None and v == v})
-        findings = []
-        for name in names:
-            chosen = labels == name
-            row = self._difference(rows[chosen], a[chosen], b[chosen], units[chosen])
-            verdict, because = non_inferior(row, margin)
-            if row["units"] < minimum_units or self.too_few(row):
-                verdict, because = UNKNOWN, f"{because}; only {row['units']} units"
-            findings.append(Finding(name, verdict, because, {k: plain(v) for k, v in row.items()}))
-        return findings or [Finding("all", UNKNOWN, "nothing to compare")]
-
-    def _difference(self, rows: Array, a: Array, b: Array, units: Array) -> dict[str, Any]:
-        from workbench.evaluation.clusters import cluster_sums, clusters_of
-        from workbench.evaluation.significance import paired_difference
-
-        settings = self.evaluation.settings
-        total = int(units.sum())
-        clusters = clusters_of(self.evaluation.scored.speakers[rows], settings.thresholds.min_speakers)
-        sums = cluster_sums(clusters, a, b, units)
-        found = paired_difference(sums, resamples=settings.resamples, seed=settings.seed)
-        rates = {"rate_a": a.sum() / total, "rate_b": b.sum() / total} if total else {}
-        words = int(self.evaluation.scored.totals(self.base, "wer", "basic")[1][rows].sum())
-        return {
-            **rates,
-            "difference": found.difference,
-            "low": found.low,
-            "high": found.high,
-            "lower_bound": found.lower_bound,
-            "upper_bound": found.upper_bound,
-            "units": total,
-            "utterances": len(rows),
-            "speakers": clusters.speakers,
-            "interval_kind": clusters.kind,
-            "enough": settings.thresholds.enough(words),
-        }
-
-    def _pair(self, **facts: Any) -> tuple[str, str] | None:
-        found = [self._like(name, facts) for name in (self.base, self.candidate)]
-        return (found[0], found[1]) if found[0] and found[1] else None
-
-    def _like(self, name: str, wanted: Mapping[str, Any]) -> str | None:
-        """A prediction by the checkpoint of ``name`` with the wanted facts; ``name`` itself first."""
-        sha256 = self.sha256(name)
-        for other in (name, *self.evaluation.names):
-            facts = self.facts(other)
-            same = other == name or (sha256 is not None and facts.get("checkpoint_sha256") == sha256)
-            if same and all(facts.get(k) == v for k, v in wanted.items()):
-                return other
-        return None

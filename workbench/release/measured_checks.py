@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding
 
 if TYPE_CHECKING:
-    from workbench.release.gates import Subject
     from workbench.release.measure import Measurement
     from workbench.release.policy import CheckSpec
+    from workbench.release.subject import Subject
 
 
 def latency(subject: Subject, spec: CheckSpec) -> list[Finding]:

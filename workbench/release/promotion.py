@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -28,6 +28,7 @@ from workbench.files import sha256_file, sync, write_atomic
 from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy import tainted_checkpoints
+from workbench.suites.predictions import unbound
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
 
@@ -112,7 +113,8 @@ def promote(
         override: a reason to promote without a gate report that passes; recorded as an override.
 
     Raises:
-        WorkbenchError: no candidate; no passing gate report for its bytes; its bytes changed; trained on data
+        WorkbenchError: no candidate; no passing gate report on a suite for its bytes, or suite, predictions
+            or report changed since; its bytes changed; trained on data
             since erased; someone else moved first; or the user is no releaser.
     """
     require(ws, "releaser", "release.promote")
@@ -131,8 +133,7 @@ def promote(
             text = f"the candidate was trained on data since erased ({', '.join(erased)})"
             raise WorkbenchError(text, hint="Train again without it.")
         report = _gate_of(ws, staged.sha256)
-        if (report is None or report["verdict"] != "pass") and not override:
-            verdict = f"its gate says {report['verdict']}" if report else "it was not gated"
+        if not override and (verdict := _not_let_through(ws, report)):
             raise WorkbenchError(
                 f"not promoted: {verdict}", where=staged.name, hint="Gate it, or give override='why'."
             )
@@ -236,6 +237,25 @@ def _gate_of(ws: WorkspaceFolder, digest: str) -> dict[str, Any] | None:
         if event.payload and event.payload.get("candidate") == digest:
             found = event.payload
     return found
+
+
+def _not_let_through(ws: WorkspaceFolder, gated: Mapping[str, Any] | None) -> str:
+    """Why the last gate does not let a candidate out; empty where it does. A pass holds only on a suite, and
+    only while suite, predictions and report are those it was given on."""
+    if gated is None:
+        return "it was not gated"
+    if gated["verdict"] != "pass":
+        return f"its gate says {gated['verdict']}"
+    if not gated.get("suite"):
+        return "its gate rests on predictions picked by hand, not on a suite"
+    path = ws.reports / "gates" / f"{gated['report']}.json"
+    text = path.read_bytes() if path.is_file() else b""
+    if sha256(text).hexdigest() != gated["report"]:
+        return f"its gate report {'was changed' if text else 'is missing'}"
+    bound = json.loads(text)["suite"]
+    if bound["digest"] != gated["suite"]:
+        return "its gate report is bound to another suite"
+    return "since its gate, " + "; ".join(changed) if (changed := unbound(ws, bound)) else ""
 
 
 def _expect(now: Pointers, generation: int) -> None:

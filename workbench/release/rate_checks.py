@@ -19,25 +19,33 @@ from workbench.release.verdicts import (
 )
 
 if TYPE_CHECKING:
-    from workbench.release.gates import Subject
     from workbench.release.policy import CheckSpec
+    from workbench.release.subject import Subject
 
 BOUND_Z = 1.6449  # one-sided 95 %
 
 
 def improves(subject: Subject, spec: CheckSpec) -> list[Finding]:
     """Every target locale better, shown."""
-    wanted = spec["locales"] or subject.pilot.targets
+    wanted = spec["locales"] or subject.targets()
     if not wanted:
         return [Finding("targets", UNKNOWN, "no target locale is named, in the policy or the pilot plan")]
     return _each(subject, spec, wanted, improved, (subject.base, subject.candidate))
 
 
 def not_worse(subject: Subject, spec: CheckSpec) -> list[Finding]:
-    """No slice worse by the margin. Without ``locales``: the pilot's guardrails, else all."""
-    wanted = spec["locales"] or (subject.pilot.guardrails if spec["by"] == ["target_lang"] else None)
-    judge = _within(spec["margin"])
-    return _each(subject, spec, wanted or None, judge, (subject.base, subject.candidate))
+    """No slice worse by the margin. Without ``locales``: the pilot's guardrails and what training replayed;
+    else all, of which one must be another than the targets."""
+    judge, pair = _within(spec["margin"]), (subject.base, subject.candidate)
+    if spec["locales"] or spec["by"] != ["target_lang"]:
+        return _each(subject, spec, spec["locales"], judge, pair)
+    guarded = subject.guarded()
+    findings = _each(subject, spec, guarded or None, judge, pair)
+    tested, targets = {f.slice for f in findings if f.numbers}, set(subject.targets())
+    if not guarded and (not tested - targets or (not targets and len(tested) < 2)):
+        what = "no locale besides the adapted one was tested, so nothing says that none was harmed"
+        findings.append(Finding("other locales", UNKNOWN, what))
+    return findings
 
 
 def streaming(subject: Subject, spec: CheckSpec) -> list[Finding]:
@@ -75,6 +83,9 @@ def weighted_rate(subject: Subject, spec: CheckSpec) -> list[Finding]:
     missing = [tag for tag in weights if tag not in rows or subject.too_few(rows[tag])]
     if missing:
         return [Finding("weighted", UNKNOWN, f"not enough test data for {', '.join(sorted(missing))}")]
+    pair = (subject.base, subject.candidate)
+    if why := "; ".join(dict.fromkeys(why for tag in weights if (why := subject.open(pair, tag)))):
+        return [Finding("weighted", UNKNOWN, why)]
     parts = [(weights[tag] / total, rows[tag]) for tag in weights]
     difference = sum(w * float(r["difference"]) for w, r in parts)
     bounds = {}
@@ -113,23 +124,30 @@ def _each(
     by: list[str] = spec.options.get("by", ["target_lang"])
     records = _table(subject, spec, by, pair)
     findings: list[Finding] = []
+    seen: set[str] = set()
     for row in records:
         key = [row[column] for column in by]
-        if wanted is not None and str(row.get("target_lang", key[0])) not in wanted:
+        tag = str(row.get("target_lang", key[0]))
+        seen.add(tag)
+        if wanted is not None and tag not in wanted:
             continue
         if any(value is None or value != value for value in key):
             continue  # a slice of unknown accent is no accent; its utterances count in their locale
-        findings.append(_finding(subject, spec, " · ".join(map(str, key)), row, judge))
-    seen = {str(row.get("target_lang", row[by[0]])) for row in records}
+        why = subject.open(pair, tag if "target_lang" in by else None)
+        findings.append(_finding(subject, spec, " · ".join(map(str, key)), row, judge, why))
     findings += [Finding(tag, UNKNOWN, "no test utterances") for tag in wanted or () if tag not in seen]
     if not findings and wanted is None and not spec.options.get("required", True):
         return [Finding("all", PASS, f"no known {' and '.join(by)} to compare, and none is required")]
     return findings or [Finding("all", UNKNOWN, f"no known {' and '.join(by)} to compare")]
 
 
-def _finding(subject: Subject, spec: CheckSpec, name: str, row: Mapping[str, Any], judge: Any) -> Finding:
+def _finding(
+    subject: Subject, spec: CheckSpec, name: str, row: Mapping[str, Any], judge: Any, why_open: str
+) -> Finding:
     verdict: Verdict
     verdict, because = judge(row)
+    if why_open:
+        return Finding(name, UNKNOWN, f"{why_open}; on what there is: {because}", numbers_of(row))
     if subject.too_few(row):
         # Too small to pass; a failure on such a slice is not proved either.
         verdict = UNKNOWN

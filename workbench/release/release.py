@@ -26,6 +26,8 @@ from workbench.release import changes, lineage, promotion
 from workbench.release.gates import GateReport, Policy, gate
 from workbench.release.promotion import GATED, Pointers
 from workbench.signatures import public
+from workbench.suites.predictions import SuitePredictions
+from workbench.suites.store import Suite, suite_names
 from workbench.views import Widget, view
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
     from workbench.evaluation.evaluation import Evaluation
     from workbench.release.measure import Measurement
+    from workbench.suites.run import SuiteRun
 
 
 @public
@@ -86,14 +89,14 @@ class Release:
         return with_terms(self.workspace, rows) if len(rows) else None
 
     def evaluation(self, corpus: Corpus | None = None, where: str = "split = 'test'") -> Evaluation:
-        """Every prediction of the two checkpoints on a corpus, scored.
+        """Every prediction of the two checkpoints on a corpus, scored; for want of a suite.
 
         Args:
-            corpus: default: the corpus with predictions of both.
-            where: which rows; those without any prediction are left out.
+            corpus: default: the one corpus with predictions of both.
+            where: which rows.
 
         Raises:
-            WorkbenchError: no corpus has predictions of both checkpoints.
+            WorkbenchError: no corpus has predictions of both checkpoints, or several have.
         """
         import pandas as pd
 
@@ -105,17 +108,46 @@ class Release:
             if corpus is not None
             else [p for p in self.workspace.corpora.iterdir() if p.is_dir()]
         )
-        for folder in sorted(folders):
-            found = self._predictions(folder)
-            made = {sha for sha, _ in found.values()}
-            if {self.candidate_sha256, self.base_sha256} <= made:
-                rows = (corpus if corpus is not None else Corpus.open(folder)).where(where).frame()
-                tables = {name: pd.read_parquet(path) for name, (_, path) in found.items()}
-                return score_predictions(rows, tables, normalizer=self.workspace.config.normalizer)
-        raise WorkbenchError(
-            f"no corpus has predictions of both {self.candidate} and {self.base}",
-            hint="Transcribe with both first.",
-        )
+        held = {folder: self._predictions(folder) for folder in sorted(folders)}
+        both = {self.candidate_sha256, self.base_sha256}
+        matching = [folder for folder, found in held.items() if both <= {sha for sha, _ in found.values()}]
+        if not matching:
+            raise WorkbenchError(
+                f"no corpus has predictions of both {self.candidate} and {self.base}",
+                hint="Transcribe with both first, or make a suite: ws.suite(NAME).create(…).",
+            )
+        if len(matching) > 1:
+            names = ", ".join(folder.name for folder in matching)
+            raise WorkbenchError(
+                f"which corpus? {names} have predictions of both",
+                hint="Name one, or make a suite over them: ws.suite(NAME).create([…]).",
+            )
+        rows = (corpus if corpus is not None else Corpus.open(matching[0])).where(where).frame()
+        tables = {name: pd.read_parquet(path) for name, (_, path) in held[matching[0]].items()}
+        return score_predictions(rows, tables, normalizer=self.workspace.config.normalizer)
+
+    def suite_run(self, suite: str | None = None) -> SuiteRun:
+        """Base and candidate on a suite: what is missing is transcribed.
+
+        Args:
+            suite: its name; default: the one of the workspace.
+
+        Raises:
+            WorkbenchError: there is none, or several: then name one.
+        """
+        from workbench.recognizer.checkpoint import Checkpoint
+        from workbench.suites.run import run_suite
+
+        names = suite_names(self.workspace)
+        if suite is None and len(names) != 1:
+            what = f"which suite? There are {', '.join(names)}" if names else "there is no suite"
+            raise WorkbenchError(what, hint="Name one: suite=…, or make one: ws.suite(NAME).create(…).")
+        engines = {"base": self.base_path, "candidate": self.candidate_path}
+        labels = {"base": Path(self.base).stem, "candidate": self.name}
+        if labels["base"] == labels["candidate"]:
+            labels = {role: role for role in labels}
+        found = {labels[role]: Checkpoint.open(path) for role, path in engines.items()}
+        return run_suite(Suite(self.workspace, suite or names[0]), found)
 
     def measure(self, corpus: Corpus, *, clips: int = 20, lookahead_ms: int | None = None) -> Measurement:
         """Latency and memory of the candidate, in a process of its own, on the first clips of a view."""
@@ -129,8 +161,9 @@ class Release:
     def gate(
         self,
         policy: Policy | str | Path,
-        evaluation: Evaluation | None = None,
+        evaluation: Evaluation | SuitePredictions | None = None,
         *,
+        suite: str | None = None,
         base: str | None = None,
         candidate: str | None = None,
         training: pd.DataFrame | None = None,
@@ -138,19 +171,32 @@ class Release:
         """Hold the candidate against a policy; recorded in the ledger and bound to the candidate's bytes.
 
         Args:
-            evaluation: default: :meth:`evaluation`.
+            evaluation: a suite run, or an evaluation of predictions picked by hand, on which nothing can be
+                promoted without an override; default: :meth:`suite_run` where the workspace has a suite, else
+                :meth:`evaluation`.
+            suite: name of the suite where there are several.
             base, candidate: prediction names; default: those made by the two checkpoints, offline and with
                 the tag as prompt where there are several.
             training: rows trained on; default: :attr:`training`.
+
+        Raises:
+            WorkbenchError: as ``gates.gate``, :meth:`suite_run` and :meth:`evaluation`.
         """
         policy = policy if isinstance(policy, Policy) else Policy.from_yaml(policy)
-        evaluation = evaluation if evaluation is not None else self.evaluation()
+        if evaluation is None:
+            by_suite = suite is not None or suite_names(self.workspace)
+            evaluation = self.suite_run(suite) if by_suite else self.evaluation()
+        subject = evaluation
+        if isinstance(evaluation, SuitePredictions):
+            base = base or self._engine_of(evaluation, self.base_sha256, self.base)
+            candidate = candidate or self._engine_of(evaluation, self.candidate_sha256, self.candidate)
+            evaluation = evaluation.at_all_points((base, candidate))
         base = base or self._prediction_of(evaluation, self.base_sha256, self.base)
         candidate = candidate or self._prediction_of(evaluation, self.candidate_sha256, self.candidate)
         rows = training if training is not None else self.training
         report = gate(
             policy,
-            evaluation,
+            subject,
             base=base,
             candidate=candidate,
             pilot=self.workspace.pilot,
@@ -339,12 +385,15 @@ class Release:
             "base": self.base_sha256,
             "policy": report.policy_digest,
             "report": digest,
+            "suite": report.suite["digest"] if report.suite else None,
             "verdict": report.verdict.replace(" ", "-"),
         }
         self.workspace.record(GATED, event)
         recipe = self._recipe()
         changes.keep(
-            self.workspace, self.candidate_sha256, changes.facts_of(recipe, training, evaluation, name)
+            self.workspace,
+            self.candidate_sha256,
+            changes.facts_of(recipe, training, evaluation, name, report.suite),
         )
 
     def _recipe(self) -> dict[str, Any]:
@@ -366,6 +415,12 @@ class Release:
                 if len(made) == 1 and made <= {self.candidate_sha256, self.base_sha256}:
                     found[path.stem] = (made.pop(), path)
         return found
+
+    def _engine_of(self, run: SuitePredictions, digest: str, what: str) -> str:
+        for name, sha256 in run.checkpoints.items():
+            if sha256 == digest:
+                return name
+        raise WorkbenchError(f"the suite run has nothing by {what}", hint=f"It has {', '.join(run.names)}.")
 
     def _prediction_of(self, evaluation: Evaluation, digest: str, what: str) -> str:
         names = [n for n in evaluation.names if evaluation.facts(n).get("checkpoint_sha256") == digest]

@@ -50,7 +50,7 @@ def improved(row: Mapping[str, Any]) -> tuple[Verdict, str]:
     Better but not shown to be is "not enough data"; no better at all, on enough words, is a failure.
     """
     difference, low, high = (float(row[k]) for k in ("difference", "low", "high"))
-    text = f"changed by {points(difference)} (95 % interval {points(low)} to {points(high)})"
+    text = f"changed by {points(difference)} ({level(row)} interval {points(low)} to {points(high)})"
     if math.isnan(high):
         return UNKNOWN, f"{text}: too few utterances for an interval"
     if high < 0:
@@ -63,13 +63,13 @@ def improved(row: Mapping[str, Any]) -> tuple[Verdict, str]:
 
 
 def non_inferior(row: Mapping[str, Any], margin: float) -> tuple[Verdict, str]:
-    """Whether a paired difference is shown to lie below ``margin``: its one-sided 95 % upper bound does.
+    """Whether a paired difference is shown to lie below ``margin``: its one-sided upper bound does.
 
     Fails when the slice is shown to be worse and is estimated beyond the margin, or shown beyond it; an
     interval that merely reaches over the margin proves neither.
     """
     difference, lower, upper = (float(row[k]) for k in ("difference", "lower_bound", "upper_bound"))
-    text = f"changed by {points(difference)}, at most {points(upper)} (95 %), margin {points(margin)}"
+    text = f"changed by {points(difference)}, at most {points(upper)} ({level(row)}), margin {points(margin)}"
     if math.isnan(upper):
         return UNKNOWN, f"changed by {points(difference)}: too few utterances for a bound"
     if upper < margin:
@@ -77,6 +77,11 @@ def non_inferior(row: Mapping[str, Any], margin: float) -> tuple[Verdict, str]:
     if lower >= margin or (lower > 0 and difference >= margin):
         return FAIL, f"{text}: worse"
     return UNKNOWN, f"{text}: the bound does not exclude it"
+
+
+def level(row: Mapping[str, Any]) -> str:
+    """The confidence of a row's interval and bounds: ``95 %``."""
+    return f"{100 * float(row.get('confidence', 0.95)):g} %"
 
 
 def points(fraction: float) -> str:

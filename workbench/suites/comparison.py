@@ -9,6 +9,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.alike import differences
 from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
+from workbench.text import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,18 @@ def refuse_unlike(
             f"not alike: {'; '.join(found)}",
             where=f"{base} against {candidate}",
             hint="Compare at one operating point of one suite.",
+        )
+
+
+def refuse_pooled(run: SuitePredictions, by: Sequence[str]) -> None:
+    """Raise WorkbenchError where a slice would pool words of some languages with characters of others."""
+    codes = {str(tag).split("-")[0] for tag in run.clips["target_lang"].dropna()}
+    pooled = {code in CHARACTER_LANGUAGES for code in codes}
+    if len(pooled) > 1 and "target_lang" not in by:
+        raise WorkbenchError(
+            "one figure over words and characters says nothing",
+            where=f"suite {run.suite.name}",
+            hint="Compare by target_lang, or name a metric in the operating point.",
         )
 
 

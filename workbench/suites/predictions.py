@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.files import replacing
+from workbench.files import replacing, sha256_file
 from workbench.names import check_name
 from workbench.signatures import public
 from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls
 from workbench.suites.points import IMPORTED, OperatingPoint
 from workbench.suites.store import Suite
 from workbench.suites.suite import SuiteVersion
+from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,6 +260,33 @@ class SuitePredictions:
             self._evaluations[key] = score_predictions(self.rows(), tables, normalizer=points[0].normalizer)
         return self._evaluations[key]
 
+    def binding(self, *engines: str) -> dict[str, Any]:
+        """What a verdict on these engines rests on: digests of suite, checkpoints and predictions, corpora,
+        operating points, coverage; :func:`unbound` looks whether it still holds."""
+        coverage = self.coverage()
+        chosen = coverage[(coverage["engine"].isin(engines)) & (coverage["target_lang"] == "all")]
+        files = {
+            str(path.relative_to(self.suite.workspace.path)): sha256_file(path)
+            for name in engines
+            for point in self.points
+            for _, path in self.files(name, point)
+            if path.is_file()
+        }
+        columns = ["engine", "point", "expected", "transcribed", "failed", "missing"]
+        return {
+            "name": self.suite.name,
+            "version": self.version.version,
+            "digest": self.version.digest,
+            "corpora": self.version.corpora,
+            "points": [point.name for point in self.points],
+            "checkpoints": {name: self.checkpoints[name] for name in engines},
+            "coverage": [
+                {k: v if isinstance(v, str) else int(v) for k, v in row.items()}
+                for row in chosen[columns].to_dict("records")
+            ],
+            "predictions": files,
+        }
+
     def rows(self) -> pd.DataFrame:
         """The suite's utterances as they are in their corpora, ids as in :attr:`clips`.
 
@@ -274,6 +302,24 @@ class SuitePredictions:
             rows["utterance_id"] = rows["id"].astype(str)
             parts.append(rows.assign(id=[self._id(name, id) for id in rows["utterance_id"]]))
         return pd.concat(parts, ignore_index=True)
+
+
+def unbound(workspace: WorkspaceFolder, binding: Mapping[str, Any]) -> list[str]:
+    """What has changed since a verdict was bound to it, one sentence each; see :meth:`binding`."""
+    suite = Suite(workspace, str(binding["name"]))
+    where = f"suite {suite.name} v{binding['version']}"
+    try:
+        version = suite.version(int(binding["version"]))
+        found = [f"{where}: {what}" for what in suite.changes(version)]
+    except WorkbenchError as error:
+        return [f"{where}: {error.what}"]
+    if version.digest != binding["digest"]:
+        found.append(f"{where} is not the one that was gated on")
+    for name, digest in dict(binding["predictions"]).items():
+        path = workspace.path / name
+        if not path.is_file() or sha256_file(path) != digest:
+            found.append(f"a prediction {'changed' if path.is_file() else 'is gone'}: {path.stem}")
+    return found
 
 
 def _failed(path: Path) -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from workbench.files import sha256_file
 from workbench.signatures import public
-from workbench.suites.comparison import compared, refuse_unlike
+from workbench.suites.comparison import compared, refuse_pooled, refuse_unlike
 from workbench.suites.matrix import ForgettingMatrix, forgetting_matrix
 from workbench.suites.points import IMPORTED, OperatingPoint
 from workbench.suites.predictions import SuitePredictions, refuse_changes
@@ -45,7 +44,10 @@ class SuiteRun(SuitePredictions):
         """
         at = self.version.point(point)
         refuse_unlike(self, base, candidate, at, self.version.point(candidate_point or at))
-        table = self.evaluation(at, (base, candidate)).compare(base, candidate, by=by, metric=at.metric)
+        columns = [by] if isinstance(by, str) else list(by or ())
+        if at.metric == "headline":
+            refuse_pooled(self, columns)
+        table = self.evaluation(at, (base, candidate)).compare(base, candidate, by=columns, metric=at.metric)
         return compared(table, self.shortfalls(base, candidate, point=at))
 
     def forgetting(self, base: str, *, point: str | OperatingPoint | None = None) -> ForgettingMatrix:
@@ -55,33 +57,6 @@ class SuiteRun(SuitePredictions):
             WorkbenchError: as :meth:`compare`.
         """
         return forgetting_matrix(self, base, self.version.point(point))
-
-    def binding(self, *engines: str) -> dict[str, Any]:
-        """What a verdict on these engines rests on: digests of suite, checkpoints and predictions, corpora,
-        operating points, coverage. See ``suites.binding``."""
-        coverage = self.coverage()
-        chosen = coverage[(coverage["engine"].isin(engines)) & (coverage["target_lang"] == "all")]
-        files = {
-            str(path.relative_to(self.suite.workspace.path)): sha256_file(path)
-            for name in engines
-            for point in self.points
-            for _, path in self.files(name, point)
-            if path.is_file()
-        }
-        columns = ["engine", "point", "expected", "transcribed", "failed", "missing"]
-        return {
-            "name": self.suite.name,
-            "version": self.version.version,
-            "digest": self.version.digest,
-            "corpora": self.version.corpora,
-            "points": [point.name for point in self.points],
-            "checkpoints": {name: self.checkpoints[name] for name in engines},
-            "coverage": [
-                {k: v if isinstance(v, str) else int(v) for k, v in row.items()}
-                for row in chosen[columns].to_dict("records")
-            ],
-            "predictions": files,
-        }
 
 
 def run_suite(
