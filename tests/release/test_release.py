@@ -35,7 +35,8 @@ def test_gate_promote_and_roll_back_by_name(home: WorkspaceFolder) -> None:
     assert event.payload is not None
     text = (home.reports / "gates" / f"{event.payload['report']}.json").read_bytes()
     assert hashlib.sha256(text).hexdigest() == event.payload["report"]
-    assert any("it-IT" in line for line in release.changes())
+    # The first was gated on predictions picked by hand: its figures are not held against those of a suite.
+    assert any(line.startswith("Figures are not compared: ") for line in release.changes())
     assert release.promote().production == pointers(home).production
     assert release.roll_back().production == pointers(home).production
     now = pointers(home).production

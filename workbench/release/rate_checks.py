@@ -92,7 +92,7 @@ def weighted_rate(subject: Subject, spec: CheckSpec) -> list[Finding]:
     for name, sign in (("lower_bound", -1), ("upper_bound", 1)):
         squares = sum((w * (float(r[name]) - float(r["difference"]))) ** 2 for w, r in parts)
         bounds[name] = difference + sign * math.sqrt(squares)
-    summed = {"difference": difference, **bounds}
+    summed = {"difference": difference, "confidence": subject.evaluation.settings.confidence, **bounds}
     for side in ("rate_a", "rate_b"):
         summed[side] = sum(w * float(r[side]) for w, r in parts)
     verdict, because = non_inferior(summed, spec["margin"])

@@ -6,7 +6,6 @@ They lie in the corpus's own folder, so that an erasure finds them there.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,19 +127,15 @@ def changes(clips: pd.DataFrame, corpus: Corpus) -> list[str]:
     return found
 
 
-def repeated(views: dict[str, pd.DataFrame]) -> list[str]:
-    """Recordings that a suite would count twice, as ``corpus/id = corpus/id``."""
-    seen: dict[tuple[Any, ...], str] = {}
-    count: Counter[str] = Counter()
-    for corpus, clips in views.items():
-        columns = clips[["audio_sha256", "offset", "duration", "id"]]
-        for audio, offset, duration, id in columns.itertuples(index=False, name=None):
-            key = (audio, round(offset or 0.0, 3), round(duration or 0.0, 2))
-            name = f"{corpus}/{id}"
-            if key in seen:
-                count[f"{seen[key]} = {name}"] += 1
-            seen.setdefault(key, name)
-    return list(count)
+def without_repeats(rows: pd.DataFrame, seen: set[tuple[Any, ...]]) -> pd.DataFrame:
+    """The rows whose recording (file content and segment) is not in ``seen`` yet; theirs is added."""
+    keep = []
+    columns = rows[["audio_sha256", "offset", "duration"]]
+    for audio, offset, duration in columns.itertuples(index=False, name=None):
+        key = (audio, round(offset or 0.0, 3), round(duration or 0.0, 2))
+        keep.append(key not in seen)
+        seen.add(key)
+    return rows[keep].reset_index(drop=True)
 
 
 def _few(ids: Any) -> str:

@@ -257,8 +257,14 @@ class SuitePredictions:
                 raise WorkbenchError(
                     "nothing was run at this operating point", where=points[0].name, hint=hint
                 )
-            self._evaluations[key] = score_predictions(self.rows(), tables, normalizer=points[0].normalizer)
+            self._evaluations[key] = score_predictions(
+                self.rows(), tables, normalizer=points[0].normalizer, corpus=self._only_corpus()
+            )
         return self._evaluations[key]
+
+    def _only_corpus(self) -> Corpus | None:
+        """The corpus of a suite over one, whose ids are the suite's, for sound in the explorer."""
+        return self.corpus(self.version.corpora[0]) if len(self.version.views) == 1 else None
 
     def binding(self, *engines: str) -> dict[str, Any]:
         """What a verdict on these engines rests on: digests of suite, checkpoints and predictions, corpora,

@@ -97,7 +97,8 @@ class Suite:
     ) -> SuiteVersion:
         """Freeze utterances, requirements and operating points as a version.
 
-        The same content gives the version there is; other content a new one, the old ones stay.
+        The same content gives the version there is; other content a new one, the old ones stay. A recording
+        that occurs again is left out and counted (``views[…].repeated``).
 
         Args:
             views: a corpus, several, or corpus → SQL condition.
@@ -111,8 +112,8 @@ class Suite:
             minimum_utterances: of each required locale that gives no number itself.
 
         Raises:
-            WorkbenchError: no such corpus, nothing left by a condition, audio that cannot be read, a
-                recording that would count twice, two points of one name.
+            WorkbenchError: no such corpus, nothing left by a condition, audio that cannot be read, a view
+                whose every recording is in an earlier one, two points of one name.
         """
         chosen = _views(views, where)
         made_points = tuple(OperatingPoint.of(point) for point in (points or [OperatingPoint()]))
@@ -120,29 +121,18 @@ class Suite:
         if not made_points or len(set(names)) < len(names):
             hint = "Give each operating point once."
             raise WorkbenchError(f"operating points {', '.join(names) or 'none'}", where=self.name, hint=hint)
-        frozen: dict[str, pd.DataFrame] = {}
-        held: list[View] = []
-        for corpus_name, condition in chosen.items():
-            frozen[corpus_name], unspoken = clip_files.freeze(self._corpus(corpus_name), condition)
-            held.append(_view(corpus_name, condition, frozen[corpus_name], unspoken))
-        if twice := clip_files.repeated(frozen):
-            raise WorkbenchError(
-                f"{len(twice)} recordings would count twice: {'; '.join(twice[:3])}",
-                where=f"suite {self.name}",
-                hint="Narrow the views, or tag and leave out the duplicates.",
-            )
+        held, frozen = self._frozen(chosen)
         needed = self._requirements(frozen, locales, accents or {}, replayed, minimum_utterances)
         shares = self.workspace.pilot.weights() if weights is None else weights
-        made = SuiteVersion(self.name, 0, tuple(held), needed, made_points, tuple(sorted(shares.items())))
+        made = SuiteVersion(self.name, 0, held, needed, made_points, tuple(sorted(shares.items())))
         return self._keep(made, frozen)
 
     def renew(self) -> SuiteVersion:
         """The newest version made again from the corpora as they are now: same conditions, requirements,
         points and weights. Raises WorkbenchError: as :meth:`create`."""
         last = self.latest
-        frozen = {v.corpus: clip_files.freeze(self._corpus(v.corpus), v.where) for v in last.views}
-        held = tuple(_view(v.corpus, v.where, *frozen[v.corpus]) for v in last.views)
-        return self._keep(replace(last, views=held), {name: rows for name, (rows, _) in frozen.items()})
+        held, frozen = self._frozen({view.corpus: view.where for view in last.views})
+        return self._keep(replace(last, views=held), frozen)
 
     def freeze(self, version: SuiteVersion) -> None:
         """Note that a version is run: its YAML may not change any more."""
@@ -179,6 +169,20 @@ class Suite:
         facts = {"suite": made.digest, "version": made.version, "utterances": made.utterances}
         self.workspace.record("suite", facts)
         return made
+
+    def _frozen(self, views: Mapping[str, str]) -> tuple[tuple[View, ...], dict[str, pd.DataFrame]]:
+        """The views and their clips; a recording that was there before is left out and counted."""
+        frozen: dict[str, pd.DataFrame] = {}
+        held: list[View] = []
+        seen: set[tuple[Any, ...]] = set()
+        for name, where in views.items():
+            rows, unspoken = clip_files.freeze(self._corpus(name), where)
+            frozen[name] = clip_files.without_repeats(rows, seen)
+            if not len(frozen[name]):
+                hint = "Leave it out, or narrow the other views."
+                raise WorkbenchError("every recording is in another view already", where=name, hint=hint)
+            held.append(_view(name, where, frozen[name], unspoken, len(rows) - len(frozen[name])))
+        return tuple(held), frozen
 
     def _requirements(
         self,
@@ -224,6 +228,6 @@ def _views(views: Views, where: str) -> dict[str, str]:
     return dict(views) if isinstance(views, Mapping) else dict.fromkeys(views, where)
 
 
-def _view(corpus: str, where: str, rows: pd.DataFrame, unspoken: int) -> View:
+def _view(corpus: str, where: str, rows: pd.DataFrame, unspoken: int, repeated: int) -> View:
     hours = round(float(rows["duration"].fillna(0).sum()) / 3600, 4)
-    return View(corpus, where, len(rows), hours, clip_files.digest(rows), unspoken)
+    return View(corpus, where, len(rows), hours, clip_files.digest(rows), unspoken, repeated)

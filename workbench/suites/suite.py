@@ -18,7 +18,10 @@ _HEAD = "# A test suite. Edit it until it is run for the first time; after that 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Utterances of one corpus: those that ``where`` held for when the suite was made, frozen by digest."""
+    """Utterances of one corpus: those that ``where`` held for when the suite was made, frozen by digest.
+
+    Left out and counted: those ``without_reference``, and ``repeated``, recordings that occur again.
+    """
 
     corpus: str
     where: str
@@ -26,6 +29,7 @@ class View:
     hours: float
     clips_sha256: str
     without_reference: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
