@@ -172,11 +172,11 @@ class Evaluation:
             prompt, engine, audio, coverage …; see ``evaluation.alike``). Then the slice columns,
             ``rate_a, rate_b, difference, low, high``; ``lower_bound, upper_bound``
             (one-sided, for non-inferiority), all at the settings' ``confidence``; ``p_value`` (the two
-            systems' names swapped speaker by speaker) and ``p_method`` (see :class:`workbench.evaluation.significance.Difference`),
-            ``no_interval``, ``p_holm`` (over these slices), ``p_matched_pairs`` and
-            ``p_matched_pairs_holm`` (segments
-            taken as independent: too small where voices differ in what they gain); ``better, worse, changed``
-            utterances; and the columns of :meth:`rates` that say how far to trust it.
+            systems' names swapped speaker by speaker) and ``p_method`` (see
+            :class:`workbench.evaluation.significance.Difference`), ``no_interval``, ``p_holm``
+            (over these slices), ``p_matched_pairs`` and ``p_matched_pairs_holm`` (segments taken
+            as independent: too small where voices differ in what they gain); ``better, worse,
+            changed`` utterances; and the columns of :meth:`rates` that say how far to trust it.
         """
         by = self._columns(by)
         options: Any = {"metric": metric, "normalizer": normalizer_of(self, normalizer), "where": where}

@@ -52,8 +52,8 @@ class Difference:
     ``low`` and ``high`` are the two-sided interval (95 % unless asked otherwise), ``lower_bound`` and
     ``upper_bound`` one-sided bounds for non-inferiority, ``p_value`` is two-sided. ``p_method``: 'all sign
     flips', 'sampled sign flips', "Student's tail" (the flips' floor was reached, or clusters are many),
-    'floor of the sign flips' (reached, and no spread to judge a tail by), or None. ``missing``: why there is no interval.
-    """
+    'floor of the sign flips' (reached, and no spread to judge a tail by), or None. ``missing``: why there
+    is no interval. """
 
     difference: float
     low: float
