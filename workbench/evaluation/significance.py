@@ -53,7 +53,7 @@ class Difference:
     ``upper_bound`` one-sided bounds for non-inferiority, ``p_value`` is two-sided. ``p_method``: 'all sign
     flips', 'sampled sign flips', "Student's tail" (the flips' floor was reached, or clusters are many),
     'floor of the sign flips' (reached, and no spread to judge a tail by), or None. ``missing``: why there
-    is no interval. """
+    is no interval."""
 
     difference: float
     low: float
