@@ -24,6 +24,7 @@ lint: install ## style, types, import order and spelling only
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/codespell
+	@$(RUN) tooling/javascript.py check
 
 docs: install ## build the docs site into build/site/, strictly and offline
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q

@@ -293,19 +293,91 @@ def test_minutes_that_are_none_are_no_limit(sent: Any) -> None:
 
 def test_the_board_takes_the_newest_predictions(corpus: Corpus) -> None:
     folder = corpus.folder / "predictions"
-    assert predictions_of(corpus, None) is None
+    assert predictions_of(corpus, None) == (None, None)
     folder.mkdir()
     for second, name in enumerate(("base", "tuned")):
         rows = {"id": ["clip-0001"], "hypothesis": [name], "detected_lang": [None], "confidence": [0.5]}
         pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
         os.utime(folder / f"{name}.parquet", (second, second))
-    newest, named = predictions_of(corpus, None), predictions_of(corpus, "base")
-    assert newest is not None
-    assert named is not None
-    assert list(newest["hypothesis"]) == ["tuned"]
-    assert list(named["hypothesis"]) == ["base"]
+    for name, wanted in ((None, ["tuned", "base"]), ("base", ["base", "tuned"])):
+        found = [table for table in predictions_of(corpus, name) if table is not None]
+        assert [table["hypothesis"].item() for table in found] == wanted
     with pytest.raises(WorkbenchError, match="base, tuned"):
         predictions_of(corpus, "other")
+
+
+def test_each_page_sees_every_change_and_none_of_its_own(corpus: Corpus, view: BoardView) -> None:
+    """Pages with a place of their own in the log; what one takes in is not taken from the other."""
+    first = second = corpus.decisions.version()
+    draw, ids = random.Random(3), corpus.ids()
+    for _ in range(20):
+        clip, who = draw.choice(ids), draw.choice(["ana", "ben"])
+        seq = corpus.decisions.accept(clip, reviewer=who)
+        own = {seq} if who == "ana" else set()
+        clips, reviewers, first = view.changed_since(first, own)
+        assert (clips, reviewers) == (([], []) if own else ([clip], ["ben"]))
+    clips, reviewers, second = view.changed_since(second)
+    assert first == second == corpus.decisions.version()
+    assert len(clips) > 10
+    assert set(reviewers) == {"ana", "ben"}
+    assert view.changed_since(second) == ([], [], second)
+
+
+def board_of(corpus: Corpus) -> tuple[Board, list[dict[str, Any]]]:
+    """A board without a browser, and what it sends."""
+    none = pd.DataFrame(columns=["id", "rule", "severity", "reason", "hint", "value"])
+    board, sent = Board(corpus, findings=none, reviewer="ana"), []
+    board.send = lambda content, buffers=None: sent.append(content)  # type: ignore[method-assign]
+    return board, sent
+
+
+def test_a_decision_that_another_was_faster_with_asks(corpus: Corpus) -> None:
+    board, _ = board_of(corpus)
+    clip = corpus.ids()[0]
+    seen = corpus.decisions.version()
+    corpus.decisions.reject(clip, "cut off", reviewer="ben")
+    body = {"action": "accept", "id": clip, "seen": seen}
+    conflict = board._decide(body, [])["conflict"]
+    assert (conflict["reviewer"], conflict["value"], conflict["reason"]) == ("ben", "rejected", "cut off")
+    assert corpus.row(clip)["status"] == "rejected"
+    # A tag is no word against theirs; another field is not either.
+    assert "conflict" not in board._decide({"action": "tag", "id": clip, "value": "check", "seen": seen}, [])
+    edit = {"action": "edit", "id": clip, "field": "speaker", "value": "s1", "seen": seen}
+    assert "conflict" not in board._decide(edit, [])
+    assert "conflict" not in board._decide(body | {"sure": True}, [])
+    assert corpus.row(clip)["status"] == "accepted"
+    assert board.view.disputed() == {clip}
+    assert board.view.ask(Query(status="disputed")) == 1
+    board.close()
+
+
+def test_a_fact_of_a_whole_view_is_changed_at_once_and_taken_back_whole(corpus: Corpus) -> None:
+    board, _ = board_of(corpus)
+    before = corpus.frame(["id", "accent"])
+    n = board.view.ask(Query(facets={"target_lang": ["fr-CA"]}))
+    body = {"action": "edit", "field": "accent", "value": "Quebec", "expected": n}
+    assert board._bulk(body, [])["clips"] == n
+    assert len(corpus.where("accent = 'Quebec'")) == n
+    assert {bar["value"] for bar in board.view.facets()["accent"]} == {"Quebec"}
+    with pytest.raises(WorkbenchError, match="Look again"):
+        board._bulk(body | {"expected": n + 1}, [])
+    board._undo({}, [])
+    pd.testing.assert_frame_equal(corpus.frame(["id", "accent"]), before)
+    board.close()
+
+
+def test_open_pages_are_told_of_decisions_made_elsewhere(corpus: Corpus) -> None:
+    board, sent = board_of(corpus)
+    board.look()
+    corpus.decisions.accept(corpus.ids()[0], reviewer="ben")
+    assert board.look()
+    assert not [m for m in sent if m.get("event") == "decisions"]  # nobody is looking
+    board._sync({"after": 0}, [])
+    board.look()
+    board.look()
+    assert [m["body"] for m in sent if m.get("event") == "decisions"] == [{"seq": corpus.decisions.version()}]
+    board.close()
+    assert not board.look()
 
 
 def test_static_form_escapes_transcripts(view: BoardView) -> None:

@@ -80,8 +80,12 @@ class Echo(channel.LiveWidget):
         self.sent: list[dict] = []
         self.arrived = threading.Semaphore(0)
         self.threads: list[str] = []
+        self.received: list[int] = []
 
     def send(self, content, buffers=None):
+        if "received" in content:
+            self.received.append(content["received"])
+            return
         self.sent.append(content)
         self.arrived.release()
 
@@ -126,6 +130,40 @@ def test_every_question_is_answered(question: str, error: str, fault: bool) -> N
     echo = Echo()
     assert echo.ask((question, {})) == [{"answer": 0, "error": error, "fault": fault}]
     echo.close()
+
+
+def test_a_question_sent_again_is_acknowledged_again_and_acted_on_once() -> None:
+    echo = Echo()
+    echo.ask(("twice", {"value": 21}))
+    message = {"ask": 0, "question": "twice", "body": {"value": 21}}
+    echo._handle_custom_msg(message, [])
+    assert echo.arrived.acquire(timeout=10)
+    assert echo.received == [0, 0]
+    assert [sent["body"]["value"] for sent in echo.sent] == [42, 42]
+    assert len(echo.threads) == 1
+    echo.close()
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=60), st.integers(1, 12))
+def test_no_order_of_repeats_makes_an_answer_count_twice(tickets: list[int], kept: int) -> None:
+    """However often each of the questions comes, each is taken once as long as it is remembered."""
+    channel_tickets = channel._Tickets()
+    taken = []
+    for ticket in tickets:
+        if channel_tickets.take(ticket):
+            taken.append(ticket)
+            channel_tickets.keep(ticket, {"answer": ticket}, [b"x" * kept])
+        answer = channel_tickets.answer(ticket)
+        assert answer is not None
+        assert answer[0] == {"answer": ticket}
+    assert taken == list(dict.fromkeys(tickets))
+
+
+def test_an_answer_too_large_to_keep_is_made_anew() -> None:
+    tickets = channel._Tickets()
+    assert tickets.take("a")
+    tickets.keep("a", {}, [bytes(channel.ANSWERS_KEPT_BYTES + 1)])
+    assert tickets.take("a")
 
 
 def test_plain_makes_json_of_table_values() -> None:

@@ -53,7 +53,7 @@ def install() -> bool:
 
 def main(action: str) -> int:
     if action == "test":
-        return node("--test", "tests/javascript/")
+        return node("--test", *sorted((ROOT / "tests" / "javascript").glob("*.test.js")))
     if os.environ.get(SKIP):
         sys.stdout.write(f"{SKIP} is set: the JavaScript was not checked\n")
         return 0

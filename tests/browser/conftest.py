@@ -26,7 +26,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.flaky(reruns=2))  # a busy machine can outlast a page's patience
+            item.add_marker(
+                pytest.mark.flaky(reruns=int(os.environ.get("WORKBENCH_RERUNS", "2")))
+            )  # a busy machine can outlast a page's patience
             if not shutil.which(CHROMIUM):
                 item.add_marker(missing)
 

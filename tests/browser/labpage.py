@@ -177,14 +177,17 @@ class Lab:
             [name, args or {}],
         )
 
-    def notebook(self, name: str, cells: list[str]) -> Notebook:
-        """Write a notebook, open it as a tab, run all its cells."""
+    def notebook(self, name: str, cells: list[str], *, wait: bool = True) -> Notebook:
+        """Write a notebook, open it as a tab, run all its cells; ``wait``: until they have run."""
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(book, self.server.root / name)
         notebook = Notebook(self, name)
         notebook.show()
-        notebook.run_all()
+        if wait:
+            notebook.run_all()
+        else:
+            self.page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
         return notebook
 
 

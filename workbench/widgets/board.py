@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
+import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
@@ -16,8 +19,9 @@ from workbench.locales import LOCALES
 from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
+from workbench.widgets.board_query import Query, SavedViews
 from workbench.widgets.board_static import board_html
-from workbench.widgets.board_view import BoardView, Query
+from workbench.widgets.board_view import BoardView
 from workbench.widgets.channel import LiveWidget, answers
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
 
 log = logging.getLogger("workbench.widgets")
+WATCH_S = 1.0
+"""Seconds between two looks for decisions made elsewhere, while a view is open."""
+WATCHED_FOR_S = 60.0
 SAMPLE_RATE = 16_000
 
 
@@ -61,9 +68,12 @@ class Board(AudioAnswers, LiveWidget):
         self.corpus = corpus
         self.reviewer = reviewer or current_user()
         self.view = BoardView(corpus, self.reviewer)
+        self.saved_views = SavedViews(corpus.folder)
+        self._seen_s = 0.0  # when a view last asked for changes
+        self._told = self.view.corpus.decisions.version()
         self._ui: dict[str, Any] = {}
         super().__init__()
-        self._predictions = predictions_of(corpus, predictions)
+        self._predictions, self._other = predictions_of(corpus, predictions)
         if findings is not None:
             self.view.take_findings(findings)
             self._take_predictions()
@@ -71,6 +81,13 @@ class Board(AudioAnswers, LiveWidget):
             self.view.ask(Query(order_by=order_by))
         if findings is None:
             self.run_in_lane("checks", self._run_checks)
+        watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), daemon=True)
+        watcher.name = "workbench-board"
+        watcher.start()
+
+    def close(self) -> None:
+        self._told = -1  # ends the watcher
+        super().close()
 
     def static_html(self) -> str:
         return board_html(self.corpus.name, self.view)
@@ -85,7 +102,7 @@ class Board(AudioAnswers, LiveWidget):
         if remembered and not self._ui:
             self._ui = dict(remembered.get("ui") or {})
             try:
-                self.view.ask(Query.from_json(remembered.get("query") or {}))
+                self.view.ask(Query.from_json(remembered.get("query") or {}, self.corpus.columns))
             except WorkbenchError:
                 log.debug("a remembered filter no longer works; the board opens without it")
         self.view.catch_up()
@@ -95,20 +112,42 @@ class Board(AudioAnswers, LiveWidget):
             "memory_key": folder,
             "reviewer": self.reviewer,
             "columns": list(self.corpus.columns),
+            "countable": self.view.table.countable,
             "locales": list(LOCALES),
+            "views": self.saved_views.all(),
             "ui": self._ui,
+            "seq": self.corpus.decisions.version(),
             "place": self.view.place_of(str(self._ui.get("selected") or "")),
         }
 
     @answers("query")
     def _query(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        self.view.ask(Query.from_json(body.get("query") or {}))
+        self.view.ask(Query.from_json(body.get("query") or {}, self.corpus.columns))
+        self.push("view", {"by": body.get("view")})
         return self._summary() | {"place": self.view.place_of(str(body.get("selected") or ""))}
+
+    @answers("facet")
+    def _facet(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """Count the values of the columns that a view wants to see beside its table."""
+        names = [str(name) for name in body.get("names") or ()]
+        self._ui = self._ui | {"facets": names}
+        too_many = [name for name in names if not self.view.table.need(name)]
+        return {"facets": self._facets(), "too_many": too_many}
+
+    @answers("views")
+    def _views(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """Keep the query under a name (``keep``), or forget one (``remove``)."""
+        if body.get("keep"):
+            self.saved_views.keep(str(body["keep"]), self.view.query)
+        if body.get("remove"):
+            self.saved_views.remove(str(body["remove"]))
+        return {"views": self.saved_views.all()}
 
     @answers("bars")
     def _bars(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """What the bars show after decisions; the view itself stays."""
-        return {"facets": self.view.facets(), "pending": len(self.view.pending_ids())}
+        disputed = len(self.view.disputed())
+        return {"facets": self._facets(), "pending": len(self.view.pending_ids()), "disputed": disputed}
 
     @answers("rows")
     def _rows(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -134,34 +173,45 @@ class Board(AudioAnswers, LiveWidget):
         """Make one decision. The answer comes once it is on disk, with the row as it then stands.
 
         ``place``: where the reviewer goes on from; the next undecided clip then comes along, so that it is
-        on screen without two more questions.
+        on screen without two more questions. ``seen``: the latest event that the view knows of; where
+        somebody has decided the same since, nothing is done and the answer's ``conflict`` says who and what,
+        unless ``sure``.
         """
-        decisions, who = self.corpus.decisions, self.reviewer
         action, clip = str(body["action"]), str(body["id"])
-        if action == "accept":
-            decisions.accept(clip, reviewer=who)
-        elif action == "reject":
-            decisions.reject(clip, str(body.get("reason") or ""), reviewer=who)
-        elif action == "reopen":
-            decisions.reopen(clip, reviewer=who)
-        elif action == "edit":
-            value = body.get("value")
-            decisions.edit(clip, str(body["field"]), None if value is None else str(value), reviewer=who)
-        elif action == "resolve":
-            field, reason = str(body["field"]), body.get("reason")
-            decisions.resolve(clip, field, body.get("value"), reason and str(reason), reviewer=who)
-        elif action == "tag":
-            decisions.tag(clip, str(body["value"]), reviewer=who)
-        elif action == "untag":
-            decisions.untag(clip, str(body["value"]), reviewer=who)
-        else:
-            raise WorkbenchError(f"unknown decision {action[:40]!r}")
+        if body.get("seen") is not None and not body.get("sure"):
+            about = str(body["field"]) if action in ("edit", "resolve") else "status"
+            other = self.view.decided_since(clip, about, int(body["seen"]))
+            if other is not None and action not in ("tag", "untag"):
+                return {"conflict": _said(other), "row": self.view.details(clip)}
+        seq = self._decided(action, clip, body)
         row = self.view.details(clip)
-        answer = self._changed([clip], row) | {"row": row}
+        answer = self._changed([clip], row) | {"row": row, "own_seq": seq}
         if body.get("place") is not None:
             answer["next"] = after = self.view.next_place(int(body["place"]))
             answer["next_row"] = None if after is None else self.view.details(self.view.clip_at(after))
         return answer
+
+    def _decided(self, action: str, clip: str, body: dict[str, Any]) -> int:
+        """Make the decision; returns its event."""
+        decisions, who = self.corpus.decisions, self.reviewer
+        if action == "accept":
+            return decisions.accept(clip, reviewer=who)
+        if action == "reject":
+            return decisions.reject(clip, str(body.get("reason") or ""), reviewer=who)
+        if action == "reopen":
+            return decisions.reopen(clip, reviewer=who)
+        if action == "edit":
+            value = body.get("value")
+            value = None if value is None else str(value)
+            return decisions.edit(clip, str(body["field"]), value, reviewer=who)
+        if action == "resolve":
+            field, reason = str(body["field"]), body.get("reason")
+            return decisions.resolve(clip, field, body.get("value"), reason and str(reason), reviewer=who)
+        if action == "tag":
+            return decisions.tag(clip, str(body["value"]), reviewer=who)
+        if action == "untag":
+            return decisions.untag(clip, str(body["value"]), reviewer=who)
+        raise WorkbenchError(f"unknown decision {action[:40]!r}")
 
     @answers("undo", lane="decide")
     def _undo(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -179,31 +229,68 @@ class Board(AudioAnswers, LiveWidget):
         found = {"action": event.action, "field": event.field, "value": event.value, "clips": event.clips}
         row = self.view.details(first) if len(clips) == 1 and first in self.view.table.number else None
         return self._changed(clips, row) | {
-            "event": found, "id": first, "place": self.view.place_of(first), "row": row
+            "event": found, "id": first, "place": self.view.place_of(first), "row": row,
+            "own_seq": decisions.version(),
         }  # fmt: skip
 
     @answers("bulk", lane="decide")
     def _bulk(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Decide on every undecided clip of the view at once, as one decision that undo takes back whole."""
-        clips = self.view.pending_ids()
+        """Decide on every undecided clip of the view at once, as one decision that undo takes back whole;
+        ``edit``: change a ``field`` of every clip of the view, decided or not."""
+        editing = body["action"] == "edit"
+        clips = self.view.ids() if editing else self.view.pending_ids()
         if len(clips) != int(body["expected"]):
             raise WorkbenchError(
                 f"{len(clips):,} clips would be decided, not {int(body['expected']):,}", hint="Look again."
             )
         decisions, who, sql = self.corpus.decisions, self.reviewer, self.view.query.sql
-        if body["action"] == "accept":
-            decisions.accept(clips, reviewer=who, filter=sql)
+        if editing:
+            value = str(body.get("value") or "").strip() or None
+            seq = decisions.edit(clips, str(body["field"]), value, reviewer=who, filter=sql)
+        elif body["action"] == "accept":
+            seq = decisions.accept(clips, reviewer=who, filter=sql)
         else:
-            decisions.reject(clips, str(body.get("reason") or ""), reviewer=who, filter=sql)
-        return self._changed(clips) | {"clips": len(clips)}
+            seq = decisions.reject(clips, str(body.get("reason") or ""), reviewer=who, filter=sql)
+        return self._changed(clips) | {"clips": len(clips), "own_seq": seq}
 
     @answers("sync", lane="decide")
-    def _sync(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        """Decisions made elsewhere since the last look: another notebook, another reviewer."""
-        clips = self.view.catch_up()
+    def _sync(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """What was decided after event ``after``: here, in another notebook, by another reviewer."""
+        self._seen_s = time.monotonic()
+        own = {int(seq) for seq in body.get("own") or ()}
+        clips, reviewers, seq = self.view.changed_since(int(body.get("after") or 0), own)
         if not clips:
-            return {"clips": []}
-        return {"clips": clips[:1000], "progress": self.view.table.progress()}
+            return {"clips": [], "seq": seq}
+        progress = self.view.table.progress()
+        return {"clips": clips[:1000], "reviewers": reviewers, "progress": progress, "seq": seq}
+
+    def look(self) -> bool:
+        """Tell the open views if something was decided since the last look; False once closed."""
+        if self._told < 0:
+            return False
+        if time.monotonic() - self._seen_s < WATCHED_FOR_S:
+            version = self.corpus.decisions.version()
+            if version != self._told:
+                self._told = version
+                self.push("decisions", {"seq": version})
+        return True
+
+    @answers("check", lane="checks")
+    def _check(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        """Measure the sound of all clips and run every check that can run; progress comes as events."""
+        from workbench.corpus.quality.signal import scan
+
+        told = 0.0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal told
+            if time.monotonic() - told > 0.25 or done == total:
+                told = time.monotonic()
+                self.push("checking", {"done": done, "total": total})
+
+        scan(self.corpus, progress=progress)
+        self._run_checks()
+        return {}
 
     def _changed(self, clips: list[str], row: dict[str, Any] | None = None) -> dict[str, Any]:
         """What has changed; ``row``: of the one clip, where it was just read."""
@@ -219,15 +306,21 @@ class Board(AudioAnswers, LiveWidget):
             "pending": len(view.pending_ids()),
             "all": len(view.table),
             "query": view.query.to_json(),
-            "facets": view.facets(),
+            "facets": self._facets(),
             "progress": view.table.progress(),
+            "disputed": len(view.disputed()),
+            "measures": list(view.measures.columns) if view.measures else [],
             "findings_known": view.findings_known,
             "not_run": view.not_run,
         }
 
+    def _facets(self) -> dict[str, list[dict[str, Any]]]:
+        names = [name for name in self._ui.get("facets") or () if name in self.view.table.countable]
+        return self.view.facets(names)
+
     def _take_predictions(self) -> None:
         if self._predictions is not None:
-            self.view.take_predictions(self._predictions)
+            self.view.take_predictions(self._predictions, self._other)
 
     def _run_checks(self) -> None:
         from workbench.corpus.quality.checks import run_checks
@@ -239,17 +332,44 @@ class Board(AudioAnswers, LiveWidget):
             log.exception("the checks failed")
             self.push("checks", {"error": f"{type(error).__name__}: {error}"[:300]})
         else:
-            self.push("checks", {"facets": self.view.facets(), "not_run": self.view.not_run})
+            measures = list(self.view.measures.columns) if self.view.measures else []
+            told = {"facets": self._facets(), "not_run": self.view.not_run, "measures": measures}
+            self.push("checks", told)
 
 
-def predictions_of(corpus: Corpus, given: pd.DataFrame | str | None) -> pd.DataFrame | None:
-    """Predictions as a table: those given, those of a name, or the newest of a corpus that has any.
+def _watch(board: weakref.ref[Board]) -> None:
+    """Until the board is closed or forgotten. Holds it only while looking."""
+    while True:
+        time.sleep(WATCH_S)
+        held = board()
+        if held is None:
+            return
+        try:
+            if not held.look():
+                return
+        except Exception:  # a database that is being replaced; the next look will do
+            log.debug("could not look for decisions", exc_info=True)
+        del held
+
+
+def _said(event: Any) -> dict[str, Any]:
+    return {
+        "reviewer": event.reviewer, "field": event.field, "value": event.value, "reason": event.reason,
+        "at": event.at, "seq": event.seq,
+    }  # fmt: skip
+
+
+def predictions_of(
+    corpus: Corpus, given: pd.DataFrame | str | None
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Predictions as a table: those given, those of a name, or the newest of a corpus that has any; and, for
+    comparison, the newest of the others.
 
     Raises:
         WorkbenchError: the corpus has none of that name.
     """
     if given is not None and not isinstance(given, str):
-        return given
+        return given, None
     import pandas as pd
 
     folder = corpus.folder / "predictions"
@@ -261,6 +381,7 @@ def predictions_of(corpus: Corpus, given: pd.DataFrame | str | None) -> pd.DataF
             raise WorkbenchError(
                 f"no prediction {given[:40]!r}", where=corpus.name, hint=f"There is {known}."
             )
-        found = named
+        found = [path for path in found if path.stem != given] + named
     columns = ["id", "hypothesis", "detected_lang", "confidence"]
-    return pd.read_parquet(found[-1], columns=columns) if found else None
+    tables = [pd.read_parquet(path, columns=columns) for path in found[-2:]]
+    return (tables[-1] if tables else None), (tables[0] if len(tables) > 1 else None)

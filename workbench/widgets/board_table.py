@@ -9,6 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import WorkbenchError
+from workbench.widgets.board_query import known
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,19 +20,28 @@ if TYPE_CHECKING:
 
 STATUSES = ("pending", "accepted", "rejected")
 FACETS = ("target_lang", "accent")
+"""Columns whose values are counted from the start; any other of ``BoardTable.countable`` on demand."""
+EDITABLE = ("target_lang", "accent", "speaker", "split")
+_NOT_COUNTED = frozenset(
+    {"id", "text", "audio_filepath", "offset", "duration", "row_index", "status", "reason", "tags", "edited",
+     "audio_sha256", "original_text", "recorded_at", "lang"}
+)  # fmt: skip
+MOST_VALUES = 5_000
 
 
 class BoardTable:
     """Columns by row number, which is the order of the corpus at opening.
 
     ``ids``; ``source_rows`` (n,) the corpus's ``row_index``; ``minutes`` (n,); ``status`` (n,) index into
-    ``STATUSES``; ``facets``: name → (codes (n,), values), a value of None standing for unknown; ``tags``: of
-    the rows that have any.
+    ``STATUSES``; ``facets``: name → (codes (n,), values) of the columns counted so far, a value of None
+    standing for unknown; ``countable``: columns that may be counted; ``tags``: of the rows that have any.
     """
 
     def __init__(self, corpus: Corpus) -> None:
         import numpy as np
 
+        self._corpus = corpus
+        self.countable = [name for name in corpus.columns if name not in _NOT_COUNTED]
         frame = corpus.frame(["id", "row_index", "duration", *FACETS, "status"])
         self.ids: list[str] = [str(clip) for clip in frame["id"]]
         self.number = {clip: n for n, clip in enumerate(self.ids)}
@@ -38,16 +50,41 @@ class BoardTable:
         self.minutes: NDArray[np.float64] = frame["duration"].fillna(0).to_numpy(dtype=np.float64) / 60
         self.status: NDArray[np.int8] = np.array([status_code(s) for s in frame["status"]], dtype=np.int8)
         self.facets = {name: _coded(frame[name]) for name in FACETS}
+        self.too_many: set[str] = set()
         tagged = corpus.where("len(tags) > 0").table(["row_index", "tags"]).to_pylist()
         self.tags = {self.row_number[row["row_index"]]: tuple(row["tags"]) for row in tagged}
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def need(self, name: str) -> bool:
+        """Read a column to be counted; False where its values are too many or too nested for that.
+
+        Raises:
+            WorkbenchError: no such column.
+        """
+        if name in self.facets:
+            return True
+        if name in self.too_many:
+            return False
+        if name not in self.countable:
+            raise WorkbenchError(f"no column {name[:40]!r} to filter by", hint=", ".join(self.countable))
+        column = self._corpus.frame([name])[name]
+        coded = None
+        if not len(column) or not column.map(lambda value: isinstance(value, list | dict)).any():
+            coded = _coded(column)
+        if coded is None or len(coded[1]) > MOST_VALUES:
+            self.too_many.add(name)
+            return False
+        self.facets[name] = coded
+        return True
+
     def take(self, n: int, row: Mapping[str, Any]) -> None:
         """Note what a row of the corpus says now."""
         self.status[n] = status_code(row.get("status"))
-        for name in FACETS:
+        for name in EDITABLE:
+            if name not in self.facets or name not in row:
+                continue
             codes, values = self.facets[name]
             value = known(row.get(name))
             if value not in values:
@@ -125,11 +162,6 @@ class BoardTable:
 
 def status_code(status: object) -> int:
     return STATUSES.index(status) if status in STATUSES else 0  # type: ignore[arg-type]
-
-
-def known(value: object) -> str | None:
-    """A facet's value; null of any kind, and nothing, are None."""
-    return None if value is None or value != value or value == "" else str(value)
 
 
 def _coded(column: Any) -> tuple[NDArray[np.int64], list[str | None]]:

@@ -6,14 +6,18 @@ matched when it was asked for: a row just accepted stays where it is until the n
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.widgets.board_table import FACETS, BoardTable, known
+from workbench.ingest.audio import locate_text
+from workbench.widgets.board_measures import MEASURES, Measures
+from workbench.widgets.board_query import Query, column_sql, search_sql
+from workbench.widgets.board_table import EDITABLE, FACETS, BoardTable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,46 +29,13 @@ if TYPE_CHECKING:
 PRIORITY = "priority"
 """Order: which clips to listen to first (``workbench.corpus.quality.listening_order``); decided ones last."""
 LARGEST_PAGE = 300
-SHOWN = ("id", "text", "target_lang", "accent", "speaker", "duration", "status", "reason", "tags", "edited")
+SHOWN = (
+    "id", "text", "target_lang", "accent", "speaker", "duration", "status", "reason", "tags", "edited",
+    "audio_filepath",
+)  # fmt: skip
+SEARCHABLE = ("text", "target_lang", "accent", "speaker", "duration")
+"""Columns with a filter of their own over the table."""
 WEIGHTS = {"error": 100.0, "warning": 10.0, "info": 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What the reviewer asked to see.
-
-    ``facets``: column → chosen values, None for unknown; ``rule``: id of a check, ``*`` for any finding;
-    ``tag``: one that reviewers or the error explorer gave; ``status``: a status, ``decided`` or ``all``;
-    ``minutes``: what the reviewer has, for the order ``priority``: the undecided clips worth most in that
-    time; 0 for all clips.
-    """
-
-    sql: str = ""
-    facets: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
-    status: str = "all"
-    rule: str = ""
-    tag: str = ""
-    order_by: str = ""
-    descending: bool = False
-    minutes: float = 0.0
-
-    @classmethod
-    def from_json(cls, body: Mapping[str, Any]) -> Query:
-        """Keep what is understood, so that a state remembered from an older board still opens."""
-        facets = body.get("facets") or {}
-        return cls(
-            sql=str(body.get("sql") or "").strip(),
-            facets={name: [known(v) for v in facets[name]] for name in FACETS if facets.get(name)},
-            status=str(body.get("status") or "all"),
-            rule=str(body.get("rule") or ""),
-            tag=str(body.get("tag") or ""),
-            order_by=str(body.get("order_by") or ""),
-            descending=bool(body.get("descending")),
-            minutes=_minutes(body.get("minutes")),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class BoardView:
@@ -78,12 +49,14 @@ class BoardView:
         self.findings: dict[int, list[dict[str, Any]]] = {}
         self.findings_known = False
         self.predictions: pd.DataFrame | None = None
+        self.measures: Measures | None = None
         self.spent = 0.0
         self._found: pd.DataFrame | None = None
         self._why: dict[int, str] = {}
         self.not_run: dict[str, str] = {}
         self._lock = threading.RLock()
         self._version = corpus.decisions.version()
+        self._roots = [str(root) for root in corpus.facts["audio_roots"]]
         self.table = BoardTable(corpus)
         self._shown: NDArray[np.int64] = np.arange(len(self.table))
 
@@ -126,8 +99,9 @@ class BoardView:
             WorkbenchError: the SQL or the column cannot be used; the view stays as it was.
         """
         mask = self._mask(query) & self._rule_mask(query.rule) & self.table.tag_mask(query.tag)
-        for name in FACETS:
-            mask = mask & self.table.facet_mask(name, query.facets.get(name, ()))
+        for name, chosen in query.facets.items():
+            if self.table.need(name):
+                mask = mask & self.table.facet_mask(name, chosen)
         why, spent = dict[int, str](), 0.0
         if query.order_by == PRIORITY:
             shown, why, spent = self._doubtful(mask, query.minutes)
@@ -139,15 +113,19 @@ class BoardView:
             return len(self._shown)
 
     def rows(self, offset: int, limit: int) -> list[dict[str, Any]]:
-        """Rows of the view from ``offset`` on: ``SHOWN``, ``place``, ``findings`` and ``others``."""
+        """Rows of the view from ``offset`` on: ``SHOWN``, ``place``, ``findings``, ``others``, ``measures``
+        where a model read the clip, and ``missing`` where its file is not there."""
         offset, limit = max(0, offset), max(0, min(limit, LARGEST_PAGE))
         with self._lock:
             wanted = self._shown[offset : offset + limit].tolist()
         found = self._read(wanted, SHOWN)
-        return [
-            {"id": self.table.ids[n], **found.get(n, {}), "place": place} | self._said_of(n)
-            for place, n in enumerate(wanted, start=offset)
-        ]
+        rows = []
+        for place, n in enumerate(wanted, start=offset):
+            row = {"id": self.table.ids[n], **found.get(n, {}), "place": place} | self._said_of(n)
+            missing = self._missing(row)
+            row.pop("audio_filepath", None)
+            rows.append(row | {"missing": True} if missing else row)
+        return rows
 
     def details(self, clip: str) -> dict[str, Any]:
         """Everything known about one clip: all columns, ``place``, ``findings``, ``others``, ``history``."""
@@ -158,7 +136,9 @@ class BoardView:
             )
         row = self.corpus.row(clip)
         history = [asdict(event) for event in self.corpus.decisions.history(clip)]
-        return row | {"place": self.place_of(clip), "history": history} | self._said_of(n)
+        heard = self.measures.hypotheses.get(n) if self.measures else None
+        more = {"place": self.place_of(clip), "history": history, "hypothesis": heard}
+        return row | more | {"missing": self._missing(row)} | self._said_of(n)
 
     def next_place(self, place: int, step: int = 1, *, pending: bool = True) -> int | None:
         """The next place in the direction of ``step`` whose clip is undecided (or any); None at the end."""
@@ -167,11 +147,15 @@ class BoardView:
         places = range(place + step, len(codes) if step > 0 else -1, step)
         return next((p for p in places if not pending or codes[p] == 0), None)
 
-    def facets(self) -> dict[str, list[dict[str, Any]]]:
-        """Bars per value of each facet, per rule and per tag, each under all *other* parts of the query."""
+    def facets(self, more: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
+        """Bars per value of each facet, per rule and per tag, each under all *other* parts of the query.
+
+        ``more``: columns to count beside locale and accent and those that the query chooses from.
+        """
         query = self.query
         base = self._mask(query)
-        chosen = {name: self.table.facet_mask(name, query.facets.get(name, ())) for name in FACETS}
+        wanted = [n for n in dict.fromkeys([*FACETS, *query.facets, *more]) if self.table.need(n)]
+        chosen = {name: self.table.facet_mask(name, query.facets.get(name, ())) for name in wanted}
         chosen |= {"rule": self._rule_mask(query.rule), "tag": self.table.tag_mask(query.tag)}
 
         def under_others(name: str) -> NDArray[np.bool_]:
@@ -181,7 +165,7 @@ class BoardView:
             return mask
 
         bars = {
-            name: self.table.bars(name, under_others(name), query.facets.get(name, ())) for name in FACETS
+            name: self.table.bars(name, under_others(name), query.facets.get(name, ())) for name in wanted
         }
         tags = self.table.tag_bars(under_others("tag"), query.tag)
         return bars | {"rule": self._rules(under_others("rule")), "tag": tags}
@@ -190,10 +174,42 @@ class BoardView:
         """Read back what decisions have changed on these clips."""
         numbers = [self.table.number[clip] for clip in clips if clip in self.table.number]
         for start in range(0, len(numbers), LARGEST_PAGE):
-            found = self._read(numbers[start : start + LARGEST_PAGE], ("status", "tags", *FACETS))
+            found = self._read(
+                numbers[start : start + LARGEST_PAGE], ("status", "tags", *self._edited_columns())
+            )
             with self._lock:
                 for n, row in found.items():
                     self.table.take(n, row)
+
+    def changed_since(self, seq: int, own: Iterable[int] = ()) -> tuple[list[str], list[str], int]:
+        """Clips decided on after an event, in their order; by whom; and the number of the latest event.
+
+        Each page of the board keeps its own ``seq``, so that none takes a change away from another. ``own``:
+        events of that page's making, which it shows already.
+        """
+        decisions = self.corpus.decisions
+        self.catch_up()
+        version = decisions.version()
+        clips: dict[str, None] = {}
+        reviewers: dict[str, None] = {}
+        for event in decisions.events(after=seq) if version > seq else ():
+            if event.seq not in own:
+                clips.update(dict.fromkeys(decisions.clips_of(event.refers or event.seq)))
+                reviewers[event.reviewer] = None
+        return list(clips), list(reviewers), version
+
+    def decided_since(self, clip: str, field: str, seq: int) -> Any:
+        """The latest decision of anybody on a clip's field after event ``seq``; None where there is none."""
+        for event in reversed(self.corpus.decisions.history(clip)):
+            if event.seq <= seq:
+                return None
+            if event.stands and event.field == field:
+                return event
+        return None
+
+    def disputed(self) -> set[str]:
+        """Clips on which two reviewers differ and nobody has resolved it."""
+        return {conflict.id for conflict in self.corpus.decisions.conflicts()}
 
     def catch_up(self, *, known: Mapping[str, Mapping[str, Any]] | None = None) -> list[str]:
         """Take in what was decided since the last call, here or elsewhere; returns the clips named.
@@ -230,17 +246,20 @@ class BoardView:
                 str(rule): str(lacks) for rule, lacks in findings.attrs.get("not_run", {}).items()
             }
 
-    def take_predictions(self, predictions: pd.DataFrame) -> None:
-        """Let a model's hypotheses and confidence count in the listening order."""
+    def take_predictions(self, predictions: pd.DataFrame, other: pd.DataFrame | None = None) -> None:
+        """Let a model's hypotheses and confidence count in the listening order, and be sorted by.
+
+        ``other``: an earlier prediction, to show the difference to.
+        """
         from workbench.corpus.quality import listening_order
 
+        frame = self.corpus.frame(["id", "text", "target_lang"])
         rated = predictions
         if "error_rate" not in predictions:
-            rated = listening_order.with_error_rates(
-                self.corpus.frame(["id", "text", "target_lang"]), predictions
-            )
+            rated = listening_order.with_error_rates(frame, predictions)
+        measures = Measures(frame, predictions, self.table.number, other)
         with self._lock:
-            self.predictions = rated
+            self.predictions, self.measures = rated, measures
 
     def _read(self, numbers: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Some columns of the corpus as they are now, by row number."""
@@ -265,13 +284,37 @@ class BoardView:
             for (who, name), word in words.items()
             if who != self.reviewer
         ]
-        return {"findings": self.findings.get(n, []), "others": others, "why": self._why.get(n, "")}
+        said: dict[str, Any] = {
+            "findings": self.findings.get(n, []), "others": others, "why": self._why.get(n, "")
+        }  # fmt: skip
+        if self.measures:
+            said["measures"] = self.measures.of(n)
+        return said
+
+    def _edited_columns(self) -> list[str]:
+        return [name for name in EDITABLE if name in self.corpus.columns]
+
+    def _missing(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row's recording is not there. A folder that may not be read is no news here."""
+        written = str(row.get("audio_filepath") or "")
+        try:
+            return not os.path.exists(locate_text(written, self._roots))
+        except WorkbenchError:
+            return False
 
     def _mask(self, query: Query) -> NDArray[np.bool_]:
         """Rows that match the SQL and the status of a query."""
         import numpy as np
 
         mask = self.table.status_mask(query.status)
+        if query.status == "disputed":
+            mask = np.zeros(len(self.table), dtype=bool)
+            mask[[self.table.number[clip] for clip in self.disputed() if clip in self.table.number]] = True
+        parts = [column_sql(name, text) for name, text in query.columns.items() if name in SEARCHABLE]
+        parts += [search_sql(query.text)] if query.text else []
+        for sql in filter(None, parts):
+            found = self.corpus.where(sql).frame(["row_index"])["row_index"].to_numpy(dtype=np.int64)
+            mask = mask & np.isin(self.table.source_rows, found)
         if query.sql:
             rows = self.corpus.where(query.sql).frame(["row_index"])["row_index"].to_numpy(dtype=np.int64)
             mask = mask & np.isin(self.table.source_rows, rows)
@@ -294,11 +337,22 @@ class BoardView:
         if not name:
             order = np.arange(len(self.table))
             return order[::-1] if query.descending else order
+        if name in MEASURES:
+            return self._order_by_measure(name, query.descending)
         column = self.corpus.frame(["row_index", name])
         column = column.sort_values(name, ascending=not query.descending, kind="stable", na_position="last")
         return np.array(
             [self.table.row_number[r] for r in column["row_index"].tolist() if r in self.table.row_number]
         )
+
+    def _order_by_measure(self, name: str, descending: bool) -> NDArray[np.int64]:
+        import numpy as np
+
+        if not self.measures or name not in self.measures.columns:
+            raise WorkbenchError(f"no {name} to sort by", hint="Transcribe the corpus first.")
+        values = self.measures.columns[name]
+        order = np.argsort(-values if descending else values, kind="stable")  # NaN comes last either way
+        return order.astype(np.int64)
 
     def _doubtful(
         self, mask: NDArray[np.bool_], minutes: float
@@ -335,12 +389,3 @@ class BoardView:
             for (rule, severity), clips in counts.items()
         ]
         return sorted(bars, key=lambda bar: (-WEIGHTS.get(bar["severity"], 0.0), -bar["clips"]))
-
-
-def _minutes(value: Any) -> float:
-    """Minutes as a browser sends them; 0 for anything that is none."""
-    try:
-        minutes = float(value or 0)
-    except (TypeError, ValueError):
-        return 0.0
-    return minutes if 0 < minutes < 1e6 else 0.0

@@ -12,7 +12,8 @@ With ipykernel 7 a message arrives in another thread than cells run in, even whi
 so questions of one lane are answered in order and need no lock among themselves; what two lanes share does.
 
 A ``WorkbenchError`` is answered as a sentence for the user; anything else is logged whole and answered
-as a fault, so the browser never waits for ever.
+as a fault, so the browser never waits for ever. Every question is acknowledged at once. Until then the
+browser sends it again; one that has come before is not acted on again, but acknowledged and answered again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import html
 import logging
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime
@@ -36,6 +38,8 @@ log = logging.getLogger("workbench.widgets")
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 DEFAULT_LANE = "data"
+TICKETS_KEPT = 512
+ANSWERS_KEPT_BYTES = 200_000
 
 
 def answers(question: str, *, lane: str = DEFAULT_LANE) -> Callable[[Handler], Handler]:
@@ -56,8 +60,19 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._lanes: dict[str, ThreadPoolExecutor] = {}
         self._lanes_lock = threading.Lock()
         self._answering = _handlers(type(self))
+        self._tickets = _Tickets()
         super().__init__(**traits)
         self.on_msg(self._receive)
+
+    def open(self) -> None:
+        """Open the comm, and take what each page sends where that page sends it.
+
+        ipykernel would send every later message where the last one came from: to the main thread, which a
+        running cell holds, or to the subshell of a page that has been closed, where it is lost.
+        """
+        super().open()
+        if hasattr(self.comm, "_reply_subshell_for"):
+            self.comm._reply_subshell_for = _living_subshell
 
     def static_html(self) -> str:
         """What stands in exported HTML and wherever no widget can run. Escape every text."""
@@ -95,7 +110,13 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         if not isinstance(content, dict) or "ask" not in content:
             return
         ticket, question = content["ask"], str(content.get("question"))
-        body = content.get("body") or {}
+        self.send({"received": ticket})
+        if not self._tickets.take(ticket):
+            answer = self._tickets.answer(ticket)
+            if answer is not None:
+                self.send(answer[0], buffers=answer[1])
+            return
+        body = {"view": content.get("view")} | (content.get("body") or {})
         method, lane = self._answering.get(question, (None, DEFAULT_LANE))
         if method is None:
             self._refuse(ticket, f"unknown question {question[:40]!r}", fault=True)
@@ -114,10 +135,14 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         else:
             body, out = answer if isinstance(answer, tuple) else (answer, [])
             # the key is not "id": ipykernel keeps routing entries for messages that carry one
-            self.send({"answer": ticket, "body": plain(body or {})}, buffers=list(out))
+            self._reply(ticket, {"answer": ticket, "body": plain(body or {})}, list(out))
 
     def _refuse(self, ticket: Any, message: str, *, fault: bool) -> None:
-        self.send({"answer": ticket, "error": message, "fault": fault})
+        self._reply(ticket, {"answer": ticket, "error": message, "fault": fault}, [])
+
+    def _reply(self, ticket: Any, message: dict[str, Any], buffers: list[bytes]) -> None:
+        self._tickets.keep(ticket, message, buffers)
+        self.send(message, buffers=buffers)
 
     def _lane(self, name: str) -> ThreadPoolExecutor:
         with self._lanes_lock:
@@ -125,6 +150,50 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
                 prefix = f"{type(self).__name__}-{name}"
                 self._lanes[name] = ThreadPoolExecutor(max_workers=1, thread_name_prefix=prefix)
             return self._lanes[name]
+
+
+class _Tickets:
+    """Questions lately taken, and their answers, for those that are sent again. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: OrderedDict[str, tuple[dict[str, Any], list[bytes]] | None] = OrderedDict()
+
+    def take(self, ticket: Any) -> bool:
+        """Whether this question is new, or its answer was too large to keep and is to be made anew."""
+        with self._lock:
+            if str(ticket) in self._taken:
+                return False
+            self._taken[str(ticket)] = None
+            while len(self._taken) > TICKETS_KEPT:
+                self._taken.popitem(last=False)
+            return True
+
+    def answer(self, ticket: Any) -> tuple[dict[str, Any], list[bytes]] | None:
+        """The answer to a question taken before; None while it is still worked on."""
+        with self._lock:
+            return self._taken.get(str(ticket))
+
+    def keep(self, ticket: Any, message: dict[str, Any], buffers: list[bytes]) -> None:
+        """Keep an answer. One with much sound in it is not kept: reading it again changes nothing."""
+        with self._lock:
+            if sum(len(buffer) for buffer in buffers) > ANSWERS_KEPT_BYTES:
+                self._taken.pop(str(ticket), None)
+            else:
+                self._taken[str(ticket)] = (message, buffers)
+
+
+def _living_subshell(_data: Any, asked: str | None) -> str | None:
+    """The subshell that a page sent a message to; the main thread where it is gone or none was asked for."""
+    if asked is None:
+        return None
+    from ipykernel.kernelbase import Kernel
+
+    try:
+        Kernel.instance().shell_channel_thread.manager.get_shell_channel_to_subshell_socket(asked)
+    except Exception:  # ended, or an ipykernel that keeps its subshells elsewhere
+        return None
+    return asked
 
 
 def plain(value: Any) -> Any:

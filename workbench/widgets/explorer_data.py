@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from workbench.evaluation.rates import Headline
 
 PAGE = 20
-MOST_VALUES = 40
+MOST_VALUES = 500
+"""More of one column is no slice to look at; of fewer, the map shows the largest and finds the others."""
 METRICS = {"headline": "error rate", "wer": "word error rate", "cer": "character error rate"}
 SPANS = ("target_lang", "accent", "speaker", "domain", "source", "duration_band", "snr_band", "split")
 ALL = "\u2211"

@@ -68,6 +68,8 @@ class Microphone(LiveWidget):
         self.takes = Path(recordings) if recordings is not None else None
         self._session: Session | None = None
         self._blocks: list[NDArray[np.int16]] = []
+        self._early: dict[int, NDArray[np.int16]] = {}
+        self._fed = 0
         self._rate = 0
         self._settings: dict[str, Any] = {}
         tags = [tag for tag in checkpoint.info.locales if tag != AUTO]
@@ -90,20 +92,28 @@ class Microphone(LiveWidget):
         """A fresh session; the first loads the model. The microphone opens once this is answered."""
         self._settings = {"locale": str(body["locale"]), "lookahead_ms": int(body["lookahead_ms"])}
         self._session = self.checkpoint.session(**self._settings)
-        self._blocks = []
+        self._blocks, self._early, self._fed = [], {}, 0
         return {}
 
     @answers("pcm", lane="session")
     def _pcm(self, body: dict[str, Any], buffers: list[memoryview]) -> dict[str, Any]:
-        """One block of 16-bit samples, in order; answered with the state after it."""
+        """One block of 16-bit samples; answered with the state after it.
+
+        ``number``: its place in the take, from 1. One that overtook another on the way waits for it.
+        """
         import numpy as np
 
         if self._session is None:
             raise WorkbenchError("no take is going", hint="Press record.")
         self._rate = int(body["sample_rate"])
-        block = np.frombuffer(buffers[0], dtype="<i2").copy()
-        self._blocks.append(block)
-        return self._shown(self._session.feed(block, self._rate))
+        number = int(body.get("number") or self._fed + 1)
+        self._early[number] = np.frombuffer(buffers[0], dtype="<i2").copy()
+        shown: dict[str, Any] = {}
+        while (block := self._early.pop(self._fed + 1, None)) is not None:
+            self._blocks.append(block)
+            self._fed += 1
+            shown = self._shown(self._session.feed(block, self._rate))
+        return shown or self._shown([])
 
     @answers("stop", lane="session")
     def _stop(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:

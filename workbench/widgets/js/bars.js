@@ -1,7 +1,7 @@
 // Small linked charts beside the utterances: every bar is a button that filters them.
 import { h } from "./dom.js";
 
-/** A list of bars: items of { label or pair, value (0…1 of the longest), text, title, chosen, choose, add, addTitle }. */
+/** A list of bars of { label or pair, value (0…1 of the longest), text, title, chosen, choose, add, addTitle }. */
 export function barList(title, items, { note = "", testid = "", none = "–" } = {}) {
   return h(
     "section",

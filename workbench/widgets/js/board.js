@@ -1,474 +1,398 @@
-// The board: joins head, filter, bars, table and clip; keys; what is kept over a reload and a kernel restart.
-import { createFilter, createHead, keysContent, openSheet } from "./board_bars.js";
-import { createClip } from "./board_clip.js";
-import { createSide } from "./board_side.js";
-import { createTable } from "./board_table.js";
+// The board: joins head, filter, bars, table and clip; what is kept over a reload and a kernel restart.
+// The keys are in board_keys.js, choosing and deciding in board_review.js.
+import { Clip } from "./board_clip.js";
+import { Filter } from "./board_filter.js";
+import { Head } from "./board_head.js";
+import { actOf } from "./board_keys.js";
+import { Review } from "./board_review.js";
+import { bulkContent, keysContent, openSheet } from "./board_sheet.js";
+import { Side } from "./board_side.js";
+import { Table } from "./board_table.js";
 import { openChannel } from "./channel.js";
 import { count, debounce, fill, h, icon } from "./dom.js";
-import { board as words, common } from "./strings.js";
+import { common, board as words } from "./strings.js";
+import { createWaiting } from "./waiting.js";
 
-const SYNC_MS = 8000;
+const SYNC_MS = 15_000;
+const EDITED = ["target_lang", "accent", "speaker", "split"];
+const FIELDS = "input:not([type=checkbox]), select, textarea:not([readonly])";
+const EMPTY_QUERY = {
+  ...{ sql: "", text: "", facets: {}, columns: {}, status: "all", rule: "", tag: "" },
+  ...{ order_by: "", descending: false, minutes: 0 },
+};
 
-async function render({ model, el }) {
-  const channel = openChannel(model);
-  const state = {
-    query: { sql: "", facets: {}, status: "all", rule: "", tag: "", order_by: "", descending: false, minutes: 0 },
-    summary: { total: 0, minutes: 0, pending: 0 },
-    name: "",
-    reviewer: "",
-    selected: null,
-    key: null,
-    checks: null,
-    sheet: null,
-    opening: false,
-  };
-
-  const head = createHead({ onHelp: help });
-  const filter = createFilter({ onQuery: ask, onBulk: bulk, onLeave: () => table.focus() });
-  const side = createSide({
-    onFacet: (name, values) => ask({ facets: { ...state.query.facets, [name]: values } }),
-    onRule: (rule) => ask({ rule }),
-    onTag: (tag) => ask({ tag }),
-  });
-  const table = createTable({
-    fetchRows: async (offset, limit) => (await channel.ask("rows", { offset, limit })).rows,
-    onSelect: (place) => {
-      choose(place, { play: false });
-      table.focus();
-    },
-    onSort: sort,
-  });
-  const clip = createClip({ channel, act, go });
-  const lost = h("div", {
-    class: "nwb-note nwb-warn nwb-lost",
-    role: "alert",
-    hidden: true,
-    dataset: { testid: "board-lost" },
-  });
-  const said = h("div", {
-    class: "nwb-said",
-    role: "status",
-    "aria-live": "polite",
-    dataset: { testid: "board-said" },
-  });
-  const foot = h(
-    "footer",
-    { class: "nwb-foot" },
-    said,
-    h("span", { class: "nwb-spring" }),
-    ...words.bar.map(([key, what]) => h("span", { class: "nwb-foot-key" }, h("kbd", {}, key), what)),
-  );
-  const locales = h("datalist", { id: "nwb-values-target_lang" });
-  const accents = h("datalist", { id: "nwb-values-accent" });
-  const root = h(
-    "div",
-    {
-      class: "nwb nwb-board",
-      "data-lm-suppress-shortcuts": "true",
-      tabindex: -1,
-      role: "region",
-      "aria-label": words.title,
-      dataset: { testid: "board" },
-      onkeydown: key,
-    },
-    head.element,
-    lost,
-    filter.element,
-    h("div", { class: "nwb-body" }, side.element, h("div", { class: "nwb-main" }, table.element, clip.element)),
-    foot,
-    locales,
-    accents,
-  );
-  el.append(root);
-
-  // -- talking to the kernel ----------------------------------------------------------------------------
-
-  function take(summary) {
-    state.summary = summary;
-    state.query = summary.query;
-    if (summary.findings_known) state.checks = true;
-    filter.draw(summary.query, summary);
-    side.draw(summary.facets, summary.query, state.checks, summary.not_run);
-    head.draw(state.name, summary.progress, state.reviewer);
-    table.setSort(summary.query.order_by, summary.query.descending);
-    fill(accents, ...(summary.facets.accent ?? []).filter((b) => b.value).map((b) => h("option", { value: b.value })));
+class Board {
+  /**
+   * @param {any} model
+   * @param {HTMLElement} el
+   */
+  constructor(model, el) {
+    this.channel = openChannel(model);
+    /** @type {any} */
+    this.query = { ...EMPTY_QUERY };
+    /** @type {any} */
+    this.summary = { total: 0, minutes: 0, pending: 0 };
+    this.name = "";
+    this.reviewer = "";
+    /** @type {string | null} where the browser keeps this board's state */
+    this.key = null;
+    /** @type {true | { error: string } | null} whether the checks have run */
+    this.checks = null;
+    /** @type {{ close: () => void } | null} */
+    this.sheet = null;
+    this.seq = 0; // the newest event that this view has taken in
+    /** @type {number[]} events of this view's own making */
+    this.own = [];
+    this.remember = debounce(() => this.keep(), 200);
+    this.refreshBars = debounce(() => this.bars(), 250);
+    this.build(el);
+    this.review = new Review(this);
+    this.listen();
   }
 
-  async function ask(change) {
-    const query = { ...state.query, ...change };
+  build(el) {
+    this.head = new Head({ onHelp: () => this.help() });
+    this.filter = new Filter({
+      onQuery: (change) => this.ask(change),
+      onBulk: () => this.bulk(),
+      onLeave: () => this.table.focus(),
+      onColumns: () => this.table.toggleFilters(),
+      onViews: (body) => this.views(body),
+    });
+    this.side = new Side({
+      onFacet: (name, values) => this.ask({ facets: { ...this.query.facets, [name]: values } }),
+      onRule: (rule) => this.ask({ rule }),
+      onTag: (tag) => this.ask({ tag }),
+      onFacets: (names) => this.facets(names),
+      onCheck: () => this.runChecks(),
+    });
+    this.table = new Table({
+      fetchRows: async (offset, limit) => (await this.channel.ask("rows", { offset, limit })).rows,
+      onSelect: (place) => {
+        this.review.choose(place, { play: false });
+        this.table.focus();
+      },
+      onSort: (name) => this.sort(name),
+      onColumn: (name, text) => this.ask({ columns: { ...this.query.columns, [name]: text } }),
+    });
+    this.clip = new Clip({
+      channel: this.channel,
+      act: (action, body, message) => this.review.act(action, body, message),
+      go: (name) => this.review.go(name),
+    });
+    this.lost = h("div", {
+      class: "nwb-note nwb-warn nwb-lost",
+      role: "alert",
+      hidden: true,
+      dataset: { testid: "board-lost" },
+    });
+    this.lists = Object.fromEntries(
+      [...EDITED, "tag"].map((name) => [name, h("datalist", { id: `nwb-values-${name}` })]),
+    );
+    this.root = h(
+      "div",
+      {
+        class: "nwb nwb-board",
+        "data-lm-suppress-shortcuts": "true",
+        tabindex: -1,
+        role: "region",
+        "aria-label": words.title,
+        dataset: { testid: "board" },
+        onkeydown: (event) => this.onKey(event),
+      },
+      this.head.element,
+      this.lost,
+      createWaiting(this.channel),
+      this.filter.element,
+      h(
+        "div",
+        { class: "nwb-body" },
+        this.side.element,
+        h("div", { class: "nwb-main" }, this.table.element, this.clip.element),
+      ),
+      this.foot(),
+      ...Object.values(this.lists),
+    );
+    el.append(this.root);
+  }
+
+  foot() {
+    this.said = h("div", {
+      class: "nwb-said",
+      role: "status",
+      "aria-live": "polite",
+      dataset: { testid: "board-said" },
+    });
+    const key = (/** @type {string[]} */ [name, what]) =>
+      h("span", { class: "nwb-foot-key" }, h("kbd", {}, name), what);
+    return h("footer", { class: "nwb-foot" }, this.said, h("span", { class: "nwb-spring" }), ...words.bar.map(key));
+  }
+
+  listen() {
+    this.channel.onLost(() => {
+      this.root.classList.add("nwb-is-lost");
+      this.clip.setEnabled(false);
+      fill(this.lost, icon("warn"), h("div", {}, h("strong", {}, common.kernelLost), " ", common.kernelLostHint));
+      this.lost.hidden = false;
+    });
+    this.channel.on("checks", (body) => this.checked(body));
+    this.channel.on("checking", (at) => this.side.progress(at));
+    this.channel.on("decisions", ({ seq }) => seq > this.seq && this.sync());
+    this.channel.on("view", ({ by }) => by !== this.channel.view && this.reopen());
+    this.timer = setInterval(() => this.sync(), SYNC_MS);
+    this.onVisible = () => this.sync();
+    document.addEventListener("visibilitychange", this.onVisible);
+  }
+
+  // -- what the kernel says of the whole view ---------------------------------------------------------------
+
+  take(summary) {
+    this.summary = summary;
+    this.query = summary.query;
+    if (summary.findings_known) this.checks = true;
+    this.filter.draw(summary.query, summary);
+    this.side.draw(summary.facets, summary.query, this.checks, summary.not_run);
+    this.head.draw(this.name, summary.progress, this.reviewer);
+    this.table.setMeasures(summary.measures ?? []);
+    this.table.setSort(summary.query.order_by, summary.query.descending);
+    this.table.setFilters(summary.query.columns ?? {});
+    this.suggest(summary.facets);
+  }
+
+  /** Values to choose from while typing. */
+  suggest(facets) {
+    const values = (name, more = []) => [
+      ...new Set([...(facets[name] ?? []).map((bar) => bar.value).filter(Boolean), ...more]),
+    ];
+    const options = (list) => list.map((value) => h("option", { value }));
+    fill(this.lists.accent, ...options(values("accent")));
+    fill(this.lists.tag, ...options(values("tag", words.tagVocabulary)));
+    fill(this.lists.split, ...options(values("split", ["train", "validation", "test"])));
+  }
+
+  /** Ask for another view; `whole`: in place of all that was asked for before. */
+  async ask({ whole = false, ...change }) {
+    const query = whole ? { ...EMPTY_QUERY, ...change } : { ...this.query, ...change };
     try {
-      const summary = await channel.ask("query", { query, selected: state.selected });
-      const inside = root.contains(document.activeElement);
-      take(summary);
-      if (inside && (!root.contains(document.activeElement) || document.activeElement.hidden)) table.focus(); // its button is gone
-      table.reset(summary.total);
-      remember();
-      const place = "order_by" in change || "minutes" in change ? 0 : (summary.place ?? 0); // a new order is read from its top
-      if (summary.total) choose(place);
-      else {
-        state.selected = null;
-        clip.show(null);
-      }
+      const summary = await this.channel.ask("query", { query, selected: this.review.selected });
+      const inside = this.root.contains(document.activeElement);
+      this.take(summary);
+      const now = document.activeElement;
+      if (inside && (!this.root.contains(now) || /** @type {HTMLElement} */ (now).hidden)) this.table.focus();
+      this.table.reset(summary.total);
+      this.remember();
+      const reordered = "order_by" in change || "minutes" in change; // a new order is read from its top
+      if (summary.total) await this.review.choose(reordered ? 0 : (summary.place ?? 0));
+      else this.review.nothing();
     } catch (error) {
-      if ("sql" in change) filter.error(error.message);
-      else say(error.message);
+      if ("box" in change || "columns" in change) this.filter.error(error.message);
+      else this.say(error.message);
     }
   }
 
   /** A head's first click sorts upwards, the second downwards, the third brings the source's order back. */
-  function sort(name) {
-    const { order_by: now, descending } = state.query;
-    if (now !== name) ask({ order_by: name, descending: false, minutes: 0 });
-    else ask(descending ? { order_by: "", descending: false } : { descending: true });
+  sort(name) {
+    const { order_by: now, descending } = this.query;
+    if (now !== name) this.ask({ order_by: name, descending: false, minutes: 0 });
+    else this.ask(descending ? { order_by: "", descending: false } : { descending: true });
   }
 
-  async function act(action, body, message) {
-    head.saved("saving");
+  async facets(names) {
     try {
-      const answer = await channel.ask("decide", { action, ...body });
-      head.saved("saved");
-      noteRow(answer.row);
-      progress(answer.progress);
-      if (message) say(message);
-      return answer;
+      const { facets, too_many } = await this.channel.ask("facet", { names });
+      this.side.setColumns(this.side.countable, names);
+      this.summary.facets = facets;
+      this.side.draw(facets, this.query, this.checks, this.summary.not_run);
+      if (too_many.length) this.say(words.tooMany(too_many.map((name) => words.fields[name] ?? name).join(", ")));
     } catch (error) {
-      head.saved(error.fault || error.lost ? error : "");
-      throw error;
+      this.say(error.message);
     }
   }
 
-  function noteRow(row) {
-    table.update(row);
-    if (clip.row?.id === row.id) clip.show(row);
+  async views(body) {
+    try {
+      this.filter.setViews((await this.channel.ask("views", body)).views);
+    } catch (error) {
+      this.say(error.message);
+    }
   }
-  function progress(now) {
+
+  async runChecks() {
+    this.side.progress({ done: 0, total: 1 });
+    this.side.draw(this.summary.facets, this.query, this.checks, this.summary.not_run);
+    try {
+      await this.channel.ask("check", {}, { background: true });
+    } catch (error) {
+      this.say(error.message);
+    }
+    this.side.progress(null);
+    this.side.draw(this.summary.facets, this.query, this.checks, this.summary.not_run);
+  }
+
+  checked(body) {
+    this.checks = body.error ? { error: body.error } : true;
+    if (body.facets) Object.assign(this.summary, body);
+    this.table.setMeasures(this.summary.measures ?? []);
+    this.filter.drawOrder(this.query, this.summary.measures ?? []);
+    this.side.draw(this.summary.facets ?? {}, this.query, this.checks, this.summary.not_run);
+    if (!body.error) this.table.reload().catch(() => {});
+    this.review.refresh();
+  }
+
+  progress(now) {
     if (!now) return;
-    state.summary.progress = now;
-    head.draw(state.name, now, state.reviewer);
-    refreshBars();
+    this.summary.progress = now;
+    this.head.draw(this.name, now, this.reviewer);
+    this.refreshBars();
   }
-  const refreshBars = debounce(async () => {
+
+  async bars() {
     try {
-      const bars = await channel.ask("bars");
-      Object.assign(state.summary, bars);
-      filter.draw(state.query, state.summary);
-      side.draw(bars.facets, state.query, state.checks, state.summary.not_run);
+      const bars = await this.channel.ask("bars", {}, { background: true });
+      Object.assign(this.summary, bars);
+      this.filter.draw(this.query, this.summary);
+      this.side.draw(bars.facets, this.query, this.checks, this.summary.not_run);
     } catch {
-      /* the next decision tries again */
-    }
-  }, 250);
-
-  // -- choosing and deciding ----------------------------------------------------------------------------
-
-  const details = debounce(async (id, place, play) => {
-    try {
-      const row = await channel.ask("details", { id });
-      if (state.selected === id) await present(row, place, play);
-    } catch (error) {
-      arrive();
-      if (!error.lost) say(error.message);
-    }
-  }, 60);
-
-  async function present(row, place, play) {
-    const heard = clip.show(row, { play });
-    arrive();
-    await heard;
-    const after = table.row(place + 1);
-    if (after && state.selected === row.id) clip.prefetch(after.id);
-  }
-
-  /** Resolves once the clip shown is the one chosen, so that no key decides on a clip not yet on screen. */
-  const arrivals = new Set();
-  function arrive() {
-    for (const done of arrivals) done();
-    arrivals.clear();
-  }
-  const settled = () =>
-    clip.row?.id === state.selected ? Promise.resolve() : new Promise((done) => arrivals.add(done));
-
-  /** `whole`: the clip's details, where they came along with an answer. */
-  async function choose(place, { play = clip.autoplay, whole = null } = {}) {
-    if (place === null || place === undefined || place < 0 || place >= table.total) return;
-    table.select(place);
-    const turn = (choose.turn = (choose.turn ?? 0) + 1);
-    let row = whole ?? table.row(place);
-    if (!row) {
-      try {
-        [row] = (await channel.ask("rows", { offset: place, limit: 1 })).rows;
-      } catch (error) {
-        if (!error.lost) say(error.message);
-        return;
-      }
-    }
-    if (turn !== choose.turn || !row) return;
-    state.selected = row.id;
-    remember();
-    if (whole) void present(whole, place, play);
-    else details(row.id, place, play);
-  }
-
-  async function nextUndecided(step = 1) {
-    const { place } = await channel.ask("next", { place: table.selected, step, pending: true });
-    if (place === null) say(words.done.end);
-    else await choose(place);
-    await settled();
-  }
-
-  async function decideAndGo(action, body, message) {
-    if (!clip.row || clip.row.id !== state.selected) return;
-    const answer = await clip.decide(action, { ...body, place: table.selected }, message);
-    if (!answer) return;
-    if (answer.next === null) say(words.done.end);
-    else await choose(answer.next, { whole: answer.next_row });
-    await settled();
-  }
-
-  async function undo(redo) {
-    head.saved("saving");
-    try {
-      const answer = await channel.ask("undo", { redo });
-      head.saved("saved");
-      if (!answer.event) return say(redo ? words.done.nothingToRedo : words.done.nothingToUndo);
-      progress(answer.progress);
-      if (answer.row) noteRow(answer.row);
-      else await table.reload();
-      say(redo ? words.done.redone : words.done.undone);
-      if (answer.place !== null && answer.id !== state.selected)
-        await choose(answer.place, { play: false, whole: answer.row });
-      else if (clip.row && !answer.row) noteRow(await channel.ask("details", { id: clip.row.id }));
-    } catch (error) {
-      head.saved(error);
-      say(error.message);
+      // the next decision tries again
     }
   }
 
-  const commands = {
-    play: () => clip.playWhenReady(),
-    accept: () => decideAndGo("accept", {}, words.done.accept),
-    reject: () =>
-      clip.row &&
-      clip.askReason((reason) => enqueue(() => decideAndGo("reject", { reason }, words.done.reject(reason)))),
-    reopen: () => clip.row && clip.decide("reopen", {}, words.done.reopen),
-    edit: () => clip.edit(),
-    next: () => nextUndecided(1),
-    previous: () => nextUndecided(-1),
-    undo: () => undo(false),
-    redo: () => undo(true),
-    autoplay: () => {
-      remember();
-      table.focus();
-    },
-    focus: () => table.focus(),
-    filter: () => filter.focus(),
-    help,
-  };
-  // Commands run one after the other, so that keys pressed ahead of a slow kernel meet the clip they were meant for.
-  let queue = Promise.resolve();
-  let waiting = 0;
-  function enqueue(work) {
-    waiting += 1;
-    queue = queue
-      .then(settled)
-      .then(work)
-      .catch((error) => !error.lost && say(error.message))
-      .finally(() => (waiting -= 1));
-  }
-  function go(name) {
-    if (channel.lost && name !== "focus") return;
-    if (["focus", "filter", "help", "autoplay"].includes(name)) {
-      commands[name]();
-      return;
-    }
-    if (name === "edit") state.opening = true; // until it is open, typed letters are no commands
-    enqueue(async () => {
-      try {
-        await commands[name]();
-      } finally {
-        if (name === "edit") state.opening = false;
-      }
-    });
-    if (name !== "edit") table.focus(); // so that Space never presses the button again
-  }
+  // -- keys and sheets --------------------------------------------------------------------------------------
 
-  // -- keys ---------------------------------------------------------------------------------------------
-
-  const player = clip.player;
-  const KEYS = {
-    " ": "play",
-    a: "accept",
-    r: "reject",
-    e: "edit",
-    n: "next",
-    p: "previous",
-    u: "undo",
-    y: "redo",
-    o: "reopen",
-    "/": "filter",
-    "?": "help",
-    l: () => player.toggleLoop(),
-    s: () => {
-      player.toggleSpectrogram();
-      remember();
-    },
-    ArrowLeft: () => player.seek(player.time_s - 1),
-    ArrowRight: () => player.seek(player.time_s + 1),
-    "[": () => player.stepSpeed(-1),
-    "]": () => player.stepSpeed(1),
-    "+": () => player.zoom(1),
-    "=": () => player.zoom(1),
-    "-": () => player.zoom(-1),
-    0: () => player.zoom(0),
-    ArrowDown: () => choose(Math.min(table.total - 1, table.selected + 1)),
-    ArrowUp: () => choose(Math.max(0, table.selected - 1)),
-    PageDown: () => choose(Math.min(table.total - 1, table.selected + table.pageSize())),
-    PageUp: () => choose(Math.max(0, table.selected - table.pageSize())),
-    Home: () => choose(0),
-    End: () => choose(table.total - 1),
-    Escape: () => (clip.asking ? clip.closeReasons(true) : table.focus()),
-  };
-  function key(event) {
-    const target = event.target;
-    const typing = target.matches("input:not([type=checkbox]), select, textarea:not([readonly])");
-    const native =
-      target.matches("button, summary, [type=checkbox]") &&
-      (event.key === "Enter" || (event.key === " " && target.matches(":focus-visible")));
-    const letter = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if ((event.ctrlKey || event.metaKey) && !typing && letter === "z")
-      return run(event, event.shiftKey ? "redo" : "undo");
-    if (typing || native || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return undefined;
-    if (state.opening) return run(event, () => {});
-    if ((clip.asking || waiting) && /^[1-9]$/.test(event.key))
-      return run(event, () => enqueue(() => clip.chooseReason(Number(event.key))));
-    const what = KEYS[letter];
-    return what ? run(event, what) : undefined;
-  }
-  function run(event, what) {
+  /** @param {KeyboardEvent} event */
+  onKey(event) {
+    const target = /** @type {HTMLElement} */ (event.target);
+    const button = target.matches("button, summary, [type=checkbox]");
+    const place = {
+      typing: target.matches(FIELDS),
+      native: button && (event.key === "Enter" || (event.key === " " && target.matches(":focus-visible"))),
+      sheet: this.sheet !== null,
+      asking: this.clip.asking || this.review.opening !== null,
+    };
+    const act = actOf(event, place);
+    if (!act) return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.repeat && typeof what === "string") return; // holding a key never decides twice
-    if (typeof what === "string") go(what);
-    else what();
+    if (act.do === "command") this.review.go(act.name);
+    else if (act.do === "type") this.review.type(act.text);
+    else if (act.do === "cancel") this.review.cancel();
   }
 
-  // -- sheets -------------------------------------------------------------------------------------------
-
-  function help() {
-    if (!state.sheet) state.sheet = openSheet(root, words.keysTitle, keysContent(), () => (state.sheet = null));
+  help() {
+    this.open(words.keysTitle, keysContent());
   }
-  function bulk() {
-    const n = state.summary.pending;
-    const send = async (action, reason) => {
-      state.sheet?.close();
-      head.saved("saving");
-      try {
-        const answer = await channel.ask("bulk", { action, reason, expected: n });
-        head.saved("saved");
-        await table.reload();
-        progress(answer.progress);
-        if (clip.row) noteRow(await channel.ask("details", { id: clip.row.id }));
-        say(words.bulkDone(count(answer.clips)));
-      } catch (error) {
-        head.saved(error);
-        say(error.message);
-      }
+
+  open(title, content) {
+    this.sheet ??= openSheet(this.root, title, content, () => {
+      this.sheet = null;
+    });
+  }
+
+  bulk() {
+    const { pending, total } = this.summary;
+    const fields = EDITED.filter((name) => name in (this.clip.row ?? {}));
+    const send = (body) => {
+      this.sheet?.close();
+      this.review.bulk(body);
     };
-    const reasons = words.reasons.map((reason) =>
-      h("button", { type: "button", class: "nwb-btn", onclick: () => send("reject", reason) }, reason),
-    );
-    state.sheet = openSheet(
-      root,
-      words.bulkTitle(count(n)),
-      [
-        h("p", { class: "nwb-muted" }, words.bulkNote),
-        h(
-          "button",
-          { type: "button", class: "nwb-btn nwb-good", onclick: () => send("accept") },
-          icon("check"),
-          words.bulkAccept(count(n)),
-        ),
-        h("p", {}, words.bulkReject(count(n))),
-        h("div", { class: "nwb-bulk-reasons" }, ...reasons),
-      ],
-      () => (state.sheet = null),
-    );
+    this.open(words.bulkTitle(count(pending)), bulkContent({ pending, total, fields, send }));
   }
 
-  // -- remembering, losing and finding the kernel --------------------------------------------------------
+  // -- remembering, and what is decided elsewhere -----------------------------------------------------------
 
-  const ui = () => ({ selected: state.selected, autoplay: clip.autoplay });
-  const remember = debounce(() => {
-    if (!state.key || channel.lost) return;
-    channel.ask("remember", ui()).catch(() => {});
-    try {
-      sessionStorage.setItem(state.key, JSON.stringify({ query: state.query, ui: ui() }));
-    } catch {
-      /* a browser may refuse storage; the board works without */
-    }
-  }, 200);
-  function say(message) {
-    said.textContent = message;
+  say(message) {
+    this.said.textContent = message;
   }
 
-  channel.onLost(() => {
-    root.classList.add("nwb-is-lost");
-    clip.setEnabled(false);
-    fill(lost, icon("warn"), h("div", {}, h("strong", {}, common.kernelLost), " ", common.kernelLostMend));
-    lost.hidden = false;
-  });
-  channel.on("checks", (body) => {
-    state.checks = body.error ? { error: body.error } : true;
-    if (body.facets) Object.assign(state.summary, { facets: body.facets, not_run: body.not_run });
-    side.draw(state.summary.facets ?? {}, state.query, state.checks, state.summary.not_run);
-    if (!body.error) table.reload().catch(() => {});
-    if (clip.row)
-      channel
-        .ask("details", { id: clip.row.id })
-        .then(noteRow)
-        .catch(() => {});
-  });
-  const timer = setInterval(async () => {
-    if (channel.lost || document.hidden || !state.key) return;
+  keep() {
+    if (!this.key || this.channel.lost) return;
+    const ui = {
+      selected: this.review.selected,
+      autoplay: this.clip.autoplay,
+      spectrogram: this.clip.player.spectrogram,
+    };
+    this.channel.ask("remember", ui, { background: true }).catch(() => {});
     try {
-      const { clips, progress: now } = await channel.ask("sync");
-      if (!clips.length) return;
-      await table.reload();
-      progress(now);
-      if (clips.includes(state.selected)) noteRow(await channel.ask("details", { id: state.selected }));
-      say(words.done.changedElsewhere(count(clips.length)));
+      sessionStorage.setItem(this.key, JSON.stringify({ query: this.query, ui }));
     } catch {
-      /* shown when the kernel is lost */
+      // a browser may refuse storage; the board works without
     }
-  }, SYNC_MS);
+  }
 
-  await start();
+  /** Take in what others decided since this view last looked. Its own decisions are shown already. */
+  async sync() {
+    if (this.channel.lost || document.hidden || !this.key || this.syncing) return;
+    this.syncing = true;
+    try {
+      const news = await this.channel.ask("sync", { after: this.seq, own: this.own }, { background: true });
+      this.seq = Math.max(this.seq, news.seq);
+      this.own = this.own.filter((seq) => seq > this.seq - 200);
+      if (!news.clips.length) return;
+      await this.table.reload();
+      this.progress(news.progress);
+      if (news.clips.includes(this.review.selected)) await this.review.refresh();
+      this.say(words.done.changedElsewhere(count(news.clips.length), news.reviewers.join(", ")));
+    } catch {
+      // shown when the kernel is lost
+    } finally {
+      this.syncing = false;
+    }
+  }
 
-  async function start() {
-    const first = await channel.ask("open", {});
+  /** Another page of this board asked for another view: this one shows it too. */
+  async reopen() {
+    try {
+      const opened = await this.channel.ask("open", {});
+      this.take(opened);
+      this.table.reset(opened.total);
+      const place = await this.review.placeNow();
+      if (opened.total) await this.review.choose(place ?? 0, { play: false });
+      else this.review.nothing();
+    } catch (error) {
+      if (!error.lost) this.say(error.message);
+    }
+  }
+
+  async start() {
+    const first = await this.channel.ask("open", {});
     const stored = `nemotron-workbench.board.${first.memory_key}`;
     let remembered = null;
     try {
-      remembered = JSON.parse(sessionStorage.getItem(stored));
+      remembered = JSON.parse(sessionStorage.getItem(stored) ?? "null");
     } catch {
-      /* nothing usable is stored */
+      // nothing usable is stored
     }
-    const opened = remembered && !first.ui.selected ? await channel.ask("open", { remembered }) : first;
-    Object.assign(state, { key: stored, name: opened.name, reviewer: opened.reviewer });
-    clip.autoplay = Boolean(opened.ui.autoplay);
-    fill(locales, ...opened.locales.map((tag) => h("option", { value: tag })));
-    filter.setColumns(opened.columns);
-    take(opened);
-    table.reset(opened.total, opened.all ? words.empty : words.emptyCorpus);
-    if (opened.total) await choose(opened.place ?? 0, { play: false });
-    else clip.show(null);
-    root.dataset.ready = "1";
+    const opened = remembered && !first.ui.selected ? await this.channel.ask("open", { remembered }) : first;
+    Object.assign(this, { key: stored, name: opened.name, reviewer: opened.reviewer, seq: opened.seq });
+    this.clip.autoplay = Boolean(opened.ui.autoplay);
+    if (opened.ui.spectrogram) this.clip.player.toggleSpectrogram(true);
+    fill(this.lists.target_lang, ...opened.locales.map((tag) => h("option", { value: tag })));
+    this.filter.setColumns(opened.columns);
+    this.filter.setViews(opened.views);
+    this.side.setColumns(
+      opened.countable,
+      (opened.ui.facets ?? []).filter((name) => opened.countable.includes(name)),
+    );
+    this.take(opened);
+    this.table.reset(opened.total, opened.all ? words.empty : words.emptyCorpus);
+    if (opened.total) await this.review.choose(opened.place ?? 0, { play: false });
+    else this.review.nothing();
+    this.root.dataset.ready = "1";
+    await this.sync();
   }
 
-  return () => {
-    clearInterval(timer);
-    clip.destroy();
-    channel.close();
-  };
+  destroy() {
+    clearInterval(this.timer);
+    document.removeEventListener("visibilitychange", this.onVisible);
+    this.clip.destroy();
+    this.channel.close();
+  }
+}
+
+async function render({ model, el }) {
+  const board = new Board(model, el);
+  board.start().catch((error) => !error.lost && board.say(error.message));
+  return () => board.destroy();
 }
 
 export default { render };

@@ -1,44 +1,290 @@
-// Bars by locale, accent, finding and tag; a click filters. The dark part of a bar is what has been decided.
-//   const side = createSide({ onFacet(name, values), onRule(rule), onTag(tag) }); side.draw(facets, query, known)
-import { count, fill, h, icon } from "./dom.js";
+// Bars by any column, by finding and by tag; a click filters. The dark part of a bar is what has been decided.
+//   const side = new Side({ onFacet(name, values), onRule(rule), onTag(tag), onFacets(names), onCheck() });
+//   side.setColumns(countable, extra); side.draw(facets, query, checks, notRun); side.progress(done, total)
 import { ruleName } from "./board_table.js";
+import { count, fill, h, icon, set } from "./dom.js";
 import { board as words } from "./strings.js";
 
-export function createSide({ onFacet, onRule, onTag }) {
-  const inside = h("div", { class: "nwb-side-in" });
-  const element = h("aside", { class: "nwb-side", dataset: { testid: "board-side" } }, inside);
+const ALWAYS = ["target_lang", "accent"];
+const FEW = 12; // values shown before the rest is asked for
 
-  function draw(facets, query, known, notRun) {
-    const { facet, value } = inside.contains(document.activeElement) ? document.activeElement.dataset : {};
-    const scrolled = inside.scrollTop;
-    fill(
-      inside,
-      bars("target_lang", words.locale, facets.target_lang ?? [], query.facets?.target_lang ?? [], onFacet),
-      bars("accent", words.accent, facets.accent ?? [], query.facets?.accent ?? [], onFacet),
-      rules(facets.rule ?? [], query.rule, known, onRule, notRun),
-      tags(facets.tag ?? [], query.tag, onTag),
+export class Side {
+  /**
+   * @param {object} on
+   * @param {(name: string, values: (string | null)[]) => void} on.onFacet
+   * @param {(rule: string) => void} on.onRule
+   * @param {(tag: string) => void} on.onTag
+   * @param {(names: string[]) => void} on.onFacets which columns are counted beside locale and accent
+   * @param {() => void} on.onCheck measure the sound and run the checks
+   */
+  constructor(on) {
+    this.on = on;
+    /** @type {Map<string, FacetList>} */
+    this.lists = new Map();
+    /** @type {string[]} */
+    this.extra = [];
+    /** @type {string[]} */
+    this.countable = [];
+    this.chooser = h("select", {
+      class: "nwb-input nwb-add-facet",
+      "aria-label": words.addFacet,
+      dataset: { testid: "board-add-facet" },
+      onchange: () => this.add(this.chooser.value),
+    });
+    this.places = Object.fromEntries(["facets", "rules", "tags"].map((name) => [name, h("div")]));
+    this.inside = h(
+      "div",
+      { class: "nwb-side-in" },
+      this.places.facets,
+      h("div", { class: "nwb-side-part" }, this.chooser),
+      this.places.rules,
+      this.places.tags,
     );
-    inside.scrollTop = scrolled;
-    if (facet)
-      [...inside.querySelectorAll("button")]
-        .find((b) => b.dataset.facet === facet && b.dataset.value === value)
-        ?.focus({ preventScroll: true });
+    this.element = h("aside", { class: "nwb-side", dataset: { testid: "board-side" } }, this.inside);
+    this.bar = h("div", { class: "nwb-progress-fill" });
+    this.checking = h(
+      "div",
+      { class: "nwb-progress", role: "progressbar", "aria-label": words.checking, "aria-valuemin": 0, hidden: true },
+      this.bar,
+    );
   }
-  return { element, draw };
+
+  /**
+   * @param {string[]} countable columns that can be counted
+   * @param {string[]} extra those shown beside locale and accent
+   */
+  setColumns(countable, extra) {
+    this.countable = countable;
+    this.extra = extra;
+    const open = countable.filter((name) => !ALWAYS.includes(name) && !extra.includes(name));
+    const label = (name) => words.fields[name] ?? name;
+    fill(
+      this.chooser,
+      h("option", { value: "" }, words.addFacet),
+      ...open.map((name) => h("option", { value: name }, label(name))),
+    );
+    this.chooser.hidden = !open.length;
+  }
+
+  add(name) {
+    this.chooser.value = "";
+    if (name) this.on.onFacets([...this.extra, name]);
+  }
+
+  draw(facets, query, checks, notRun = {}) {
+    const names = Object.keys(facets).filter((name) => name !== "rule" && name !== "tag");
+    const held = document.activeElement instanceof HTMLElement ? document.activeElement.dataset : {};
+    for (const name of names) this.list(name).draw(facets[name], query.facets?.[name] ?? []);
+    const shown = names.filter((name) => this.list(name).worth || this.extra.includes(name));
+    const elements = shown.map((name) => this.list(name).element);
+    if (
+      elements.some((el, i) => this.places.facets.children[i] !== el) ||
+      this.places.facets.children.length !== elements.length
+    ) {
+      fill(this.places.facets, ...elements);
+    }
+    fill(this.places.rules, this.rules(facets.rule ?? [], query.rule, checks, notRun));
+    fill(this.places.tags, this.tags(facets.tag ?? [], query.tag));
+    if (held.facet === "rule" || held.facet === "tag") {
+      const again = [...this.inside.querySelectorAll("button")].find(
+        (button) => button.dataset.facet === held.facet && button.dataset.value === held.value,
+      );
+      again?.focus({ preventScroll: true });
+    }
+  }
+
+  /** @param {string} name */
+  list(name) {
+    const known = this.lists.get(name);
+    if (known) return known;
+    const remove = ALWAYS.includes(name)
+      ? null
+      : () => {
+          this.on.onFacets(this.extra.filter((other) => other !== name));
+          this.on.onFacet(name, []);
+        };
+    const made = new FacetList(name, (values) => this.on.onFacet(name, values), remove);
+    this.lists.set(name, made);
+    return made;
+  }
+
+  rules(list, chosen, known, notRun) {
+    const part = (...content) => section(words.rule, ...content);
+    if (!known) {
+      return part(
+        h(
+          "div",
+          { class: "nwb-muted nwb-checking", role: "status" },
+          h("span", { class: "nwb-spinner" }),
+          words.checking,
+        ),
+      );
+    }
+    if (known.error)
+      return part(h("div", { class: "nwb-muted" }, words.checksFailed(known.error)), this.runChecks(notRun));
+    const ran = Object.keys(notRun).length ? words.noFindingsSoFar : words.noFindings;
+    if (!list.length) return part(h("div", { class: "nwb-muted" }, ran), this.runChecks(notRun));
+    const row = (value, severity, clips) => {
+      const tone = { error: "bad", warning: "warn" }[severity] ?? "calm";
+      return h(
+        "li",
+        {},
+        pressable(
+          "rule",
+          value,
+          chosen === value,
+          () => this.on.onRule(chosen === value ? "" : value),
+          h("span", { class: `nwb-dot nwb-${tone}`, title: severity }),
+          value === "*" ? words.anyFinding : ruleName(value),
+          clips === null ? "" : count(clips),
+        ),
+      );
+    };
+    const rows = list.map((bar) => row(bar.value, bar.severity, bar.clips));
+    return part(h("ul", {}, row("*", "info", null), ...rows), this.runChecks(notRun));
+  }
+
+  /** What has not run and why, with the button that runs it. */
+  runChecks(notRun) {
+    const missing = Object.entries(notRun);
+    if (!missing.length && this.checking.hidden) return null;
+    const why = missing.map(([rule, lacks]) => `${ruleName(rule)}: ${words.lacks[lacks] ?? lacks}`).join("\n");
+    const note = missing.length
+      ? h("div", { class: "nwb-muted nwb-not-run", title: why }, words.notRun(missing.length))
+      : null;
+    const can = missing.some(([, lacks]) => lacks === "signal") && this.checking.hidden;
+    const run = can
+      ? h(
+          "button",
+          { type: "button", class: "nwb-btn", onclick: this.on.onCheck, dataset: { testid: "board-run-checks" } },
+          words.runChecks,
+        )
+      : null;
+    return h("div", {}, note, this.checking, run);
+  }
+
+  /** How far the checks are; null: not running. @param {{ done: number, total: number } | null} at */
+  progress(at) {
+    this.checking.hidden = !at;
+    if (!at) return;
+    set(this.checking, { "aria-valuemax": at.total, "aria-valuenow": at.done });
+    this.bar.style.width = `${(100 * at.done) / Math.max(1, at.total)}%`;
+  }
+
+  /** Why clips were sent here: tags of reviewers and of the error explorer. */
+  tags(list, chosen) {
+    if (!list.length) return null;
+    const row = ({ value, clips }) => {
+      const pick = () => this.on.onTag(chosen === value ? "" : value);
+      return h(
+        "li",
+        {},
+        pressable("tag", value, chosen === value, pick, icon("flag", 11), h("bdi", {}, value), count(clips)),
+      );
+    };
+    return section(words.tags, h("ul", {}, ...list.map(row)));
+  }
 }
 
-function bars(name, title, list, chosen, onFacet) {
-  if (!list.length || (list.length === 1 && list[0].value === null)) return null;
-  const most = Math.max(...list.map((bar) => bar.minutes), 1e-9);
-  const pick = (value, add) => {
-    const on = chosen.includes(value);
-    if (add) onFacet(name, on ? chosen.filter((v) => v !== value) : [...chosen, value]);
-    else onFacet(name, on && chosen.length === 1 ? [] : [value]);
-  };
-  const row = (bar) => {
+/** The values of one column, largest first; many of them get a search box. */
+class FacetList {
+  /**
+   * @param {string} name
+   * @param {(values: (string | null)[]) => void} onPick
+   * @param {(() => void) | null} onRemove
+   */
+  constructor(name, onPick, onRemove) {
+    this.name = name;
+    this.onPick = onPick;
+    this.title = words.fields[name] ?? name;
+    this.all = false;
+    /** @type {any[]} */
+    this.bars = [];
+    /** @type {(string | null)[]} */
+    this.chosen = [];
+    this.find = h("input", {
+      class: "nwb-input nwb-find",
+      type: "search",
+      placeholder: words.findValue(this.title),
+      "aria-label": words.findValue(this.title),
+      oninput: () => this.fillValues(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
+    });
+    this.values = h("ul");
+    this.more = h("button", {
+      type: "button",
+      class: "nwb-btn nwb-plain nwb-more",
+      onclick: () => {
+        this.all = !this.all;
+        this.fillValues();
+      },
+    });
+    const label = words.removeFacet(this.title);
+    const remove = onRemove
+      ? h(
+          "button",
+          {
+            type: "button",
+            class: "nwb-btn nwb-plain nwb-icon-only",
+            "aria-label": label,
+            title: label,
+            onclick: onRemove,
+          },
+          icon("clear", 11),
+        )
+      : null;
+    this.element = h(
+      "section",
+      { class: "nwb-side-part", "aria-label": this.title },
+      h("h4", {}, this.title, remove),
+      this.find,
+      this.values,
+      this.more,
+    );
+  }
+
+  /** Whether there is anything to choose from. */
+  get worth() {
+    return this.bars.length > 1 || (this.bars.length === 1 && this.bars[0].value !== null);
+  }
+
+  draw(bars, chosen) {
+    this.bars = bars;
+    this.chosen = chosen;
+    this.find.hidden = bars.length <= FEW;
+    if (this.find.hidden) this.find.value = "";
+    this.fillValues();
+  }
+
+  fillValues() {
+    const held = this.values.contains(document.activeElement)
+      ? document.activeElement?.getAttribute("data-value")
+      : null;
+    const wanted = this.find.value.trim().toLowerCase();
+    const matching = this.bars.filter((bar) => !wanted || (bar.value ?? words.none).toLowerCase().includes(wanted));
+    const shown =
+      this.all || wanted ? matching : matching.filter((bar, i) => i < FEW || this.chosen.includes(bar.value));
+    const most = Math.max(...this.bars.map((bar) => bar.minutes), 1e-9);
+    fill(this.values, ...shown.map((bar) => this.value(bar, most)));
+    const hidden = this.bars.length - FEW;
+    this.more.hidden = hidden <= 0 || Boolean(wanted);
+    this.more.textContent = this.all ? words.showFewer : words.showAll(count(this.bars.length));
+    if (held === null) return;
+    const again = [...this.values.querySelectorAll("button")].find((button) => button.dataset.value === held);
+    again?.focus({ preventScroll: true });
+  }
+
+  value(bar, most) {
+    const on = this.chosen.includes(bar.value);
     const share = bar.minutes ? bar.decided / bar.minutes : 0;
     const label = bar.value ?? words.none;
-    const figure = words.share(bar.decided, bar.minutes);
+    const decided = words.decidedOf(words.minutes(bar.decided), words.minutes(bar.minutes), Math.round(100 * share));
+    const pick = (/** @type {MouseEvent} */ event) => {
+      const others = this.chosen.filter((value) => value !== bar.value);
+      if (event.ctrlKey || event.metaKey) this.onPick(on ? others : [...this.chosen, bar.value]);
+      else this.onPick(on && this.chosen.length === 1 ? [] : [bar.value]);
+    };
+    const track = { width: `${(100 * bar.minutes) / most}%` };
     return h(
       "li",
       {},
@@ -47,97 +293,44 @@ function bars(name, title, list, chosen, onFacet) {
         {
           type: "button",
           class: "nwb-bar",
-          "aria-pressed": String(chosen.includes(bar.value)),
-          title: `${label}: ${words.clips(count(bar.clips))}, ${words.decidedOf(words.minutes(bar.decided), words.minutes(bar.minutes), Math.round(100 * share))}\n${words.facetHint}`,
-          onclick: (event) => pick(bar.value, event.ctrlKey || event.metaKey),
-          dataset: { facet: name, value: bar.value ?? "" },
+          "aria-pressed": String(on),
+          title: `${label}: ${words.clips(count(bar.clips))}, ${decided}\n${words.facetHint}`,
+          onclick: pick,
+          dataset: { facet: this.name, value: bar.value ?? "" },
         },
         h("span", { class: "nwb-bar-label" }, h("bdi", { class: bar.value === null ? "nwb-muted" : "" }, label)),
-        h("span", { class: "nwb-bar-figure nwb-num" }, figure),
+        h("span", { class: "nwb-bar-figure nwb-num" }, `${count(bar.clips)} · ${words.minutes(bar.minutes)}`),
         h(
           "span",
           { class: "nwb-bar-track" },
           h(
             "span",
-            { class: "nwb-bar-all", style: { width: `${(100 * bar.minutes) / most}%` } },
+            { class: "nwb-bar-all", style: track },
             h("span", { class: "nwb-bar-done", style: { width: `${100 * share}%` } }),
           ),
         ),
       ),
     );
-  };
-  return section(title, h("ul", {}, ...list.map(row)));
+  }
 }
 
-function rules(list, chosen, known, onRule, notRun = {}) {
-  const missing = Object.entries(notRun);
-  const note = missing.length
-    ? h(
-        "div",
-        {
-          class: "nwb-muted nwb-not-run",
-          title: missing.map(([rule, lacks]) => `${ruleName(rule)}: ${lacks}`).join("\n"),
-        },
-        words.notRun(missing.length),
-      )
-    : null;
-  if (!known)
-    return section(
-      words.rule,
-      h(
-        "div",
-        { class: "nwb-muted nwb-checking", role: "status" },
-        h("span", { class: "nwb-spinner" }),
-        words.checking,
-      ),
-    );
-  if (known.error) return section(words.rule, h("div", { class: "nwb-muted" }, words.checksFailed(known.error)));
-  if (!list.length) return section(words.rule, h("div", { class: "nwb-muted" }, words.noFindings), note);
-  const row = ({ value, severity, clips }) =>
-    h(
-      "li",
-      {},
-      h(
-        "button",
-        {
-          type: "button",
-          class: "nwb-bar nwb-rule",
-          "aria-pressed": String(chosen === value),
-          onclick: () => onRule(chosen === value ? "" : value),
-          dataset: { facet: "rule", value },
-        },
-        h("span", { class: `nwb-dot nwb-${{ error: "bad", warning: "warn" }[severity] ?? "calm"}`, title: severity }),
-        h("span", { class: "nwb-bar-label" }, value === "*" ? words.anyFinding : ruleName(value)),
-        h("span", { class: "nwb-bar-figure nwb-num" }, clips === null ? "" : count(clips)),
-      ),
-    );
-  return section(words.rule, h("ul", {}, row({ value: "*", severity: "info", clips: null }), ...list.map(row)), note);
+function pressable(facet, value, pressed, onclick, mark, label, figure) {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "nwb-bar nwb-rule",
+      "aria-pressed": String(pressed),
+      title: facet === "tag" ? value : null,
+      onclick,
+      dataset: { facet, value },
+    },
+    mark,
+    h("span", { class: "nwb-bar-label" }, label),
+    h("span", { class: "nwb-bar-figure nwb-num" }, figure),
+  );
 }
 
-/** Why clips were sent here: tags of reviewers and of the error explorer. */
-function tags(list, chosen, onTag) {
-  if (!list.length) return null;
-  const row = ({ value, clips }) =>
-    h(
-      "li",
-      {},
-      h(
-        "button",
-        {
-          type: "button",
-          class: "nwb-bar nwb-rule",
-          "aria-pressed": String(chosen === value),
-          title: value,
-          onclick: () => onTag(chosen === value ? "" : value),
-          dataset: { facet: "tag", value },
-        },
-        icon("flag", 11),
-        h("span", { class: "nwb-bar-label" }, h("bdi", {}, value)),
-        h("span", { class: "nwb-bar-figure nwb-num" }, count(clips)),
-      ),
-    );
-  return section(words.tags, h("ul", {}, ...list.map(row)));
+function section(title, ...content) {
+  return h("section", { class: "nwb-side-part", "aria-label": title }, h("h4", {}, title), ...content.filter(Boolean));
 }
-
-const section = (title, ...content) =>
-  h("section", { class: "nwb-side-part", "aria-label": title }, h("h4", {}, title), ...content.filter(Boolean));

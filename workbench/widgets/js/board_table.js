@@ -1,6 +1,6 @@
 // The clips as a grid that holds only the rows in sight; pages come from the kernel as they are scrolled to.
 //
-//   const table = createTable({ fetchRows: async (offset, limit) => rows, onSelect(place), onSort(column) });
+//   const table = new Table({ fetchRows: async (offset, limit) => rows, onSelect(place), onSort(name), onColumn });
 //   table.reset(total); table.select(place); table.update(row); table.row(place); table.setSort(name, descending)
 import { clock, count, fill, h, icon, perFrame, set } from "./dom.js";
 import { board as words } from "./strings.js";
@@ -10,110 +10,193 @@ const PAGE = 100;
 const PAGES_KEPT = 40;
 const SPARE = 6;
 const COLUMNS = ["status", "place", "text", "target_lang", "accent", "speaker", "duration", "findings"];
-const SORTABLE = new Set(["text", "target_lang", "accent", "speaker", "duration"]);
+const MEASURES = ["wer", "cer", "substitutions", "insertions", "deletions", "confidence", "difference"];
+const SORTABLE = new Set(["text", "target_lang", "accent", "speaker", "duration", ...MEASURES]);
+const FILTERED = new Set(["text", "target_lang", "accent", "speaker", "duration"]);
 const STATUS_ICON = { accepted: "check", rejected: "cross", pending: null };
 let serial = 0;
 
-export function createTable({ fetchRows, onSelect, onSort }) {
-  const prefix = `nwb-row-${(serial += 1)}-`;
-  const pages = new Map(); // page number → rows, or a promise of them
-  const shown = new Map(); // place → element
-  let total = 0;
-  let generation = 0;
-  let selected = -1;
-
-  const heads = new Map(COLUMNS.map((name) => [name, headCell(name, onSort)]));
-  const header = h("div", { class: "nwb-tr nwb-th", role: "row", "aria-rowindex": 1 }, ...heads.values());
-  const body = h("div", { class: "nwb-tbody", role: "rowgroup" });
-  const note = h("div", { class: "nwb-table-note", hidden: true });
-  const scroller = h(
-    "div",
-    {
-      class: "nwb-grid",
-      role: "grid",
-      tabindex: 0,
-      "aria-label": words.table,
-      dataset: { testid: "board-grid" },
-      onscroll: perFrame(draw),
-    },
-    h("div", { role: "rowgroup", class: "nwb-thead" }, header),
-    body,
-    note,
-  );
-  new ResizeObserver(perFrame(draw)).observe(scroller);
-
-  function reset(n, emptyNote = words.empty) {
-    generation += 1;
-    total = n;
-    pages.clear();
-    shown.clear();
-    body.replaceChildren();
-    body.style.height = `${total * ROW}px`;
-    selected = -1;
-    note.hidden = total > 0;
-    note.textContent = emptyNote;
-    set(scroller, { "aria-rowcount": total + 1, "aria-activedescendant": null });
-    draw();
+export class Table {
+  /**
+   * @param {object} options
+   * @param {(offset: number, limit: number) => Promise<any[]>} options.fetchRows
+   * @param {(place: number) => void} options.onSelect
+   * @param {(column: string) => void} options.onSort
+   * @param {(column: string, text: string) => void} options.onColumn what stands in the filter of a column
+   */
+  constructor({ fetchRows, onSelect, onSort, onColumn }) {
+    this.fetchRows = fetchRows;
+    this.onSelect = onSelect;
+    this.onSort = onSort;
+    this.onColumn = onColumn;
+    serial += 1;
+    this.prefix = `nwb-row-${serial}-`;
+    /** @type {Map<number, any[] | Promise<any>>} page number → rows, or a promise of them */
+    this.pages = new Map();
+    /** @type {Map<number, HTMLElement>} place → element */
+    this.shown = new Map();
+    this.total = 0;
+    this.generation = 0;
+    this.selected = -1;
+    /** @type {string[]} */
+    this.measures = [];
+    this.build();
   }
 
-  function row(place) {
-    const page = pages.get(Math.floor(place / PAGE));
+  build() {
+    const draw = perFrame(() => this.draw());
+    this.header = h("div", { class: "nwb-tr nwb-th", role: "row", "aria-rowindex": 1 });
+    this.filters = h("div", { class: "nwb-tr nwb-th nwb-column-filters", role: "row", hidden: true });
+    this.body = h("div", { class: "nwb-tbody", role: "rowgroup" });
+    this.note = h("div", { class: "nwb-table-note", hidden: true });
+    this.element = h(
+      "div",
+      {
+        class: "nwb-grid",
+        role: "grid",
+        tabindex: 0,
+        "aria-label": words.table,
+        dataset: { testid: "board-grid" },
+        onscroll: draw,
+      },
+      h("div", { role: "rowgroup", class: "nwb-thead" }, this.header, this.filters),
+      this.body,
+      this.note,
+    );
+    new ResizeObserver(draw).observe(this.element);
+    /** @type {Map<string, HTMLElement>} */
+    this.heads = new Map();
+    this.setMeasures([]);
+    fill(this.filters, ...COLUMNS.map((name) => this.filterCell(name)));
+  }
+
+  get columns() {
+    return [...COLUMNS.slice(0, -1), ...this.measures, "findings"];
+  }
+
+  /** Which figures of a model stand in the table. @param {string[]} names */
+  setMeasures(names) {
+    const wanted = MEASURES.filter((name) => names.includes(name));
+    if (this.heads.size && wanted.join() === this.measures.join()) return;
+    this.measures = wanted;
+    this.element.style.setProperty("--nwb-measures", wanted.length ? `repeat(${wanted.length}, 58px)` : "");
+    this.element.dataset.measures = String(wanted.length);
+    this.heads = new Map(this.columns.map((name) => [name, headCell(name, this.onSort)]));
+    fill(this.header, ...this.heads.values());
+    for (const place of [...this.shown.keys()]) this.redraw(place);
+  }
+
+  filterCell(name) {
+    const cell = h("div", { class: `nwb-td nwb-td-${name}`, role: "gridcell" });
+    if (!FILTERED.has(name)) return cell;
+    const label = words.columnFilter(words.head[name]);
+    const input = h("input", {
+      class: "nwb-input",
+      "aria-label": label,
+      title: name === "duration" ? words.lengthFilterHint : label,
+      placeholder: name === "duration" ? "> 2" : "",
+      dataset: { testid: `board-column-${name}` },
+      onchange: () => this.onColumn(name, input.value.trim()),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        event.stopPropagation();
+        if (event.key === "Escape") input.value = "";
+        if (event.key === "Enter" || event.key === "Escape") this.onColumn(name, input.value.trim());
+      },
+    });
+    cell.append(input);
+    return cell;
+  }
+
+  /** Show or hide the filters under the heads. */
+  toggleFilters(on = this.filters.hidden) {
+    this.filters.hidden = !on;
+    return on;
+  }
+
+  /** @param {Record<string, string>} texts what is filtered now */
+  setFilters(texts) {
+    for (const input of this.filters.querySelectorAll("input")) {
+      const name = (input.dataset.testid ?? "").replace("board-column-", "");
+      if (document.activeElement !== input) input.value = texts[name] ?? "";
+    }
+    if (Object.values(texts).some(Boolean)) this.toggleFilters(true);
+  }
+
+  reset(n, emptyNote = words.empty) {
+    this.generation += 1;
+    this.total = n;
+    this.pages.clear();
+    this.shown.clear();
+    this.body.replaceChildren();
+    this.body.style.height = `${n * ROW}px`;
+    this.selected = -1;
+    this.note.hidden = n > 0;
+    this.note.textContent = emptyNote;
+    set(this.element, { "aria-rowcount": n + 1, "aria-activedescendant": null });
+    this.draw();
+  }
+
+  row(place) {
+    const page = this.pages.get(Math.floor(place / PAGE));
     return Array.isArray(page) ? page[place % PAGE] : undefined;
   }
 
-  function need(page) {
-    if (pages.has(page)) return;
-    const turn = generation;
-    const promise = fetchRows(page * PAGE, PAGE)
+  need(page) {
+    if (this.pages.has(page)) return;
+    const turn = this.generation;
+    const promise = this.fetchRows(page * PAGE, PAGE)
       .then((rows) => {
-        if (turn !== generation) return;
-        pages.set(page, rows);
-        if (pages.size > PAGES_KEPT) forget(page);
-        draw();
+        if (turn !== this.generation) return;
+        this.pages.set(page, rows);
+        if (this.pages.size > PAGES_KEPT) this.forget(page);
+        this.draw();
       })
-      .catch(() => turn === generation && pages.delete(page));
-    pages.set(page, promise);
+      .catch(() => turn === this.generation && this.pages.delete(page));
+    this.pages.set(page, promise);
   }
 
-  function forget(near) {
-    const far = [...pages.keys()].sort((a, b) => Math.abs(b - near) - Math.abs(a - near));
-    for (const page of far.slice(0, pages.size - PAGES_KEPT)) pages.delete(page);
+  forget(near) {
+    const far = [...this.pages.keys()].sort((a, b) => Math.abs(b - near) - Math.abs(a - near));
+    for (const page of far.slice(0, this.pages.size - PAGES_KEPT)) this.pages.delete(page);
   }
 
-  function draw() {
-    if (!scroller.clientHeight) return; // not on screen; the observer calls again
-    const first = Math.max(0, Math.floor(scroller.scrollTop / ROW) - SPARE);
-    const last = Math.min(total, Math.ceil((scroller.scrollTop + scroller.clientHeight) / ROW) + SPARE);
-    for (const [place, el] of shown) {
+  draw() {
+    const { clientHeight, scrollTop } = this.element;
+    if (!clientHeight) return; // not on screen; the observer calls again
+    const first = Math.max(0, Math.floor(scrollTop / ROW) - SPARE);
+    const last = Math.min(this.total, Math.ceil((scrollTop + clientHeight) / ROW) + SPARE);
+    for (const [place, el] of this.shown) {
       if (place < first || place >= last) {
         el.remove();
-        shown.delete(place);
+        this.shown.delete(place);
       }
     }
-    for (let page = Math.floor(first / PAGE); page * PAGE < last; page += 1) need(page);
-    for (let place = first; place < last; place += 1) {
-      const data = row(place);
-      const el = shown.get(place);
-      if (el && (el.dataset.full === "1" || !data)) continue;
-      const fresh = rowElement(place, data);
-      if (el) el.replaceWith(fresh);
-      else body.append(fresh);
-      shown.set(place, fresh);
-    }
+    for (let page = Math.floor(first / PAGE); page * PAGE < last; page += 1) this.need(page);
+    for (let place = first; place < last; place += 1) this.drawRow(place);
   }
 
-  function rowElement(place, data) {
+  drawRow(place) {
+    const data = this.row(place);
+    const el = this.shown.get(place);
+    if (el && (el.dataset.full === "1" || !data)) return;
+    const fresh = this.rowElement(place, data);
+    if (el) el.replaceWith(fresh);
+    else this.body.append(fresh);
+    this.shown.set(place, fresh);
+  }
+
+  rowElement(place, data) {
     const el = h("div", {
-      id: prefix + place,
+      id: this.prefix + place,
       class: "nwb-tr",
       role: "row",
       "aria-rowindex": place + 2,
-      "aria-selected": String(place === selected),
+      "aria-selected": String(place === this.selected),
       style: { transform: `translateY(${place * ROW}px)` },
       dataset: { full: data ? "1" : "0", status: data?.status ?? "", place: String(place) },
-      onclick: () => onSelect(place),
+      onclick: () => this.onSelect(place),
     });
-    if (data) el.append(...cells(place, data));
+    if (data) el.append(...cells(place, data, this.measures));
     else
       el.append(
         h("div", { role: "gridcell", class: "nwb-td nwb-td-place nwb-muted" }, count(place + 1)),
@@ -122,102 +205,81 @@ export function createTable({ fetchRows, onSelect, onSort }) {
     return el;
   }
 
-  function select(place, { scroll = true } = {}) {
-    const old = shown.get(selected);
+  select(place, { scroll = true } = {}) {
+    const old = this.shown.get(this.selected);
     if (old) set(old, { "aria-selected": "false" });
-    selected = place;
+    this.selected = place;
     if (place < 0) return;
-    if (scroll) reveal(place);
-    draw();
-    const el = shown.get(place);
+    if (scroll) this.reveal(place);
+    this.draw();
+    const el = this.shown.get(place);
     if (el) set(el, { "aria-selected": "true" });
-    set(scroller, { "aria-activedescendant": prefix + place });
+    set(this.element, { "aria-activedescendant": this.prefix + place });
   }
 
-  function reveal(place) {
+  reveal(place) {
     const top = place * ROW;
-    const room = scroller.clientHeight - ROW; // the header sticks
-    if (top < scroller.scrollTop) scroller.scrollTop = Math.max(0, top - ROW);
-    else if (top + ROW > scroller.scrollTop + room) scroller.scrollTop = top + 2 * ROW - room;
+    const room = this.element.clientHeight - ROW; // the header sticks
+    if (top < this.element.scrollTop) this.element.scrollTop = Math.max(0, top - ROW);
+    else if (top + ROW > this.element.scrollTop + room) this.element.scrollTop = top + 2 * ROW - room;
   }
 
   /** Take a row's new state, wherever it is held. */
-  function update(data) {
-    for (const [page, rows] of pages) {
+  update(data) {
+    for (const [page, rows] of this.pages) {
       if (!Array.isArray(rows)) continue;
-      const at = rows.findIndex((r) => r.id === data.id);
+      const at = rows.findIndex((row) => row.id === data.id);
       if (at < 0) continue;
       rows[at] = { ...rows[at], ...pick(data), place: rows[at].place };
-      redraw(page * PAGE + at);
+      this.redraw(page * PAGE + at);
     }
   }
 
-  function redraw(place) {
-    const el = shown.get(place);
+  redraw(place) {
+    const el = this.shown.get(place);
     if (!el) return;
-    const fresh = rowElement(place, row(place));
+    const fresh = this.rowElement(place, this.row(place));
     el.replaceWith(fresh);
-    shown.set(place, fresh);
+    this.shown.set(place, fresh);
   }
 
   /** After changes elsewhere: fetch again the pages in sight; the others are fetched when they come into it. */
-  async function reload() {
-    const turn = generation;
-    const inSight = new Set([...shown.keys()].map((place) => Math.floor(place / PAGE)));
-    for (const page of [...pages.keys()]) if (!inSight.has(page)) pages.delete(page);
+  async reload() {
+    const turn = this.generation;
+    const inSight = new Set([...this.shown.keys()].map((place) => Math.floor(place / PAGE)));
+    for (const page of [...this.pages.keys()]) if (!inSight.has(page)) this.pages.delete(page);
     for (const page of inSight) {
-      const rows = await fetchRows(page * PAGE, PAGE);
-      if (turn !== generation) return;
-      pages.set(page, rows);
+      const rows = await this.fetchRows(page * PAGE, PAGE);
+      if (turn !== this.generation) return;
+      this.pages.set(page, rows);
     }
-    for (const place of [...shown.keys()]) redraw(place);
+    for (const place of [...this.shown.keys()]) this.redraw(place);
   }
 
-  function setSort(name, descending) {
-    for (const [column, cell] of heads) {
+  setSort(name, descending) {
+    for (const [column, cell] of this.heads) {
       const on = column === name;
-      set(cell, { "aria-sort": on ? (descending ? "descending" : "ascending") : SORTABLE.has(column) ? "none" : null });
+      const order = descending ? "descending" : "ascending";
+      set(cell, { "aria-sort": on ? order : SORTABLE.has(column) ? "none" : null });
       const arrow = cell.querySelector(".nwb-sort");
       if (arrow) fill(arrow, on ? icon(descending ? "down" : "up", 11) : null);
     }
   }
 
-  const pageSize = () => Math.max(1, Math.floor(scroller.clientHeight / ROW) - 2);
-  return {
-    element: scroller,
-    reset,
-    select,
-    update,
-    reload,
-    row,
-    setSort,
-    pageSize,
-    focus: () => scroller.focus({ preventScroll: true }),
-    get total() {
-      return total;
-    },
-    get selected() {
-      return selected;
-    },
-  };
+  pageSize() {
+    return Math.max(1, Math.floor(this.element.clientHeight / ROW) - 2);
+  }
+
+  focus() {
+    this.element.focus({ preventScroll: true });
+  }
 }
 
-const pick = (data) =>
-  Object.fromEntries(
-    [
-      "text",
-      "target_lang",
-      "accent",
-      "speaker",
-      "duration",
-      "status",
-      "reason",
-      "tags",
-      "edited",
-      "findings",
-      "others",
-    ].map((k) => [k, data[k]]),
-  );
+const KEPT = [
+  ...["text", "target_lang", "accent", "speaker", "duration", "status", "reason"],
+  ...["tags", "edited", "findings", "others", "measures", "missing"],
+];
+const pick = (data) => Object.fromEntries(KEPT.map((name) => [name, data[name]]));
 
 function headCell(name, onSort) {
   const label = words.head[name];
@@ -239,67 +301,61 @@ function headCell(name, onSort) {
   );
 }
 
-function cells(place, row) {
+function cells(place, row, measures) {
   const cell = (name, ...children) => h("div", { class: `nwb-td nwb-td-${name}`, role: "gridcell" }, ...children);
-  const status = h(
-    "span",
-    {
-      class: "nwb-status",
-      title:
-        row.status === "rejected" ? `${words.status.rejected}: ${row.reason ?? ""}` : (words.status[row.status] ?? ""),
-    },
-    STATUS_ICON[row.status] ? icon(STATUS_ICON[row.status], 14) : h("span", { class: "nwb-ring" }),
-    h("span", { class: "nwb-sr" }, words.status[row.status] ?? ""),
-  );
+  const edited = row.edited ? h("span", { class: "nwb-edited", title: words.edited }, icon("pencil", 12)) : null;
+  const figure = (name) => cell(name, words.measure(name, row.measures?.[name]));
   return [
-    cell("status", status),
+    cell("status", statusMark(row)),
     cell("place", count(place + 1)),
-    cell(
-      "text",
-      row.edited ? h("span", { class: "nwb-edited", title: words.edited }, icon("pencil", 12)) : null,
-      h("span", { class: "nwb-clip-text", dir: "auto", title: row.text ?? "" }, row.text ?? ""),
-    ),
+    cell("text", edited, h("span", { class: "nwb-clip-text", dir: "auto", title: row.text ?? "" }, row.text ?? "")),
     cell("target_lang", h("bdi", {}, row.target_lang ?? "–")),
     cell("accent", h("bdi", {}, row.accent ?? "–")),
     cell("speaker", h("bdi", {}, row.speaker ?? "–")),
     cell("duration", clock(row.duration, 1)),
+    ...measures.map(figure),
     cell("findings", ...marks(row)),
   ];
 }
 
-/** Tags, the worst finding with the number of others, and what other reviewers said. */
+function statusMark(row) {
+  const title = row.status === "rejected" ? `${words.status.rejected}: ${row.reason ?? ""}` : words.status[row.status];
+  const mark = STATUS_ICON[row.status] ? icon(STATUS_ICON[row.status], 14) : h("span", { class: "nwb-ring" });
+  const said = h("span", { class: "nwb-sr" }, words.status[row.status] ?? "");
+  return h("span", { class: "nwb-status", title: title ?? "" }, mark, said);
+}
+
+/** A missing file, tags, the worst finding with the number of others, and what other reviewers said. */
 function marks(row) {
+  const tag = (tone, title, mark, text, more = null, testid = null) =>
+    h(
+      "span",
+      { class: `nwb-tag ${tone}`, title, dataset: testid ? { testid } : {} },
+      icon(mark, 12),
+      h("span", { class: "nwb-tag-text" }, text),
+      more,
+    );
   const [worst, ...more] = row.findings ?? [];
   const tone = { error: "nwb-bad", warning: "nwb-warn" }[worst?.severity] ?? "";
-  const found =
-    worst &&
-    h(
-      "span",
-      { class: `nwb-tag ${tone}`, title: row.findings.map((f) => f.reason).join("\n") },
-      icon(worst.severity === "error" ? "warn" : "info", 12),
-      h("span", { class: "nwb-tag-text" }, ruleName(worst.rule)),
-      more.length ? `+${more.length}` : null,
-    );
-  const others = (row.others ?? []).map((o) =>
-    h(
-      "span",
-      {
-        class: `nwb-tag ${o.differs ? "nwb-warn" : ""}`,
-        title: `${words.othersSay(o.reviewer, saying(o))}${o.differs ? ` (${words.differs})` : ""}`,
-      },
-      icon(o.differs ? "warn" : "person", 12),
-      h("span", { class: "nwb-tag-text" }, h("bdi", {}, o.reviewer)),
-    ),
+  const reasons = (row.findings ?? []).map((found) => found.reason).join("\n");
+  const found = worst
+    ? tag(
+        tone,
+        reasons,
+        worst.severity === "error" ? "warn" : "info",
+        ruleName(worst.rule),
+        more.length ? h("span", { class: "nwb-tag-more" }, `+${more.length}`) : null,
+      )
+    : null;
+  const others = (row.others ?? []).map((other) => {
+    const title = `${words.othersSay(other.reviewer, saying(other))}${other.differs ? ` (${words.differs})` : ""}`;
+    return tag(other.differs ? "nwb-warn" : "", title, other.differs ? "warn" : "person", h("bdi", {}, other.reviewer));
+  });
+  const tags = (row.tags ?? []).map((name) =>
+    tag("nwb-accent", name, "flag", h("bdi", {}, name), null, "board-row-tag"),
   );
-  const tags = (row.tags ?? []).map((tag) =>
-    h(
-      "span",
-      { class: "nwb-tag nwb-accent", title: tag, dataset: { testid: "board-row-tag" } },
-      icon("flag", 12),
-      h("span", { class: "nwb-tag-text" }, h("bdi", {}, tag)),
-    ),
-  );
-  return [...tags, found || null, ...others];
+  const missing = row.missing ? tag("nwb-bad", words.missingFile, "warn", words.missing, null, "board-missing") : null;
+  return [missing, ...tags, found, ...others].filter(Boolean);
 }
 
 export const ruleName = (rule) =>
@@ -307,6 +363,7 @@ export const ruleName = (rule) =>
     .replaceAll("_", " ")
     .replaceAll("-", " ")
     .replaceAll(".", " · ");
+
 export function saying(other) {
   if (other.field === "status")
     return [words.status[other.value] ?? other.value, other.reason].filter(Boolean).join(": ");

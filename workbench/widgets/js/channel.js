@@ -3,12 +3,25 @@
 //   const channel = openChannel(model);
 //   const { rows } = await channel.ask("page", { offset: 0 });          // answer.buffers: DataView[]
 //   channel.on("findings", (body, buffers) => …);                       // events pushed by the kernel
-//   channel.onLost((lost) => …);                                        // kernel restarted or gone: true; back: false
+//   channel.onLost((lost) => …);                            // kernel restarted or gone: true; back: false
+//   channel.onWaiting((wait) => …);                         // {kind, since_s, questions}, or null; see waiting.js
 //   channel.close();                                                    // from the view's clean-up
 //
 // `ask` rejects with ChannelError: `.message` is a sentence for the user, `.fault` true when it is a bug.
+//
+// A busy kernel is no fault: a question has no time limit. The kernel says at once that it has it; until then it is
+// sent again, and the kernel does what a ticket asks only once. So no click is lost, and none counts twice.
+import { Tickets } from "./tickets.js";
+
+const TICK_MS = 500;
+const HEAVY_BYTES = 200_000;
+const GONE = ["restarting", "autorestarting", "dead", "terminating"];
 
 export class ChannelError extends Error {
+  /**
+   * @param {string} message
+   * @param {{ fault?: boolean, lost?: boolean }} [what]
+   */
   constructor(message, { fault = false, lost = false } = {}) {
     super(message);
     this.name = "ChannelError";
@@ -17,85 +30,176 @@ export class ChannelError extends Error {
   }
 }
 
+/** @typedef {(body: any, buffers: DataView[]) => void} Listener */
+/** @typedef {import("./tickets.js").Wait} Wait */
+/**
+ * @typedef {object} Asking a question on its way
+ * @property {(answer: any) => void} resolve
+ * @property {(error: ChannelError) => void} reject
+ * @property {() => void} send
+ */
+
 let serial = 0;
 
-export function openChannel(model) {
-  const prefix = `${Date.now().toString(36)}-${(serial += 1)}-${Math.random().toString(36).slice(2, 8)}:`;
-  const waiting = new Map();
-  const listeners = new Map();
-  const lostListeners = new Set();
-  let next = 0;
-  let lost = false;
+export class Channel {
+  /** @param {any} model anywidget's model */
+  constructor(model) {
+    this.model = model;
+    serial += 1;
+    /** Names this view to the kernel. */
+    this.view = `${Date.now().toString(36)}-${serial}-${Math.random().toString(36).slice(2, 8)}`;
+    this.tickets = new Tickets();
+    /** @type {Map<string, Asking>} */
+    this.asking = new Map();
+    /** @type {Map<string, Set<Listener>>} */
+    this.listeners = new Map();
+    /** @type {Set<(lost: boolean) => void>} */
+    this.lostListeners = new Set();
+    /** @type {Set<(wait: Wait | null) => void>} */
+    this.waitListeners = new Set();
+    this.asked = 0;
+    this.lost = false;
+    this.saidWait = false;
+    this.kernel = model.widget_manager?.kernel;
+    this.timer = null;
+    this.connect();
+  }
 
-  function receive(message, buffers = []) {
+  connect() {
+    this.receive = this.receive.bind(this);
+    this.onGone = () => this.setLost(true);
+    /** @type {(sender: any, status: string) => void} */
+    this.onStatus = (_sender, status) => GONE.includes(status) && this.setLost(true);
+    this.model.on("msg:custom", this.receive);
+    // A restarted kernel closes the widget's comm; ipywidgets then says so in one of these ways.
+    for (const name of ["comm:close", "comm_live_update", "destroy"]) this.model.on(name, this.onGone);
+    this.kernel?.statusChanged?.connect?.(this.onStatus);
+  }
+
+  /**
+   * @param {string} question
+   * @param {object} [body]
+   * @param {{ buffers?: ArrayBuffer[], background?: boolean }} [how] `background`: nobody waits for the answer
+   * @returns {Promise<any>} the answer's body, with its `buffers`
+   */
+  ask(question, body = {}, { buffers = [], background = false } = {}) {
+    if (this.lost) return Promise.reject(gone());
+    this.asked += 1;
+    const ticket = `${this.view}:${this.asked}`;
+    const heavy = buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0) > HEAVY_BYTES;
+    return new Promise((resolve, reject) => {
+      const send = () => this.model.send({ ask: ticket, question, body, view: this.view }, undefined, buffers);
+      this.asking.set(ticket, { resolve, reject, send });
+      this.tickets.add(ticket, performance.now(), { heavy, background });
+      this.timer ??= setInterval(() => this.tick(), TICK_MS);
+      this.send(ticket);
+    });
+  }
+
+  /** @param {string} ticket */
+  send(ticket) {
+    try {
+      this.asking.get(ticket)?.send();
+    } catch {
+      // between two connections; the next tick sends it
+    }
+  }
+
+  /**
+   * @param {any} message
+   * @param {DataView[]} [buffers]
+   */
+  receive(message, buffers = []) {
     if (message?.event !== undefined) {
-      for (const fn of listeners.get(message.event) ?? []) fn(message.body, buffers);
+      for (const fn of this.listeners.get(message.event) ?? []) fn(message.body, buffers);
       return;
     }
-    const open = waiting.get(message?.answer);
+    if (message?.received !== undefined) {
+      this.tickets.received(message.received);
+      return;
+    }
+    const open = this.asking.get(message?.answer);
     if (!open) return; // another view of the same widget asked
-    waiting.delete(message.answer);
-    clearTimeout(open.timer);
+    this.drop(message.answer);
     if (message.error !== undefined) open.reject(new ChannelError(message.error, { fault: message.fault }));
     else open.resolve(Object.assign(message.body ?? {}, { buffers }));
   }
 
-  function setLost(value) {
-    if (lost === value) return;
-    lost = value;
-    if (lost) {
-      for (const { reject, timer } of waiting.values()) {
-        clearTimeout(timer);
-        reject(new ChannelError("The kernel is gone.", { lost: true }));
-      }
-      waiting.clear();
-    }
-    for (const fn of lostListeners) fn(lost);
+  /** @param {string} ticket */
+  drop(ticket) {
+    this.asking.delete(ticket);
+    this.tickets.close(ticket);
+    if (!this.asking.size) this.rest();
+    else if (this.saidWait) this.sayWait();
   }
 
-  const onGone = () => setLost(true);
-  // A restarted kernel closes the widget's comm; ipywidgets then says so in one of these ways.
-  const goneEvents = ["comm:close", "comm_live_update", "destroy"];
-  const kernel = model.widget_manager?.kernel;
-  const onStatus = (_sender, status) => {
-    if (["restarting", "autorestarting", "dead", "terminating"].includes(status)) setLost(true);
-  };
-  model.on("msg:custom", receive);
-  for (const name of goneEvents) model.on(name, onGone);
-  kernel?.statusChanged?.connect?.(onStatus);
+  tick() {
+    const idle = this.kernel?.status === undefined || this.kernel.status === "idle";
+    for (const ticket of this.tickets.due(performance.now(), idle)) this.send(ticket);
+    this.sayWait();
+  }
 
-  return {
-    ask(question, body = {}, { buffers = [], timeout_s = 90 } = {}) {
-      if (lost) return Promise.reject(new ChannelError("The kernel is gone.", { lost: true }));
-      const ticket = prefix + (next += 1);
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          waiting.delete(ticket);
-          reject(new ChannelError(`The kernel did not answer within ${timeout_s} s.`, { fault: true }));
-        }, timeout_s * 1000);
-        waiting.set(ticket, { resolve, reject, timer });
-        model.send({ ask: ticket, question, body }, undefined, buffers);
-      });
-    },
-    on(event, fn) {
-      if (!listeners.has(event)) listeners.set(event, new Set());
-      listeners.get(event).add(fn);
-      return () => listeners.get(event).delete(fn);
-    },
-    onLost(fn) {
-      lostListeners.add(fn);
-      if (lost) fn(true);
-      return () => lostListeners.delete(fn);
-    },
-    get lost() {
-      return lost;
-    },
-    close() {
-      model.off("msg:custom", receive);
-      for (const name of goneEvents) model.off(name, onGone);
-      kernel?.statusChanged?.disconnect?.(onStatus);
-      for (const { timer } of waiting.values()) clearTimeout(timer);
-      waiting.clear();
-    },
-  };
+  /** Nothing is open: no timer runs, no wait is shown. */
+  rest() {
+    if (this.timer !== null) clearInterval(this.timer);
+    this.timer = null;
+    this.sayWait();
+  }
+
+  sayWait() {
+    const wait = this.lost ? null : this.tickets.wait(performance.now());
+    if (!wait && !this.saidWait) return;
+    this.saidWait = wait !== null;
+    for (const fn of this.waitListeners) fn(wait);
+  }
+
+  /** @param {boolean} value */
+  setLost(value) {
+    if (this.lost === value) return;
+    this.lost = value;
+    if (value) {
+      for (const { reject } of this.asking.values()) reject(gone());
+      this.asking.clear();
+      this.tickets.open.clear();
+      this.rest();
+    }
+    for (const fn of this.lostListeners) fn(value);
+  }
+
+  /**
+   * @param {string} event
+   * @param {Listener} fn
+   */
+  on(event, fn) {
+    const group = this.listeners.get(event) ?? new Set();
+    this.listeners.set(event, group.add(fn));
+    return () => group.delete(fn);
+  }
+
+  /** @param {(lost: boolean) => void} fn */
+  onLost(fn) {
+    this.lostListeners.add(fn);
+    if (this.lost) fn(true);
+    return () => this.lostListeners.delete(fn);
+  }
+
+  /** @param {(wait: Wait | null) => void} fn */
+  onWaiting(fn) {
+    this.waitListeners.add(fn);
+    return () => this.waitListeners.delete(fn);
+  }
+
+  close() {
+    this.model.off("msg:custom", this.receive);
+    for (const name of ["comm:close", "comm_live_update", "destroy"]) this.model.off(name, this.onGone);
+    this.kernel?.statusChanged?.disconnect?.(this.onStatus);
+    this.asking.clear();
+    this.tickets.open.clear();
+    this.rest();
+  }
 }
+
+const gone = () => new ChannelError("The kernel is gone.", { lost: true });
+
+/** @param {any} model */
+export const openChannel = (model) => new Channel(model);

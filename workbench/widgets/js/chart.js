@@ -9,101 +9,98 @@ const HEIGHT = 190;
 const EDGE = { left: 50, right: 12, top: 12, bottom: 24 };
 export const DASHES = ["", "6 4", "2 3", "9 3 2 3"];
 
-export function createChart(
-  host,
-  { title, note = "", format = (v) => v.toPrecision(3), zero = true, least = 0, labels = false },
-) {
-  const svg = shape("svg", { role: "img", width: "100%", height: HEIGHT, class: "nwb-chart-drawing" });
-  const tip = h("div", { class: "nwb-chart-tip", hidden: true });
-  const legend = h("div", { class: "nwb-chart-legend" });
-  const root = h(
-    "figure",
-    { class: "nwb-chart", dataset: { testid: "chart" } },
-    h("figcaption", {}, title, h("span", { class: "nwb-muted" }, note ? ` ${note}` : "")),
-    h("div", { class: "nwb-chart-stage" }, svg, tip),
-    legend,
-  );
-  let series = [],
-    width = 0,
-    scale = null;
-  host.append(root);
+/** @param {HTMLElement} host */
+export const createChart = (host, options) => new Chart(host, options);
 
-  const draw = perFrame(() => {
-    if (!width) return;
-    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    svg.replaceChildren();
-    scale = scaleOf(series, width, zero, least);
-    if (!scale) return;
-    drawAxes(svg, scale, format, width);
-    for (const line of series) drawLine(svg, line, scale);
-  });
-  svg.addEventListener("pointermove", (event) => {
-    if (!scale) return;
-    const step = Math.round(scale.step(event.offsetX));
-    const rows = series
+const threeDigits = (value) => value.toPrecision(3);
+
+class Chart {
+  constructor(host, { title, note = "", format = threeDigits, zero = true, least = 0, labels = false }) {
+    this.title = title;
+    this.format = format;
+    this.zero = zero;
+    this.least = least;
+    this.labels = labels;
+    /** @type {any[]} */
+    this.series = [];
+    this.width = 0;
+    /** @type {any} */
+    this.scale = null;
+    this.draw = perFrame(() => this.drawNow());
+    this.svg = shape("svg", { role: "img", width: "100%", height: HEIGHT, class: "nwb-chart-drawing" });
+    this.tip = h("div", { class: "nwb-chart-tip", hidden: true });
+    this.legend = h("div", { class: "nwb-chart-legend" });
+    this.element = h(
+      "figure",
+      { class: "nwb-chart", dataset: { testid: "chart" } },
+      h("figcaption", {}, title, h("span", { class: "nwb-muted" }, note ? ` ${note}` : "")),
+      h("div", { class: "nwb-chart-stage" }, this.svg, this.tip),
+      this.legend,
+    );
+    host.append(this.element);
+    this.svg.addEventListener("pointermove", (event) => this.point(event));
+    this.svg.addEventListener("pointerleave", () => {
+      this.tip.hidden = true;
+      cursorAt(this.svg, null);
+    });
+    this.resize = new ResizeObserver(([entry]) => {
+      this.width = entry.contentRect.width;
+      this.draw();
+    });
+    this.resize.observe(/** @type {HTMLElement} */ (this.svg.parentElement));
+  }
+
+  drawNow() {
+    if (!this.width) return;
+    this.svg.setAttribute("viewBox", `0 0 ${this.width} ${HEIGHT}`);
+    this.svg.replaceChildren();
+    this.scale = scaleOf(this.series, this.width, this.zero, this.least);
+    if (!this.scale) return;
+    drawAxes(this.svg, this.scale, this.format, this.width);
+    for (const line of this.series) drawLine(this.svg, line, this.scale);
+  }
+
+  /** The values under the pointer, largest first. */
+  point(event) {
+    if (!this.scale) return;
+    const step = Math.round(this.scale.step(event.offsetX));
+    const rows = this.series
       .filter((line) => !line.faint)
       .map((line) => [line, nearest(line, step)])
-      .filter(([, point]) => point);
-    tip.hidden = !rows.length;
+      .filter(([, at]) => at);
+    this.tip.hidden = !rows.length;
     if (!rows.length) return;
     rows.sort((a, b) => b[1].y - a[1].y);
-    fill(
-      tip,
-      h("b", {}, `step ${rows[0][1].x}`),
-      ...rows.map(([line, point]) =>
-        h(
-          "div",
-          {},
-          h("i", { class: `nwb-key nwb-color-${line.color}` }),
-          `${line.name} `,
-          h("b", { class: "nwb-num" }, format(point.y)),
-        ),
-      ),
-    );
-    tip.style.left = `${Math.min(event.offsetX + 14, Math.max(0, width - 170))}px`;
-    cursorAt(svg, scale.x(rows[0][1].x));
-  });
-  svg.addEventListener("pointerleave", () => {
-    tip.hidden = true;
-    cursorAt(svg, null);
-  });
-  const resize = new ResizeObserver(([entry]) => {
-    width = entry.contentRect.width;
-    draw();
-  });
-  resize.observe(svg.parentElement);
+    const row = (/** @type {any[]} */ [line, at]) =>
+      h(
+        "div",
+        {},
+        h("i", { class: `nwb-key nwb-color-${line.color}` }),
+        `${line.name} `,
+        h("b", { class: "nwb-num" }, this.format(at.y)),
+      );
+    fill(this.tip, h("b", {}, `step ${rows[0][1].x}`), ...rows.map(row));
+    this.tip.style.left = `${Math.min(event.offsetX + 14, Math.max(0, this.width - 170))}px`;
+    cursorAt(this.svg, this.scale.x(rows[0][1].x));
+  }
 
-  return {
-    element: root,
-    show(next) {
-      series = next.filter((line) => line.x.length);
-      root.hidden = !series.length;
-      const said = series.filter((line) => !line.faint);
-      svg.setAttribute(
-        "aria-label",
-        `${title}: ${said.map((line) => `${line.name} ${format(line.y.at(-1))} at step ${line.x.at(-1)}`).join("; ")}`,
-      );
-      fill(
-        legend,
-        ...(said.length > 1 || labels
-          ? said.map((line) =>
-              h(
-                "span",
-                {},
-                lineKey(line),
-                h("bdi", {}, line.name),
-                h("b", { class: "nwb-num" }, ` ${format(line.y.at(-1))}`),
-              ),
-            )
-          : []),
-      );
-      draw();
-    },
-    destroy() {
-      resize.disconnect();
-      root.remove();
-    },
-  };
+  show(next) {
+    this.series = next.filter((line) => line.x.length);
+    this.element.hidden = !this.series.length;
+    const said = this.series.filter((line) => !line.faint);
+    const last = (line) => this.format(line.y.at(-1));
+    const spoken = said.map((line) => `${line.name} ${last(line)} at step ${line.x.at(-1)}`);
+    this.svg.setAttribute("aria-label", `${this.title}: ${spoken.join("; ")}`);
+    const entry = (line) =>
+      h("span", {}, lineKey(line), h("bdi", {}, line.name), h("b", { class: "nwb-num" }, ` ${last(line)}`));
+    fill(this.legend, ...(said.length > 1 || this.labels ? said.map(entry) : []));
+    this.draw();
+  }
+
+  destroy() {
+    this.resize.disconnect();
+    this.element.remove();
+  }
 }
 
 function scaleOf(series, width, zero, least) {
@@ -171,13 +168,11 @@ function drawLine(svg, line, scale) {
     }),
   );
   if (!line.faint && line.x.length <= 40)
-    line.x.forEach(
-      (x, i) =>
-        line.y[i] !== null &&
-        svg.append(
-          shape("circle", { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-color-${line.color}` }),
-        ),
-    );
+    for (const [i, x] of line.x.entries()) {
+      if (line.y[i] === null) continue;
+      const dot = { cx: scale.x(x), cy: scale.y(line.y[i]), r: 2.8, class: `nwb-dot nwb-color-${line.color}` };
+      svg.append(shape("circle", dot));
+    }
 }
 
 function nearest(line, step) {

@@ -3,10 +3,11 @@
 /**
  * Make an element: h("button", {class: "nwb-btn", onclick: go, "aria-label": "Play"}, "Play").
  * `on…` properties become listeners, `dataset`/`style` objects are merged, null and false are left out.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
  * @param {Record<string, any>} [props]
  * @param {...(Node|string|number|null|false|undefined)} children
- * @returns {HTMLElement}
+ * @returns {HTMLElementTagNameMap[K]}
  */
 export function h(tag, props = {}, ...children) {
   const el = document.createElement(tag);
@@ -44,7 +45,7 @@ export function fill(el, ...children) {
 
 const RIGHT_TO_LEFT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 
-/** "rtl" or "ltr", by a text's first letter. `dir="auto"` passes over <bdi>, so it can't be used around words in <bdi>. */
+/** "rtl" or "ltr", by a text's first letter. `dir="auto"` passes over <bdi>: no use around words in <bdi>. */
 export function direction(text) {
   return RIGHT_TO_LEFT.test(/\p{L}/u.exec(text ?? "")?.[0] ?? "") ? "rtl" : "ltr";
 }
@@ -166,18 +167,28 @@ export const token = (el, name) => getComputedStyle(el).getPropertyValue(name).t
 // lets "d d" delete the cell. It goes on whatever has the focus inside such a root, and comes off while Ctrl, Alt
 // or Meta is down: Ctrl+S still saves the notebook.
 const KEYS_OFF = "data-lm-suppress-shortcuts";
-const inWidget = (el) => el instanceof Element && el.closest(`.nwb[${KEYS_OFF}]`);
-addEventListener("focusin", ({ target }) => inWidget(target) && target.setAttribute(KEYS_OFF, "true"), true);
-for (const type of ["keydown", "keyup"]) {
-  addEventListener(
-    type,
-    ({ target, ctrlKey, metaKey, altKey }) => {
-      const root = inWidget(target) || (target instanceof Element && target.closest(".nwb[data-keys-through]"));
-      if (!root) return;
-      const through = ctrlKey || metaKey || altKey;
-      root.toggleAttribute("data-keys-through", through);
-      for (const el of [root, target]) through ? el.removeAttribute(KEYS_OFF) : el.setAttribute(KEYS_OFF, "true");
-    },
-    true,
-  );
+const inWidget = (el) => el.closest(`.nwb[${KEYS_OFF}]`);
+
+/** @param {KeyboardEvent} event */
+function onKey({ target, ctrlKey, metaKey, altKey }) {
+  if (!(target instanceof Element)) return;
+  const root = inWidget(target) || target.closest(".nwb[data-keys-through]");
+  if (!root) return;
+  const through = ctrlKey || metaKey || altKey;
+  root.toggleAttribute("data-keys-through", through);
+  for (const el of [root, target]) {
+    if (through) el.removeAttribute(KEYS_OFF);
+    else el.setAttribute(KEYS_OFF, "true");
+  }
+}
+
+/** @param {FocusEvent} event */
+function onFocus({ target }) {
+  if (target instanceof Element && inWidget(target)) target.setAttribute(KEYS_OFF, "true");
+}
+
+if (typeof document !== "undefined") {
+  // else the unit tests, which have no page
+  addEventListener("focusin", onFocus, true);
+  for (const type of /** @type {const} */ (["keydown", "keyup"])) addEventListener(type, onKey, true);
 }

@@ -7,6 +7,7 @@ import { ALL, cellOf, createHeatMap, nameOf } from "./heatmap.js";
 import { createPlayer, fetchClip } from "./player.js";
 import { common, explorer as words } from "./strings.js";
 import { utteranceElement } from "./utterance.js";
+import { createWaiting } from "./waiting.js";
 
 function render({ model, el, host }) {
   const view = new View(model, el, host);
@@ -15,7 +16,16 @@ function render({ model, el, host }) {
 
 class View {
   constructor(model, el, host) {
-    Object.assign(this, { model, host, channel: openChannel(model), turn: 0, filter: {}, items: [], total: 0 });
+    this.model = model;
+    this.host = host;
+    this.channel = openChannel(model);
+    this.turn = 0;
+    /** @type {any} the cell that is open */
+    this.at = undefined;
+    this.filter = {};
+    /** @type {any[]} */
+    this.items = [];
+    this.total = 0;
     this.map = createHeatMap({ open: (row, column) => this.open(row, column) });
     this.build(el);
     this.listeners = {
@@ -119,6 +129,7 @@ class View {
           ),
         ),
       ),
+      createWaiting(this.channel),
       this.map.element,
       this.ui.note,
       this.ui.stream,
@@ -205,11 +216,13 @@ class View {
   }
 
   async open(row, column, filter = {}) {
-    const turn = (this.turn += 1);
+    this.turn += 1;
+    const { turn } = this;
     const same = this.at && this.at.row === row && this.at.column === column && !this.ui.cell.hidden;
     Object.assign(this, { at: { row, column }, filter, items: [], total: null });
     this.ui.cell.hidden = false;
     if (!same) this.buildCell();
+    if (!same) this.ui.cell.scrollIntoView({ block: "nearest", behavior: "smooth" });
     set(this.parts.list, { "aria-busy": "true" });
     this.showChips();
     const [page, side] = await Promise.all([
@@ -410,7 +423,9 @@ class View {
   async listen(id, start_s) {
     if (!this.model.get("can").listen) return;
     this.parts.player.hidden = false;
-    for (const item of this.parts.list.children) item.classList.toggle("nwb-current", item.dataset.id === id);
+    for (const item of this.parts.list.children) {
+      item.classList.toggle("nwb-current", item.getAttribute("data-id") === id);
+    }
     try {
       if (this.player.key !== id) await this.player.load(await fetchClip(this.channel, id));
       await this.player.seek(start_s);
@@ -508,8 +523,10 @@ class View {
   }
 
   showLost(lost) {
-    if (lost) this.say(`${common.kernelLost} ${words.lostMend}`, "warn");
-    for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-cell")) control.disabled = lost;
+    if (lost) this.say(`${common.kernelLost} ${words.lostHint}`, "warn");
+    for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-cell")) {
+      control.toggleAttribute("disabled", lost);
+    }
   }
 
   destroy() {

@@ -1,7 +1,8 @@
-// The heat map: an accessible table whose cells are buttons. Arrow keys move, Enter opens.
+// The heat map: an accessible table whose cells are buttons. Arrow keys move, Enter opens. Of many rows or columns
+// the largest are shown; a search finds the others, and one click shows them all.
 //
 //   const map = createHeatMap({ open(row, column) });    map.show(data, opened);    map.element
-import { fill, h } from "./dom.js";
+import { count, fill, h } from "./dom.js";
 import { explorer as words } from "./strings.js";
 
 export const ALL = "∑";
@@ -9,19 +10,105 @@ export const nameOf = (value) =>
   value === ALL ? words.all : value === null || value === undefined ? words.notStated : value;
 export const cellOf = (data, row, column) => data.cells[`${row ?? ""}\n${column ?? ""}`];
 
-export function createHeatMap({ open }) {
-  const table = h("table", {
-    class: "nwb-map",
-    "aria-label": words.map,
-    dataset: { testid: "heatmap" },
-    onkeydown: (event) => move(event),
-  });
-  const legend = h("div", { class: "nwb-legend" });
-  const element = h("div", {}, h("div", { class: "nwb-map-scroll" }, table), legend);
+const MANY = { row: 24, column: 12 };
+const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-  function move(event) {
+/**
+ * The values of a dimension to show: the margin, then those that match a search, or the largest.
+ * @param {(string | null)[]} values the margin among them
+ * @param {object} how
+ * @param {string} how.find
+ * @param {boolean} how.all
+ * @param {number} how.most
+ * @param {(value: string | null) => number} how.size utterances of a value
+ * @param {(value: string | null) => string} [how.label]
+ * @param {string | null | undefined} [how.keep] shown in any case
+ */
+export function valuesShown(values, { find, all, most, size, label = (value) => String(nameOf(value)), keep }) {
+  const inner = values.filter((value) => value !== ALL);
+  const wanted = find.trim().toLowerCase();
+  if (wanted) return [ALL, ...inner.filter((value) => label(value).toLowerCase().includes(wanted))];
+  if (all || inner.length <= most) return values;
+  const largest = new Set([...inner].sort((a, b) => size(b) - size(a)).slice(0, most));
+  return [ALL, ...inner.filter((value) => largest.has(value) || value === keep)];
+}
+
+export const createHeatMap = (actions) => new HeatMap(actions);
+
+class HeatMap {
+  /** @param {{ open: (row: any, column: any) => void }} actions */
+  constructor({ open }) {
+    this.open = open;
+    /** @type {any} */
+    this.data = null;
+    /** @type {any} */
+    this.opened = {};
+    this.dimensions = { row: this.dimension("row"), column: this.dimension("column") };
+    this.table = h("table", {
+      class: "nwb-map",
+      "aria-label": words.map,
+      dataset: { testid: "heatmap" },
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.move(event),
+    });
+    this.legend = h("div", { class: "nwb-legend" });
+    const { row, column } = this.dimensions;
+    this.element = h(
+      "div",
+      { class: "nwb-map-box" },
+      h("div", { class: "nwb-map-tools" }, row.element, column.element),
+      h("div", { class: "nwb-map-scroll" }, this.table),
+      this.legend,
+    );
+  }
+
+  /** Search and "show all" of one dimension; hidden where it has few values. */
+  dimension(name) {
+    const find = h("input", {
+      class: "nwb-input",
+      type: "search",
+      dataset: { testid: `map-find-${name}` },
+      oninput: () => this.draw(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
+    });
+    const more = h("button", {
+      type: "button",
+      class: "nwb-btn nwb-plain",
+      dataset: { testid: `map-all-${name}` },
+      onclick: () => {
+        made.all = !made.all;
+        this.draw();
+      },
+    });
+    const made = { find, more, all: false, element: h("span", { class: "nwb-map-find", hidden: true }, find, more) };
+    return made;
+  }
+
+  /** Which values of a dimension stand in the table, and what its tools say. */
+  values(name, values) {
+    const { find, more, all, element } = this.dimensions[name];
+    const { data, opened } = this;
+    const title = words.span[data.choice[name]] ?? data.choice[name];
+    const cell = (value) => (name === "row" ? cellOf(data, value, ALL) : cellOf(data, ALL, value));
+    const shown = valuesShown(values, {
+      find: find.value,
+      all,
+      most: MANY[name],
+      size: (value) => cell(value)?.utterances ?? 0,
+      label: (value) => `${nameOf(value)} ${data.names[value] ?? ""}`,
+      keep: "row" in opened ? opened[name] : undefined,
+    });
+    const others = values.length - 1 - MANY[name];
+    element.hidden = others <= 0;
+    find.placeholder = words.findIn(title);
+    find.setAttribute("aria-label", words.findIn(title));
+    more.hidden = Boolean(find.value.trim());
+    more.textContent = all ? words.largestOnly(MANY[name]) : words.andOthers(count(values.length - shown.length));
+    return shown;
+  }
+
+  move(event) {
     const at = event.target.closest("td");
-    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const step = STEPS[event.key];
     if (!at || !step) return;
     event.preventDefault();
     event.stopPropagation();
@@ -32,62 +119,52 @@ export function createHeatMap({ open }) {
       const cell = line?.cells[place];
       if (!cell) return;
       const button = cell.querySelector("button");
-      if (button) {
-        for (const other of table.querySelectorAll("button")) other.tabIndex = -1;
-        button.tabIndex = 0;
-        button.focus();
-        return;
-      }
+      if (!button) continue;
+      for (const other of this.table.querySelectorAll("button")) other.tabIndex = -1;
+      button.tabIndex = 0;
+      button.focus();
+      return;
     }
   }
 
-  return {
-    element,
-    /** Put the focus on the cell that is open, or on the first. */
-    focus: () => table.querySelector("button[tabindex='0']")?.focus(),
-    show(data, opened) {
-      const compared = Boolean(data.choice.against);
-      const top = scale(data, compared);
-      const focused = table.contains(document.activeElement) ? { ...document.activeElement.dataset } : null;
-      fill(
-        table,
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            h("td", { class: "nwb-map-corner" }, words.span[data.choice.row] ?? data.choice.row),
-            ...data.columns.map((column) => h("th", { scope: "col", dir: "auto" }, nameOf(column))),
-          ),
-        ),
-        h(
-          "tbody",
-          {},
-          ...data.rows.map((row) =>
-            h(
-              "tr",
-              {},
-              h(
-                "th",
-                { scope: "row", title: data.names[row] ?? "" },
-                h("bdi", {}, nameOf(row)),
-                data.names[row] ? h("span", { class: "nwb-map-name" }, data.names[row]) : null,
-              ),
-              ...data.columns.map((column) => cellElement(data, row, column, { compared, top, opened, open })),
-            ),
-          ),
-        ),
-      );
-      const buttons = [...table.querySelectorAll("button")];
-      const same =
-        focused && buttons.find(({ dataset }) => dataset.row === focused.row && dataset.column === focused.column);
-      const first = same || table.querySelector("button[aria-pressed=true]") || buttons[0];
-      if (first) first.tabIndex = 0;
-      if (focused) first?.focus({ preventScroll: true });
-      fill(legend, ...legendItems(compared, top, data));
-    },
-  };
+  /** Put the focus on the cell that is open, or on the first. */
+  focus() {
+    /** @type {HTMLElement | null} */ (this.table.querySelector("button[tabindex='0']"))?.focus();
+  }
+
+  show(data, opened) {
+    this.data = data;
+    this.opened = opened;
+    this.draw();
+  }
+
+  draw() {
+    const { data, opened, table } = this;
+    const compared = Boolean(data.choice.against);
+    const top = scale(data, compared);
+    const held = /** @type {HTMLElement} */ (document.activeElement);
+    const focused = table.contains(held) ? { ...held.dataset } : null;
+    const rows = this.values("row", data.rows);
+    const columns = this.values("column", data.columns);
+    const corner = h("td", { class: "nwb-map-corner" }, words.span[data.choice.row] ?? data.choice.row);
+    const heads = columns.map((column) => h("th", { scope: "col", dir: "auto" }, nameOf(column)));
+    const how = { compared, top, opened, open: this.open };
+    const line = (row) =>
+      h("tr", {}, rowHead(data, row), ...columns.map((column) => cellElement(data, row, column, how)));
+    fill(table, h("thead", {}, h("tr", {}, corner, ...heads)), h("tbody", {}, ...rows.map(line)));
+    const buttons = [...table.querySelectorAll("button")];
+    const again = ({ dataset }) => dataset.row === focused.row && dataset.column === focused.column;
+    const same = focused && buttons.find(again);
+    const first = same || table.querySelector("button[aria-pressed=true]") || buttons[0];
+    if (first) first.tabIndex = 0;
+    if (focused) first?.focus({ preventScroll: true });
+    fill(this.legend, ...legendItems(compared, top, data));
+  }
+}
+
+function rowHead(data, row) {
+  const name = data.names[row] ? h("span", { class: "nwb-map-name" }, data.names[row]) : null;
+  return h("th", { scope: "row", title: data.names[row] ?? "" }, h("bdi", {}, nameOf(row)), name);
 }
 
 /** The rate that takes the deepest color: the worst cell with enough data, at least 20 points. */
@@ -97,21 +174,18 @@ function scale(data, compared) {
   return Math.max(compared ? 0.05 : 0.2, ...values);
 }
 
+function kindOf(cell, value, compared) {
+  if (cell.enough === "no" || value === null) return "gray";
+  if (!compared) return "heat";
+  return value < 0 ? "good" : value > 0 ? "bad" : "gray";
+}
+
 function cellElement(data, row, column, { compared, top, opened, open }) {
   const cell = cellOf(data, row, column);
   if (!cell) return h("td", { class: "nwb-map-none" }, h("span", { "aria-hidden": "true" }, "·"));
   const value = compared ? cell.difference : cell.rate;
   const depth = value === null ? 0 : Math.min(1, Math.abs(value) / top);
-  const kind =
-    cell.enough === "no" || value === null
-      ? "gray"
-      : !compared
-        ? "heat"
-        : value < 0
-          ? "good"
-          : value > 0
-            ? "bad"
-            : "gray";
+  const kind = kindOf(cell, value, compared);
   const hatched = cell.confounded.length > 0;
   const pressed = opened.row === cell.row && opened.column === cell.column && "row" in opened;
   const glyph = compared && value ? (value < 0 ? "▼ " : "▲ ") : "";

@@ -11,84 +11,92 @@ const ADD = 5,
   TAG = 7,
   EMISSION = 3;
 
-export function createLane(actions) {
-  const parts = buildLane(actions);
-  let data = {},
-    states = [],
-    shown = -2,
-    spoken = -1,
-    time_s = 0;
+export const createLane = (actions) => new Lane(actions);
+
+class Lane {
+  constructor(actions) {
+    this.actions = actions;
+    this.parts = buildLane(actions);
+    this.element = this.parts.root;
+    /** @type {any} */
+    this.data = {};
+    /** @type {any[]} */
+    this.states = [];
+    this.shown = -2;
+    this.spoken = -1;
+    this.time_s = 0;
+  }
 
   /** The state on screen after event `index`; −1 is before the first. */
-  function paint(index) {
-    if (index === shown) return;
-    const grew = index === shown + 1;
+  paint(index) {
+    if (index === this.shown) return;
+    const { parts, data } = this;
+    const grew = index === this.shown + 1;
     const before = parts.text.querySelectorAll("[data-word]").length;
-    shown = index;
-    spoken = -1;
-    const state = states[index];
+    this.shown = index;
+    this.spoken = -1;
+    const state = this.states[index];
     parts.text.dataset.event = String(index);
     parts.text.dir = direction(data.final);
     parts.text.dataset.emission = state ? String(state.emission) : "";
-    if (!state || (!state.final && !state.partial))
-      fill(parts.text, h("span", { class: "nwb-muted" }, time_s > 0.05 ? words.listening : words.before));
-    else fill(parts.text, ...wordSpans(state, data, actions.go));
-    if (grew)
-      for (const span of [...parts.text.querySelectorAll("[data-word]")].slice(before))
-        span.classList.add("nwb-landed");
+    const silent = !state || (!state.final && !state.partial);
+    const wait = h("span", { class: "nwb-muted" }, this.time_s > 0.05 ? words.listening : words.before);
+    fill(parts.text, ...(silent ? [wait] : wordSpans(state, data, this.actions.go)));
+    const landed = grew ? [...parts.text.querySelectorAll("[data-word]")].slice(before) : [];
+    for (const span of landed) span.classList.add("nwb-landed");
     paintTag(parts, data, state);
   }
 
-  function karaoke() {
-    const at = (data.words ?? []).findIndex((w) => w[1] !== null && time_s >= w[1] && time_s < w[2]);
-    if (at === spoken) return;
-    spoken = at;
-    for (const span of parts.text.querySelectorAll("[data-word]"))
-      span.classList.toggle("nwb-spoken", Number(span.dataset.word) === at);
-  }
-
-  function at(seconds) {
-    time_s = seconds;
-    let low = -1,
-      high = states.length - 1;
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2);
-      if (states[middle].emission <= seconds) low = middle;
-      else high = middle - 1;
+  karaoke() {
+    const said = (word) => word[1] !== null && this.time_s >= word[1] && this.time_s < word[2];
+    const at = (this.data.words ?? []).findIndex(said);
+    if (at === this.spoken) return;
+    this.spoken = at;
+    for (const span of this.parts.text.querySelectorAll("[data-word]")) {
+      span.classList.toggle("nwb-spoken", span.getAttribute("data-word") === String(at));
     }
-    paint(low);
-    karaoke();
   }
 
-  return {
-    element: parts.root,
-    at,
-    show(next, { choices, differs, alone }) {
-      data = next;
-      states = replay(data.events ?? []);
-      shown = -2;
-      parts.root.dataset.state = data.state;
-      set(parts.root, { "aria-busy": String(data.state === "busy") });
-      set(parts.close, { hidden: alone });
-      set(parts.name, { hidden: alone });
-      fillSettings(parts, data.settings, choices, actions);
-      data.differs = differs;
-      fill(
-        parts.note,
-        data.state === "failed"
-          ? h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, data.message))
-          : null,
-      );
-      set(parts.busy, { hidden: data.state !== "busy" });
-      fill(parts.figures, ...(data.figures ? figures(data) : []));
-      fill(parts.diff, data.alignment?.length ? alignment(data, actions.go) : null);
-      at(time_s);
-    },
-  };
+  at(seconds) {
+    this.time_s = seconds;
+    this.paint(lastBefore(this.states, seconds));
+    this.karaoke();
+  }
+
+  show(next, { choices, differs, alone }) {
+    const { parts, actions } = this;
+    this.data = next;
+    this.states = replay(next.events ?? []);
+    this.shown = -2;
+    parts.root.dataset.state = next.state;
+    set(parts.root, { "aria-busy": String(next.state === "busy") });
+    set(parts.close, { hidden: alone });
+    set(parts.name, { hidden: alone });
+    fillSettings(parts, next.settings, choices, actions);
+    next.differs = differs;
+    const failed = next.state === "failed";
+    const note = h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, next.message));
+    fill(parts.note, failed ? note : null);
+    set(parts.busy, { hidden: next.state !== "busy" });
+    fill(parts.figures, ...(next.figures ? figures(next) : []));
+    fill(parts.diff, next.alignment?.length ? alignment(next, actions.go) : null);
+    this.at(this.time_s);
+  }
+}
+
+/** Index of the last state that was out by a moment; −1 before the first. States are in the order of emission. */
+export function lastBefore(states, seconds) {
+  let [low, high] = [-1, states.length - 1];
+  while (low < high) {
+    const middle = low + ((high - low + 1) >> 1);
+    if (states[middle].emission <= seconds) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** Final transcripts in full, from the parts each event kept and added. Code points, as the kernel counts. */
-function replay(events) {
+export function replay(events) {
   let final = [];
   return events.map((event) => {
     final = [...final.slice(0, event[KEEP]), ...event[ADD]];

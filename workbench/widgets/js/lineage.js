@@ -124,7 +124,7 @@ function told(node, nodes, choose) {
         );
       }),
     );
-  const facts = node.facts.map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)]).flat();
+  const facts = node.facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)]);
   return [
     h("h4", {}, `${words.kinds[node.kind] ?? node.kind} `, h("bdi", {}, node.label)),
     facts.length ? h("dl", { class: "nwb-lineage-facts" }, ...facts) : null,

@@ -1,8 +1,12 @@
 // Front of every `_esm`; `assets.py` fills in the two names. Each source becomes one Blob whose relative imports
 // point at the Blobs of what it imports. Blobs are kept for the life of the page and shared between widgets.
+// @ts-expect-error: filled in
 const SOURCES = __SOURCES__;
+// @ts-expect-error: filled in
 const ENTRY = __ENTRY__;
-const blobs = (globalThis[Symbol.for("nemotron-workbench.modules")] ??= new Map());
+const KEPT = Symbol.for("nemotron-workbench.modules");
+globalThis[KEPT] ??= new Map();
+const blobs = globalThis[KEPT];
 
 function address(name) {
   const { text, digest, imports } = SOURCES[name];

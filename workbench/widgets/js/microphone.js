@@ -3,6 +3,7 @@ import { openCapture, troubleOf, unavailable } from "./capture.js";
 import { openChannel } from "./channel.js";
 import { clock, fill, h, icon, set } from "./dom.js";
 import { common, microphone as words } from "./strings.js";
+import { createWaiting } from "./waiting.js";
 
 const MOST_IN_FLIGHT = 4;
 const MOST_TOGETHER = 250; // blocks in a message: 20 s, 2 MB at most
@@ -14,20 +15,22 @@ function render({ model, el }) {
 
 class View {
   constructor(model, el) {
-    Object.assign(this, {
-      model,
-      channel: openChannel(model),
-      state: "idle",
-      capture: null,
-      waiting: [],
-      inFlight: 0,
-      latencies: [],
-      sent_s: 0,
-      hiddenAt: 0,
-    });
+    this.model = model;
+    this.channel = openChannel(model);
+    this.state = "idle";
+    /** @type {any} */
+    this.capture = null;
+    /** @type {any[]} blocks that have not gone out */
+    this.waiting = [];
+    this.inFlight = 0;
+    this.blocks = 0;
+    /** @type {number[]} */
+    this.latencies = [];
+    this.sent_s = 0;
+    this.hiddenAt = 0;
     this.build(el);
     this.stopLost = this.channel.onLost(
-      (lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostMend}`),
+      (lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostHint}`),
     );
     this.onHidden = () => {
       if (!document.hidden) return;
@@ -44,21 +47,10 @@ class View {
   }
 
   build(el) {
-    const choices = this.model.get("choices");
-    const field = (text, testid, items, chosen) => {
-      const select = h(
-        "select",
-        { class: "nwb-input", dataset: { testid } },
-        ...items.map(([value, label]) => h("option", { value }, label)),
-      );
-      select.value = String(chosen);
-      return h("label", { class: "nwb-field" }, h("span", {}, text), select);
-    };
-    const locales = choices.locales.map((tag) => [
-      tag,
-      tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`,
-    ]);
+    const bar = h("div", { class: "nwb-level-fill" });
     this.ui = {
+      ...this.fields(),
+      fill: bar,
       record: h("button", {
         type: "button",
         class: "nwb-record",
@@ -69,14 +61,7 @@ class View {
       level: h(
         "div",
         { class: "nwb-level", role: "meter", "aria-label": words.level, "aria-valuemin": 0, "aria-valuemax": 1 },
-        h("div", { class: "nwb-level-fill" }),
-      ),
-      locale: field(words.locale, "mic-locale", locales, choices.locale),
-      lookahead: field(
-        words.lookahead,
-        "mic-lookahead",
-        choices.lookaheads_ms.map((ms) => [ms, words.ms(ms)]),
-        choices.lookahead_ms,
+        bar,
       ),
       note: h("div", { "aria-live": "assertive" }),
       text: h("p", {
@@ -109,6 +94,7 @@ class View {
         this.ui.locale,
         this.ui.lookahead,
       ),
+      createWaiting(this.channel),
       this.ui.note,
       this.ui.text,
       this.ui.figures,
@@ -116,6 +102,23 @@ class View {
     );
     el.append(this.root);
     this.show({ final: "", partial: "" });
+  }
+
+  fields() {
+    const choices = this.model.get("choices");
+    const field = (text, testid, items, chosen) => {
+      const options = items.map(([value, label]) => h("option", { value }, label));
+      const select = h("select", { class: "nwb-input", dataset: { testid } }, ...options);
+      select.value = String(chosen);
+      return h("label", { class: "nwb-field" }, h("span", {}, text), select);
+    };
+    const name = (tag) => (tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`);
+    const locales = choices.locales.map((tag) => [tag, name(tag)]);
+    const lookaheads = choices.lookaheads_ms.map((ms) => [ms, words.ms(ms)]);
+    return {
+      locale: field(words.locale, "mic-locale", locales, choices.locale),
+      lookahead: field(words.lookahead, "mic-lookahead", lookaheads, choices.lookahead_ms),
+    };
   }
 
   get settings() {
@@ -129,7 +132,7 @@ class View {
   }
 
   async start() {
-    Object.assign(this, { state: "preparing", waiting: [], inFlight: 0, latencies: [], sent_s: 0 });
+    Object.assign(this, { state: "preparing", waiting: [], inFlight: 0, latencies: [], sent_s: 0, blocks: 0 });
     this.ui.save.hidden = true;
     this.say("");
     this.show({ final: "", partial: "" });
@@ -139,7 +142,7 @@ class View {
       // From then on everything said is kept and goes out once the session is there: no first word is lost.
       this.capture = await openCapture({ onblock: (block) => this.block(block), onlost: (kind) => this.lost(kind) });
       this.show({});
-      await this.channel.ask("start", this.settings, { timeout_s: 300 });
+      await this.channel.ask("start", this.settings);
       if (this.state === "preparing") {
         // else it was lost meanwhile
         this.state = "recording";
@@ -161,7 +164,7 @@ class View {
     this.sent_s += samples.length / rate;
     this.ui.time.textContent = clock(this.sent_s);
     set(this.ui.level, { "aria-valuenow": level.toFixed(3) });
-    this.ui.level.firstChild.style.width = `${Math.min(100, Math.max(0, 100 + 20 * Math.log10(level + 1e-6) * 1.7))}%`;
+    this.ui.fill.style.width = `${Math.min(100, Math.max(0, 100 + 20 * Math.log10(level + 1e-6) * 1.7))}%`;
     this.waiting.push({ samples, rate, captured_ms });
     if (this.state !== "recording") return;
     this.flush();
@@ -179,7 +182,9 @@ class View {
     }
     this.inFlight += 1;
     const { captured_ms, rate } = blocks[0]; // of blocks that had to wait for each other, the oldest counts
-    this.last = this.channel.ask("pcm", { sample_rate: rate }, { buffers: [samples.buffer] }).then(
+    this.blocks += 1;
+    const block = { sample_rate: rate, number: this.blocks };
+    this.last = this.channel.ask("pcm", block, { buffers: [samples.buffer] }).then(
       (answer) => {
         this.inFlight -= 1;
         this.show(answer, captured_ms);
@@ -411,7 +416,7 @@ class View {
     if (!unavailable()) record.disabled = this.channel.lost || this.state === "preparing" || this.state === "finishing";
     this.root.dataset.state = this.state;
     for (const name of ["locale", "lookahead"]) this.ui[name].querySelector("select").disabled = this.state !== "idle";
-    if (this.state !== "recording") this.ui.level.firstChild.style.width = "0";
+    if (this.state !== "recording") this.ui.fill.style.width = "0";
     if (!this.shown || this.shown === "|") this.show({});
   }
 

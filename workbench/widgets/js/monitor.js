@@ -2,7 +2,8 @@
 import { openChannel } from "./channel.js";
 import { createChart } from "./chart.js";
 import { clock, fill, h, icon, set } from "./dom.js";
-import { common, monitor as words, playback } from "./strings.js";
+import { common, playback, monitor as words } from "./strings.js";
+import { createWaiting } from "./waiting.js";
 
 const GOING = ["queued", "preparing", "running", "validating", "finishing"];
 const percent = (v) => `${(100 * v).toFixed(1)} %`;
@@ -14,7 +15,12 @@ function render({ model, el }) {
 
 class View {
   constructor(model, el) {
-    Object.assign(this, { model, channel: openChannel(model), mode: "langID offline", metric: "wer", cards: [] });
+    this.model = model;
+    this.channel = openChannel(model);
+    this.mode = "langID offline";
+    this.metric = "wer";
+    /** @type {any[]} */
+    this.cards = [];
     this.build(el);
     this.listeners = { "change:runs": () => this.show(), "change:logs": () => this.showLog() };
     for (const [name, fn] of Object.entries(this.listeners)) model.on(name, fn);
@@ -58,6 +64,7 @@ class View {
       "div",
       { class: "nwb nwb-monitor", role: "region", "aria-label": words.region, dataset: { testid: "monitor" } },
       this.ui.cards,
+      createWaiting(this.channel),
       this.ui.note,
       h("div", { class: "nwb-charts" }, h("div", {}, this.validationHead, this.validationPlace), this.ui.charts),
       this.samplesBox,
@@ -83,7 +90,7 @@ class View {
       this.cards.push(runCard(index, (question) => this.act(question, index)));
       this.ui.cards.append(this.cards[index].element);
     }
-    runs.forEach((run, index) => this.cards[index].show(run, this.channel.lost));
+    for (const [index, run] of runs.entries()) this.cards[index].show(run, this.channel.lost);
     this.showCurves(runs);
     this.showValidation(runs);
     this.showSamples(runs[0]);
@@ -204,7 +211,7 @@ class View {
         "div",
         { class: "nwb-note nwb-warn", role: "status" },
         icon("warn"),
-        h("span", {}, `${common.kernelLost} ${words.lostMend}`),
+        h("span", {}, `${common.kernelLost} ${words.lostHint}`),
       ),
     );
   }
@@ -217,84 +224,68 @@ class View {
   }
 }
 
+const TONES = { finished: "nwb-good", failed: "nwb-bad", interrupted: "nwb-bad", cancelled: "nwb-warn" };
+
 /** Where one run stands: status, progress, time left, memory, hours per locale, what to do. */
 function runCard(index, act) {
-  const button = (name, text, question, testid) =>
+  const parts = cardParts(index, act);
+  const { key, name, status, cancel, resume, bar, trouble } = parts;
+  const spring = h("span", { class: "nwb-spring" });
+  const element = h(
+    "section",
+    { class: "nwb-run", dataset: { testid: "run" } },
+    h("header", { class: "nwb-head" }, key, name, status, spring, cancel, resume),
+    bar,
+    parts.facts,
+    trouble,
+    parts.hours,
+  );
+  return { element, show: (run, lost) => showCard(element, parts, run, lost) };
+}
+
+function cardParts(index, act) {
+  const button = (name, text, question) =>
     h(
       "button",
-      { type: "button", class: "nwb-btn", onclick: () => act(question), dataset: { testid } },
+      { type: "button", class: "nwb-btn", onclick: () => act(question), dataset: { testid: question } },
       icon(name),
       text,
     );
-  const parts = {
+  return {
     key: h("i", { class: `nwb-key nwb-color-${index % 6}`, "aria-hidden": "true" }),
     name: h("b", { dir: "auto" }),
     status: h("span", { class: "nwb-tag", dataset: { testid: "status" } }),
-    cancel: button("stop", words.cancel, "cancel", "cancel"),
-    resume: button("play", words.resume, "resume", "resume"),
-    bar: h(
-      "div",
-      { class: "nwb-progress", role: "progressbar", "aria-valuemin": 0 },
-      h("div", { class: "nwb-progress-fill" }),
-    ),
+    cancel: button("stop", words.cancel, "cancel"),
+    resume: button("play", words.resume, "resume"),
+    fill: h("div", { class: "nwb-progress-fill" }),
+    bar: h("div", { class: "nwb-progress", role: "progressbar", "aria-valuemin": 0 }),
     facts: h("div", { class: "nwb-facts" }),
     trouble: h("div"),
     hours: h("div", { class: "nwb-hours" }),
   };
-  const element = h(
-    "section",
-    { class: "nwb-run", dataset: { testid: "run" } },
-    h(
-      "header",
-      { class: "nwb-head" },
-      parts.key,
-      parts.name,
-      parts.status,
-      h("span", { class: "nwb-spring" }),
-      parts.cancel,
-      parts.resume,
-    ),
-    parts.bar,
-    parts.facts,
-    parts.trouble,
-    parts.hours,
-  );
-  return {
-    element,
-    show(run, lost) {
-      const { state } = run;
-      const going = GOING.includes(state.status);
-      parts.name.textContent = run.name;
-      parts.status.className = `nwb-tag ${{ finished: "nwb-good", failed: "nwb-bad", interrupted: "nwb-bad", cancelled: "nwb-warn" }[state.status] ?? "nwb-accent"}`;
-      parts.status.textContent = run.cancelling ? words.cancelling : (words.status[state.status] ?? state.status);
-      element.dataset.status = state.status;
-      set(parts.cancel, { hidden: !going, disabled: lost || run.cancelling });
-      set(parts.resume, { hidden: going || state.status === "finished", disabled: lost });
-      set(parts.bar, {
-        "aria-valuemax": state.steps ?? 0,
-        "aria-valuenow": state.step ?? 0,
-        "aria-label": words.progress(state.step ?? 0, state.steps),
-      });
-      parts.bar.firstChild.style.width = `${(100 * (state.step ?? 0)) / (state.steps || 1)}%`;
-      fill(parts.facts, ...facts(run, going));
-      const notices = (state.notices ?? []).map((text) =>
-        h("div", { class: "nwb-note nwb-warn", dataset: { testid: "notice" } }, icon("warn"), h("span", {}, text)),
-      );
-      fill(
-        parts.trouble,
-        ...notices,
-        state.message && !going
-          ? h(
-              "div",
-              { class: "nwb-note nwb-bad" },
-              icon("warn"),
-              h("span", {}, [state.message, state.hint].filter(Boolean).join(". ")),
-            )
-          : null,
-      );
-      fill(parts.hours, ...hours(state));
-    },
-  };
+}
+
+function showCard(element, parts, run, lost) {
+  const { state } = run;
+  const [step, steps] = [state.step ?? 0, state.steps ?? 0];
+  const going = GOING.includes(state.status);
+  parts.name.textContent = run.name;
+  parts.status.className = `nwb-tag ${TONES[state.status] ?? "nwb-accent"}`;
+  parts.status.textContent = run.cancelling ? words.cancelling : (words.status[state.status] ?? state.status);
+  element.dataset.status = state.status;
+  set(parts.cancel, { hidden: !going, disabled: lost || run.cancelling });
+  set(parts.resume, { hidden: going || state.status === "finished", disabled: lost });
+  const said = words.progress(step, state.steps);
+  set(parts.bar, { "aria-valuemax": steps, "aria-valuenow": step, "aria-label": said });
+  parts.fill.style.width = `${(100 * step) / (steps || 1)}%`;
+  if (!parts.fill.parentElement) parts.bar.append(parts.fill);
+  fill(parts.facts, ...facts(run, going));
+  const note = (tone, text, testid) =>
+    h("div", { class: `nwb-note ${tone}`, dataset: testid ? { testid } : {} }, icon("warn"), h("span", {}, text));
+  const notices = (state.notices ?? []).map((text) => note("nwb-warn", text, "notice"));
+  const ended = state.message && !going ? [state.message, state.hint].filter(Boolean).join(". ") : "";
+  fill(parts.trouble, ...notices, ended ? note("nwb-bad", ended) : null);
+  fill(parts.hours, ...hours(state));
 }
 
 function facts(run, going) {
@@ -353,7 +344,10 @@ function heardWords(pairs) {
 function smoothed(values) {
   const weight = 2 / (Math.max(6, values.length / 20) + 1);
   let at = values[0];
-  return values.map((v) => (at = v === null ? at : at + weight * (v - at)));
+  return values.map((value) => {
+    if (value !== null) at += weight * (value - at);
+    return at;
+  });
 }
 
 export default { render };

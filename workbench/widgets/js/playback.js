@@ -3,8 +3,9 @@ import { openChannel } from "./channel.js";
 import { fill, h, icon, set } from "./dom.js";
 import { createLane } from "./lane.js";
 import { createPlayer, fetchClip } from "./player.js";
-import { createStrip } from "./strip.js";
 import { common, playback as words } from "./strings.js";
+import { createStrip } from "./strip.js";
+import { createWaiting } from "./waiting.js";
 
 const NAMES = ["A", "B"];
 const NOISE = [null, 20, 10, 5, 0];
@@ -24,12 +25,11 @@ class View {
     this.strips = [];
     this.build(el);
     this.player = createPlayer(this.ui.player, { height: 76, label: words.player });
-    this.ui.strips = h("div", { class: "nwb-strips" });
     this.player.element.insertBefore(this.ui.strips, this.player.element.querySelector(".nwb-player-bar"));
     this.player.on("time", ({ time_s }) => this.at(time_s));
     this.player.on("ready", () => this.opened());
-    this.player.surfer.on("scroll", (from, to) => this.strips.forEach((strip) => strip.range(from, to)));
-    this.player.surfer.on("zoom", () => this.strips.forEach((strip) => strip.range(0, 0)));
+    this.player.surfer.on("scroll", (from, to) => this.eachStrip((strip) => strip.range(from, to)));
+    this.player.surfer.on("zoom", () => this.eachStrip((strip) => strip.range(0, 0)));
     this.player.element.addEventListener("click", (event) => this.beforeGesture(event), true);
     this.listeners = {
       "change:lanes": () => this.showLanes(),
@@ -48,36 +48,11 @@ class View {
     const button = (name, text, onclick, testid) =>
       h("button", { type: "button", class: "nwb-btn", onclick, dataset: { testid } }, icon(name), text);
     this.ui = {
+      ...this.conditionFields(),
       title: h("h3", { class: "nwb-title", dir: "auto" }),
-      noise: this.conditionField(
-        words.noise,
-        NOISE.map((db) => [db === null ? "" : db, words.noiseDb(db)]),
-        (value) => ({ snr_db: value === "" ? null : Number(value) }),
-        "noise",
-      ),
-      line: this.conditionField(
-        words.line,
-        [
-          [false, words.asRecorded],
-          [true, words.telephone],
-        ],
-        (value) => ({ telephone: value === "true" }),
-        "line",
-      ),
-      gain: this.conditionField(
-        words.level,
-        GAIN.map((db) => [db, words.gainDb(db)]),
-        (value) => ({ gain_db: Number(value) }),
-        "gain",
-      ),
-      room: this.conditionField(
-        words.room,
-        ROOM.map((s) => [s, words.roomS(s)]),
-        (value) => ({ rt60_s: Number(value) }),
-        "room",
-      ),
       compare: button("next", words.compare, () => this.compare(), "compare"),
       player: h("div"),
+      strips: h("div", { class: "nwb-strips" }),
       lanes: h("div", { class: "nwb-lanes" }),
       differ: h("div", { class: "nwb-differ", role: "status", dataset: { testid: "differences" } }),
       note: h("div"),
@@ -104,6 +79,7 @@ class View {
         this.ui.gain,
         this.ui.compare,
       ),
+      createWaiting(this.channel),
       this.ui.note,
       this.ui.player,
       this.ui.lanes,
@@ -111,6 +87,25 @@ class View {
       h("p", { class: "nwb-foot nwb-muted" }, words.unpaced),
     );
     el.append(this.root);
+  }
+
+  eachStrip(fn) {
+    for (const strip of this.strips) fn(strip);
+  }
+
+  /** What is done to the recording before it is recognized. */
+  conditionFields() {
+    const noise = NOISE.map((db) => [db === null ? "" : db, words.noiseDb(db)]);
+    const line = [false, true].map((telephone) => [telephone, telephone ? words.telephone : words.asRecorded]);
+    const gain = GAIN.map((db) => [db, words.gainDb(db)]);
+    const room = ROOM.map((s) => [s, words.roomS(s)]);
+    const snr = (value) => ({ snr_db: value === "" ? null : Number(value) });
+    return {
+      noise: this.conditionField(words.noise, noise, snr, "noise"),
+      line: this.conditionField(words.line, line, (value) => ({ telephone: value === "true" }), "line"),
+      gain: this.conditionField(words.level, gain, (value) => ({ gain_db: Number(value) }), "gain"),
+      room: this.conditionField(words.room, room, (value) => ({ rt60_s: Number(value) }), "room"),
+    };
   }
 
   conditionField(name, items, read, testid) {
@@ -198,7 +193,7 @@ class View {
   opened() {
     const { time_s = 0, playing = false } = this.resume ?? {};
     this.resume = null;
-    this.strips.forEach((strip) => strip.range(0, 0));
+    this.eachStrip((strip) => strip.range(0, 0));
     if (time_s) this.player.seek(time_s);
     if (playing) this.player.play();
     this.at(time_s);
@@ -252,8 +247,9 @@ class View {
 
   showLost(lost) {
     this.root.classList.toggle("nwb-lost", lost);
-    for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-lane select, .nwb-head button"))
-      control.disabled = lost;
+    for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-lane select, .nwb-head button")) {
+      control.toggleAttribute("disabled", lost);
+    }
     fill(
       this.ui.note,
       lost
@@ -261,7 +257,7 @@ class View {
             "div",
             { class: "nwb-note nwb-warn", role: "status" },
             icon("warn"),
-            h("span", {}, `${common.kernelLost} ${words.lostMend}`),
+            h("span", {}, `${common.kernelLost} ${words.lostHint}`),
           )
         : null,
     );
@@ -271,7 +267,7 @@ class View {
     for (const [name, fn] of Object.entries(this.listeners)) this.model.off(name, fn);
     this.stopLost();
     this.channel.close();
-    this.strips.forEach((strip) => strip.destroy());
+    this.eachStrip((strip) => strip.destroy());
     this.player.destroy();
   }
 }

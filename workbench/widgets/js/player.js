@@ -17,14 +17,17 @@
 // Times are seconds on the recording's own clock, also where long audio is held as windows of 30 s: a clip is
 // { key, duration_s, bytes } (a whole WAV file) or
 // { key, duration_s, peaks: Float32Array, window_s, window: async (start_s, end_s) => bytes }.
+
+import { clock, h, onTheme, set, token } from "./dom.js";
+import { buildUi, drawOverview, SPEEDS, toggleButton } from "./player_ui.js";
+import { drawSpectrogram } from "./spectrogram.js";
+import { withAxes } from "./spectrogram_axes.js";
+import { player as words } from "./strings.js";
 import WaveSurfer from "./vendor/wavesurfer.esm.js";
 import Regions from "./vendor/wavesurfer.regions.esm.js";
-import { clock, h, onTheme, set, token } from "./dom.js";
-import { SPEEDS, buildUi, drawOverview, toggleButton } from "./player_ui.js";
-import { drawSpectrogram } from "./spectrogram.js";
-import { player as words } from "./strings.js";
 
 export { SPEEDS };
+
 const ZOOMS = [0, 120, 240, 480, 960]; // pixels per second; 0 fits the width
 const LOOP_AROUND_S = 0.75;
 const LOOP_COLOR = "var(--nwb-loop)"; // variables reach into wavesurfer's shadow tree and follow the theme
@@ -102,6 +105,9 @@ class Player {
   }
   get loop() {
     return this.#loop;
+  }
+  get spectrogram() {
+    return this.#spectrogramOn;
   }
   get speed() {
     return this.#speed;
@@ -237,7 +243,8 @@ class Player {
   }
 
   async #loadWindow(start_s) {
-    const turn = (this.#load += 1);
+    this.#load += 1;
+    const turn = this.#load;
     const clip = this.#clip;
     this.ready = false;
     this.#goal = null;
@@ -397,17 +404,13 @@ class Player {
 
   #drawSpectrogram() {
     const wrapper = this.surfer.getWrapper();
-    let canvas = wrapper.querySelector("canvas.spectrogram");
-    if (!this.#spectrogramOn || !this.#samples) {
-      canvas?.remove();
-      return;
-    }
-    if (!canvas) {
-      canvas = h("canvas", { class: "spectrogram", "aria-hidden": "true" });
-      canvas.style.cssText = "display:block;position:relative;width:100%;height:128px;pointer-events:none;";
-      wrapper.append(canvas);
-    }
-    drawSpectrogram(canvas, this.#samples.getChannelData(0), this.#samples.sampleRate);
+    wrapper.querySelector(".spectrogram-box")?.remove();
+    if (!this.#spectrogramOn || !this.#samples) return;
+    const { sampleRate, duration } = this.#samples;
+    const canvas = h("canvas", { class: "spectrogram", "aria-hidden": "true" });
+    drawSpectrogram(canvas, this.#samples.getChannelData(0), sampleRate);
+    const axes = { rate: sampleRate, start_s: this.#offset_s, duration_s: duration, width: wrapper.clientWidth };
+    wrapper.append(withAxes(canvas, axes));
   }
 
   #colors() {

@@ -7,7 +7,7 @@ const HOP_S = 0.01;
 const FINEST_HOP_S = 0.002; // short clips get more columns, so that the picture stays smooth
 const WANTED_COLUMNS = 800;
 const BANDS = 128;
-const RANGE_DB = 70;
+export const RANGE_DB = 70;
 const MAX_COLUMNS = 6000;
 // Dark to bright, even in lightness, so loudness reads without telling hues apart.
 const STOPS = [
@@ -51,10 +51,16 @@ function fft(re, im) {
   }
 }
 
+/** Where a frequency stands in the picture: 0 at the bottom, 1 at half the sample rate. */
+export const heightOf = (hz, rate) => mel(hz) / mel(rate / 2);
+
 const mel = (hz) => 1127 * Math.log1p(hz / 700);
 const hertz = (m) => 700 * Math.expm1(m / 1127);
 
-/** Triangular mel filters as [first bin, weights] for an FFT of `size` at `rate`. */
+/**
+ * Triangular mel filters as [first bin, weights] for an FFT of `size` at `rate`.
+ * @returns {[number, number[]][]}
+ */
 function filters(size, rate) {
   const top = mel(rate / 2);
   const edges = Array.from({ length: BANDS + 2 }, (_, i) => (hertz((top * i) / (BANDS + 1)) * size) / rate);
@@ -95,19 +101,20 @@ export function logMel(samples, rate) {
     im.fill(0);
     for (let i = 0; i < width; i += 1) re[i] = (samples[column * hop + i] ?? 0) * hann[i];
     fft(re, im);
-    bank.forEach(([first, weights], band) => {
+    for (const [band, [first, weights]] of bank.entries()) {
       let energy = 1e-10;
-      weights.forEach((w, i) => (energy += w * (re[first + i] ** 2 + im[first + i] ** 2)));
+      for (let i = 0; i < weights.length; i += 1) energy += weights[i] * (re[first + i] ** 2 + im[first + i] ** 2);
       const value = 10 * Math.log10(energy);
       db[column * BANDS + band] = value;
       if (value > peak) peak = value;
-    });
+    }
   }
   for (let i = 0; i < db.length; i += 1) db[i] -= peak;
   return { columns, bands: BANDS, db };
 }
 
-function color(share) {
+/** Color of a level, 0 quietest to 1 loudest, as [red, green, blue]. */
+export function color(share) {
   const at = Math.max(0, Math.min(0.9999, share)) * (STOPS.length - 1);
   const [a, b] = [STOPS[Math.floor(at)], STOPS[Math.floor(at) + 1]];
   return a.map((v, i) => Math.round(v + (b[i] - v) * (at % 1)));

@@ -4,8 +4,12 @@ export const common = {
   close: "Close",
   retry: "Try again",
   kernelLost: "The kernel was restarted or has stopped.",
-  kernelLostMend: "Nothing decided is lost. Run this cell again to go on where you were.",
+  kernelLostHint: "Nothing decided is lost. Run this cell again to go on where you were.",
   unknown: "not known",
+  waiting: {
+    unreceived: "Waiting for the kernel. It is busy; your request is kept and goes through by itself.",
+    working: "The kernel is working on it.",
+  },
 };
 
 export const player = {
@@ -28,12 +32,13 @@ export const player = {
 };
 
 const fixed = (value, digits = 2) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+const count = (n, one, many) => `${Number(n).toLocaleString()} ${Number(n) === 1 ? one : many}`;
 const operations = {
   equal: (r) => `“${r}”: right`,
-  style: (r, x) => `“${r}” came as “${x}”: other case or marks`,
+  style: (r, x) => `“${r}” came as “${x}”: other case or punctuation`,
   substitute: (r, x) => `“${r}” came as “${x}”: wrong word`,
-  delete: (r) => `“${r}”: lost`,
-  insert: (r, x) => `“${x}”: added, not in the reference`,
+  delete: (r) => `“${r}”: missed`,
+  insert: (_r, x) => `“${x}”: added, not in the reference`,
 };
 
 export const playback = {
@@ -62,7 +67,7 @@ export const playback = {
   listening: "Listening…",
   detected: (tag, wrong) => (wrong ? `${tag} heard` : `${tag} detected`),
   deciding: "language: deciding…",
-  given: (tag) => `told: ${tag}`,
+  given: (tag) => `locale: ${tag}`,
   firstWord: "first word",
   firstWordTitle: "When the first word was on screen, on the recording's clock",
   late: "lateness",
@@ -71,31 +76,42 @@ export const playback = {
   loadTitle: "Compute time as a share of the audio: over 100 % falls behind",
   errorRate: "errors",
   errorTitle: (e) =>
-    `${e.substitute} wrong, ${e.delete} lost, ${e.insert} added of ${e.reference} words; case and marks aside (${e.style} differ)`,
-  kept: { marks: "marks kept", capitals: "capitals kept" },
+    `${e.substitute} wrong, ${e.delete} missed, ${e.insert} added, of ${count(e.reference, "word", "words")}; ` +
+    `case and punctuation aside (${e.style} differ)`,
+  kept: { marks: "punctuation kept", capitals: "capitalization kept" },
   keptTitle: {
     marks:
-      "Of the reference's punctuation marks, those at the same place here; change the noise or the line and watch them go",
+      "Of the reference's punctuation marks, those at the same place here. " +
+      "Change the noise or the line and watch them go.",
     capitals: "Of the reference's capitalized words, those that are here with their capital",
   },
   wordTitle: ([word, start, end, at, confidence]) =>
-    `${word}: spoken ${fixed(start)}–${fixed(end)} s, on screen at ${fixed(at)} s${confidence === null ? "" : `, confidence ${Math.round(100 * confidence)} %`}`,
+    `${word}: spoken ${fixed(start)}–${fixed(end)} s, on screen at ${fixed(at)} s` +
+    (confidence === null ? "" : `, confidence ${Math.round(100 * confidence)} %`),
   reference: "Against the reference",
   referenceNote: "reference above, recognized below",
   pair: (operation, reference, hypothesis) => operations[operation](reference, hypothesis),
   chunk: (n, start, end, compute, at) =>
-    `Chunk ${n}: audio ${fixed(start)}–${fixed(end)} s · compute ${Math.round(1000 * compute)} ms · on screen at ${fixed(at)} s`,
-  stripLabel: (chunks, count) =>
-    `${chunks} chunks of audio with their compute time, and the moments at which ${count} words appeared`,
-  differ: (count, style) => {
-    const named = (n) => `${n} ${n === 1 ? "word" : "words"}`;
-    if (!count)
-      return style ? `A and B say the same words; the case or marks of ${style} differ.` : "A and B say the same.";
-    return `A and B differ in ${named(count)}${style ? ` and in the case or marks of ${style}` : ""}.`;
+    `Chunk ${n}: audio ${fixed(start)}–${fixed(end)} s · compute ${Math.round(1000 * compute)} ms · ` +
+    `on screen at ${fixed(at)} s`,
+  stripLabel: (chunks, n) =>
+    `${chunks} chunks of audio with their compute time, and the moments at which ${n} words appeared`,
+  differ: (n, style) => {
+    const styled = `the case or punctuation of ${style}`;
+    if (!n) return style ? `A and B have the same words; ${styled} differ.` : "A and B are the same.";
+    return `A and B differ in ${count(n, "word", "words")}${style ? ` and in ${styled}` : ""}.`;
   },
   unpaced:
-    "Recognized once as fast as this machine can, then replayed on the recording's clock: a word appears at the end of its chunk plus the compute measured, queued behind earlier chunks.",
-  lostMend: "What was recognized can still be played; run this cell again to change settings.",
+    "Recognized once, as fast as this machine can, then replayed on the recording's clock: a word appears at the " +
+    "end of its chunk plus the measured compute, queued behind earlier chunks.",
+  lostHint: "What was recognized can still be played; run this cell again to change settings.",
+};
+
+const measureText = (name, value) => {
+  if (value === null || value === undefined) return "–";
+  if (name === "confidence") return value.toFixed(2);
+  if (["wer", "cer", "difference"].includes(name)) return `${(100 * value).toFixed(0)} %`;
+  return String(value);
 };
 
 export const board = {
@@ -114,17 +130,31 @@ export const board = {
   savedAt: (time) => `All saved · ${time}`,
   reviewer: (name) => `Reviewer: ${name}`,
   help: "Keys",
-  filterLabel: "SQL filter",
-  filterHint: "SQL filter, such as  target_lang = 'el-GR' and duration > 2",
-  apply: "Filter",
+  filterLabel: "Search, or SQL filter",
+  filterHint: "Search words, speaker or id; or SQL: duration > 2 and accent is null",
+  modeSql: "SQL",
+  modeWords: "words",
+  apply: "Search",
   clear: "Clear all filters",
   columns: (names) => `Columns: ${names}`,
   statusLabel: "Show",
-  statuses: { all: "All", pending: "To do", accepted: "Accepted", rejected: "Rejected" },
+  statuses: { all: "All", pending: "To do", accepted: "Accepted", rejected: "Rejected", disputed: "Disputed" },
+  disputed: (n) => `Disputed ${n}`,
   status: { pending: "To do", accepted: "Accepted", rejected: "Rejected" },
-  priority: "Doubtful first",
-  priorityHint:
-    "What is most worth hearing a minute comes first: findings, disagreement with the model, its doubts, rare accents",
+  order: "Order",
+  orderSource: "Order: as in the source",
+  orderUp: (name) => `${name}, lowest first`,
+  orderDown: (name) => `${name}, highest first`,
+  columnFilters: "Column filters",
+  columnFilter: (name) => `Filter: ${name}`,
+  lengthFilterHint: "Seconds: > 2, < 0.5, 1-3, or 4",
+  views: "Views",
+  viewName: "Name of this view",
+  viewKeep: "Save",
+  viewRemove: (name) => `Delete the view ${name}`,
+  viewsNone: "No view saved yet. Filter, then save it under a name.",
+  priority: "Most uncertain first",
+  priorityHint: "Which clips to listen to first: findings, disagreement with the model, low confidence, rare accents",
   minutesHave: "Minutes I have",
   minutesUnit: "min",
   minutesHint: "Leave only the undecided clips most worth your minutes, hearing and deciding each; empty for all",
@@ -135,13 +165,50 @@ export const board = {
   accent: "Accent",
   rule: "Findings",
   tags: "Sent here",
-  untag: (tag) => `Dealt with: take “${tag}” off`,
+  untag: (tag) => `Resolve: remove tag “${tag}”`,
   anyFinding: "any finding",
   none: "not known",
   facetHint: "Click to show only these; Ctrl+click to add",
   checking: "Checking the corpus…",
   checksFailed: (message) => `The checks could not run: ${message}`,
   noFindings: "Nothing found",
+  noFindingsSoFar: "Nothing found by the checks that ran",
+  noFindingsClip: "Nothing found here so far",
+  runChecks: "Run the checks",
+  lacks: {
+    signal: "the sound has not been measured yet",
+    tokenizer: "needs a checkpoint's tokenizer",
+    predictions: "needs a model's transcripts",
+  },
+  addFacet: "Filter by another column…",
+  removeFacet: (name) => `Hide ${name}`,
+  findValue: (name) => `Find in ${name}`,
+  showAll: (n) => `Show all ${n}`,
+  showFewer: "Show fewer",
+  tooMany: (names) => `${names}: too many different values to count. Use the search instead.`,
+  missing: "file missing",
+  missingFile: "The recording's file is missing.",
+  missingHint: "Put it back where the corpus expects it, or reject the clip.",
+  heard: "The model's transcript",
+  heardNothing: "(nothing)",
+  measures: {
+    wer: "WER",
+    cer: "CER",
+    substitutions: "substitutions",
+    insertions: "insertions",
+    deletions: "deletions",
+    confidence: "confidence",
+    difference: "difference",
+  },
+  measure: measureText,
+  addTag: "Add a tag",
+  tagVocabulary: ["check again", "ask a native speaker", "wrong speaker", "background speech", "numbers as digits"],
+  by: "by",
+  conflict: (who, what) => `${who} has just decided this: ${what}.`,
+  keepTheirs: "Keep theirs",
+  decideAnyway: "Decide anyway",
+  keyOf: (label, key) => `${label} (key ${key})`,
+  printKeys: "Print",
   head: {
     status: "",
     place: "#",
@@ -150,6 +217,13 @@ export const board = {
     accent: "Accent",
     speaker: "Speaker",
     duration: "Length",
+    wer: "WER",
+    cer: "CER",
+    substitutions: "Sub",
+    insertions: "Ins",
+    deletions: "Del",
+    confidence: "Conf",
+    difference: "Δ WER",
     findings: "Findings",
   },
   sortBy: (name) => `Sort by ${name}`,
@@ -201,12 +275,16 @@ export const board = {
     "several speakers",
     "private, must not be kept",
   ],
-  bulk: "Decide all…",
-  bulkTitle: (n) => `Decide all ${n} undecided clips of this view at once`,
+  bulk: "All clips…",
+  bulkTitle: (n) => `All clips of this view at once (${n} undecided)`,
   bulkAccept: (n) => `Accept ${n}`,
   bulkReject: (n) => `Reject ${n}…`,
   bulkNote: "One undo takes all of it back.",
-  bulkDone: (n) => `${n} clips decided. Undo takes all of it back.`,
+  bulkDone: (n) => `${n} clips changed. Undo takes all of it back.`,
+  bulkEdit: (n) => `Change a fact of all ${n} clips of this view, decided or not:`,
+  bulkField: "What to change",
+  bulkValue: "New value",
+  bulkEditGo: "Change",
   cancel: "Cancel",
   done: {
     accept: "Accepted.",
@@ -215,20 +293,23 @@ export const board = {
     edit: "Transcript saved.",
     field: (name) => `${name} saved.`,
     undone: "Undone.",
-    redone: "Done again.",
+    redone: "Redone.",
     nothingToUndo: "Nothing to undo.",
-    nothingToRedo: "Nothing to do again.",
+    nothingToRedo: "Nothing to redo.",
     end: "No undecided clip after this one.",
-    changedElsewhere: (n) => `${n} ${n === "1" ? "clip was" : "clips were"} decided elsewhere; shown now.`,
+    changedElsewhere: (n, who) =>
+      `${n} ${n === "1" ? "clip was" : "clips were"} decided elsewhere (${who}); shown now.`,
     settled: "Settled.",
-    untagged: "Tag taken off.",
+    untagged: "Tag removed.",
+    tagged: (tag) => `Tagged: ${tag}.`,
   },
   keysTitle: "Keys",
   keysNote: "The keys work while the board has the focus: click anywhere in it, or press Tab.",
   keys: [
     ["Space", "play, pause"],
     ["A", "accept, go to the next undecided"],
-    ["R", "reject: then 1–7 for the reason"],
+    ["R", "reject: then 1–7 or typed words, Enter"],
+    ["T", "add a tag"],
     ["E", "edit the transcript"],
     ["N · ↓", "next undecided · next row"],
     ["P · ↑", "previous undecided · previous row"],
@@ -258,9 +339,14 @@ const percent = (value, digits = 1) =>
   value === null || value === undefined ? "–" : `${(100 * value).toFixed(digits)} %`;
 /** A right-to-left word in a sentence from left to right, held apart so that it does not draw its neighbors along. */
 const apart = (word) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(word) ? `\u2068${word}\u2069` : word);
-const plural = (n, one, many) => `${Number(n).toLocaleString()} ${n === 1 ? one : many}`;
+
+const unitsOf = (item) =>
+  item.metric === "cer" ? count(item.units, "character", "characters") : count(item.units, "word", "words");
 
 export const explorer = {
+  findIn: (name) => `Find in ${name.toLowerCase()}`,
+  andOthers: (n) => `and ${n} others: show all`,
+  largestOnly: (n) => `Show the ${n} largest`,
   region: "Error explorer",
   map: "Error rates by slice. Arrow keys move between cells, Enter opens one.",
   all: "all",
@@ -288,15 +374,15 @@ export const explorer = {
   lookahead: (ms) => (ms === "offline" ? "default" : `${ms} ms`),
   noBase: "nothing",
   provisional: "provisional: under 1,000 words",
-  tooLittle: "too little to say",
+  tooLittle: "not enough data",
   interval: (kind) => `interval: ${kind}`,
   size: (utterances, speakers) =>
-    `${Number(utterances).toLocaleString()} utt.${speakers ? ` · ${plural(speakers, "voice", "voices")}` : ""}`,
+    `${Number(utterances).toLocaleString()} utt.${speakers ? ` · ${count(speakers, "speaker", "speakers")}` : ""}`,
   legendHeat: (top) => `deeper is worse, up to ${top} %`,
   legendBetter: "▼ better",
   legendWorse: (top) => `▲ worse, up to ${top} points`,
   legendHatched: "confounded: another column explains it as well",
-  legendUnits: "percent ± half of the 95 % interval",
+  legendUnits: "percent, ± half-width of the 95 % CI",
   export: { svg: "SVG", png: "PNG" },
   exportTitle: { svg: "Save the map as a drawing", png: "Save the map as a picture" },
   notDrawn: (why) => `The picture could not be drawn (${why}); save it as SVG.`,
@@ -318,45 +404,46 @@ export const explorer = {
   keywordLabel: "Words for the keyword list, with commas between them",
   keywordAdd: (word) => `Add “${apart(word)}” to the keyword list`,
   keywordAdded: ({ added, keywords, file }) =>
-    `${added.length ? `Added ${added.map((word) => `“${apart(word)}”`).join(", ")}` : "Already listed"}: ${file} of the corpus holds ${plural(keywords, "keyword", "keywords")}.`,
-  sendShown: (n) => `Send ${plural(n, "shown one", "shown")} to curation`,
+    `${added.length ? `Added ${added.map((word) => `“${apart(word)}”`).join(", ")}` : "Already listed"}: ` +
+    `${file} of the corpus holds ${count(keywords, "keyword", "keywords")}.`,
+  sendShown: (n) => `Send ${count(n, "shown one", "shown")} to curation`,
   reason: "What should a reviewer check?",
-  reasonOf: (item) => `${item.errors} of ${item.units} ${item.metric === "cer" ? "characters" : "words"} wrong`,
-  errorsOf: (item) => `${item.errors} errors in ${item.units} ${item.metric === "cer" ? "characters" : "words"}`,
+  reasonOf: (item) => `${count(item.errors, "error", "errors")} in ${unitsOf(item)}`,
+  errorsOf: (item) => `${count(item.errors, "error", "errors")} in ${unitsOf(item)}`,
   aligned: "Reference above, recognized below; a word plays from its place, arrow keys walk",
   total: (n, filter) => `${n} ${n === "1" ? "utterance" : "utterances"}${filter ? ` with ${filter}` : ", worst first"}`,
   clear: "Show all",
   more: (n) => `Show ${n} more`,
   changes: (verdict, n) => `${n} got ${verdict}`,
   filter: {
-    confusion: (f) => `“${apart(f.reference)}” heard as “${apart(f.hypothesis)}”`,
-    word: (f) => `“${apart(f.word)}” lost`,
+    confusion: (f) => `“${apart(f.reference)}” recognized as “${apart(f.hypothesis)}”`,
+    word: (f) => `“${apart(f.word)}” missed`,
     position: (f) => `an error in part ${f.part + 1} of ${f.bins}`,
     duration: (f) => `a duration of ${f.band}`,
     snr: (f) => `an SNR of ${f.band}`,
-    frequency: (f) => `a lost word that occurs ${f.occurs} times here`,
-    language: (f) => `${f.said} taken for ${f.heard}`,
+    frequency: (f) => `a missed word that occurs ${f.occurs} times here`,
+    language: (f) => `${f.said} recognized as ${f.heard}`,
     mark: (f) => `“${f.mark}” missing, added or wrong`,
-    case: () => "a word in other capitals",
+    case: () => "a word with other capitalization",
     changed: (f) => `${f.verdict === "better" ? "fewer" : "more"} errors than before`,
   },
   confusions: "Confusions",
-  noConfusions: "No word was taken for another.",
-  noLost: "No word was lost.",
-  confusionTitle: (said, heard, n) => `“${apart(said)}” heard as “${apart(heard)}”, ${n} times. Show these utterances.`,
-  lost: "Words most often lost",
-  lostNote: "lost / said",
-  lostTitle: (word, n, of) => `“${apart(word)}” lost or wrong in ${n} of ${of}. Show these utterances.`,
-  heardAs: "Language heard as another",
+  noConfusions: "No word was confused with another.",
+  noLost: "No word was missed.",
+  confusionTitle: (said, heard, n) =>
+    `“${apart(said)}” recognized as “${apart(heard)}”, ${count(n, "time", "times")}. Show these utterances.`,
+  lost: "Words most often missed",
+  lostNote: "missed / total",
+  lostTitle: (word, n, of) => `“${apart(word)}” missed or wrong in ${n} of ${of}. Show these utterances.`,
+  heardAs: "Languages confused",
   heardAsTitle: (said, heard, n) =>
-    `${said} taken for ${heard} in ${plural(n, "utterance", "utterances")}. Show these.`,
+    `${said} recognized as ${heard} in ${count(n, "utterance", "utterances")}. Show these.`,
   marks: "Punctuation",
   markTitle: (row) =>
     `“${row.mark}”: ${row.reference} in the references, ${row.hypothesis} recognized, ${row.correct} right`,
-  marksNote: "F1 per mark; words in their capitals",
-  capitals: "Capitals",
-  capitalsTitle: (rate) =>
-    `${percent(rate)} of the words that are right came in other capitals. Show these utterances.`,
+  marksNote: "F1 per punctuation mark; capitalization kept",
+  capitals: "Capitalization",
+  capitalsTitle: (rate) => `${percent(rate)} of the correct words have other capitalization. Show these utterances.`,
   position: "Errors by place in the utterance",
   positionTitle: (row) =>
     `from ${percent(row.from, 0)} to ${percent(row.to, 0)}: ${percent(row.rate)} of ${row.reference_words} words`,
@@ -364,19 +451,20 @@ export const explorer = {
   end: "end",
   duration: "Errors by duration",
   snr: "Errors by SNR",
-  noSnr: "Not measured. corpus.signal.scan(corpus) measures it.",
+  noSnr: "Not measured yet. “Run the checks” on the board measures it.",
   bandUnit: { duration: "seconds", snr: "dB" },
   bandTitle: (band, row) =>
-    `${band}: ${percent(row.rate)} in ${plural(row.utterances, "utterance", "utterances")}. Show these.`,
+    `${band}: ${percent(row.rate)} in ${count(row.utterances, "utterance", "utterances")}. Show these.`,
   frequency: "Word accuracy by frequency",
   frequencyNote: "times a word occurs",
   frequencyTitle: (row) => `words that occur ${row.occurs} times: ${percent(row.accuracy)} of ${row.occurrences} right`,
   opening: "Opening playback at this moment…",
   streamTitle: "Streamed again",
-  sent: (n, tag) => `${plural(n, "utterance", "utterances")} tagged “${tag}”: filter the board by this tag.`,
+  sent: (n, tag) => `${count(n, "utterance", "utterances")} tagged “${tag}”: filter the board by this tag.`,
   planned: (cell, minutes, plan) =>
-    `${minutes} minutes of ${cell} added: the collection plan now holds ${plural(plan.planned, "wish", "collection_requests")}, ${plan.minutes} minutes.`,
-  lostMend: "Run this cell again to go on; decisions sent are kept.",
+    `${minutes} minutes of ${cell} added: the collection plan now holds ` +
+    `${count(plan.planned, "request", "requests")}, ${plan.minutes} minutes.`,
+  lostHint: "Run this cell again to go on; decisions sent are kept.",
 };
 
 export const monitor = {
@@ -403,10 +491,11 @@ export const monitor = {
   peakTitle: "The highest learning rate of the schedule, as the optimizer sees it",
   best: "best",
   bestTitle: (score, base) =>
-    `score ${score?.toFixed?.(4) ?? "–"}${base === null || base === undefined ? "" : `, the base has ${base.toFixed(4)}`}`,
-  leftOut: "rows left out",
-  hours: "heard",
-  hoursTitle: (tag, done, all) => `${tag}: ${done} of ${all} planned have been consumed`,
+    `score ${score?.toFixed?.(4) ?? "–"}` +
+    (base === null || base === undefined ? "" : `, the base has ${base.toFixed(4)}`),
+  leftOut: "rows excluded",
+  hours: "trained on",
+  hoursTitle: (tag, done, all) => `${tag}: trained on ${done} of the ${all} planned`,
   atStep: (step) => `step ${step}`,
   nothing: "(nothing)",
   cancel: "Cancel",
@@ -424,7 +513,7 @@ export const monitor = {
     interrupted: "interrupted",
   },
   progress: (step, steps) => `step ${step} of ${steps}`,
-  lostMend: "The training goes on by itself; run this cell again to watch it.",
+  lostHint: "The training goes on by itself; run this cell again to watch it.",
 };
 
 export const microphone = {
@@ -440,12 +529,13 @@ export const microphone = {
   listening: "Listening…",
   detected: (tag) => `${tag} detected`,
   deciding: "language: deciding…",
-  p50: "capture to paint, median",
+  p50: "capture to display, median",
   p95: "95th percentile",
   latencyNote: (n, ms) => `over ${n} changes; a word also waits for its chunk of ${ms} ms to fill`,
   keep: "Keep this take?",
   keepNote: (corpus) =>
-    `Recording and text ${corpus ? `become an utterance of the corpus ${corpus}` : "are written to a folder"} on the machine that runs the kernel; nothing is sent elsewhere. Until then nothing is written.`,
+    `Recording and text ${corpus ? `become an utterance of the corpus ${corpus}` : "are written to a folder"} ` +
+    "on the machine that runs the kernel; nothing is sent elsewhere. Until then nothing is written.",
   purpose: "What the recording may be used for",
   purposeAsk: "May be used for…",
   purposes: { "training testing": "training and testing", training: "training only", testing: "testing only" },
@@ -467,11 +557,12 @@ export const microphone = {
     refused: "The browser or you refused the microphone. Allow it in the address bar and press record again.",
     none: "No microphone was found. Plug one in and press record again.",
     taken: "The microphone is in use by another program, or the system blocks it.",
-    lost: "The microphone was unplugged or taken away; what was heard so far is kept.",
+    lost: "The microphone was unplugged or taken away; what was recorded so far is kept.",
     silent:
-      "The microphone is on, but gives nothing but digital silence: it may be muted, or another one chosen in the system.",
+      "The microphone is on but delivers only digital silence: it may be muted, or another one is chosen in the " +
+      "system settings.",
     muted: "The system muted the microphone: silence is being recorded.",
-    hidden: "While this tab was in the background, recording went on and painting waited.",
+    hidden: "While this tab was in the background, recording went on and the display paused.",
   },
 };
 
@@ -488,7 +579,9 @@ export const lineage = {
     gate: "gate",
     release: "release",
   },
-  hint: "Click a box, or reach it with Tab and the arrow keys: its facts appear here; what it came from and what came of it lights up.",
+  hint:
+    "Click a box, or reach it with Tab and the arrow keys: its facts appear here; what it came from and what " +
+    "came of it lights up.",
   before: "Made from (dashed)",
   after: "Went into",
 };

@@ -16,117 +16,130 @@ const START = 0,
   COMPUTE = 2,
   EMISSION = 3;
 
-export function createStrip(host, { label = "" } = {}) {
-  const svg = shape("svg", {
-    class: "nwb-strip-drawing",
-    role: "img",
-    height: HEIGHT,
-    width: "100%",
-    preserveAspectRatio: "none",
-  });
-  const cursor = h("div", { class: "nwb-strip-cursor" });
-  const tip = h("div", { class: "nwb-strip-tip", hidden: true });
-  const root = h(
-    "div",
-    { class: "nwb-strip", dataset: { testid: "strip" } },
-    h("span", { class: "nwb-strip-name" }, label),
-    svg,
-    cursor,
-    tip,
-  );
-  let lane = null,
-    clip = null,
-    view = null,
-    time_s = 0,
-    width = 0;
-  host.append(root);
+/** @param {HTMLElement} host */
+export const createStrip = (host, options = {}) => new Strip(host, options);
 
-  const draw = perFrame(() => {
+class Strip {
+  constructor(host, { label = "" }) {
+    /** @type {any} */
+    this.lane = null;
+    /** @type {any} */
+    this.clip = null;
+    /** @type {[number, number] | null} the stretch in view; null: all */
+    this.view = null;
+    this.time_s = 0;
+    this.width = 0;
+    this.draw = perFrame(() => this.drawNow());
+    this.svg = shape("svg", {
+      class: "nwb-strip-drawing",
+      role: "img",
+      height: HEIGHT,
+      width: "100%",
+      preserveAspectRatio: "none",
+    });
+    this.cursor = h("div", { class: "nwb-strip-cursor" });
+    this.tip = h("div", { class: "nwb-strip-tip", hidden: true });
+    this.element = h(
+      "div",
+      { class: "nwb-strip", dataset: { testid: "strip" } },
+      h("span", { class: "nwb-strip-name" }, label),
+      this.svg,
+      this.cursor,
+      this.tip,
+    );
+    host.append(this.element);
+    this.svg.addEventListener("pointermove", (event) => this.point(event));
+    this.svg.addEventListener("pointerleave", () => {
+      this.tip.hidden = true;
+    });
+    this.resize = new ResizeObserver(([entry]) => {
+      this.width = entry.contentRect.width;
+      this.draw();
+    });
+    this.resize.observe(this.element);
+  }
+
+  get span() {
+    return this.view ?? [0, this.clip?.total_s ?? 1];
+  }
+
+  drawNow() {
+    const { lane, clip, svg, width } = this;
     if (!width) return;
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.replaceChildren();
     if (!lane?.events || !clip) return;
-    const [from, to] = view ?? [0, clip.total_s];
+    const [from, to] = this.span;
     const x = (s) => ((s - from) / (to - from)) * width;
     if (to > clip.audio_s) {
       const start = Math.max(0, x(clip.audio_s));
       svg.append(shape("rect", { x: start, y: 0, width: width - start, height: HEIGHT, class: "nwb-strip-after" }));
     }
-    drawChunks(
-      svg,
-      lane.events.filter((e) => e[END] >= from && e[START] <= to),
-      x,
-    );
-    drawWords(
-      svg,
-      lane.words.filter((w) => w[3] !== null && w[3] >= from - 2 && w[3] <= to + 2),
-      x,
-      width,
-      direction(lane.final),
-    );
-    move();
-  });
-  function move() {
-    const [from, to] = view ?? [0, clip?.total_s ?? 1];
-    const share = (time_s - from) / (to - from);
-    cursor.hidden = share < 0 || share > 1;
-    cursor.style.transform = `translateX(${share * width}px)`;
+    const heard = lane.events.filter((event) => event[END] >= from && event[START] <= to);
+    const said = lane.words.filter((word) => word[3] !== null && word[3] >= from - 2 && word[3] <= to + 2);
+    drawChunks(svg, heard, x);
+    drawWords(svg, said, x, width, direction(lane.final));
+    this.move();
   }
-  const point = (event) => {
-    if (!lane?.events || !clip) return;
-    const [from, to] = view ?? [0, clip.total_s];
-    const share = event.offsetX / (width || 1);
-    const at = from + share * (to - from);
-    const index = lane.events.findIndex((e) => at >= e[START] && at < e[END]);
-    tip.hidden = index < 0;
-    if (index < 0) return;
-    tip.textContent = words.chunk(index + 1, ...lane.events[index].slice(0, 4));
-    tip.style.left = `${Math.min(Math.max(0, event.offsetX - 90), Math.max(0, width - 330))}px`;
-  };
-  svg.addEventListener("pointermove", point);
-  svg.addEventListener("pointerleave", () => {
-    tip.hidden = true;
-  });
-  const resize = new ResizeObserver(([entry]) => {
-    width = entry.contentRect.width;
-    draw();
-  });
-  resize.observe(root);
 
-  return {
-    element: root,
-    show(nextLane, nextClip) {
-      [lane, clip] = [nextLane, nextClip];
-      svg.setAttribute("aria-label", words.stripLabel(lane?.events?.length ?? 0, lane?.words?.length ?? 0));
-      draw();
-    },
-    range(from, to) {
-      view = to > from ? [from, to] : null;
-      draw();
-    },
-    at(seconds) {
-      time_s = seconds;
-      move();
-    },
-    destroy() {
-      resize.disconnect();
-      root.remove();
-    },
-  };
+  move() {
+    const [from, to] = this.span;
+    const share = (this.time_s - from) / (to - from);
+    this.cursor.hidden = share < 0 || share > 1;
+    this.cursor.style.transform = `translateX(${share * this.width}px)`;
+  }
+
+  /** The chunk under the pointer. */
+  point(event) {
+    const { lane, width } = this;
+    if (!lane?.events || !this.clip) return;
+    const [from, to] = this.span;
+    const at = from + (event.offsetX / (width || 1)) * (to - from);
+    const index = lane.events.findIndex((chunk) => at >= chunk[START] && at < chunk[END]);
+    this.tip.hidden = index < 0;
+    if (index < 0) return;
+    const [start_s, end_s, compute_s, emission_s] = lane.events[index];
+    this.tip.textContent = words.chunk(index + 1, start_s, end_s, compute_s, emission_s);
+    this.tip.style.left = `${Math.min(Math.max(0, event.offsetX - 90), Math.max(0, width - 330))}px`;
+  }
+
+  show(lane, clip) {
+    this.lane = lane;
+    this.clip = clip;
+    this.svg.setAttribute("aria-label", words.stripLabel(lane?.events?.length ?? 0, lane?.words?.length ?? 0));
+    this.draw();
+  }
+
+  range(from, to) {
+    this.view = to > from ? [from, to] : null;
+    this.draw();
+  }
+
+  at(seconds) {
+    this.time_s = seconds;
+    this.move();
+  }
+
+  destroy() {
+    this.resize.disconnect();
+    this.element.remove();
+  }
 }
 
 /** Two paths for chunks (alternating shades), one for compute: a long clip at 80 ms has a thousand of them. */
 function drawChunks(svg, events, x) {
   const bars = ["", "", ""];
-  const bar = (from, to, [y, height], least) =>
-    `M${from.toFixed(1)} ${y}h${Math.max(least, to - from).toFixed(1)}v${height}h${(-Math.max(least, to - from)).toFixed(1)}z`;
+  const bar = (from, to, /** @type {number[]} */ [y, height], least) => {
+    const wide = Math.max(least, to - from).toFixed(1);
+    return `M${from.toFixed(1)} ${y}h${wide}v${height}h-${wide}z`;
+  };
   events.forEach((event, index) => {
     bars[index % 2] += bar(x(event[START]), x(event[END]), ROWS.chunk, 0.5);
     bars[2] += bar(x(event[EMISSION] - event[COMPUTE]), x(event[EMISSION]), ROWS.compute, 1);
   });
-  ["nwb-strip-even", "nwb-strip-odd", "nwb-strip-compute"].forEach((name, index) =>
-    svg.append(shape("path", { d: bars[index], class: name })),
-  );
+  for (const [index, name] of ["nwb-strip-even", "nwb-strip-odd", "nwb-strip-compute"].entries()) {
+    svg.append(shape("path", { d: bars[index], class: name }));
+  }
 }
 
 /** A line from where each word ended in the audio to where it came on screen: the longer, the later. */

@@ -1,6 +1,6 @@
 // One utterance of the explorer: errors, reference and hypothesis aligned word by word, and what to do with it.
 import { direction, directionOf, h, icon } from "./dom.js";
-import { explorer as words, playback } from "./strings.js";
+import { playback, explorer as words } from "./strings.js";
 
 /** actions: { listen(id, start_s), stream(id, at_s), send(ids, reason), keyword(words, id) }; can: what is possible. */
 export function utteranceElement(item, { choice, can, actions }) {
@@ -31,6 +31,40 @@ export function utteranceElement(item, { choice, can, actions }) {
     testid: "keyword-words",
     act: (value) => actions.keyword(value.split(/[,،、]/), item.id),
   };
+  const tone = item.errors ? "nwb-bad" : "nwb-good";
+  const count = h(
+    "span",
+    { class: `nwb-tag ${tone}`, title: words.errorsOf(item) },
+    `${item.errors} / ${item.units}`,
+    h("span", { class: "nwb-sr" }, words.errorsOf(item)),
+  );
+  const opens =
+    (what) =>
+    (/** @type {MouseEvent} */ { currentTarget }) =>
+      toggle(form, what, currentTarget);
+  const { listen } = can;
+  const head = h(
+    "div",
+    { class: "nwb-utterance-head" },
+    count,
+    factsOf(item),
+    listen ? button("play", words.listen, () => actions.listen(item.id, 0), "listen") : null,
+    can.stream ? button("next", words.stream, () => actions.stream(item.id, at), "stream") : null,
+    listen ? button("flag", words.send, opens(sending), "send") : null,
+    listen && missed.length ? button("save", words.keyword, opens(listing), "keyword") : null,
+  );
+  const sides = choice.against
+    ? [
+        h("div", { class: "nwb-side-name" }, choice.against),
+        pairs(item, item.against, actions),
+        h("div", { class: "nwb-side-name" }, choice.name),
+      ]
+    : [];
+  const data = { testid: "utterance", id: item.id };
+  return h("li", { class: "nwb-utterance", dataset: data }, head, form, ...sides, pairs(item, item.words, actions));
+}
+
+function factsOf(item) {
   const facts = [
     item.duration !== undefined ? `${item.duration.toFixed(1)} s` : null,
     item.speaker,
@@ -38,41 +72,8 @@ export function utteranceElement(item, { choice, can, actions }) {
     item.snr_db !== undefined && item.snr_db !== null ? `${item.snr_db.toFixed(0)} dB SNR` : null,
     item.id,
   ];
-  return h(
-    "li",
-    { class: "nwb-utterance", dataset: { testid: "utterance", id: item.id } },
-    h(
-      "div",
-      { class: "nwb-utterance-head" },
-      h(
-        "span",
-        { class: `nwb-tag ${item.errors ? "nwb-bad" : "nwb-good"}`, title: words.errorsOf(item) },
-        `${item.errors} / ${item.units}`,
-        h("span", { class: "nwb-sr" }, words.errorsOf(item)),
-      ),
-      h(
-        "span",
-        { class: "nwb-utterance-facts nwb-muted" },
-        facts
-          .filter(Boolean)
-          .flatMap((fact, index) => [index ? " · " : "", h("bdi", {}, fact)])
-          .reduce((box, node) => (box.append(node), box), h("span")),
-      ),
-      can.listen ? button("play", words.listen, () => actions.listen(item.id, 0), "listen") : null,
-      can.stream ? button("next", words.stream, () => actions.stream(item.id, at), "stream") : null,
-      can.listen
-        ? button("flag", words.send, ({ currentTarget }) => toggle(form, sending, currentTarget), "send")
-        : null,
-      can.listen && missed.length
-        ? button("save", words.keyword, ({ currentTarget }) => toggle(form, listing, currentTarget), "keyword")
-        : null,
-    ),
-    form,
-    choice.against ? h("div", { class: "nwb-side-name" }, choice.against) : null,
-    choice.against ? pairs(item, item.against, actions) : null,
-    choice.against ? h("div", { class: "nwb-side-name" }, choice.name) : null,
-    pairs(item, item.words, actions),
-  );
+  const parts = facts.filter(Boolean).flatMap((fact, index) => [index ? " · " : "", h("bdi", {}, fact)]);
+  return h("span", { class: "nwb-utterance-facts nwb-muted" }, h("span", {}, ...parts));
 }
 
 /** Words of both sides, one stop of the Tab key; arrows walk through them, up and down from line to line. */

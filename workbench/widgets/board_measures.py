@@ -1,0 +1,96 @@
+"""How a model read each clip of a board: error rates and confidence, to sort by and to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from workbench.evaluation.evaluation import evaluate
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+MEASURES = ("wer", "cer", "substitutions", "insertions", "deletions", "confidence", "difference")
+"""``difference``: word error rate of this prediction minus that of the other one, where there is one."""
+
+
+class Measures:
+    """Columns of one prediction by row number of the board; NaN where a clip has none.
+
+    Args:
+        rows: ``id``, ``text``, ``target_lang`` as they stand when the board opens. A reference edited later
+            keeps the measures of the one it had.
+        predictions: ``id``, ``hypothesis`` and, where known, ``confidence``.
+        number: id → row number.
+        other: a second prediction, to compare with.
+    """
+
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        predictions: pd.DataFrame,
+        number: Mapping[str, int],
+        other: pd.DataFrame | None = None,
+    ) -> None:
+        self.columns: dict[str, NDArray[np.float64]] = {}
+        self.hypotheses: dict[int, str] = {}
+        if "hypothesis" not in predictions:
+            return
+        given = {"this": _once(predictions)} | ({} if other is None else {"other": _once(other)})
+        for name, table in given.items():
+            frame = rows[rows["id"].isin(table["id"])]
+            if not len(frame):
+                continue
+            evaluation = evaluate(frame, {name: table[table["id"].isin(frame["id"])]})
+            words = evaluation.utterances(name, metric="wer")
+            places = [number[clip] for clip in words["id"]]
+            if name == "other":
+                self._compare(words["rate"].to_numpy(float), places, len(number))
+                continue
+            self._take(words, places, len(number))
+            letters = evaluation.utterances(name, metric="cer")
+            self._put("cer", letters["rate"], [number[clip] for clip in letters["id"]], len(number))
+            if "confidence" in table:
+                sure = table[table["id"].isin(number)]
+                self._put("confidence", sure["confidence"], [number[c] for c in sure["id"]], len(number))
+
+    def __bool__(self) -> bool:
+        return bool(self.columns)
+
+    def of(self, n: int) -> dict[str, float | None]:
+        """The measures of one row; a rate without reference words is None."""
+        return {name: _finite(column[n]) for name, column in self.columns.items()}
+
+    def _take(self, words: pd.DataFrame, places: list[int], rows: int) -> None:
+        self._put("wer", words["rate"], places, rows)
+        for name in ("substitutions", "insertions", "deletions"):
+            self._put(name, words[name], places, rows)
+        self.hypotheses = dict(zip(places, words["hypothesis"].tolist(), strict=True))
+
+    def _put(self, name: str, values: Any, places: list[int], rows: int) -> None:
+        import numpy as np
+
+        column = np.full(rows, np.nan)
+        column[places] = np.asarray(values, dtype=float)
+        if not np.isnan(column).all():
+            self.columns[name] = column
+
+    def _compare(self, rates: NDArray[np.float64], places: list[int], rows: int) -> None:
+        import numpy as np
+
+        theirs = np.full(rows, np.nan)
+        theirs[places] = rates
+        if "wer" in self.columns:
+            with np.errstate(invalid="ignore"):
+                self.columns["difference"] = self.columns["wer"] - theirs
+
+
+def _once(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One line a clip: where several settings were transcribed, the first."""
+    return predictions.drop_duplicates("id")
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if value - value == 0 else None

@@ -1,0 +1,254 @@
+// Beside the chosen clip: findings, tags, what the model and other reviewers said, its facts, its history.
+import { ruleName, saying } from "./board_table.js";
+import { clock, fill, h, icon, set } from "./dom.js";
+import { board as words } from "./strings.js";
+
+const ABOUT = ["domain", "source", "license", "recorded_at", "audio_filepath"];
+const EDITED = ["target_lang", "accent", "speaker", "split"];
+const TONE = { error: "bad", warning: "warn" };
+
+export class Facts {
+  /**
+   * @param {object} options
+   * @param {(action: string, body: object, message?: string) => Promise<any>} options.decide
+   * @param {() => void} options.onLeave the focus goes back to the table
+   */
+  constructor({ decide, onLeave }) {
+    this.decide = decide;
+    this.onLeave = onLeave;
+    /** @type {any} */
+    this.row = null;
+    this.findings = h("div", { class: "nwb-findings" });
+    this.heard = h("div", { class: "nwb-model", dataset: { testid: "board-hypothesis" } });
+    this.others = h("div", { class: "nwb-marks" });
+    this.about = h("dl", { class: "nwb-about" });
+    this.history = h("details", { class: "nwb-history" });
+    this.tagInput = this.tagField();
+    this.element = h(
+      "div",
+      { class: "nwb-clip-side" },
+      this.findings,
+      this.tagInput,
+      this.heard,
+      this.others,
+      this.about,
+      this.history,
+    );
+  }
+
+  /** @param {any} row */
+  show(row) {
+    this.row = row;
+    this.drawFindings(row);
+    this.drawHeard(row);
+    this.drawOthers(row);
+    this.drawAbout(row);
+    this.drawHistory(row);
+  }
+
+  drawFindings(row) {
+    const why = row.why
+      ? h(
+          "div",
+          { class: "nwb-why", dataset: { testid: "board-why" } },
+          h("span", { class: "nwb-muted" }, `${words.why}: `),
+          row.why.split(", ").map(ruleName).join(", "),
+        )
+      : null;
+    const found = (row.findings ?? []).map(finding);
+    const tags = (row.tags ?? []).map((tag) => this.tagged(tag));
+    const missing = row.missing
+      ? finding({ severity: "error", rule: words.missing, reason: words.missingFile, hint: words.missingHint })
+      : null;
+    const none = !found.length && !tags.length && !missing;
+    fill(
+      this.findings,
+      h("h4", {}, words.findings),
+      why,
+      missing,
+      ...tags,
+      ...found,
+      none ? h("div", { class: "nwb-muted" }, words.noFindingsClip) : null,
+    );
+  }
+
+  /** Why the clip was sent here, to be taken off once it is dealt with. */
+  tagged(tag) {
+    const off = h(
+      "button",
+      {
+        type: "button",
+        class: "nwb-btn nwb-plain nwb-icon-only",
+        "aria-label": words.untag(tag),
+        title: words.untag(tag),
+        onclick: () => this.decide("untag", { value: tag }, words.done.untagged),
+      },
+      icon("check", 13),
+    );
+    return h(
+      "div",
+      { class: "nwb-finding nwb-tagged", dataset: { testid: "board-tag" } },
+      icon("flag", 14),
+      h("div", { dir: "auto" }, tag),
+      off,
+    );
+  }
+
+  tagField() {
+    const input = h("input", {
+      class: "nwb-field nwb-tag-field",
+      dir: "auto",
+      placeholder: words.addTag,
+      "aria-label": words.addTag,
+      maxlength: 80,
+      list: "nwb-values-tag",
+      dataset: { testid: "board-add-tag" },
+      onkeydown: async (/** @type {KeyboardEvent} */ event) => {
+        event.stopPropagation();
+        if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
+        const value = event.key === "Enter" ? input.value.trim() : "";
+        input.value = "";
+        this.onLeave();
+        if (value) await this.decide("tag", { value }, words.done.tagged(value));
+      },
+    });
+    return input;
+  }
+
+  drawHeard(row) {
+    const heard = row.hypothesis;
+    this.heard.hidden = heard === null || heard === undefined;
+    if (this.heard.hidden) return;
+    const figures = Object.entries(row.measures ?? {}).filter(
+      ([name, value]) => value !== null && words.measures[name],
+    );
+    fill(
+      this.heard,
+      h("h4", {}, words.heard),
+      h("div", { dir: "auto" }, heard || words.heardNothing),
+      h(
+        "div",
+        { class: "nwb-muted nwb-num" },
+        figures.map(([name, value]) => `${words.measures[name]} ${words.measure(name, value)}`).join(" · "),
+      ),
+    );
+  }
+
+  drawOthers(row) {
+    const others = row.others ?? [];
+    this.others.hidden = !others.length;
+    const line = (other) =>
+      h(
+        "div",
+        { class: `nwb-finding ${other.differs ? "nwb-warn" : "nwb-calm"}` },
+        icon(other.differs ? "warn" : "person", 14),
+        h(
+          "div",
+          {},
+          h("strong", {}, h("bdi", {}, other.reviewer)),
+          h("div", { dir: "auto" }, saying(other)),
+          other.differs ? this.settle(other) : null,
+        ),
+      );
+    fill(this.others, h("h4", {}, words.marks), ...others.map(line));
+  }
+
+  /** Two reviewers differ: either word can be made the one that holds. */
+  settle(other) {
+    const mine = (this.row.history ?? []).findLast(
+      (event) => event.stands && event.reviewer !== other.reviewer && event.field === other.field,
+    );
+    const take = (word) =>
+      this.decide("resolve", { field: other.field, value: word.value, reason: word.reason }, words.done.settled);
+    const button = (text, word) => h("button", { type: "button", class: "nwb-btn", onclick: () => take(word) }, text);
+    return h(
+      "div",
+      { class: "nwb-settle" },
+      button(words.takeTheirs, other),
+      mine ? button(words.keepMine, mine) : null,
+    );
+  }
+
+  drawAbout(row) {
+    const fact = (name, value) =>
+      value ? [h("dt", {}, words.fields[name] ?? name), h("dd", {}, h("bdi", {}, value))] : [];
+    fill(
+      this.about,
+      ...EDITED.filter((name) => name in row).flatMap((name) => this.field(name)),
+      ...fact("duration", clock(row.duration, 2)),
+      ...ABOUT.flatMap((name) => fact(name, row[name])),
+    );
+  }
+
+  /** A fact that a reviewer may set right: saved on Enter or when left. */
+  field(name) {
+    const was = this.row[name] ?? "";
+    const input = h("input", {
+      class: "nwb-field",
+      dir: "auto",
+      value: was,
+      placeholder: words.none,
+      "aria-label": words.fields[name],
+      spellcheck: "false",
+      list: `nwb-values-${name}`,
+      dataset: { testid: `board-field-${name}` },
+    });
+    const keep = async () => {
+      const value = input.value.trim();
+      if (value === was) return;
+      const body = { field: name, value: value || null };
+      const done = await this.decide("edit", body, words.done.field(words.fields[name]));
+      if (!done) input.value = was;
+    };
+    set(input, {
+      onchange: keep,
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        event.stopPropagation();
+        if (event.key === "Escape") input.value = was;
+        if (event.key === "Enter" || event.key === "Escape") this.onLeave(); // leaving the field saves it
+      },
+    });
+    return [h("dt", {}, words.fields[name]), h("dd", {}, input)];
+  }
+
+  drawHistory(row) {
+    const events = row.history ?? [];
+    this.history.hidden = !events.length;
+    fill(
+      this.history,
+      h("summary", {}, words.history(events.length)),
+      h("ol", {}, ...events.toReversed().slice(0, 50).map(historyLine)),
+    );
+  }
+}
+
+function finding(found) {
+  return h(
+    "div",
+    { class: `nwb-finding nwb-${TONE[found.severity] ?? "calm"}` },
+    icon(found.severity === "error" ? "warn" : "info", 14),
+    h(
+      "div",
+      {},
+      h("strong", {}, ruleName(found.rule)),
+      h("div", { dir: "auto" }, found.reason ?? ""),
+      found.hint ? h("div", { class: "nwb-muted" }, found.hint) : null,
+    ),
+  );
+}
+
+function historyLine(event) {
+  const status = event.field === "status";
+  const at = new Date(event.at).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
+  const value = status ? (words.status[event.value] ?? event.value) : `${words.fields[event.field] ?? event.field}: `;
+  const more = status ? (event.reason ? `: ${event.reason}` : "") : h("bdi", {}, event.value ?? words.none);
+  return h(
+    "li",
+    { class: event.stands ? "" : "nwb-undone" },
+    h("bdi", {}, event.reviewer),
+    " · ",
+    value,
+    more,
+    h("time", { class: "nwb-muted", datetime: event.at }, ` ${at}`),
+  );
+}

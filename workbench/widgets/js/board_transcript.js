@@ -1,0 +1,102 @@
+// The transcript of the chosen clip, edited in place: Enter saves, Esc leaves it as it was, leaving the field saves.
+import { fill, h } from "./dom.js";
+import { board as words } from "./strings.js";
+
+export class Transcript {
+  /**
+   * @param {object} options
+   * @param {(row: any, text: string) => Promise<any>} options.onSave resolves falsy where the kernel refused
+   * @param {() => void} options.onLeave the focus goes back to the table
+   */
+  constructor({ onSave, onLeave }) {
+    this.onSave = onSave;
+    this.onLeave = onLeave;
+    /** @type {any} */
+    this.row = null;
+    this.text = h("textarea", {
+      class: "nwb-input nwb-transcript",
+      dir: "auto",
+      rows: 1,
+      readonly: true,
+      spellcheck: "false",
+      "aria-label": words.transcript,
+      dataset: { testid: "board-transcript" },
+      onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
+      oninput: () => this.grow(),
+      ondblclick: () => this.edit(),
+      onblur: () => this.editing && this.save(),
+    });
+    this.hint = h("div", { class: "nwb-edit-hint nwb-muted", hidden: true }, words.editHint);
+    this.original = h("div", { class: "nwb-original", hidden: true });
+    this.element = h("div", { class: "nwb-transcript-box" }, this.text, this.hint, this.original);
+  }
+
+  get editing() {
+    return !this.text.readOnly;
+  }
+
+  /** @param {any} row */
+  show(row) {
+    this.row = row;
+    if (!this.editing) {
+      this.text.value = row.text ?? "";
+      this.grow();
+    }
+    const was = row.original_text;
+    const changed = was !== undefined && was !== null && was !== row.text;
+    this.original.hidden = !changed;
+    if (changed) fill(this.original, h("span", { class: "nwb-muted" }, `${words.original}: `), h("bdi", {}, was));
+  }
+
+  edit() {
+    if (!this.row) return;
+    this.text.readOnly = false;
+    this.hint.hidden = false;
+    this.text.focus();
+    this.text.setSelectionRange(this.text.value.length, this.text.value.length);
+  }
+
+  /** Keys pressed before the field was open. @param {string} text */
+  type(text) {
+    if (text === "Enter") this.save().then(() => this.onLeave());
+    else this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
+    this.grow();
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (!this.editing) return;
+    event.stopPropagation();
+    if (event.key === "Enter" && !event.isComposing) {
+      event.preventDefault();
+      this.save().then(() => this.onLeave());
+    } else if (event.key === "Escape") {
+      this.text.value = this.row.text ?? "";
+      this.lock();
+      this.onLeave();
+    }
+  }
+
+  lock() {
+    this.text.readOnly = true;
+    this.hint.hidden = true;
+    this.grow();
+  }
+
+  /** Of the row that is shown now, also where another is about to be shown. */
+  async save() {
+    const [value, row] = [this.text.value, this.row];
+    this.lock();
+    if (!row || value === (row.text ?? "")) return;
+    const done = await this.onSave(row, value);
+    if (done || this.row?.id !== row.id) return;
+    this.text.value = value; // what was typed is not thrown away
+    this.text.readOnly = false;
+    this.hint.hidden = false;
+  }
+
+  grow() {
+    this.text.style.height = "auto";
+    this.text.style.height = `${Math.min(160, Math.max(42, this.text.scrollHeight + 2))}px`;
+  }
+}
