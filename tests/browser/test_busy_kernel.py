@@ -19,7 +19,7 @@ SETUP = f"""
 import json, time, pandas as pd
 from pathlib import Path
 from workbench.corpus.importing import import_source
-from workbench.evaluation import evaluate
+from workbench.evaluation.evaluation import score_predictions
 from workbench.finetuning.run import Run
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.widgets.board import Board
@@ -39,7 +39,7 @@ ids = corpus.ids()
 none = pd.DataFrame(columns=["id", "rule", "severity", "reason", "hint", "value"])
 checkpoint = Checkpoint.open({str(CHECKPOINT)!r})
 heard = pd.DataFrame([{{"id": ids[0], "hypothesis": "nada", "lookahead_ms": 560, "prompt_mode": "langID"}}])
-evaluation = evaluate(corpus.pick(ids[:1]).frame(), {{"base": heard}})
+evaluation = score_predictions(corpus.pick(ids[:1]).frame(), {{"base": heard}})
 """
 BOARD = "board = Board(corpus, findings=none, reviewer='ana')\nboard"
 PLAYER = "player = Playback(checkpoint, ids[0], corpus=corpus)\nplayer"

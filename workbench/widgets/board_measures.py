@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from workbench.evaluation.evaluation import evaluate
+from workbench.evaluation.evaluation import score_predictions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ class Measures:
             frame = rows[rows["id"].isin(table["id"])]
             if not len(frame):
                 continue
-            evaluation = evaluate(frame, {name: table[table["id"].isin(frame["id"])]})
+            evaluation = score_predictions(frame, {name: table[table["id"].isin(frame["id"])]})
             words = evaluation.utterances(name, metric="wer")
             places = [number[clip] for clip in words["id"]]
             if name == "other":
