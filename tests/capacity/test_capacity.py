@@ -44,7 +44,7 @@ def test_a_sweep_cancelled_half_way_keeps_what_it_measured(
         done.append((count, total))
         kept = Capacity.load(out)
         # One step is the memory line; every other one a measurement, in the file before it is reported.
-        assert len(kept.cells) + len(kept.memory) == count
+        assert len(kept.measurements) + len(kept.memory) == count
         assert kept.status == "running"
 
     found = measure_capacity(
@@ -63,7 +63,7 @@ def test_a_sweep_cancelled_half_way_keeps_what_it_measured(
         cancel=lambda: len(done) >= 4,
     )
     assert found.status == "cancelled"
-    assert len(found.cells) == 3
+    assert len(found.measurements) == 3
     assert Capacity.load(out) == found
     assert found.finished_at is not None
     assert [count for count, _ in done] == [1, 2, 3, 4]
@@ -71,14 +71,14 @@ def test_a_sweep_cancelled_half_way_keeps_what_it_measured(
     [memory] = found.memory
     # The slope may not be less than the caches by their shapes, and not many times more.
     assert 0.8 * memory.cache_mib < memory.slope_mib < 5 * memory.cache_mib
-    for cell in found.cells:
-        assert cell.audio_s == pytest.approx(1.5 * cell.streams)
-        assert cell.last_token_ms["count"] == cell.streams
-        assert cell.wall_s >= 1.5
-        assert 0 < cell.busy <= 1
-        assert 0 < cell.cpu_share <= cell.machine_cpu_share + 0.1
-        assert cell.rss_mib > memory.base_mib * 0.5
-        assert cell.step_ms["p50"] <= cell.step_ms["p95"] <= cell.step_ms["p99"]
+    for measurement in found.measurements:
+        assert measurement.audio_s == pytest.approx(1.5 * measurement.streams)
+        assert measurement.last_token_ms["count"] == measurement.streams
+        assert measurement.wall_s >= 1.5
+        assert 0 < measurement.busy <= 1
+        assert 0 < measurement.cpu_share <= measurement.machine_cpu_share + 0.1
+        assert measurement.rss_mib > memory.base_mib * 0.5
+        assert measurement.step_ms["p50"] <= measurement.step_ms["p95"] <= measurement.step_ms["p99"]
 
 
 @pytest.mark.model
@@ -101,7 +101,7 @@ def test_a_measuring_process_that_dies_costs_no_finished_measurement(
         )  # fmt: skip
     kept = Capacity.load(out)
     assert kept.status == "failed"
-    assert len(kept.cells) == 1
+    assert len(kept.measurements) == 1
 
 
 def test_asking_for_what_the_checkpoint_has_not(checkpoint: Checkpoint, clips: list[np.ndarray]) -> None:

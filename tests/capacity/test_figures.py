@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_search import capacity, cell, tradeoff
+from test_search import capacity, measurement, tradeoff
 
 from workbench.capacity import choose
 from workbench.capacity.search import Largest
@@ -11,8 +11,10 @@ from workbench.widgets.capacity_figures import capacity_chart, choice_chart
 
 
 def test_every_measured_point_is_drawn_and_the_largest_that_held_is_ringed() -> None:
-    cells = [cell(560, streams, busy=streams / 20) for streams in (2, 8, 16)] + [cell(80, 2)]
-    figure = capacity_chart(capacity(cells, [Largest(560, 8, 16, 3, 3)]))
+    measurements = [measurement(560, streams, busy=streams / 20) for streams in (2, 8, 16)] + [
+        measurement(80, 2)
+    ]
+    figure = capacity_chart(capacity(measurements, [Largest(560, 8, 16, 3, 3)]))
     lines = {(trace.name, trace.yaxis): trace for trace in figure.data if trace.mode == "lines+markers"}
     assert list(lines["560 ms", "y"].x) == [2, 8, 16]
     assert list(lines["560 ms", "y"].y) == [200.0] * 3
@@ -30,8 +32,8 @@ def test_every_measured_point_is_drawn_and_the_largest_that_held_is_ringed() -> 
 
 
 def test_numbers_below_the_axis_leave_room_for_each_other() -> None:
-    cells = [cell(560, streams) for streams in (1, 2, 32, 48, 54, 56, 64)]
-    axis = capacity_chart(capacity(cells, [Largest(560, 54, 56, 2, 2)])).layout.xaxis
+    measurements = [measurement(560, streams) for streams in (1, 2, 32, 48, 54, 56, 64)]
+    axis = capacity_chart(capacity(measurements, [Largest(560, 54, 56, 2, 2)])).layout.xaxis
     assert list(axis.tickvals) == [1, 2, 32, 54]
 
 

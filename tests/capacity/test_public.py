@@ -28,7 +28,7 @@ def test_a_sweep_from_the_command_line_reaches_chart_and_card(
     said = capsys.readouterr().out
     found = workspace.measured_capacity("starter")
     assert found.status == "complete"
-    assert {cell.purpose for cell in found.cells} == {"grid", "search"}
+    assert {measurement.purpose for measurement in found.measurements} == {"grid", "search"}
     [largest] = found.largest
     assert (largest.streams, largest.fails_at) == (2, None)
     assert "at least 2 streams at once hold last-token p95 ≤ 60000 ms" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.capacity import Budget, Capacity, Cell, choose
+from workbench.capacity import Budget, Capacity, Measurement, choose
 from workbench.capacity.measurement import Memory, fitted
 from workbench.capacity.search import Largest, Search
 from workbench.capacity.sweep import spoken_calls
@@ -57,13 +58,13 @@ def test_a_search_left_half_way_says_so() -> None:
     assert str(found) == "at least 4"
 
 
-def cell(lookahead_ms: int = 560, streams: int = 4, **changes: Any) -> Cell:
+def measurement(lookahead_ms: int = 560, streams: int = 4, **changes: Any) -> Measurement:
     times = {"p50": 100.0, "p95": 200.0, "p99": 250.0, "max": 260.0, "count": 40}
-    values: dict[str, Any] = {f.name: 0 for f in dataclasses.fields(Cell)}
+    values: dict[str, Any] = {f.name: 0 for f in dataclasses.fields(Measurement)}
     values |= {name: times for name in ("first_token_ms", "word_ms", "last_token_ms", "step_ms")}
     values |= {"lookahead_ms": lookahead_ms, "streams": streams, "purpose": "grid", "gpu_share": None}
     values |= {"gpu_mib": None, "given_up": False, "at": "2026-01-01T00:00:00+00:00", "busy": 0.4}
-    return Cell(**{**values, **changes})
+    return Measurement(**{**values, **changes})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def cell(lookahead_ms: int = 560, streams: int = 4, **changes: Any) -> Cell:
     ],
 )
 def test_a_budget_is_kept_by_what_was_timed_and_nothing_else(changes: dict[str, Any], holds: bool) -> None:
-    assert cell(**changes).holds(Budget(300)) is holds
+    assert measurement(**changes).holds(Budget(300)) is holds
 
 
 def test_budgets_that_make_no_sense_are_refused() -> None:
@@ -90,18 +91,20 @@ def test_budgets_that_make_no_sense_are_refused() -> None:
             Budget(**faulty)  # type: ignore[arg-type]
 
 
-def capacity(cells: list[Cell], largest: list[Largest], memory: list[Memory] | None = None) -> Capacity:
+def capacity(
+    measurements: list[Measurement], largest: list[Largest], memory: list[Memory] | None = None
+) -> Capacity:
     return Capacity(
         "starter", "ab" * 32, "auto", 0, 6.0, 1, 1, Budget(300), "2026-01-01T00:00:00+00:00",
         machine={"processor": "x86_64, 2 cores usable", "cores": 2, "threads": 1, "memory_mib": 1000.0},
-        cells=cells, largest=largest, memory=memory or [],
+        measurements=measurements, largest=largest, memory=memory or [],
     )  # fmt: skip
 
 
 def test_the_json_gives_the_same_sweep_and_extrapolations_are_labeled(tmp_path: Path) -> None:
     slope, base, straight = fitted([8, 24, 48], [100 + 0.5 * n for n in (8, 24, 48)])
     line = Memory(560, (8, 24, 48), (104.0, 112.0, 124.0), slope, base, straight, 0.5)
-    made = capacity([cell(), cell(streams=8)], [Largest(560, 8, None, 3, 3)], [line])
+    made = capacity([measurement(), measurement(streams=8)], [Largest(560, 8, None, 3, 3)], [line])
     read = Capacity.load(made.save(tmp_path / "capacity.json"))
     assert read == made
     found = {entry["what"]: entry for entry in made.to_dict()["extrapolated"]}
@@ -114,17 +117,17 @@ def test_the_json_gives_the_same_sweep_and_extrapolations_are_labeled(tmp_path: 
 
 
 def test_a_straight_line_below_what_was_measured_is_not_drawn() -> None:
-    cells = [cell(streams=16, busy=0.5), cell(streams=96, busy=0.85)]
-    assert not capacity(cells, [Largest(560, 96, None, 2, 2)]).extrapolations()
-    [guess] = capacity(cells[:1], [Largest(560, 16, None, 2, 2)]).extrapolations()
+    measurements = [measurement(streams=16, busy=0.5), measurement(streams=96, busy=0.85)]
+    assert not capacity(measurements, [Largest(560, 96, None, 2, 2)]).extrapolations()
+    [guess] = capacity(measurements[:1], [Largest(560, 16, None, 2, 2)]).extrapolations()
     assert guess["streams"] == 32
 
 
 def test_others_count_where_the_machine_was_full() -> None:
-    idle = cell(streams=1, cpu_share=0.1, machine_cpu_share=1.0)
-    full = cell(streams=8, cpu_share=0.95, machine_cpu_share=1.0)
+    idle = measurement(streams=1, cpu_share=0.1, machine_cpu_share=1.0)
+    full = measurement(streams=8, cpu_share=0.95, machine_cpu_share=1.0)
     assert "other processes" not in capacity([idle, full], [Largest(560, 8, 9, 2, 2)]).line()
-    crowded = cell(streams=8, cpu_share=0.5, machine_cpu_share=1.0)
+    crowded = measurement(streams=8, cpu_share=0.5, machine_cpu_share=1.0)
     made = capacity([idle, crowded], [Largest(560, 8, 9, 2, 2)]).line()
     assert "where other processes took 50% of the cores" in made
 
@@ -170,9 +173,9 @@ def test_the_recommended_setting_is_the_most_accurate_one_within_the_budget() ->
 
 
 def test_streams_of_the_machine_enter_the_choice() -> None:
-    cells = [cell(ms, streams) for ms, streams in ((80, 4), (560, 16), (1120, 24))]
-    largest = [Largest(c.lookahead_ms, c.streams, c.streams + 1, 3, 3) for c in cells]
-    found = choose(tradeoff(el_GR=[0.2, 0.3, 0.4]), capacity(cells, largest), streams=10)
+    measurements = [measurement(ms, streams) for ms, streams in ((80, 4), (560, 16), (1120, 24))]
+    largest = [Largest(c.lookahead_ms, c.streams, c.streams + 1, 3, 3) for c in measurements]
+    found = choose(tradeoff(el_GR=[0.2, 0.3, 0.4]), capacity(measurements, largest), streams=10)
     assert found.recommended == {"el-GR": 560}
     table = found.table.set_index("lookahead_ms")
     assert table["streams"].tolist() == [4, 16, 24]
@@ -190,3 +193,11 @@ def test_what_was_not_measured_is_not_recommended() -> None:
         choose(points, streams=5)
     with pytest.raises(WorkbenchError, match="two predictions at 80 ms"):
         choose(pd.concat([points, points]))
+
+
+def test_a_file_of_the_first_schema_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.json"
+    held = capacity([measurement(560, 2)], []).to_dict()
+    held = {"cells" if key == "measurements" else key: value for key, value in held.items()}
+    path.write_text(json.dumps({**held, "schema_version": 1}), "utf-8")
+    assert [found.streams for found in Capacity.load(path).measurements] == [2]

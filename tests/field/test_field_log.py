@@ -35,7 +35,7 @@ DAMAGE = {
     "negative latency": ({"latency_ms": -5}, "latency_ms"),
     "infinite latency": ({"latency_ms": float("inf")}, "latency_ms"),
     "text that is a list": ({"text": ["a"]}, "text"),
-    "half a character": ({"text": "\ud800"}, "text"),
+    "an unpaired surrogate": ({"text": "\ud800"}, "text"),
     "consent as a number": ({"consent": 1}, "consent"),
 }
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.capacity.measurement import Cell, Memory
+from workbench.capacity.measurement import Measurement, Memory
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class Bench:
         self._errors.close()
         self._folder.cleanup()
 
-    def cell(self, **asked: Any) -> Cell:
+    def measurement(self, **asked: Any) -> Measurement:
         """One measurement; see ``worker.Worker.measure`` for what is asked."""
-        return Cell.of(self._ask({"do": "cell", **asked})["cell"])
+        return Measurement.of(self._ask({"do": "measurement", **asked})["measurement"])
 
     def memory(self, lookahead_ms: int, sessions: Sequence[int]) -> Memory:
         """Memory against open sessions."""

@@ -48,7 +48,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class Measurement:
     """What ``streams`` paced streams at one look-ahead did; one repeat.
 
     Attributes:
@@ -106,7 +106,7 @@ class Cell:
         return asdict(self)
 
     @classmethod
-    def of(cls, held: dict[str, Any]) -> Cell:
+    def of(cls, held: dict[str, Any]) -> Measurement:
         """From a dictionary; keys of later versions are left out."""
         return cls(**{f.name: held[f.name] for f in fields(cls)})
 

@@ -1,4 +1,4 @@
-"""What a capacity sweep found: its cells, the largest numbers, memory, and what may be said of them."""
+"""What a capacity sweep found: its measurements, the largest numbers, memory, what may be said of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from workbench.capacity.measurement import Budget, Cell, Memory
+from workbench.capacity.measurement import Budget, Measurement, Memory
 from workbench.capacity.search import Largest
 from workbench.signatures import public
 from workbench.views import view
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PUBLISHED: tuple[dict[str, Any], ...] = (
     {"lookahead_ms": 80, "streams": 240},
     {"lookahead_ms": 1120, "streams": 2400},
@@ -32,7 +32,7 @@ class Capacity:
 
     Attributes:
         machine: cores, threads, memory, GPU of the measuring process.
-        cells: every measurement in the order it was taken. ``largest``: one per look-ahead that was searched.
+        measurements: in the order they were taken. ``largest``: one per look-ahead that was searched.
         status: 'running', 'complete', 'cancelled' or 'failed'.
     """
 
@@ -48,14 +48,17 @@ class Capacity:
     finished_at: str | None = None
     status: str = "running"
     machine: dict[str, Any] = field(default_factory=dict)
-    cells: list[Cell] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
     largest: list[Largest] = field(default_factory=list)
     memory: list[Memory] = field(default_factory=list)
 
     @property
     def lookaheads_ms(self) -> list[int]:
         """Chunk lengths that were measured, ascending."""
-        return sorted({cell.lookahead_ms for cell in self.cells} | {m.lookahead_ms for m in self.memory})
+        return sorted(
+            {measurement.lookahead_ms for measurement in self.measurements}
+            | {m.lookahead_ms for m in self.memory}
+        )
 
     def frame(self) -> pd.DataFrame:
         """One row a look-ahead and number of streams: medians over the repeats, with the least and the most.
@@ -69,21 +72,29 @@ class Capacity:
         import pandas as pd
 
         records = []
-        keys = sorted({(cell.lookahead_ms, cell.streams) for cell in self.cells})
+        keys = sorted({(measurement.lookahead_ms, measurement.streams) for measurement in self.measurements})
         for lookahead_ms, streams in keys:
-            cells = [c for c in self.cells if (c.lookahead_ms, c.streams) == (lookahead_ms, streams)]
-            record: dict[str, Any] = {"lookahead_ms": lookahead_ms, "streams": streams, "repeats": len(cells)}
+            measurements = [
+                c for c in self.measurements if (c.lookahead_ms, c.streams) == (lookahead_ms, streams)
+            ]
+            record: dict[str, Any] = {
+                "lookahead_ms": lookahead_ms,
+                "streams": streams,
+                "repeats": len(measurements),
+            }
             for name in _LATENCIES:
                 for p in ("p50", "p95", "p99"):
-                    record[f"{name}_{p}_ms"] = _median([getattr(c, f"{name}_ms").get(p) for c in cells])
-            p95 = [c.last_token_ms["p95"] for c in cells if "p95" in c.last_token_ms]
+                    record[f"{name}_{p}_ms"] = _median(
+                        [getattr(c, f"{name}_ms").get(p) for c in measurements]
+                    )
+            p95 = [c.last_token_ms["p95"] for c in measurements if "p95" in c.last_token_ms]
             record["last_token_p95_low_ms"] = min(p95, default=None)
             record["last_token_p95_high_ms"] = max(p95, default=None)
             for name in ("real_time_factor", "busy", "cpu_share", "machine_cpu_share", "gpu_share"):
-                record[name] = _median([getattr(c, name) for c in cells])
-            record["rss_mib"] = max(c.rss_mib for c in cells)
-            record["given_up"] = sum(c.given_up for c in cells)
-            record["kept"] = sum(c.holds(self.budget) for c in cells) if self.budget else None
+                record[name] = _median([getattr(c, name) for c in measurements])
+            record["rss_mib"] = max(c.rss_mib for c in measurements)
+            record["given_up"] = sum(c.given_up for c in measurements)
+            record["kept"] = sum(c.holds(self.budget) for c in measurements) if self.budget else None
             records.append(record)
         return pd.DataFrame(records)
 
@@ -123,9 +134,11 @@ class Capacity:
             largest = self.streams_at(lookahead_ms)
             measured = largest is not None and largest.fails_at is not None
             # A machine at its limit batches more: what it was busy with then says nothing about more streams.
-            cells = [c for c in self.cells if c.lookahead_ms == lookahead_ms and 0 < c.busy <= 0.8]
-            if cells and not measured:
-                most = max(cells, key=lambda c: c.streams)
+            measurements = [
+                c for c in self.measurements if c.lookahead_ms == lookahead_ms and 0 < c.busy <= 0.8
+            ]
+            if measurements and not measured:
+                most = max(measurements, key=lambda c: c.streams)
                 because = (
                     f"{most.streams} streams kept the recognizer busy {most.busy:.0%} of the time; "
                     "taken as proportional, latency not considered"
@@ -175,8 +188,12 @@ class Capacity:
     def _others(self, found: Largest) -> str:
         """That the machine was not ours alone, where it was not: with that many streams or more, since fewer
         leave time to others that they would not have had."""
-        cells = [c for c in self.cells if c.lookahead_ms == found.lookahead_ms and c.streams >= found.streams]
-        share = _median([c.machine_cpu_share - c.cpu_share for c in cells]) or 0.0
+        measurements = [
+            c
+            for c in self.measurements
+            if c.lookahead_ms == found.lookahead_ms and c.streams >= found.streams
+        ]
+        share = _median([c.machine_cpu_share - c.cpu_share for c in measurements]) or 0.0
         share -= self.beside / (self.machine.get("cores") or 1)
         return f", where other processes took {share:.0%} of the cores" if share > 0.1 else ""
 
@@ -201,7 +218,7 @@ class Capacity:
             "budget": self.budget.to_dict() if self.budget else None,
             "largest": [found.to_dict() for found in self.largest],
             "memory": [found.to_dict() for found in self.memory],
-            "cells": [cell.to_dict() for cell in self.cells],
+            "measurements": [measurement.to_dict() for measurement in self.measurements],
             "extrapolated": self.extrapolations(),
             "published": {"source": PUBLISHED_AS, "figures": list(PUBLISHED)},
         }  # fmt: skip
@@ -223,7 +240,8 @@ class Capacity:
             held["budget"] = Budget(**held["budget"]) if held["budget"] else None
             held["largest"] = [Largest(**found) for found in held["largest"]]
             held["memory"] = [Memory.of(found) for found in held["memory"]]
-            held["cells"] = [Cell.of(cell) for cell in held["cells"]]
+            taken = held.pop("cells", None) or held["measurements"]  # files of schema 1 say cells
+            held["measurements"] = [Measurement.of(measurement) for measurement in taken]
             return cls(**held)
 
     def chart(self, *, title: str = "") -> go.Figure:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from workbench.capacity.bench import Bench, CancelledError
 from workbench.capacity.load_generator import burners
-from workbench.capacity.measurement import Budget, Cell
+from workbench.capacity.measurement import Budget, Measurement
 from workbench.capacity.result import Capacity
 from workbench.capacity.search import Search
 from workbench.errors import WorkbenchError
@@ -104,7 +104,7 @@ def measure_capacity(
         result.status = "complete"
     except CancelledError:
         result.status = "cancelled"
-        log.info("cancelled after %d measurements, which are kept", len(result.cells))
+        log.info("cancelled after %d measurements, which are kept", len(result.measurements))
     except BaseException as error:
         result.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         raise
@@ -150,8 +150,8 @@ class _Keeper:
     ) -> None:
         self.result, self.out, self.progress, self.done = result, out, progress, 0
 
-    def cell(self, cell: Cell, left: int) -> None:
-        self.result.cells.append(cell)
+    def measurement(self, measurement: Measurement, left: int) -> None:
+        self.result.measurements.append(measurement)
         self.step(left)
 
     def step(self, left: int) -> None:
@@ -189,8 +189,8 @@ def _run(
         left -= 1
         keeper.step(left)
     for number, (lookahead_ms, count, repeat) in enumerate(plan, 1):
-        cell = _measured(bench, result, lookahead_ms, count, repeat, "grid")
-        keeper.cell(cell, left - number)
+        measurement = _measured(bench, result, lookahead_ms, count, repeat, "grid")
+        keeper.measurement(measurement, left - number)
     for place, search in enumerate(searches):
         search.start = _first_try(result, search)
         later = sum(other.most_left() for other in searches[place + 1 :])
@@ -203,9 +203,11 @@ def _first_try(result: Capacity, search: Search) -> int:
     """The largest number of the grid that held in every repeat: the search need not begin below it."""
     assert result.budget is not None
     tried: dict[int, bool] = {}
-    for cell in result.cells:
-        if cell.lookahead_ms == search.lookahead_ms:
-            tried[cell.streams] = tried.get(cell.streams, True) and cell.holds(result.budget)
+    for measurement in result.measurements:
+        if measurement.lookahead_ms == search.lookahead_ms:
+            tried[measurement.streams] = tried.get(measurement.streams, True) and measurement.holds(
+                result.budget
+            )
     return min(search.ceiling, max((n for n, held in tried.items() if held), default=search.start))
 
 
@@ -214,18 +216,18 @@ def _searched(bench: Bench, keeper: _Keeper, search: Search, later: int) -> Iter
     assert budget is not None
 
     def trial(streams: int, repeat: int) -> bool:
-        cell = _measured(bench, result, search.lookahead_ms, streams, repeat, "search")
-        keeper.cell(cell, later + search.most_left())
-        return cell.holds(budget)
+        measurement = _measured(bench, result, search.lookahead_ms, streams, repeat, "search")
+        keeper.measurement(measurement, later + search.most_left())
+        return measurement.holds(budget)
 
     yield from search.steps(trial)
 
 
 def _measured(
     bench: Bench, result: Capacity, lookahead_ms: int, streams: int, repeat: int, purpose: str
-) -> Cell:
+) -> Measurement:
     backlog_s = result.budget.backlog_s if result.budget else 5.0
-    return bench.cell(
+    return bench.measurement(
         lookahead_ms=lookahead_ms,
         streams=streams,
         repeat=repeat,

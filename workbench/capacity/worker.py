@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.capacity.measurement import Cell, Memory, fitted
+from workbench.capacity.measurement import Measurement, Memory, fitted
 from workbench.errors import WorkbenchError
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.latency import measure
@@ -124,7 +124,7 @@ class Worker:
         }
 
     def measure(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """A cell: ``streams × calls`` clips at their own pace."""
+        """A measurement: ``streams × calls`` clips at their own pace."""
         streams, lookahead_ms, calls = asked["streams"], asked["lookahead_ms"], asked["calls"]
         self._warm_up(lookahead_ms, streams)
         first = asked["repeat"] * streams * calls
@@ -140,7 +140,7 @@ class Worker:
                 backlog_limit_s=asked["backlog_limit_s"],
                 device=self.device,
             )
-        cell = Cell(
+        measurement = Measurement(
             **{k: v for k, v in found.to_dict().items() if k not in ("lookahead_ms", "streams")},
             lookahead_ms=lookahead_ms,
             streams=streams,
@@ -155,7 +155,7 @@ class Worker:
             gpu_mib=self._gpu_mib(),
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        return cell.to_dict()
+        return measurement.to_dict()
 
     def memory(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Memory against open sessions: sessions stay open, so memory only grows."""
@@ -251,7 +251,7 @@ def serve(lines: Any, answer: Callable[[dict[str, Any]], None]) -> None:
             elif asked["do"] == "memory":
                 answer({"memory": worker.memory(asked)})
             else:
-                answer({"cell": worker.measure(asked)})
+                answer({"measurement": worker.measure(asked)})
         except WorkbenchError as error:
             answer({"error": [error.what, error.where, error.hint]})
 

@@ -116,7 +116,7 @@ def verdict(base: str, other: str, row: dict[str, Any]) -> str:
 
 def call(row: dict[str, Any], p: str = "p_holm") -> str:
     if row["enough"] == "no" or row.get(p) is None:
-        return "too few words to say"
+        return "not enough data"
     if row[p] >= 0.05:
         return "no clear difference"
     return "fewer errors" if row["difference"] < 0 else "more errors"

@@ -45,7 +45,7 @@ class FieldLog:
             ``marks`` are counted from the text where it is there, else taken from the log; ``text`` only
             where the log kept it. What is not known is null.
         problems: one for every line that could not be used. ``lines``: all lines that were not blank.
-        others: usable lines that were left out because another release, or none, stands in them.
+        others: usable lines that were left out because they name another release, or none.
     """
 
     rows: pd.DataFrame
@@ -248,7 +248,7 @@ def _text(held: dict[str, Any], name: str, most: int) -> str | None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise _LineFaultError("half a character (lone surrogate)", "Write whole characters.", name) from None
+        raise _LineFaultError("an unpaired surrogate", "Write whole characters.", name) from None
     return value
 
 

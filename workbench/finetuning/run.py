@@ -68,7 +68,7 @@ class Run:
         state = self.folder.state()
         if not alive and state["status"] not in ENDED:
             state["status"] = "interrupted"
-            state["message"] = "the process ended without a word (killed, or out of memory)"
+            state["message"] = "the process ended unexpectedly (killed, or out of memory)"
             state["hint"] = "Resume; if it ends there again, halve batch_s and double accumulate."
         return state
 
@@ -140,7 +140,7 @@ class Run:
     def resume(self) -> Run:
         """Go on from the last checkpoint. Raises WorkbenchError if it is going or has finished."""
         if self.alive:
-            raise WorkbenchError("the run is going", where=self.name, hint="Cancel it first.")
+            raise WorkbenchError("the run is still running", where=self.name, hint="Cancel it first.")
         if self.folder.state()["status"] == "finished":
             raise WorkbenchError(
                 "the run has finished", where=self.name, hint="Continue from its checkpoint."

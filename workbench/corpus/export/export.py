@@ -174,7 +174,7 @@ def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
     if not len(rows):
         stayed = rows.left_out.total()
         raise WorkbenchError(
-            f"all {stayed:,} rows stay behind" if stayed else f"no row is {only.replace('_', ' ')}",
+            f"all {stayed:,} rows excluded" if stayed else f"no row is {only.replace('_', ' ')}",
             where=corpus.name,
             hint="Accept some rows, or export with only='not_rejected'.",
         )

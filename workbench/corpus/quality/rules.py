@@ -296,14 +296,24 @@ _ROWS: tuple[Rule, ...] = (
         "similarity of letters and digits, 20 and more, in one language (rapidfuzz ratio)",
         0.9,
     ),
-    Rule("leak_audio", "error", "the same recording stands in another split", "Split again.", "see leakage"),
     Rule(
-        "leak_sentence", "error", "the same sentence stands in another split", "Split again.", "see leakage"
+        "leak_audio",
+        "error",
+        "the same recording also appears in another split",
+        "Split again.",
+        "see leakage",
+    ),
+    Rule(
+        "leak_sentence",
+        "error",
+        "the same sentence also appears in another split",
+        "Split again.",
+        "see leakage",
     ),
     Rule(
         "leak_speaker",
         "warning",
-        "the speaker stands in another split",
+        "the speaker also appears in another split",
         "Split again, or say speakers='shared'.",
         "see leakage",
     ),

@@ -138,8 +138,8 @@ class View:
         listed = ", ".join(literal(id_) for id_ in wanted) or "NULL"
         return self._narrowed(f"id IN ({listed})", f"{len(wanted):,} picked ids")
 
-    def sample(self, each: int, by: str = "target_lang", *, seed: int = 0) -> Self:
-        """At most ``each`` rows of every value of column ``by``, drawn from the seed and the ids alone.
+    def sample(self, n_per_group: int, by: str = "target_lang", *, seed: int = 0) -> Self:
+        """At most ``n_per_group`` rows of each value of column ``by``, drawn from seed and ids alone.
 
         The same rows come out whatever their order in the source. A null is a value of its own.
 
@@ -151,7 +151,7 @@ class View:
         for id_, value in zip(held["id"], held[self._column(by)], strict=True):
             key = hashlib.sha256(f"{seed}/{id_}".encode()).digest()
             cells.setdefault(value, []).append((key, id_))
-        return self.pick(id_ for own in cells.values() for _, id_ in sorted(own)[:each])
+        return self.pick(id_ for own in cells.values() for _, id_ in sorted(own)[:n_per_group])
 
     def _narrowed(self, sql: str, shown: str) -> Self:
         made = copy.copy(self)

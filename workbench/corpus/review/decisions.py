@@ -346,7 +346,7 @@ def _checked(field: str, value: str | None) -> str | None:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise WorkbenchError(f"half a character at position {error.start}", where=field) from error
+        raise WorkbenchError(f"an unpaired surrogate at position {error.start}", where=field) from error
     value = " ".join(value.split()) if field == "text" else value.strip()
     if field == "target_lang":
         return locales.canonical(value)

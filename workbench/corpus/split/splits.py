@@ -240,7 +240,7 @@ def _warnings(
         )
     if policy["set_aside"]:
         found.append(
-            f"{policy['set_aside']:,} of {total:,} rows have no split: their sentence stands in another"
+            f"{policy['set_aside']:,} of {total:,} rows have no split: their sentence also appears in another"
         )
     for (locale, accent), some in table.groupby(["target_lang", "accent"], dropna=False):
         where = f"{_shown(locale)} / {_shown(accent)}"
