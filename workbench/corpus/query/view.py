@@ -147,11 +147,11 @@ class View:
             WorkbenchError: no such column.
         """
         held = self.table(["id", self._column(by)]).to_pydict()
-        cells: dict[Any, list[tuple[bytes, str]]] = {}
+        groups: dict[Any, list[tuple[bytes, str]]] = {}
         for id_, value in zip(held["id"], held[self._column(by)], strict=True):
             key = hashlib.sha256(f"{seed}/{id_}".encode()).digest()
-            cells.setdefault(value, []).append((key, id_))
-        return self.pick(id_ for own in cells.values() for _, id_ in sorted(own)[:n_per_group])
+            groups.setdefault(value, []).append((key, id_))
+        return self.pick(id_ for own in groups.values() for _, id_ in sorted(own)[:n_per_group])
 
     def _narrowed(self, sql: str, shown: str) -> Self:
         made = copy.copy(self)
