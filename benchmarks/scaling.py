@@ -147,12 +147,13 @@ def transcription(
     path: Path, rows: list[dict[str, Any]], options: argparse.Namespace
 ) -> tuple[list[tuple[Any, ...]], int]:
     """Batches of a streaming transcription at one look-ahead, as ``transcribe`` sends them to workers."""
-    from workbench.recognizer.batches import Decoding, SegmentReader, cut
+    from workbench.ingest.audio import RowReader, roots_of
+    from workbench.recognizer.batches import Decoding, cut
     from workbench.recognizer.checkpoint import Checkpoint
 
     checkpoint = Checkpoint.open(options.checkpoint)
     how = Decoding(checkpoint.right_context(options.lookahead_ms), streaming=True, device="cpu")
-    load = SegmentReader(path.parent, checkpoint.info.sample_rate)
+    load = RowReader(roots_of(path.parent), checkpoint.info.sample_rate)
     prepared = [({**row, "id": str(n)}, checkpoint.slot(row["target_lang"])) for n, row in enumerate(rows)]
     shards = [(str(options.checkpoint), [batch], how, load, 1) for batch in cut(prepared, 30.0)]
     return shards, len(rows)

@@ -123,7 +123,7 @@ class Workspace(Holdings):
         rows = corpus.frame().to_dict("records")
         with progress_bar(f"transcribe {name}", progress) as shown:
             transcribe(
-                self.checkpoint(checkpoint), rows, corpus.audio_root, target, lookahead_ms=lookahead_ms,
+                self.checkpoint(checkpoint), rows, corpus.audio_roots, target, lookahead_ms=lookahead_ms,
                 prompt_mode=prompt_mode, streaming=streaming, engine=engine, address=address,
                 progress=shown, cancel=cancel,
             )  # fmt: skip
@@ -221,7 +221,7 @@ class Workspace(Holdings):
         """
         with progress_bar("keywords", progress) as shown:
             return boosted.keyword_boost(
-                self.checkpoint(checkpoint), corpus.frame(), corpus.audio_root, keywords, weight=weight,
+                self.checkpoint(checkpoint), corpus.frame(), corpus.audio_roots, keywords, weight=weight,
                 lookahead_ms=lookahead_ms, device=device, normalizer=normalizer, by=by,
                 thresholds=thresholds, resamples=resamples, seed=seed, progress=shown,
             )  # fmt: skip

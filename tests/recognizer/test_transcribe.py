@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_listed(tiny, short, tmp_path):
     assert len(lines) == 4
     assert all(line["what"] and line["hint"] for line in lines)
     text = json.dumps(lines)
-    for words in ("leaves the audio folder", "unknown locale", "no target_lang", "id gone"):
+    for words in ("lies outside the corpus root", "unknown locale", "no target_lang", "id gone"):
         assert words in text
 
 

@@ -14,6 +14,7 @@ from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
 from workbench.evaluation.rates import Thresholds
+from workbench.ingest.audio import Roots, RowReader, roots_of
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class KeywordBoost:
 def keyword_boost(
     checkpoint: Checkpoint,
     rows: pd.DataFrame,
-    audio_root: str | Path,
+    audio_root: Roots,
     keywords: str | Path | Iterable[str | Keyword],
     *,
     weight: float = 1.0,
@@ -67,6 +68,7 @@ def keyword_boost(
 
     Args:
         rows: utterance rows with ``id, text, audio_filepath, target_lang``.
+        audio_root: folder that their audio lies in, or several.
         keywords: a list, or a CSV as :func:`read_keywords` takes it; written as transcripts have them.
         weight: of the list (see :class:`workbench.recognizer.boosting.Boost`).
         normalizer, by, thresholds, resamples, seed: as :func:`workbench.evaluation.score_predictions`.
@@ -84,7 +86,8 @@ def keyword_boost(
         raise WorkbenchError("no reference holds a keyword", hint="Check their spelling and target_lang.")
     lists = {tag: _meant(listed, tag) for tag in chosen["target_lang"].unique()}
     boosts = {tag: Boost(tuple(k.text for k in found), weight) for tag, found in lists.items()}
-    found, problems = _decoded(checkpoint, chosen, Path(audio_root), boosts, lookahead_ms, device, progress)
+    roots = roots_of(audio_root)
+    found, problems = _decoded(checkpoint, chosen, roots, boosts, lookahead_ms, device, progress)
     if not found[WITHOUT]:
         raise WorkbenchError("no utterance could be decoded", where=str(audio_root), hint=problems[0].hint)
     evaluation = score_predictions(
@@ -171,18 +174,17 @@ def _meant(keywords: Sequence[Keyword], tag: Any) -> list[Keyword]:
 def _decoded(
     checkpoint: Checkpoint,
     rows: pd.DataFrame,
-    audio_root: Path,
+    audio_roots: tuple[str, ...],
     boosts: dict[Any, Any],
     lookahead_ms: int | None,
     device: str,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, list[dict[str, Any]]], list[Problem]]:
     """Predictions of each row without and with its list; a row that cannot be read is a problem in both."""
-    from workbench.recognizer.batches import SegmentReader
     from workbench.recognizer.streaming import play
 
     rate = checkpoint.info.sample_rate
-    load = SegmentReader(audio_root, rate)
+    load = RowReader(audio_roots, rate)
     found: dict[str, list[dict[str, Any]]] = {WITHOUT: [], WITH: []}
     problems: list[Problem] = []
     for done, row in enumerate(rows.to_dict("records"), 1):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.ingest.audio import read_row
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -148,11 +149,11 @@ def in_conditions(
         out = transcribe(
             checkpoint,
             corpus.table().to_pylist(),
-            corpus.audio_root,
+            corpus.audio_roots,
             Path(folder) / "conditions.parquet",
             lookahead_ms=lookahead_ms,
             prompt_mode=prompt_mode,
-            load=ConditionReader(condition, tuple(corpus.facts["audio_roots"]), rate),
+            load=ConditionReader(condition, corpus.audio_roots, rate),
             streaming=streaming,
             batch_s=batch_s,
             device=device,
@@ -179,9 +180,4 @@ class ConditionReader:
     sample_rate: int
 
     def __call__(self, row: Mapping[str, Any]) -> Any:
-        from workbench.ingest.audio import locate, read_mono
-
-        path = locate(str(row["audio_filepath"]), [Path(root) for root in self.roots])
-        channel = row.get("channel") if isinstance(row.get("channel"), int) else None
-        pcm = read_mono(path, row["offset"] or 0.0, row["duration"], self.sample_rate, channel)
-        return self.condition.apply(pcm, self.sample_rate)
+        return self.condition.apply(read_row(row, self.roots, self.sample_rate)[0], self.sample_rate)

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest.audio import read_mono, refuse_shorter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,26 +28,20 @@ CACHE_MB = 512
 
 
 def read_audio(utterance: Utterance) -> NDArray[np.float32]:
-    """The utterance's samples at 16 kHz, mono, shape ``(samples,)``.
+    """The utterance's samples at 16 kHz, mono, shape ``(samples,)``: those that every other part hears.
 
     Raises:
-        WorkbenchError: missing, unreadable, or shorter than 20 ms.
+        WorkbenchError: missing, unreadable, samples that are no numbers or not scaled, a recording shorter
+            than its row or than 20 ms, or no such channel.
     """
-    import soundfile
-
-    try:
-        with soundfile.SoundFile(str(utterance.audio)) as file:
-            rate = file.samplerate
-            file.seek(min(round(utterance.offset_s * rate), file.frames))
-            pcm = file.read(round(utterance.duration_s * rate), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-        raise WorkbenchError("audio cannot be read", where=utterance.audio.name, hint=str(error)) from None
-    mono = pcm.mean(axis=1) if pcm.shape[1] > 1 else pcm[:, 0]
-    if rate != SAMPLE_RATE:
-        mono = _resample(mono, rate)
+    name = utterance.audio.name
+    mono = read_mono(
+        utterance.audio, utterance.offset_s, utterance.duration_s, SAMPLE_RATE, utterance.channel
+    )
+    refuse_shorter(utterance.duration_s, len(mono) / SAMPLE_RATE, name)
     if len(mono) < SAMPLE_RATE // 50:
-        raise WorkbenchError("audio is shorter than 20 ms", where=utterance.audio.name)
-    return np.ascontiguousarray(mono, dtype=np.float32)
+        raise WorkbenchError("audio is shorter than 20 ms", where=name)
+    return mono
 
 
 def _resample(pcm: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
@@ -61,11 +56,11 @@ class AudioCache:
 
     def __init__(self, limit_mb: float = CACHE_MB) -> None:
         self._left = limit_mb * 1e6
-        self._held: OrderedDict[tuple[str, float, float], NDArray[np.float32]] = OrderedDict()
+        self._held: OrderedDict[tuple[Any, ...], NDArray[np.float32]] = OrderedDict()
 
     def read(self, utterance: Utterance) -> NDArray[np.float32]:
         """As ``read_audio``; the array must not be written to."""
-        key = str(utterance.audio), utterance.offset_s, utterance.duration_s
+        key = str(utterance.audio), utterance.offset_s, utterance.duration_s, utterance.channel
         found = self._held.pop(key, None)
         if found is None:
             found = read_audio(utterance)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe
+from workbench.ingest.audio import Roots
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +114,7 @@ def learning_curve(
     recipe: Recipe,
     folder: Path,
     rows: Sequence[Mapping[str, Any]],
-    audio_root: Path,
+    audio_root: Roots,
     *,
     shares: Sequence[float] = SHARES,
     metric: Metric = "wer",
@@ -183,7 +184,7 @@ def _point(
     hours: float,
     checkpoint: Any,
     rows: Sequence[Mapping[str, Any]],
-    audio_root: Path,
+    audio_root: Roots,
     folder: Path,
     metric: Metric,
 ) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Source:
         manifest: NeMo manifest (JSON lines).
         role: ``target`` is what the run is for; ``replay`` keeps what the base can already do.
         weight: share of the consumed hours, relative to the other sources.
-        audio_root: folder that audio paths must lie in; default: the manifest's own folder.
+        audio_root: folder that audio paths must lie in, or several, that first to which they are relative;
+            default: the manifest's own folder.
         locales, except_locales, split: which rows; empty or None takes all.
         share: part of those utterances, drawn from the recipe's seed; a smaller one lies within a larger one.
         prompt_mode: ``langID`` gives the tag as prompt, ``auto`` the automatic slot, ``unified`` tosses a
@@ -44,7 +45,7 @@ class Source:
     manifest: str
     role: Role = "target"
     weight: float = 1.0
-    audio_root: str | None = None
+    audio_root: str | tuple[str, ...] | None = None
     locales: tuple[str, ...] = ()
     except_locales: tuple[str, ...] = ()
     split: str | None = None
@@ -58,7 +59,7 @@ class ValidationSet:
     """Utterances to validate on; the same ones each time, drawn from the recipe's seed."""
 
     manifest: str
-    audio_root: str | None = None
+    audio_root: str | tuple[str, ...] | None = None
     locales: tuple[str, ...] = ()
     split: str | None = None
     utterances_per_locale: int = 24

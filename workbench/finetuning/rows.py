@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest.audio import channel_of, locate_text, roots_of
 from workbench.language_tags import strip_tag
-from workbench.locales import canonical
+from workbench.locales import AUTO, canonical
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe, Source, ValidationSet
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One usable row. ``audio``: absolute path; ``text``: without the tag; ``line`` counts from 1."""
+    """One usable row. ``audio``: absolute path; ``text``: without the tag; ``line`` counts from 1;
+    ``channel``: those that are averaged, None for all."""
 
     id: str
     audio: Path
@@ -29,6 +31,7 @@ class Utterance:
     speaker: str | None
     line: int
     file: str
+    channel: tuple[int, ...] | None = None
 
 
 def read_source(
@@ -53,11 +56,10 @@ def read_source(
 
     rows: list[Utterance] = []
     for path in expand(Path(source.manifest)):
-        root = Path(source.audio_root) if source.audio_root else path.parent
-        root = root.resolve()
+        roots = roots_of(source.audio_root or path.parent)
         for table in read(path, problems):
             for values in table.to_pylist():
-                row = _utterance(values, int(values[LINE]), path, root, source, prompts, limits, problems)
+                row = _utterance(values, int(values[LINE]), path, roots, source, prompts, limits, problems)
                 if row is not None:
                     rows.append(row)
     return rows
@@ -67,7 +69,7 @@ def _utterance(
     values: dict[str, Any],
     line: int,
     path: Path,
-    root: Path,
+    roots: tuple[str, ...],
     source: Source | ValidationSet,
     prompts: Sequence[str],
     limits: tuple[float, float],
@@ -79,10 +81,12 @@ def _utterance(
         problems.append(Problem(path.name, what, hint, line, field))
 
     tag = values.get("target_lang") or values.get("lang")
+    if tag == AUTO:
+        tag = values.get("lang") if values.get("lang") != AUTO else None
     if source.split is not None and values.get("split") != source.split:
         return None
     if not isinstance(tag, str) or not tag:
-        bad("no locale", "target_lang", "Every training row needs a tag such as el-GR.")
+        bad("no locale", "target_lang", "Every training row needs a tag such as el-GR; auto is none.")
         return None
     try:
         tag = canonical(tag, prompts)
@@ -91,7 +95,12 @@ def _utterance(
         return None
     if (source.locales and tag not in source.locales) or tag in getattr(source, "except_locales", ()):
         return None
-    text = strip_tag(values["text"])[0] if isinstance(values.get("text"), str) else ""
+    text, ends_in = strip_tag(values["text"]) if isinstance(values.get("text"), str) else ("", None)
+    if ends_in is not None and ends_in != tag:
+        bad(
+            f"the transcript ends in <{ends_in}>, the row says {tag}", "text", "Set the right one of the two."
+        )
+        return None
     if not text:
         bad("no text", "text")
         return None
@@ -106,19 +115,23 @@ def _utterance(
             "Change the recipe's limits.",
         )
         return None
-    audio = _inside(root, values.get("audio_filepath"))
-    if audio is None:
-        bad(
-            "audio path leaves the audio root",
-            "audio_filepath",
-            "Set audio_root to the folder that holds it.",
-        )
+    name = values.get("audio_filepath")
+    try:
+        audio = Path(locate_text(name if isinstance(name, str) and name else "/", roots))
+    except WorkbenchError as error:
+        bad(error.what, "audio_filepath", "Set audio_root to the folder that holds it.")
+        return None
+    try:
+        channel = channel_of(values)
+    except WorkbenchError as error:
+        bad(error.what, "channel", error.hint)
         return None
     speaker = values.get("speaker")
     name = values.get("id") or f"{path.name}:{line}"
     return Utterance(
-        str(name), audio, offset, duration, text, tag, str(speaker) if speaker else None, line, path.name
-    )
+        str(name), audio, offset, duration, text, tag, str(speaker) if speaker else None, line, path.name,
+        channel,
+    )  # fmt: skip
 
 
 def _seconds(value: Any) -> float | None:
@@ -127,13 +140,6 @@ def _seconds(value: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) and number >= 0 else None
-
-
-def _inside(root: Path, name: Any) -> Path | None:
-    if not isinstance(name, str) or not name or "\0" in name:
-        return None
-    path = (root / name).resolve()
-    return path if path.is_relative_to(root) else None
 
 
 def draw_validation(recipe: Recipe, prompts: Sequence[str], problems: list[Problem]) -> list[Utterance]:

@@ -272,7 +272,8 @@ def absolute(recipe: Recipe) -> Recipe:
         return str(Path(path).expanduser().absolute())
 
     def fixed(source: Any) -> Any:
-        root = full(source.audio_root) if source.audio_root else None
+        given = source.audio_root
+        root = full(given) if isinstance(given, str) else tuple(full(one) for one in given or ()) or None
         return replace(source, manifest=full(source.manifest), audio_root=root)
 
     tokenizer = full(recipe.tokenizer) if recipe.tokenizer else None

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.ingest.audio import Roots
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -37,7 +39,7 @@ def compare_variants(
     adapted: Mapping[str, Run],
     shared: Path,
     rows: Sequence[Mapping[str, Any]],
-    audio_root: Path,
+    audio_root: Roots,
     folder: Path,
 ) -> Variants:
     """Measure both ways of serving several locales.

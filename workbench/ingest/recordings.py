@@ -67,7 +67,7 @@ def _length(written: str, roots: Sequence[Path]) -> float | str:
     if written.startswith(INSIDE):
         return ""
     try:
-        seconds = float(probe(locate(written, roots))["duration_s"])
+        seconds = probe(locate(written, roots)).duration_s
         return seconds if seconds > 0 else "the recording holds no sound"
     except (WorkbenchError, ValueError, OSError) as error:
         return str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.ingest.audio import checked, mix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     Pcm = NDArray[np.float32]
 
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 4000, 384_000, 32
-LOUDEST = 16.0
-"""Float samples beyond this are integers that nobody scaled; resampled speech may exceed 1 a little."""
 
 
 def to_mono(pcm: Any) -> Pcm:
@@ -30,7 +29,7 @@ def to_mono(pcm: Any) -> Pcm:
 
     data = np.asarray(pcm)
     if data.ndim == 2 and 1 <= data.shape[1] <= MAX_CHANNELS:
-        scaled = _scaled(data).mean(axis=1, dtype=np.float32)
+        scaled = mix(_scaled(data), None)
     elif data.ndim == 1:
         scaled = _scaled(data)
     else:
@@ -38,22 +37,7 @@ def to_mono(pcm: Any) -> Pcm:
             f"audio of shape {data.shape}",
             hint="Give (samples,) or (samples, channels); transpose if needed.",
         )
-    if data.dtype.kind != "f" or not scaled.size:
-        return np.ascontiguousarray(scaled)
-    # One pass for both faults: NaN and infinity come through the maximum.
-    peak = float(np.abs(scaled).max())
-    if not np.isfinite(peak):
-        bad = ~np.isfinite(scaled)
-        raise WorkbenchError(
-            f"{int(bad.sum())} of {scaled.size} samples are not finite, the first at {int(bad.argmax())}",
-            where="audio",
-            hint="Replace NaN and infinity, for example with numpy.nan_to_num; the session goes on.",
-        )
-    if peak > LOUDEST:
-        raise WorkbenchError(
-            f"float samples reach {peak:.0f}", where="audio", hint="Scale to -1..1, or pass them as int16."
-        )
-    return np.ascontiguousarray(scaled)
+    return np.ascontiguousarray(scaled if data.dtype.kind != "f" else checked(scaled))
 
 
 def _scaled(data: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
@@ -143,40 +142,3 @@ def _prediction(row: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
         "compute_s": reading.compute_s,
         "audio_sha256": row.get("audio_sha256"),
     }
-
-
-class SegmentReader:
-    """Reads a row's segment from its file: soundfile, first and only what lies under the root.
-
-    Called with a row, gives (n,) float32 mono samples at ``sample_rate``; pickles, so that workers read too.
-    """
-
-    def __init__(self, root: Path, sample_rate: int) -> None:
-        self.root, self.sample_rate = root.resolve(), sample_rate
-
-    def __call__(self, row: Mapping[str, Any]) -> Pcm:
-        import soundfile
-        import soxr
-
-        from workbench.recognizer.audio import to_mono
-
-        path = (self.root / str(row["audio_filepath"])).resolve()
-        if not path.is_relative_to(self.root):
-            raise WorkbenchError(
-                "path leaves the audio folder", hint="Import the manifest with its own root."
-            )
-        with soundfile.SoundFile(path) as file:
-            rate, start = (
-                file.samplerate,
-                min(round((row.get("offset") or 0.0) * file.samplerate), file.frames),
-            )
-            file.seek(start)
-            count = file.frames - start
-            duration_s = row.get("duration")
-            # A manifest rounds durations: a row that reaches the end within 10 ms is read to the end.
-            if duration_s is not None and duration_s * rate < count - 0.01 * rate:
-                count = round(duration_s * rate)
-            pcm = to_mono(file.read(count, dtype="float32"))
-        if rate == self.sample_rate:
-            return pcm
-        return soxr.resample(pcm, rate, self.sample_rate)  # type: ignore[no-any-return]

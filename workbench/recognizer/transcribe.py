@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.cluster import Needs, check_engine, over_ray
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest.audio import Roots, RowReader, roots_of
 from workbench.recognizer.batches import (
     BatchResult,
     Decoding,
     Prepared,
-    SegmentReader,
     cut,
     decode,
     decode_shard,
@@ -40,7 +40,7 @@ _WORKER_BYTES = 3 << 29
 def transcribe(
     checkpoint: Checkpoint,
     rows: Iterable[Mapping[str, Any]],
-    audio_root: Path,
+    audio_root: Roots,
     out: Path,
     *,
     lookahead_ms: int | None = None,
@@ -60,9 +60,10 @@ def transcribe(
     A finished file of the same checkpoint, settings and rows is returned as it is.
 
     Args:
-        rows: utterance rows with ``id``, ``audio_filepath``, ``offset``, ``duration``, ``target_lang``;
-            ``audio_sha256`` is kept with each prediction.
-        audio_root: folder that ``audio_filepath`` is relative to; paths that leave it are refused.
+        rows: utterance rows with ``id``, ``audio_filepath``, ``offset``, ``duration``, ``channel``,
+            ``target_lang``; ``audio_sha256`` is kept with each prediction.
+        audio_root: folder that ``audio_filepath`` is relative to, or several that audio may lie in, that one
+            first; paths that leave them are refused.
         lookahead_ms: a look-ahead of the checkpoint; None is its default (recorded as null when offline).
         prompt_mode: 'langID': each row's ``target_lang``; 'auto': the model finds the language.
         batch_s: seconds of audio in one batch, padding included.
@@ -101,7 +102,7 @@ def transcribe(
     # Cut before what is done is left out: a job that goes on decodes the batches of one that never stopped.
     batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
     batches = [batch for batch in batches if batch]
-    loader = load or SegmentReader(Path(audio_root), checkpoint.info.sample_rate)
+    loader = load or RowReader(roots_of(audio_root), checkpoint.info.sample_rate)
     how, stop = Decoding(right, streaming, device, resolved), cancel or (lambda: False)
     if engine == "ray":
         results = _on_ray(checkpoint, batches, how, loader, address, stop)

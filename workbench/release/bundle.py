@@ -25,10 +25,10 @@ from typing import Any
 from workbench.cards import Card
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
+from workbench.ingest.audio import Roots, read_row, roots_of
 from workbench.names import check_name
 from workbench.release import smoke
 from workbench.release.gates import GateReport
-from workbench.release.measure import read_clip
 from workbench.signatures import public
 
 SCHEMA_VERSION = 1
@@ -73,7 +73,7 @@ def build(
     model_card: Card,
     data_card: Card | None = None,
     rows: Iterable[Mapping[str, Any]],
-    audio_root: Path,
+    audio_root: Roots,
     lookahead_ms: int,
     manifests: Mapping[str, str] | None = None,
     ledger_head: str | None = None,
@@ -118,7 +118,7 @@ def build(
             (draft / "data_card.md").write_text(data_card.markdown(), encoding="utf-8")
         (draft / "gate.json").write_text(gate.to_json(), encoding="utf-8")
         shutil.copyfile(Path(smoke.__file__), draft / "smoke_test.py")
-        _write_clips(draft, target, chosen, Path(audio_root), lookahead_ms)
+        _write_clips(draft, target, chosen, roots_of(audio_root), lookahead_ms)
         digest = _seal(draft, target.name, manifests or {}, ledger_head)
         os.rename(draft, path)
         sync(path.parent)
@@ -147,7 +147,11 @@ def run_smoke_test(path: Path, digest: str | None = None, timeout_s: float = 180
 
 
 def _write_clips(
-    draft: Path, checkpoint: Path, rows: list[Mapping[str, Any]], audio_root: Path, lookahead_ms: int
+    draft: Path,
+    checkpoint: Path,
+    rows: list[Mapping[str, Any]],
+    audio_roots: tuple[str, ...],
+    lookahead_ms: int,
 ) -> None:
     """Clips as 16-bit WAV, so that no decoder stands between machines, and what is heard in them."""
     import soundfile
@@ -155,7 +159,7 @@ def _write_clips(
     (draft / "clips").mkdir()
     expected = []
     for number, row in enumerate(rows):
-        pcm, rate = read_clip(audio_root, row)
+        pcm, rate = read_row(row, audio_roots)
         name = f"clips/{number:02d}.wav"
         soundfile.write(draft / name, pcm, rate, subtype="PCM_16")
         locale = row.get("target_lang") or "auto"

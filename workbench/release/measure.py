@@ -18,6 +18,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
+from workbench.ingest.audio import Roots, read_row, roots_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Measurement:
 def measure(
     checkpoint: Path,
     rows: Iterable[Mapping[str, Any]],
-    audio_root: Path,
+    audio_root: Roots,
     lookahead_ms: int,
     timeout_s: float = 3600,
 ) -> Measurement:
@@ -63,10 +64,10 @@ def measure(
     Raises:
         WorkbenchError: the process failed; the message ends as its log does.
     """
-    kept = ("audio_filepath", "offset", "duration", "target_lang")
+    kept = ("audio_filepath", "offset", "duration", "channel", "channel_selector", "target_lang")
     job = {
         "checkpoint": str(Path(checkpoint).absolute()),
-        "audio_root": str(Path(audio_root).absolute()),
+        "audio_roots": roots_of(audio_root),
         "lookahead_ms": lookahead_ms,
         "rows": [{name: row.get(name) for name in kept} for row in rows],
     }
@@ -99,7 +100,7 @@ def _main() -> int:
     delays: list[float] = []
     audio_s = compute_s = 0.0
     for number, row in enumerate([job["rows"][0], *job["rows"]]):
-        pcm, rate = read_clip(Path(job["audio_root"]), row)
+        pcm, rate = read_row(row, job["audio_roots"])
         events = play(checkpoint, pcm, rate, row["target_lang"] or "auto", job["lookahead_ms"])
         if number == 0:
             continue  # warm-up: the first clip pays for lazy allocation
@@ -123,28 +124,6 @@ def _main() -> int:
     )
     sys.stdout.write(json.dumps(found.to_dict()) + "\n")
     return 0
-
-
-def read_clip(audio_root: Path, row: Mapping[str, Any]) -> tuple[Any, int]:
-    """Mono float32 samples of a row and their rate in Hz.
-
-    Raises:
-        WorkbenchError: the path leaves ``audio_root``, or the audio cannot be read.
-    """
-    import soundfile
-
-    path = (audio_root / str(row["audio_filepath"])).resolve()
-    if not path.is_relative_to(audio_root.resolve()):
-        raise WorkbenchError("the path leaves its folder", where=str(row["audio_filepath"])[:120])
-    try:
-        with soundfile.SoundFile(path) as sound:
-            rate = sound.samplerate
-            sound.seek(round(float(row.get("offset") or 0) * rate))
-            frames = round(float(row["duration"]) * rate) if row.get("duration") else -1
-            samples = sound.read(frames, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise WorkbenchError("cannot read the audio", where=str(row["audio_filepath"])[:120]) from error
-    return samples.mean(axis=1), rate
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from workbench.cards import Card
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
+from workbench.ingest.audio import Roots
 from workbench.plain_data import read_yaml
 from workbench.privacy import tainted_checkpoints
 from workbench.privacy.erasure import with_terms
@@ -155,7 +156,7 @@ class Release:
 
         rows = corpus.page(0, clips, order_by="id")
         at = lookahead_ms or self.workspace.config.lookahead_ms
-        self.measurement = measure(self.candidate_path, rows, corpus.audio_root, at)
+        self.measurement = measure(self.candidate_path, rows, corpus.audio_roots, at)
         return self.measurement
 
     def gate(
@@ -321,7 +322,7 @@ class Release:
         path: str | Path,
         clips: Corpus | Iterable[Mapping[str, Any]],
         *,
-        audio_root: Path | None = None,
+        audio_root: Roots | None = None,
         lookahead_ms: int | None = None,
         purpose: cards.Purpose | None = None,
         adapter: Path | None = None,
@@ -340,7 +341,7 @@ class Release:
         from workbench.corpus.query.table import Corpus
 
         rows: list[Any] = clips.frame().to_dict("records") if isinstance(clips, Corpus) else list(clips)
-        root = clips.audio_root if audio_root is None and isinstance(clips, Corpus) else audio_root
+        root = clips.audio_roots if audio_root is None and isinstance(clips, Corpus) else audio_root
         if root is None:
             raise WorkbenchError("rows need audio_root", where="bundle")
         data = ancestry.provenance(self.run).get("data", {}) if self.run else {}

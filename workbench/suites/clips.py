@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
-from workbench.recognizer.digests import audio_digests
+from workbench.ingest.audio import audio_digests
 from workbench.suites.suite import View
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def freeze(corpus: Corpus, where: str) -> tuple[pd.DataFrame, int]:
 def _digested(rows: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     made = rows.reindex(columns=["id", "offset", "duration", "target_lang", "accent"]).reset_index(drop=True)
     made["id"] = made["id"].astype(str)
-    made["audio_sha256"] = audio_digests(rows.to_dict("records"), corpus.audio_root)
+    made["audio_sha256"] = audio_digests(rows.to_dict("records"), corpus.audio_roots)
     made["reference_sha256"] = [hashlib.sha256(str(t).encode()).hexdigest() for t in rows["text"]]
     for name in ("target_lang", "accent"):
         made[name] = made[name].astype(object).where(made[name].notna(), None)

@@ -100,7 +100,7 @@ def run_suite(
         out = run.path(name, checkpoint.sha256, point)
         out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         transcribe(
-            checkpoint, run.rows_of(name), run.corpus(name).audio_root, out, lookahead_ms=point.lookahead_ms,
+            checkpoint, run.rows_of(name), run.corpus(name).audio_roots, out, lookahead_ms=point.lookahead_ms,
             prompt_mode=point.prompt_mode, streaming=point.streaming, precision=point.precision,
             engine=engine, address=address, progress=_moved(progress, before, total), cancel=cancel,
         )  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -99,11 +100,12 @@ def _size(written: str, roots: list[str]) -> int:
 
     try:
         # Missing files are told apart first: where they are followed to costs more.
-        size = os.stat(os.path.normpath(os.path.join(roots[0], written))).st_size
+        found = os.stat(os.path.normpath(os.path.join(roots[0], written)))
         locate_text(written, roots)
     except (WorkbenchError, OSError, ValueError):
         return -1
-    return size
+    # A pipe would be waited for, for ever.
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 def _of_files(

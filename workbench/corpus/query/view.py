@@ -97,6 +97,11 @@ class View:
         return Path(self._facts["audio_roots"][0])
 
     @property
+    def audio_roots(self) -> tuple[str, ...]:
+        """Every folder that the audio may lie in; paths are relative to the first."""
+        return tuple(map(str, self._roots))
+
+    @property
     def problems(self) -> list[Problem]:
         """What the import left out or asks about, in the order of the source."""
         path = self.folder / "problems.jsonl"
@@ -244,14 +249,12 @@ class View:
         return self._locate(self.row(id))
 
     def audio(self, id: str, sample_rate: int = 16_000) -> np.ndarray:
-        """The sound of a row: float32 (samples,) in [-1, 1], channels averaged unless the row names one.
+        """The sound of a row: float32 (samples,) in [-1, 1], channels averaged unless the row names some.
 
         Raises:
-            WorkbenchError: the recording is missing or cannot be read.
+            WorkbenchError: the recording is missing, cannot be read, or holds no usable samples.
         """
-        row = self.row(id)
-        channel = row.get("channel") if isinstance(row.get("channel"), int) else None
-        return sound.read_mono(self._locate(row), row["offset"] or 0.0, row["duration"], sample_rate, channel)
+        return sound.read_row(self.row(id), self.audio_roots, sample_rate)[0]
 
     def _locate(self, row: Mapping[str, Any]) -> Path:
         return sound.locate(str(row["audio_filepath"]), self._roots)

@@ -1,0 +1,421 @@
+"""Samples of a file in order, as float32 (frames, channels): by libsndfile, or by FFmpeg's libraries (PyAV).
+
+libsndfile comes first: it is quick, and exact in seeking PCM and FLAC. PyAV reads what it refuses (AAC, WMA,
+AMR, WebM, G.722, GSM) and what it reads wrongly: an MP3 whose frames are not those of its header. Both are
+told which file to open and nothing else: a list of other files or an address inside it is not followed.
+"""
+
+from __future__ import annotations
+
+import functools
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from workbench.errors import WorkbenchError
+from workbench.ingest.audio import containers
+from workbench.ingest.audio.locating import regular
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples = NDArray[np.float32]
+
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4b", ".mp4", ".aac", ".webm", ".mka", ".wma",
+    ".caf", ".w64", ".rf64", ".aiff", ".aif", ".aifc", ".au", ".snd", ".sph", ".amr", ".3gp", ".g722", ".gsm",
+)  # fmt: skip
+"""Of files that are taken for recordings in a folder."""
+_RAW = {".g722": "g722", ".gsm": "gsm"}
+"""Headerless codecs: suffix → FFmpeg's name."""
+_FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,flac,flv,g722,gsm,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
+    "mpegts,nistsphere,ogg,tta,w64,wav,wv"
+)
+"""Containers that PyAV may open. Play lists, which name other files and addresses, are not among them."""
+_EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
+_EXACT_FILES = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC")
+_UNKNOWN_FRAMES = 1 << 48
+"""libsndfile's count of frames from here on means that it does not know."""
+
+
+class Decoder(Protocol):
+    """An open file.
+
+    Attributes:
+        rate: Hz; channels. stated_s: seconds that the header states; None where it states nothing.
+        exact: it can be asked for any frame, and ``frames`` is how many there are.
+    """
+
+    rate: int
+    channels: int
+    stated_s: float | None
+    exact: bool
+    frames: int
+
+    def seek(self, frame: int) -> None:
+        """Go on at a frame; only where ``exact``."""
+
+    def read(self, count: int) -> Samples:
+        """The next frames, fewer only at the end. What is damaged beyond repair is the end."""
+
+    def close(self) -> None: ...
+
+
+def open_sound(path: str | Path) -> Decoder:
+    """The decoder that hears a file rightly.
+
+    Raises:
+        WorkbenchError: the file is missing, empty, a pipe or the like, or no audio that can be read.
+    """
+    size = regular(path).st_size
+    suffix = os.path.splitext(path)[1].lower()
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(16)
+            if head[:4] == b"RIFF":
+                return _wav(path, stream, size)
+            if head[:4] == b"OggS":
+                return _ogg(path, stream, size)
+            if head[:3] == b"ID3" or containers.is_mp3(head):
+                return _mp3(path, stream, size)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if suffix in _RAW and not _known(head):
+        return AvDecoder(path, _RAW[suffix])
+    return _either(path)
+
+
+def _known(head: bytes) -> bool:
+    return head[:4] in (b"fLaC", b"FORM", b".snd", b"riff", b"caff") or head[4:8] == b"ftyp"
+
+
+def _either(path: str | Path) -> Decoder:
+    import soundfile
+
+    try:
+        return SndDecoder(path)
+    except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
+        return AvDecoder(path)
+
+
+def _wav(path: str | Path, stream: BinaryIO, size: int) -> Decoder:
+    facts = containers.wav_facts(stream, size)
+    stated_s = None if facts is None else facts.stated_s
+    if facts is not None and facts.streamed:
+        there = min(facts.there, 0xFFFF_FFF0 - facts.first).to_bytes(4, "little")
+        whole = min(size - 8, 0xFFFF_FFFF).to_bytes(4, "little")
+        part = FilePart(path, 0, size, {4: whole, facts.size_at: there})
+        made: Decoder = _or_av(part, path)
+    else:
+        made = _or_av(path, path)
+    if stated_s is not None and made.frames:
+        made.stated_s = stated_s
+    return made
+
+
+def _or_av(source: str | Path | FilePart, path: str | Path) -> Decoder:
+    """GSM inside WAV cannot be sought in and is stated in other units; FFmpeg reads it as it is."""
+    import soundfile
+
+    try:
+        made = SndDecoder(source)
+    except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
+        return AvDecoder(path)
+    if made.seekable:
+        return made
+    made.close()
+    return AvDecoder(path)
+
+
+def _ogg(path: str | Path, stream: BinaryIO, size: int) -> Decoder:
+    import soundfile
+
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        links = containers.ogg_links(data)
+    if links is None:
+        return AvDecoder(path)
+    try:
+        if len(links) < 2:
+            return SndDecoder(path)
+        return ChainDecoder(path, links)
+    except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
+        return AvDecoder(path)
+
+
+def _mp3(path: str | Path, stream: BinaryIO, size: int) -> Decoder:
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        facts = containers.mp3_facts(data)
+        tagged = containers.id3_bytes(data[:10])
+        flac = data[tagged : tagged + 4] == b"fLaC"
+    if facts is None:
+        return _either(path) if flac or not tagged else AvDecoder(path)
+    made: Decoder = _either(path) if facts.plain else AvDecoder(path)
+    if facts.stated is not None and not facts.plain:
+        made.stated_s = facts.stated * facts.frame_s
+    return made
+
+
+class FilePart:
+    """A stretch of a file as a file of its own for libsndfile, some of its bytes replaced."""
+
+    def __init__(
+        self, path: str | Path, start: int, end: int, patches: dict[int, bytes] | None = None
+    ) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - closed with the decoder
+        self._start, self._size, self._at = start, end - start, 0
+        self._patches = patches or {}
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, count: int = -1) -> bytes:
+        left = max(0, self._size - self._at)
+        self._file.seek(self._start + self._at)
+        data = self._file.read(left if count < 0 else min(count, left))
+        for place, patch in self._patches.items():
+            for at, byte in enumerate(patch, place - self._at):
+                if 0 <= at < len(data):
+                    data = data[:at] + bytes([byte]) + data[at + 1 :]
+        self._at += len(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class SndDecoder:
+    """By libsndfile. ``seekable``: it can be rewound, which Opus needs to skip what it has to skip."""
+
+    def __init__(self, source: str | Path | FilePart) -> None:
+
+        self._source = source
+        opened: Any = source if isinstance(source, FilePart) else os.fspath(source)
+        try:
+            self._file = _straight()(opened)
+        except BaseException:
+            if isinstance(source, FilePart):
+                source.close()
+            raise
+        file = self._file
+        self.rate, self.channels = int(file.samplerate), int(file.channels)
+        self.seekable = file.can_seek()
+        known = 0 <= file.frames < _UNKNOWN_FRAMES
+        self.frames = int(file.frames) if known else 0
+        self.stated_s = self.frames / self.rate if known else None
+        subtype = str(file.subtype)
+        exact = file.format in _EXACT_FILES and (subtype.startswith(_EXACT) or file.format == "FLAC")
+        self.exact = exact and self.seekable and known
+        if file.format == "OGG" and self.seekable:
+            # As opened, libsndfile gives the lead-in of an Opus file and drops as much at its end.
+            file.seek(0)
+
+    def seek(self, frame: int) -> None:
+        self._file.seek(frame)
+
+    def read(self, count: int) -> Samples:
+        import soundfile
+
+        try:
+            found: Samples = self._file.read(count, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
+            return _none(self.channels)
+        return found
+
+    def close(self) -> None:
+        with suppress(Exception):  # what was read of a damaged file counts, not how it ends
+            self._file.close()
+        if isinstance(self._source, FilePart):
+            self._source.close()
+
+
+@functools.cache
+def _straight() -> Any:
+    """A ``SoundFile`` that reads on: the library's own seeks after each read, which changes an MP3."""
+    import soundfile
+
+    class Straight(soundfile.SoundFile):  # type: ignore[misc]
+        def seekable(self) -> bool:
+            return False
+
+        def can_seek(self) -> bool:
+            return bool(super().seekable())
+
+    return Straight
+
+
+class ChainDecoder:
+    """Ogg streams one behind the other, each by libsndfile; stated is the length of the first."""
+
+    exact = False
+
+    def __init__(self, path: str | Path, links: list[tuple[int, int]]) -> None:
+        self._path, self._links, self._at = path, links, 0
+        self._current = SndDecoder(FilePart(path, *links[0]))
+        self.rate, self.channels = self._current.rate, self._current.channels
+        self.stated_s, self.frames = self._current.stated_s, 0
+
+    def seek(self, frame: int) -> None:
+        raise NotImplementedError
+
+    def read(self, count: int) -> Samples:
+        import numpy as np
+
+        parts: list[Samples] = []
+        while count:
+            found = self._current.read(count)
+            parts.append(found)
+            count -= len(found)
+            if not len(found) and not self._next():
+                break
+        return np.concatenate(parts) if parts else _none(self.channels)
+
+    def _next(self) -> bool:
+        import soundfile
+
+        if self._at + 1 >= len(self._links):
+            return False
+        self._at += 1
+        self._current.close()
+        try:
+            self._current = SndDecoder(FilePart(self._path, *self._links[self._at]))
+        except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError) as error:
+            raise _unreadable(self._path, error) from None
+        if (self._current.rate, self._current.channels) != (self.rate, self.channels):
+            raise _changes(self._path)
+        return True
+
+    def close(self) -> None:
+        self._current.close()
+
+
+class AvDecoder:
+    """By FFmpeg's libraries, a packet at a time; a damaged packet is passed over, as ``ffmpeg`` does."""
+
+    exact = False
+
+    def __init__(self, path: str | Path, format: str | None = None) -> None:
+        import av
+
+        self._path = path
+        options = {"protocol_whitelist": "file", "format_whitelist": format or _FORMATS}
+        self._container: Any = None
+        try:
+            self._container = av.open(f"file:{os.fspath(path)}", format=format, options=options)
+            stream = next(iter(self._container.streams.audio), None)
+            if stream is None:
+                raise WorkbenchError("no sound in the file", where=os.path.basename(path))
+            self.rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
+            length = stream.duration * stream.time_base if stream.duration else None
+            length = length or (self._container.duration / 1e6 if self._container.duration else None)
+            # Without an index FFmpeg guesses from the bit rate; a raw codec states nothing at all.
+            self.stated_s = float(length) if length and format is None else None
+            self.frames = 0
+            self._frames = self._decoded(stream)
+            self._waiting = next(self._frames, None)
+            if self._waiting is None or not self.rate or not self.channels:
+                raise WorkbenchError("no sound in the file", where=os.path.basename(path))
+        except WorkbenchError:
+            self.close()
+            raise
+        except (av.error.FFmpegError, OSError, ValueError, ArithmeticError, AttributeError) as error:
+            self.close()
+            raise _unreadable(path, error) from None
+
+    def seek(self, frame: int) -> None:
+        raise NotImplementedError
+
+    def read(self, count: int) -> Samples:
+        import numpy as np
+
+        parts: list[Samples] = []
+        while count and self._waiting is not None:
+            head, rest = self._waiting[:count], self._waiting[count:]
+            parts.append(head)
+            count -= len(head)
+            self._waiting = rest if len(rest) else next(self._frames, None)
+        if not parts:
+            return _none(self.channels)
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _decoded(self, stream: Any) -> Iterator[Samples]:
+        import av
+
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.error.FFmpegError, OSError, ValueError):
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, ValueError):
+                continue
+            for frame in frames:
+                self.rate, self.channels = self.rate or frame.sample_rate, self.channels or _width(frame)
+                if (frame.sample_rate, _width(frame)) != (self.rate, self.channels):
+                    raise _changes(self._path)
+                if frame.samples:
+                    yield _floats(frame)
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+
+
+def _width(frame: Any) -> int:
+    return len(frame.layout.channels)
+
+
+def _floats(frame: Any) -> Samples:
+    """A frame of FFmpeg's as float32 (samples, channels) in [-1, 1]."""
+    import numpy as np
+
+    data = frame.to_ndarray()
+    stacked = data.T if frame.format.is_planar else data.reshape(-1, _width(frame))
+    if stacked.dtype.kind == "f":
+        floats: Samples = np.ascontiguousarray(stacked, np.float32)
+        return floats
+    middle = 128 if stacked.dtype == np.uint8 else 0
+    full = np.float32(128 if middle else -float(np.iinfo(stacked.dtype).min))
+    scaled: Samples = (stacked.astype(np.float32) - np.float32(middle)) / full
+    return scaled
+
+
+def _none(channels: int) -> Samples:
+    import numpy as np
+
+    return np.zeros((0, max(1, channels)), np.float32)
+
+
+def _changes(path: str | Path) -> WorkbenchError:
+    return WorkbenchError(
+        "the sample rate or the number of channels changes within the file",
+        where=os.path.basename(path),
+        hint="Cut it there, or convert it to WAV.",
+    )
+
+
+def _unreadable(path: str | Path, error: Exception) -> WorkbenchError:
+    said = str(error).replace(os.fspath(path), "").replace("file:", "").strip(" :'\"")[-80:]
+    return WorkbenchError(
+        f"no audio that can be read ({said or type(error).__name__})",
+        where=os.path.basename(path),
+        hint="Play it elsewhere; convert it to WAV or FLAC.",
+    )
