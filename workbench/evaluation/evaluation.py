@@ -238,6 +238,7 @@ class Evaluation:
     keywords = quality_views.keywords
     tradeoff = quality_views.tradeoff
     calibration = quality_views.calibration
+    confidence = quality_views.confidence
 
     def _columns(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
         return self.by if by is None else (by,) if isinstance(by, str) else tuple(by)

@@ -186,6 +186,9 @@ def calibration(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, b
     columns = ["from", "to", "words", "confidence", "accuracy"]
     if not pairs:
         return pd.DataFrame(columns=columns)
+    pairs = [pair for pair in pairs if 0 <= pair[0] <= 1]  # log-probabilities and percent are no confidence
+    if not pairs:
+        return pd.DataFrame(columns=columns)
     confidence, right, weight = (np.array(v, float) for v in zip(*pairs, strict=True))
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     words = np.bincount(place, weights=weight, minlength=bins)

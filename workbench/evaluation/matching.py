@@ -153,7 +153,7 @@ def _texts(column: pd.Series[Any]) -> Any:
 
     array = pa.array(column, pa.large_string(), from_pandas=True)
     chunked = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array], pa.large_string())
-    tagged = pc.match_substring_regex(chunked, r"<([a-z]{2,3}-[A-Z]{2}|auto)>").fill_null(False)
+    tagged = pc.match_substring_regex(chunked, r"<\|?[A-Za-z]{2,}[^<>]*>").fill_null(False)
     if pc.any(tagged).as_py():
         texts = [None if t is None else strip_tag(t)[0] for t in chunked.to_pylist()]
         return pa.chunked_array([pa.array(texts, pa.large_string())])

@@ -13,6 +13,7 @@ from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
+from workbench.evaluation.confidence import Confidence, confidence_of
 from workbench.evaluation.rates import Headline
 from workbench.evaluation.slices import Where
 
@@ -180,6 +181,24 @@ def calibration(
     accuracy``; empty where the recognizer gave no confidence."""
     rows = rows_of(self, name, where=where)
     return lid.calibration(self.scored, name, normalizer_of(self, normalizer), rows, bins)
+
+
+def confidence(
+    self: Asked,
+    name: str,
+    where: Where = None,
+    temperature: float | None = 1.0,
+    normalizer: str | None = None,
+) -> Confidence:
+    """What the confidence of a prediction's words is worth: AUC, normalized cross entropy, calibration, and
+    how many wrong words lie below a line.
+
+    Args:
+        temperature: divides the log-odds of the confidences; None fits it on these rows, for instance on
+            validation clips, to be given where test clips are judged.
+    """
+    rows = rows_of(self, name, where=where)
+    return confidence_of(self.scored, name, normalizer_of(self, normalizer), rows, temperature)
 
 
 def mark_events(self: Asked, name: str) -> marks.MarkEvents:
