@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.capacity.result import Capacity
+from workbench.corpus.imported_predictions import MatchReport, import_prediction
 from workbench.corpus.importing import import_source, remove, replaced
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
@@ -106,6 +107,43 @@ class Holdings(WorkspaceFolder):
         require(self, "trainer|steward", "corpus.remove")
         self.corpus(name)
         self.record("corpus.remove", remove(self.corpus_folder(name)))
+
+    def import_prediction(
+        self,
+        corpus: Corpus,
+        source: Any,
+        name: str,
+        *,
+        engine: str | None = None,
+        settings: str | None = None,
+        lookahead_ms: int | None = None,
+        streaming: bool | None = None,
+        column: str | None = None,
+    ) -> MatchReport:
+        """Keep another engine's transcripts as a prediction, to be compared with ours.
+
+        Args:
+            corpus: with the utterances.
+            source: a NeMo manifest with ``pred_text``, CSV, JSONL, Parquet, CTM, STM, SRT, VTT, TextGrid, a
+                folder of text files or of the JSON of Whisper, Azure, Google or AWS, a DataFrame, a list of
+                dicts, or a dict of id → text.
+            name: of the prediction.
+            engine: what made them, such as ``whisper-large-v3``.
+            settings: how it was asked, in words.
+            lookahead_ms: of a streaming engine, in milliseconds.
+            streaming: whether it streamed.
+            column: which column of a table holds what was heard.
+
+        Returns:
+            What matched by id, path, file name, offset or time, and what did not.
+
+        Raises:
+            WorkbenchError: the source cannot be read, the name is taken, or nothing matched.
+        """
+        return import_prediction(
+            corpus, source, name, engine=engine, settings=settings, lookahead_ms=lookahead_ms,
+            streaming=streaming, column=column,
+        )  # fmt: skip
 
     def corpus(self, name: str) -> Corpus:
         """An imported corpus.

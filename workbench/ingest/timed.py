@@ -97,15 +97,15 @@ def _beside(file: Path, folder: Path, places: FoundAudio) -> str | None:
     return None
 
 
+def ctm_words(file: Path, bad: Teller, notes: list[Problem]) -> Iterator[Row]:
+    """The words of a CTM, each with its times; ``bad`` is told each line that is none."""
+    yield from _ctm(_read(file, bad, notes), bad)
+
+
 def parsed(file: Path, bad: Teller, notes: list[Problem]) -> Iterator[Row]:
     """Rows of one file: ``offset``, ``duration``, ``text``, line, and ``recording``, ``speaker``, ``channel``
     where the format states them. ``bad`` is told each row that is none."""
-    lines: list[tuple[int, str]] = []
-    for number, raw, _ in json_text.lines(file, notes):
-        try:
-            lines.append((number, raw.decode("utf-8").rstrip("\r\n")))
-        except UnicodeDecodeError:
-            bad("not UTF-8", number)
+    lines = _read(file, bad, notes)
     suffix = file.suffix.lower()
     if suffix == ".stm":
         yield from _stm(lines, bad)
@@ -115,6 +115,16 @@ def parsed(file: Path, bad: Teller, notes: list[Problem]) -> Iterator[Row]:
         yield from _textgrid(lines, bad)
     else:
         yield from _cues(lines, bad)
+
+
+def _read(file: Path, bad: Teller, notes: list[Problem]) -> list[tuple[int, str]]:
+    lines: list[tuple[int, str]] = []
+    for number, raw, _ in json_text.lines(file, notes):
+        try:
+            lines.append((number, raw.decode("utf-8").rstrip("\r\n")))
+        except UnicodeDecodeError:
+            bad("not UTF-8", number)
+    return lines
 
 
 def _stm(lines: Sequence[tuple[int, str]], bad: Teller) -> Iterator[Row]:
@@ -154,7 +164,12 @@ def _ctm(lines: Sequence[tuple[int, str]], bad: Teller) -> Iterator[Row]:
         except ValueError:
             bad("not: recording channel start duration word [confidence]", number)
             continue
-        yield {**row, "recording": recording, "channel": _CHANNELS.get(channel.lower()), "text": word}
+        row |= {"recording": recording, "channel": _CHANNELS.get(channel.lower()), "text": word}
+        yield {**row, "confidence": float(values[5])} if len(values) > 5 and _is_number(values[5]) else row
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?\d*\.?\d+", text) is not None
 
 
 def _utterances(words: Iterator[Row]) -> Iterator[Row]:
@@ -170,7 +185,7 @@ def _utterances(words: Iterator[Row]) -> Iterator[Row]:
                 continue
         if held is not None:
             yield held
-        held = word
+        held = {k: v for k, v in word.items() if k != "confidence"}
     if held is not None:
         yield held
 
