@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
+from workbench.plain_values import plain
 from workbench.widgets import assets, audio, channel
 
 
@@ -176,6 +177,6 @@ def test_plain_makes_json_of_table_values() -> None:
         "d": pd.Timestamp("2026-01-02T03:04"),
         "e": [np.nan],
     }
-    got = channel.plain(row)
+    got = plain(row)
     assert got == {"a": None, "b": 3, "c": None, "d": "2026-01-02T03:04:00", "e": [None]}
     json.dumps(got, allow_nan=False)

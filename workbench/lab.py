@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.project import FIRST
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
-FIRST = "00_start_here.ipynb"
+CHECKOUT = Path(__file__).resolve().parents[1]
 QUIET_SETTINGS = {
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {
         "fetchNews": "false",
@@ -42,16 +41,33 @@ def free_port(preferred: int = 8888) -> int:
     raise WorkbenchError("no free port on 127.0.0.1")
 
 
-def lab_command(port: int, token: str, settings: Path) -> list[str]:
-    """The JupyterLab command line; ``settings`` is a folder for overrides of the user interface."""
+def project_folder() -> Path:
+    """The project to open: the current folder or one above it that has the notebooks, else the checkout.
+
+    Raises:
+        WorkbenchError: neither.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents, CHECKOUT):
+        if (folder / "notebooks" / FIRST).is_file():
+            return folder
+    raise WorkbenchError(
+        "no notebooks here",
+        where=str(here),
+        hint="Make a project: workbench init my-pilot; then cd my-pilot.",
+    )
+
+
+def lab_command(port: int, token: str, settings: Path, root: Path) -> list[str]:
+    """The JupyterLab command line on a project; ``settings``: folder for overrides of the user interface."""
     for name, value in QUIET_SETTINGS.items():
         path = settings / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(json.dumps(value), "utf-8")
     command = [
-        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1"),
-        *(f"--port={port}", f"--ServerApp.root_dir={ROOT}", f"--IdentityProvider.token={token}"),
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"),
+        *(f"--port={port}", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}"),
         f"--LabApp.user_settings_dir={settings}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
@@ -64,11 +80,11 @@ def lab_command(port: int, token: str, settings: Path) -> list[str]:
 
 def lab(port: int = 8888) -> int:
     """Serve JupyterLab until interrupted; prints the address to open. Returns the server's exit code."""
-    token, port = secrets.token_hex(24), free_port(port)
+    root, token, port = project_folder(), secrets.token_hex(24), free_port(port)
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
-    environment.setdefault("WORKBENCH_WORKSPACE", str(ROOT / "workspace"))
-    settings = ROOT / "workspace" / ".lab-settings"
-    server = subprocess.Popen(lab_command(port, token, settings), env=environment)
+    environment.setdefault("WORKBENCH_WORKSPACE", str(root / "workspace"))
+    settings = root / "workspace" / ".lab-settings"
+    server = subprocess.Popen(lab_command(port, token, settings, root), env=environment)
     address = f"http://127.0.0.1:{port}/lab/tree/notebooks/{FIRST}?token={token}"
     try:
         if _wait_for(port, server):
@@ -121,7 +137,8 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
     warnings.filterwarnings("ignore", "Your element with mimetype")
     pages = []
-    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+    books = project_folder() / "notebooks"
+    for path in sorted(books.glob("[0-9]*.ipynb")):
         if names and path.stem not in names:
             continue
         began = time.monotonic()
@@ -129,7 +146,7 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
         client = NotebookClient(
             notebook,
             timeout=timeout_s,
-            resources={"metadata": {"path": str(NOTEBOOKS)}},
+            resources={"metadata": {"path": str(books)}},
             extra_arguments=["--log-level=ERROR"],
         )
         failure = None

@@ -9,3 +9,12 @@ DATA = Path(os.environ.get("WORKBENCH_DATA") or Path(__file__).resolve().parents
 CORPUS = DATA / "starter"
 MANIFEST = CORPUS / "manifest.jsonl"
 CHECKPOINT = DATA / "checkpoint" / "starter.nemo"
+NO_STARTER = (
+    "A wheel holds none. Begin with your own recordings, wb.Workspace().import_corpus(name, source), or set "
+    "WORKBENCH_DATA to the folder data/ of a checkout."
+)
+
+
+def has_starter() -> bool:
+    """Whether recordings and checkpoint are here."""
+    return MANIFEST.is_file() and CHECKPOINT.is_file()

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.model
 HEBREW = "שלום, הרכבת יוצאת בשעה 17:45."
 RIGHT_TO_LEFT = f"""
 from workbench.recognizer.events import StreamEvent, Word
-from workbench.widgets.channel import plain
+from workbench.plain_values import plain
 from workbench.widgets.worker_queue import lane_data
 said, made, words = {HEBREW!r}.split(), [], []
 for n, word in enumerate(said):

@@ -22,7 +22,7 @@ def test_a_sweep_from_the_command_line_reaches_chart_and_card(
     workspace, page = wb.starter(tmp_path / "ws"), tmp_path / "chart.html"
     asked = ["starter", "starter", "--where", "split = 'test' AND duration < 3", "--lookaheads-ms", "1120"]
     asked += ["--streams", "1", "--budget-ms", "60000", "--ceiling", "2", "--repeats", "1", "--call-s", "1.5"]
-    asked += ["--memory-sessions", "4", "12", "--threads", "1", "--chart", str(page)]
+    asked += ["--memory-sessions", "4,12", "--threads", "1", "--chart", str(page)]
     told = main(["--workspace", str(workspace.path), "capacity", *asked])
     assert told == 0
     said = capsys.readouterr().out

@@ -73,7 +73,18 @@ def test_the_command_line_measures_what_is_asked(
     monkeypatch.setenv("WORKBENCH_WORKSPACE", str(home.path))
     where = f"id = '{clips.ids()[0]}'"
     chart = tmp_path / "chart.html"
-    asked = ["--where", where, "--name", "cli", "--snr-db", "--bands", "telephone", "--chart", str(chart)]
+    asked = [
+        "--where",
+        where,
+        "--name",
+        "cli",
+        "--snr-db",
+        "none",
+        "--bands",
+        "telephone",
+        "--chart",
+        str(chart),
+    ]
     assert main(["conditions", "starter", "starter", *asked]) == 0
     assert "telephone" in capsys.readouterr().out
     assert "Punctuation errors" in chart.read_text("utf-8")

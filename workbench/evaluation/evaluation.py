@@ -15,11 +15,11 @@ from workbench.evaluation.asked import kept, normalizer_of
 from workbench.evaluation.disparity import gap as worst_against_best
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.matching import put_together
-from workbench.evaluation.plain_values import as_json
 from workbench.evaluation.rates import Headline, Settings, Thresholds
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
+from workbench.plain_values import as_json
 from workbench.signatures import public, takes_fields
 from workbench.text import NORMALIZERS
 from workbench.views import Widget, view

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from workbench.evaluation import report_sections as sections
 from workbench.evaluation.intervals import MIN_CLUSTERS
-from workbench.evaluation.plain_values import as_json, plain
 from workbench.evaluation.report_parts import STYLE, heat_map, number, percent, table, text
 from workbench.evaluation.significance import EXACT_CLUSTERS
 from workbench.files import write_atomic
+from workbench.plain_values import as_json, plain
 
 
 class Section(Protocol):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import error_views, quality_views
 from workbench.evaluation.asked import Asked
-from workbench.evaluation.plain_values import first, plain, records
 from workbench.evaluation.rates import Headline
 from workbench.evaluation.recommendations import what_next
 from workbench.evaluation.slices import column
+from workbench.plain_values import first, plain, records
 
 if TYPE_CHECKING:
     import pandas as pd

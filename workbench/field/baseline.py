@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.field.charts import FEWEST_WEEKS, QUANTITIES, SMALLEST, parts, residual, together
 from workbench.field.weekly import latency_limits, weekly
+from workbench.plain_values import plain
 from workbench.signatures import public
 from workbench.workspace import json_store
 
@@ -107,7 +108,7 @@ class Baseline:
     def save(self, path: Path) -> Path:
         """Write as JSON, to watch later logs of the same release with it."""
         # A variance that no chart uses is not a number; JSON has none such.
-        return json_store.write(path, _plain(self.to_dict()))
+        return json_store.write(path, plain(self.to_dict()))
 
     @classmethod
     def load(cls, path: Path) -> Baseline:
@@ -128,11 +129,3 @@ class Baseline:
 def _level(held: list[float | None]) -> tuple[float, float, float]:
     n, value, variance = (float("nan") if v is None else float(v) for v in held)
     return n, value, variance
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and value != value else value

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
 from workbench.field.simulated_log import in_conditions
+from workbench.plain_values import plain
 from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace import json_store
@@ -249,10 +250,5 @@ def _rows(
             "mark_low": marked.get("low"),
             "mark_high": marked.get("high"),
         }
-        found.append({name: _plain(value) for name, value in row.items()})
+        found.append({name: plain(value) for name, value in row.items()})
     return found
-
-
-def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if value != value else value

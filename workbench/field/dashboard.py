@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.plain_values import plain, records
 from workbench.evaluation.report_parts import STYLE, text
 from workbench.evaluation.report_parts import table as html_table
 from workbench.field.baseline import Baseline
@@ -26,6 +25,7 @@ from workbench.field.log import FieldLog
 from workbench.field.proposals import Proposal, propose
 from workbench.field.weekly import weekly
 from workbench.files import write_atomic
+from workbench.plain_values import plain, records
 from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace.folder import WorkspaceFolder

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.ingest.audio import read_row
+from workbench.plain_values import plain
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -94,19 +95,14 @@ def _line(number: str, at: datetime, row: Mapping[str, Any], read: Mapping[str, 
         "time": at.isoformat(timespec="seconds"),
         "release": release,
         "requested_lang": row["target_lang"],
-        "detected_lang": _known(read.get("detected_lang")),
-        "text": _known(read.get("hypothesis")) or "",
-        "confidence": _known(read.get("confidence")),
-        "latency_ms": round(1000 * float(_known(read.get("compute_s")) or 0.0), 1),
+        "detected_lang": plain(read.get("detected_lang")),
+        "text": plain(read.get("hypothesis")) or "",
+        "confidence": plain(read.get("confidence")),
+        "latency_ms": round(1000 * float(plain(read.get("compute_s")) or 0.0), 1),
         "source": SOURCE,
-        **{name: _known(row.get(name)) for name in kept},
+        **{name: plain(row.get(name)) for name in kept},
     }
     return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _known(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
-    return None if value is None or value != value else value
 
 
 @public

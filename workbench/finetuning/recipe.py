@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from workbench.errors import WorkbenchError
 from workbench.plain_data import read_yaml
+from workbench.plain_values import plain
 from workbench.signatures import public, takes_fields
 
 SCHEMA_VERSION = 1
@@ -170,8 +171,8 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain values, as :meth:`from_dict` takes them."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return {"schema_version": SCHEMA_VERSION, **plain}
+        values: dict[str, Any] = plain(asdict(self))
+        return {"schema_version": SCHEMA_VERSION, **values}
 
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The recipe as YAML; also written to ``path``, atomically, if one is given."""
@@ -231,12 +232,6 @@ def noam_peak(scale: float, d_model: int, warmup_steps: int) -> float:
 def noam_scale(peak: float, d_model: int, warmup_steps: int) -> float:
     """NeMo's ``lr`` under ``NoamAnnealing`` that reaches ``peak``."""
     return peak / noam_peak(1.0, d_model, warmup_steps)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _refuse_unknown(found: set[str], kind: type, where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from workbench.ingest import libraries
 from workbench.ingest.manifest import checked, table_of
 from workbench.ingest.reader import BATCH, LINE, Reader, batched, folders_of
 from workbench.ingest.schema import guess_mapping
+from workbench.plain_values import plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +100,7 @@ def _of_table(table: pa.Table, kind: str, folder: Path | None) -> Reader:
 def _of_rows(rows: list[Mapping[str, Any]]) -> Reader:
     def good(problems: list[Problem]) -> Iterator[dict[str, Any]]:
         for number, row in enumerate(rows, 1):
-            plain = {str(name): _plain(value) for name, value in row.items()}
+            plain = {str(name): plain(value) for name, value in row.items()}
             found = checked(plain, "", number, problems)
             if found is not None:
                 yield {**found, LINE: number}
@@ -113,19 +113,6 @@ def _of_rows(rows: list[Mapping[str, Any]]) -> Reader:
     )
     paths = [str(row[column]) for row in rows if column and row.get(column)]
     return _reader("list of rows", read, paths, [])
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it; NaN, as pandas has it, is "not known"."""
-    if isinstance(value, float) and value != value:
-        return None
-    if isinstance(value, datetime.date | datetime.datetime):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "item") and not isinstance(value, str | bytes):
-        return value.item()
-    return value
 
 
 def _reader(kind: str, read: Any, paths: list[str], notes: list[Problem]) -> Reader:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.alike import differences
+from workbench.plain_values import plain
 from workbench.release.policy import Policy
-from workbench.release.verdicts import UNKNOWN, Finding, non_inferior, plain
+from workbench.release.verdicts import UNKNOWN, Finding, non_inferior
 from workbench.suites.coverage import ALL, Reading, shortfalls
 from workbench.suites.predictions import SuitePredictions
 from workbench.workspace.settings import Pilot

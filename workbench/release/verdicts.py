@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from workbench.plain_values import plain
+
 Verdict = Literal["pass", "fail", "not enough data"]
 PASS: Verdict = "pass"
 FAIL: Verdict = "fail"
@@ -97,15 +99,3 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float | int | str | None]:
         "normalizer",
     )  # fmt: skip
     return {name: plain(row[name]) for name in wanted if name in row}
-
-
-def plain(value: Any) -> float | int | str | None:
-    """A figure as plain Python; NaN and null as None."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool) or (hasattr(value, "dtype") and value.dtype.kind in "iub"):
-        return int(value)
-    if isinstance(value, int):
-        return value
-    number = float(value)
-    return None if not math.isfinite(number) else number

@@ -14,6 +14,7 @@ from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import replacing, sha256_file
 from workbench.names import check_name
+from workbench.plain_values import plain
 from workbench.signatures import public
 from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls
 from workbench.suites.points import IMPORTED, OperatingPoint
@@ -174,7 +175,7 @@ class SuitePredictions:
         if not path.stem.endswith(IMPORTED):
             wanted |= {fact: getattr(point, fact) for fact in _FACTS}
         for fact, value in wanted.items():
-            there = set(_plain(made[fact])) if fact in made else {None}
+            there = {plain(value) for value in made[fact].drop_duplicates()} if fact in made else {None}
             if len(there) > 1:
                 faults.append(f"it mixes several {fact}")
             elif len(made) and there != {value}:
@@ -336,12 +337,6 @@ def _failed(path: Path) -> list[str]:
         field = str(problem.get("field", ""))
         found.append(field[3:] if field.startswith("id ") else str(problem["file"]))
     return found
-
-
-def _plain(column: pd.Series[Any]) -> list[Any]:
-    """Distinct values, null as None."""
-    found = [value.item() if hasattr(value, "item") else value for value in column.drop_duplicates()]
-    return [None if value is None or value != value else value for value in found]
 
 
 def _short(value: Any) -> str:

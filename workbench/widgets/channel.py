@@ -21,17 +21,16 @@ from __future__ import annotations
 import contextlib
 import html
 import logging
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import date, datetime
 from typing import Any, TypeVar
 
 import anywidget
 
 from workbench.errors import WorkbenchError
+from workbench.plain_values import plain
 from workbench.signatures import public
 
 log = logging.getLogger("workbench.widgets")
@@ -194,23 +193,6 @@ def _living_subshell(_data: Any, asked: str | None) -> str | None:
     except Exception:  # ended, or an ipykernel that keeps its subshells elsewhere
         return None
     return asked
-
-
-def plain(value: Any) -> Any:
-    """JSON-ready copy of rows and numbers: NaN and NaT become null, times ISO-8601, numpy its Python form."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, datetime | date):
-        return None if value != value else value.isoformat()  # NaT differs from itself
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    return str(value)
 
 
 def _handlers(cls: type) -> dict[str, tuple[str, str]]:

@@ -11,9 +11,10 @@ import anywidget
 import traitlets
 
 from workbench.errors import WorkbenchError
+from workbench.plain_values import plain
 from workbench.signatures import public
 from workbench.widgets import assets
-from workbench.widgets.channel import answers, plain
+from workbench.widgets.channel import answers
 from workbench.widgets.explorer_actions import ExplorerActions
 from workbench.widgets.explorer_cell import utterances
 from workbench.widgets.explorer_comparison import beside, marks

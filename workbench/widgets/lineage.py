@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from workbench.plain_values import plain
 from workbench.release import lineage_drawing
 from workbench.signatures import public
 from workbench.widgets import assets
-from workbench.widgets.channel import LiveWidget, plain
+from workbench.widgets.channel import LiveWidget
 
 if TYPE_CHECKING:
     from workbench.release.lineage import Graph

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from workbench.errors import WorkbenchError
+from workbench.plain_values import plain
 from workbench.signatures import public
 from workbench.widgets import assets
-from workbench.widgets.channel import LiveWidget, answers, plain
+from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.monitor_data import log_lines, snapshot, stamp
 from workbench.widgets.monitor_static import monitor_html
 

@@ -18,11 +18,12 @@ import traitlets
 
 from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, LOCALES
+from workbench.plain_values import plain
 from workbench.recognizer.conditions import Condition
 from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
-from workbench.widgets.channel import LiveWidget, answers, plain
+from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.playback_static import playback_html
 from workbench.widgets.worker_queue import align, lane_data, marks_of, units
 

@@ -8,7 +8,6 @@ interrupted; what the program itself reads takes as long as it takes.
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from workbench.corpus.review import decision_state
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import WorkbenchError
 from workbench.ingest.schema import EDITABLE, FIELDS, literal, quoted
+from workbench.plain_values import plain
 
 if TYPE_CHECKING:
     import duckdb
@@ -375,9 +375,4 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 def plain_row(row: dict[str, Any]) -> dict[str, Any]:
     """A row of plain Python values that JSON can hold."""
-    return {name: value if _is_plain(value) else json.loads(json.dumps(value, default=str))
-            for name, value in row.items()}  # fmt: skip
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float | bool)
+    return {name: plain(value) for name, value in row.items()}

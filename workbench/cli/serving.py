@@ -1,0 +1,109 @@
+"""Verbs of serving: how many streams a machine holds, which look-ahead to choose, what callers' logs say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import workbench as wb
+from workbench.cli.verbs import (
+    NOT_PASSED,
+    CheckpointName,
+    CorpusName,
+    LookaheadsMs,
+    Told,
+    Where,
+    numbers,
+    verb,
+    view,
+    workspace,
+)
+
+ROOM = "Serving"
+group = typer.Typer()
+Chart = Annotated[Path | None, typer.Option(help="Write the chart as a page of its own.")]
+
+
+@verb(group, "capacity", room=ROOM)
+def capacity(
+    corpus: CorpusName,
+    checkpoint: CheckpointName,
+    where: Where = None,
+    name: Annotated[str | None, typer.Option(help="Of the sweep; the checkpoint's by default.")] = None,
+    budget_ms: Annotated[
+        float | None, typer.Option(help="Last text after the audio, 95th percentile.")
+    ] = None,
+    streams: Annotated[str, typer.Option(help="The grid, with commas; none: the search alone.")] = "1,2,4,8",
+    lookaheads_ms: LookaheadsMs = None,
+    repeats: Annotated[int, typer.Option(help="Of every measurement.")] = 3,
+    ceiling: Annotated[int, typer.Option(help="No more streams than these are tried.")] = 512,
+    call_s: Annotated[float, typer.Option(help="Length of a call.")] = 6.0,
+    background_load: Annotated[int, typer.Option(help="Processes of other load meanwhile.")] = 0,
+    memory_sessions: Annotated[
+        str, typer.Option(help="Open sessions at which memory is taken, with commas; none: no memory.")
+    ] = "8,24,48,72,96",
+    threads: Annotated[int | None, typer.Option(help="Of torch.")] = None,
+    chart: Chart = None,
+) -> Told:
+    """How many paced streams this machine serves. Exit code 1: it was cut off; what was measured is kept."""
+    ws = workspace()
+    found = ws.capacity(
+        checkpoint, view(corpus, where), budget_ms=budget_ms, streams=numbers(streams, int) or (),
+        lookaheads_ms=numbers(lookaheads_ms, int), repeats=repeats, ceiling=ceiling, call_s=call_s,
+        background_load=background_load, memory_sessions=numbers(memory_sessions, int) or (), threads=threads,
+        name=name,
+    )  # fmt: skip
+    if chart is not None:
+        found.chart().write_html(chart)
+    guesses = [
+        "extrapolated, not measured: {lookahead_ms} ms, {what}: {streams} ({because})".format(**guess)
+        for guess in found.extrapolations()
+    ]
+    lines = [*found.lines(), *guesses, str(ws.capacity_path(name or checkpoint))]
+    return Told.of(found.to_dict(), *lines, code=0 if found.status == "complete" else NOT_PASSED)
+
+
+@verb(group, "choose-lookahead", room=ROOM)
+def choose_lookahead(
+    corpus: CorpusName,
+    predictions: Annotated[list[str], typer.Argument(help="Streamed predictions, one per look-ahead.")],
+    where: Where = None,
+    measured: Annotated[str | None, typer.Option(help="Name of a capacity sweep.")] = None,
+    latency_p95_s: Annotated[float | None, typer.Option(help="Budget of word latency.")] = None,
+    streams: Annotated[int | None, typer.Option(help="That one machine must hold.")] = None,
+    chart: Chart = None,
+) -> Told:
+    """Error rate, latency and streams per locale and look-ahead, with the setting for a budget."""
+    sweep = workspace().measured_capacity(measured) if measured else None
+    scored = wb.evaluate(view(corpus, where), *predictions, by=("target_lang",))
+    found = wb.choose_lookahead(scored, sweep, latency_p95_s=latency_p95_s, streams=streams)
+    if chart is not None:
+        found.chart().write_html(chart)
+    return Told.table(found.table, *found.sentences())
+
+
+@verb(group, "field", room=ROOM)
+def field(
+    logs: Annotated[list[str], typer.Argument(help="JSON-lines files of production, or folders of them.")],
+    baseline_weeks: Annotated[int, typer.Option(help="Whole weeks that the others are held against.")] = 6,
+    release: Annotated[
+        str | None, typer.Option(help="Whose calls; default: the last that the log names.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report (HTML, and JSON beside it).")] = None,
+    propose: Annotated[Path | None, typer.Option(help="Write a manifest of calls to listen to.")] = None,
+    per_alarm: Annotated[int, typer.Option(help="Calls proposed for each alarm at most.")] = 50,
+) -> Told:
+    """Hold production logs against the release's own first weeks. Exit code 1: there is drift."""
+    found = workspace().field_log(
+        [Path(path) for path in logs], baseline_weeks=baseline_weeks, release=release
+    )
+    lines = [*found.problem_lines(), *found.alarms["sentence"].tolist()]
+    if report is not None:
+        lines.append(str(found.write(report)))
+    if propose is not None:
+        calls = found.propose(per_alarm=per_alarm)
+        calls.write(propose)
+        lines += [str(calls), str(propose)]
+    return Told.of(found.to_dict(), *(lines or ["no drift"]), code=NOT_PASSED if len(found.alarms) else 0)
