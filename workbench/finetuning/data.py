@@ -143,8 +143,9 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
                 )
                 continue
             signals.append(torch.from_numpy(signal))
-            tag = "" if utterance.locale in self.untagged else f" <{utterance.locale}>"
-            tokens.append(torch.tensor(self.tokenize(utterance.text + tag)))
+            closing = utterance.closing_locale
+            tag = "" if closing in self.untagged else f" <{closing}>"
+            tokens.append(torch.tensor(self.tokenize(utterance.label + tag)))
             slots.append(int(self._slots[position]))
         if not signals:
             raise WorkbenchError(

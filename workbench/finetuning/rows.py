@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import channel_of, locate_text, roots_of
-from workbench.language_tags import strip_tag
+from workbench.language_tags import find_tags, split_spans, strip_tag, with_tags
 from workbench.locales import AUTO, canonical
 
 if TYPE_CHECKING:
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One usable row. ``audio``: absolute path; ``text``: without the tag; ``line`` counts from 1;
-    ``channel``: those that are averaged, None for all."""
+    """One usable row. ``audio``: absolute path; ``text``: without tags; ``line`` counts from 1;
+    ``channel``: those that are averaged, None for all; ``spans``: (text, locale) where the row switches
+    languages, else empty."""
 
     id: str
     audio: Path
@@ -32,6 +33,19 @@ class Utterance:
     line: int
     file: str
     channel: tuple[int, ...] | None = None
+    spans: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What is learned, but for the tag at its end: each run of another language closed by its own tag."""
+        if not self.spans:
+            return self.text
+        return f"{with_tags(self.spans[:-1])} {self.spans[-1][0]}"
+
+    @property
+    def closing_locale(self) -> str:
+        """Whose tag ends the label: the row's, or that of the last language in it."""
+        return self.spans[-1][1] if self.spans else self.locale
 
 
 def read_source(
@@ -95,8 +109,15 @@ def _utterance(
         return None
     if (source.locales and tag not in source.locales) or tag in getattr(source, "except_locales", ()):
         return None
-    text, ends_in = strip_tag(values["text"]) if isinstance(values.get("text"), str) else ("", None)
-    if ends_in is not None and ends_in != tag:
+    given = values["text"] if isinstance(values.get("text"), str) else ""
+    known = set(prompts) - {AUTO}
+    if odd := next((found for found in find_tags(given) if found.locale not in known), None):
+        bad(f"the transcript holds {odd.written}, no tag of this checkpoint", "text", "Write it as <xx-XX>.")
+        return None
+    text, ends_in = strip_tag(given)
+    spans = tuple((run, locale or tag) for run, locale in split_spans(given))
+    switched = len({locale for _, locale in spans}) > 1 and any(locale == tag for _, locale in spans)
+    if ends_in is not None and ends_in != tag and not switched:
         bad(
             f"the transcript ends in <{ends_in}>, the row says {tag}", "text", "Set the right one of the two."
         )
@@ -130,7 +151,7 @@ def _utterance(
     name = values.get("id") or f"{path.name}:{line}"
     return Utterance(
         str(name), audio, offset, duration, text, tag, str(speaker) if speaker else None, line, path.name,
-        channel,
+        channel, spans if switched else (),
     )  # fmt: skip
 
 
