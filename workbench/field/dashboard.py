@@ -18,7 +18,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.report_parts import STYLE, text
 from workbench.evaluation.report_parts import table as html_table
 from workbench.field.baseline import Baseline
-from workbench.field.charts import QUANTITIES, Quantity
+from workbench.field.charts import QUANTITIES, SMALLEST, Quantity
 from workbench.field.control_chart_svg import control_chart
 from workbench.field.drift import alarms, points, shown
 from workbench.field.log import FieldLog
@@ -65,6 +65,16 @@ class FieldReport:
     alarms: pd.DataFrame
     false_alarms_per_week: float
     workspace: WorkspaceFolder | None = field(default=None, repr=False, compare=False)
+
+    def unjudged(self) -> str:
+        """Why no week could be judged; empty where one was."""
+        if len(self.points) and self.points["judged"].any():
+            return ""
+        most = int(self.weekly["calls"].max()) if len(self.weekly) else 0
+        return (
+            f"Not enough data: no week could be judged. A locale needs {SMALLEST} calls in a week, in the "
+            f"baseline and after it; the fullest week has {most}. Wait, or watch locales with more calls."
+        )
 
     def problem_lines(self, limit: int = 20) -> list[str]:
         """The damaged lines, one sentence each, and how many more there are."""
@@ -126,6 +136,8 @@ class FieldReport:
         Raises:
             WorkbenchError: the log has no such figures; those it has are named.
         """
+        if not len(self.points):
+            raise WorkbenchError(self.unjudged(), where="field log")
         clearest = self.alarms.sort_values("p_value")["quantity"].tolist()
         return view("field_figures").field_chart(self, quantity or (clearest or ["empty"])[0], title=title)
 
@@ -182,6 +194,8 @@ class FieldReport:
     def _alarm_list(self) -> str:
         if not len(self.alarms):
             judged = int(self.points["judged"].sum()) if len(self.points) else 0
+            if not judged:
+                return f'<div class="say"><p>{text(self.unjudged())}</p></div>'
             return f'<div class="say"><p>No drift: {judged} chart points are within their limits.</p></div>'
         items = "".join(f"<li>{text(sentence)}</li>" for sentence in self.alarms["sentence"])
         return f'<h2>Drift</h2><div class="say"><ul>{items}</ul></div>'

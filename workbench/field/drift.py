@@ -41,7 +41,8 @@ def points(table: pd.DataFrame, baseline: Baseline, false_alarms_per_week: float
             if str(locale) in baseline.levels[quantity.name]:
                 frames.append(_chart(quantity, str(locale), part.sort_values("week"), baseline))
     if not frames:
-        return pd.DataFrame(columns=list(COLUMNS))
+        # Nothing could be charted; flags must still be flags where alarms are looked for.
+        return pd.DataFrame(columns=list(COLUMNS)).astype({"judged": bool, "alarm": bool})
     found = pd.concat(frames, ignore_index=True)
     charts = found[found["judged"]].groupby("week").size()
     allowed = false_alarms_per_week / 2 / found["week"].map(charts).fillna(1).clip(lower=1)

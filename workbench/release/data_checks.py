@@ -40,15 +40,27 @@ def language(subject: Subject, spec: CheckSpec) -> list[Finding]:
     rows = np.flatnonzero(present & known)
     wrong = [(scored.prediction(n).column("detected_lang").to_numpy(object) != truth)[rows] for n in pair]
     a, b = (w.astype(np.int64) for w in wrong)
+    tagged = {
+        str(tag)
+        for name in pair
+        for tag, seen in zip(truth[rows], scored.prediction(name).column("detected_lang")[rows], strict=True)
+        if isinstance(seen, str)
+    }
     found = subject.paired(
         rows, a, b, np.ones(len(rows), np.int64), "target_lang", spec["locales"], spec["margin"], pair=pair
     )
+    found = [f if f.slice in tagged or f.verdict == UNKNOWN else _untagged(f) for f in found]
     minimum = spec["minimum_accuracy"]
     if minimum is not None and len(rows):
         accuracy = 1 - float(b.mean())
         verdict = PASS if accuracy >= minimum else FAIL
         found.append(Finding("accuracy", verdict, f"{accuracy:.1%} of tags right, {minimum:.1%} asked for"))
     return found
+
+
+def _untagged(finding: Finding) -> Finding:
+    """Equal because neither emitted a tag: nothing was tested."""
+    return Finding(finding.slice, UNKNOWN, "no tag was emitted, by base or candidate", finding.numbers)
 
 
 def keywords(subject: Subject, spec: CheckSpec) -> list[Finding]:
@@ -103,11 +115,11 @@ def leakage(subject: Subject, spec: CheckSpec) -> list[Finding]:
     training, tested = subject.training, subject.evaluation.rows
     if training is None or not len(training):
         return [Finding("training data", UNKNOWN, "the rows the candidate was trained on are not known")]
-    findings = [_shared(training, tested, ["id"], "utterance"), _same_recording(training, tested)]
+    findings = [_same_utterance(training, tested), _same_recording(training, tested)]
     if spec["sentences"]:
         seen = set(_sentences(training))
-        count = sum(key in seen for key in _sentences(tested) if key[1])
-        findings.append(_none_of("sentence", count, len(tested)))
+        keys = [key for key in _sentences(tested) if key[1]]
+        findings.append(_none_of("sentence", sum(key in seen for key in keys), len(keys)))
     if spec["speakers"]:
         findings.append(_shared(training, tested, ["speaker"], "speaker"))
     return findings
@@ -123,7 +135,11 @@ def erasure(subject: Subject, spec: CheckSpec) -> list[Finding]:
             f"trained on data since erased (certificates {', '.join(certificates)}): train again without it"
         )
         return [Finding("erasures", FAIL, text)]
-    return [Finding("erasures", PASS, "no erasure touched its training data")]
+    base = subject.sha256(subject.base)
+    said = "no erasure touched its training data"
+    if base and (since := subject.erased.get(base)):
+        said += f"; the base was trained on data since erased (certificates {', '.join(since)})"
+    return [Finding("erasures", PASS, said)]
 
 
 def _licenses(training: pd.DataFrame, allowed: Sequence[str]) -> Finding:
@@ -172,6 +188,8 @@ def _keeping(training: pd.DataFrame) -> Finding:
             past += (date := parse_utc(recorded)) is not None and date + timedelta(days=float(days)) < now
     if past:
         return Finding("keeping time", FAIL, f"{past} rows are past their keeping time: erase them")
+    if not _column(training, "keep_days").notna().any():
+        return Finding("keeping time", PASS, "no row states a keeping time")
     return Finding("keeping time", PASS, "no row is past its keeping time")
 
 
@@ -187,6 +205,18 @@ def _sentences(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(tags, normalized_keys(texts.tolist()), strict=True))
 
 
+def _same_utterance(training: pd.DataFrame, tested: pd.DataFrame) -> Finding:
+    """Ids that both have; of a suite over several corpora the ids within their corpus. Two ids that are equal
+    while both recordings are known and differ are two utterances: corpora number theirs alike."""
+    own = tested.assign(id=tested["utterance_id"]) if "utterance_id" in tested else tested
+    if "audio_sha256" in training and "audio_sha256" in own:
+        heard = dict(zip(training["id"], training["audio_sha256"], strict=True)) if "id" in training else {}
+        pairs = zip(own["id"], own["audio_sha256"], strict=True)
+        differs = [isinstance(a, str) and isinstance(b := heard.get(id), str) and a != b for id, a in pairs]
+        own = own[[not other for other in differs]]
+    return _shared(training, own, ["id"], "utterance")
+
+
 def _same_recording(training: pd.DataFrame, tested: pd.DataFrame) -> Finding:
     if "audio_sha256" in training and "audio_sha256" in tested and training["audio_sha256"].notna().any():
         return _shared(training, tested, ["audio_sha256"], "recording")
@@ -197,12 +227,17 @@ def _shared(training: pd.DataFrame, tested: pd.DataFrame, columns: list[str], wh
     if not set(columns) <= set(training) & set(tested):
         return Finding(what, UNKNOWN, f"no {' and '.join(columns)} to compare")
     seen = set(training[columns].dropna().itertuples(index=False, name=None))
-    count = sum(row in seen for row in tested[columns].itertuples(index=False, name=None))
-    return _none_of(what, count, len(tested))
+    known = tested[columns].dropna()
+    if not seen or not len(known):
+        return Finding(what, UNKNOWN, f"no {' and '.join(columns)} is known to compare")
+    count = sum(row in seen for row in known.itertuples(index=False, name=None))
+    return _none_of(what, count, len(known))
 
 
 def _none_of(what: str, count: int, total: int) -> Finding:
     numbers: dict[str, float | int | str | None] = {"shared": count, "tested": total}
+    if not total:
+        return Finding(what, UNKNOWN, "nothing was looked at", numbers)
     if count:
         return Finding(
             what, FAIL, f"{count} of {total} test utterances share their {what} with training", numbers

@@ -27,7 +27,7 @@ class Measurement:
 
     Attributes:
         latency_p50_ms, latency_p95_ms: from the end of a word's last token to the emission of the chunk in
-            which the word stood for the first time; one session, nothing else running.
+            which the word got its final text; one session, nothing else running.
         words: how many words that rests on.
         real_time_factor: compute time over audio time.
         memory_mib: peak resident memory of the process, NeMo included; on a GPU the host's part alone.

@@ -1,4 +1,5 @@
-"""When retraining is due: days since the release, hours accepted since, a slice that regressed."""
+"""When retraining is due: at once where production was trained on data erased since; after so many days, so
+many accepted hours, or where a slice regressed."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from workbench.privacy import tainted_checkpoints
 from workbench.release import changes
 from workbench.release.promotion import pointers
 from workbench.signatures import public
@@ -56,6 +58,11 @@ def retraining_status(
     if at.production is None:
         return None
     retraining_schedule, reasons = ws.config.retraining_schedule, []
+    if erased := tainted_checkpoints.read(ws).get(at.production.sha256):
+        certificates = ", ".join(erased)
+        reasons.append(
+            f"at once: {at.production.name} was trained on data erased since (certificates {certificates})"
+        )
     since = parse_utc(at.production.since)
     assert since is not None
     days = ((now or datetime.now(UTC)) - since).total_seconds() / 86_400

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation.evaluation import Evaluation
+    from workbench.evaluation.scored import ScoredCorpus
     from workbench.release.measure import Measurement
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -120,8 +121,11 @@ class Subject:
         return self.evaluation.scored.prediction(name).column("hypothesis")
 
     def formatting_errors(self) -> tuple[Array, Array, Array, Array]:
-        """Rows both predictions have, errors of base and of candidate beyond the words, reference words."""
-        scored = self.evaluation.scored
+        """Rows both predictions have, errors of base and of candidate beyond the words, reference words.
+
+        ``⁇``, a piece that the tokenizer does not know, is a recognition error: it is taken out first.
+        """
+        scored = self._without_unknown_pieces()
         present = scored.prediction(self.base).present & scored.prediction(self.candidate).present
         errors = []
         for name in (self.base, self.candidate):
@@ -129,6 +133,20 @@ class Subject:
             bare, units = scored.totals(name, "wer", "basic")
             errors.append((raw - bare)[present])
         return present.nonzero()[0], errors[0], errors[1], units[present]
+
+    def _without_unknown_pieces(self) -> ScoredCorpus:
+        from workbench.evaluation.evaluation import score_predictions
+
+        texts = {name: self.hypotheses(name) for name in (self.base, self.candidate)}
+        if not any(column.str.contains("⁇", regex=False).fillna(False).any() for column in texts.values()):
+            return self.evaluation.scored
+        bare = {
+            name: column.map(lambda text: " ".join(text.replace("⁇", " ").split()), na_action="ignore")
+            for name, column in texts.items()
+        }
+        rows = self.evaluation.rows
+        tables = {name: rows[["id"]].assign(hypothesis=column) for name, column in bare.items()}
+        return score_predictions(rows, {name: t.dropna() for name, t in tables.items()}).scored
 
     def paired(
         self,
