@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError, one_line
-from workbench.locales import AUTO, AUTO_SLOT, LOCALES, NUM_PROMPTS, canonical, near, prompt_dictionary
+from workbench.locales import (
+    AUTO,
+    AUTO_PROMPT_INDEX,
+    LOCALES,
+    NUM_PROMPTS,
+    canonical,
+    near,
+    prompt_dictionary,
+)
 
 
 def test_forty_locales_in_three_tiers_with_slots_of_their_own():
@@ -12,7 +20,7 @@ def test_forty_locales_in_three_tiers_with_slots_of_their_own():
     slots = list(prompt_dictionary().values())
     assert len(set(slots)) == 41
     assert max(slots) < NUM_PROMPTS
-    assert prompt_dictionary()[AUTO] == AUTO_SLOT == 101
+    assert prompt_dictionary()[AUTO] == AUTO_PROMPT_INDEX == 101
 
 
 @pytest.mark.parametrize(

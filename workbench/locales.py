@@ -1,15 +1,18 @@
 """The 40 language-locales of Nemotron 3.5 ASR: what each tag means for prompts, text and scoring.
 
 Tiers and the character-scored languages (ja, ko, zh) follow NVIDIA's model card; ``th`` by characters is
-ours, because Thai writes no spaces between words. Prompt slots are those of NeMo's published configuration;
-``nn-NO`` is missing there and takes the free slot 104 here. A checkpoint's own dictionary always wins.
+ours, because Thai writes no spaces between words. Prompt indexes are those of NeMo's published configuration;
+``nn-NO`` is missing there and takes the free index 104 here. A checkpoint's own dictionary always wins.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
+import os
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from workbench.errors import WorkbenchError
@@ -17,7 +20,7 @@ from workbench.signatures import public
 
 Tier = Literal["ready", "broad", "adapt"]
 AUTO = "auto"
-AUTO_SLOT = 101
+AUTO_PROMPT_INDEX = 101
 NUM_PROMPTS = 128
 
 LATIN_MARKS = ".,?!"
@@ -25,12 +28,12 @@ LATIN_MARKS = ".,?!"
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """One row of the table. ``slot``: index of the one-hot prompt; ``marks``: punctuation that is scored;
-    ``final_marks``: what may end a sentence; ``scored_by``: unit of the headline error rate."""
+    """One row of the table. ``prompt_index``: place in the one-hot prompt; ``marks``: what is scored as
+    punctuation; ``final_marks``: what may end a sentence; ``scored_by``: unit of the headline error rate."""
 
     tag: str
     name: str
-    slot: int
+    prompt_index: int
     tier: Tier
     script: str = "Latin"
     direction: Literal["ltr", "rtl"] = "ltr"
@@ -101,6 +104,62 @@ _ROWS: tuple[Locale, ...] = (
     Locale("nn-NO", "Norwegian Nynorsk", 104, "adapt"),
 )
 LOCALES: dict[str, Locale] = {row.tag: row for row in _ROWS}
+
+
+DECLARED: dict[str, Locale] = {}
+"""What a team added for this process and those that it starts; in ``LOCALES`` too."""
+_VARIABLE = "WORKBENCH_LOCALES"
+_TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?-([A-Z]{2}|[0-9]{3})\Z")
+_SCRIPTS = (
+    "Latin",
+    "Cyrillic",
+    "Greek",
+    "Arabic",
+    "Hebrew",
+    "Devanagari",
+    "Japanese",
+    "Hangul",
+    "Han",
+    "Thai",
+)
+
+
+def declare(row: Locale) -> Locale:
+    """Make a further locale known to this process and to those that it starts.
+
+    Args:
+        row: its tag, and a prompt index that no other locale has.
+
+    Raises:
+        WorkbenchError: the tag has no such form, a locale of the 40, declared otherwise before, or the index is
+            taken or none.
+    """
+    known = LOCALES.get(row.tag)
+    if known == row:
+        return row
+    where = f"locale {row.tag[:40]}"
+    if not _TAG.match(row.tag):
+        raise WorkbenchError("no locale tag", where=where, hint="Write language and region: ca-ES.")
+    if known is not None:
+        raise WorkbenchError(
+            "there is one already, and it differs", where=where, hint="Change it in workspace.toml."
+        )
+    if row.script not in _SCRIPTS:
+        raise WorkbenchError(f"no script {row.script!r}", where=where, hint=f"One of {', '.join(_SCRIPTS)}.")
+    holder = {index: tag for tag, index in prompt_dictionary().items()}.get(row.prompt_index)
+    if holder is not None or not 0 <= row.prompt_index < NUM_PROMPTS:
+        what = f"prompt index {row.prompt_index} is {f'that of {holder}' if holder else 'none'}"
+        raise WorkbenchError(
+            what, where=where, hint=f"Free are {', '.join(map(str, free_prompt_indexes()[:8]))} …"
+        )
+    LOCALES[row.tag] = DECLARED[row.tag] = row
+    os.environ[_VARIABLE] = json.dumps([asdict(one) for one in DECLARED.values()])
+    return row
+
+
+def free_prompt_indexes() -> list[int]:
+    """Prompt indexes that no locale has."""
+    return sorted(set(range(NUM_PROMPTS)) - set(prompt_dictionary().values()))
 
 
 def locale(tag: str) -> Locale:
@@ -236,9 +295,16 @@ def unknown_locale(tag: str, known: Iterable[str] = LOCALES) -> WorkbenchError:
     """The error for a tag that nobody knows, with the tags that may be meant."""
     candidates = near(str(tag), known)
     hint = f"Did you mean {', '.join(candidates)}?" if candidates else "Use a tag such as el-GR, or auto."
+    if _TAG.match(str(tag)):
+        hint += f" To work with it all the same, declare it once: ws.add_locale({str(tag)!r})."
     return WorkbenchError(f"unknown locale tag {str(tag)[:40]!r}", hint=hint)
 
 
 def prompt_dictionary() -> dict[str, int]:
-    """Tag → prompt slot for the 40 locales and ``auto``, as a checkpoint's configuration holds it."""
-    return {**{row.tag: row.slot for row in _ROWS}, AUTO: AUTO_SLOT}
+    """Tag → prompt index for all locales and ``auto``, as a checkpoint's configuration holds it."""
+    return {**{row.tag: row.prompt_index for row in LOCALES.values()}, AUTO: AUTO_PROMPT_INDEX}
+
+
+# A process that this one starts knows what was declared here.
+for _row in json.loads(os.environ.get(_VARIABLE, "[]")):
+    declare(Locale(**_row))

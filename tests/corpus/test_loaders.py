@@ -85,7 +85,10 @@ def exported(corpus: Corpus, folder: Path, format: str) -> Export:
 def expected(corpus: Corpus) -> dict[str, tuple[int, float]]:
     """Transcript with tag → prompt slot and seconds, of the training rows."""
     return {
-        f"{row['text']} <{row['target_lang']}>": (locales.locale(row["target_lang"]).slot, row["duration"])
+        f"{row['text']} <{row['target_lang']}>": (
+            locales.locale(row["target_lang"]).prompt_index,
+            row["duration"],
+        )
         for row in corpus.where("split = 'train'").page(0, 1000)
     }
 
@@ -177,6 +180,6 @@ def test_lhotse_decodes_a_hugging_face_batch(real: Corpus, tmp_path: Path) -> No
     assert len(sound) == 4
     for i, cut in enumerate(some):
         slot, seconds = facts[cut.supervisions[0].text]
-        assert locales.locale(cut.supervisions[0].language).slot == slot
+        assert locales.locale(cut.supervisions[0].language).prompt_index == slot
         assert abs(int(lengths[i]) / cut.sampling_rate - seconds) < 0.02
         assert float(sound[i].abs().max()) > 0.01

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.locales import DECLARED
 from workbench.recognizer.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
@@ -86,7 +87,13 @@ def base_of(recipe: Recipe) -> Base:
     free = sorted(set(range(count)) - set(known.values()))
     if len(free) < len(recipe.new_locales):
         raise WorkbenchError(f"only {len(free)} of {count} prompt slots are free", where=where)
-    return Base(base.checkpoint, base.config, dict(zip(recipe.new_locales, free, strict=False)))
+    added: dict[str, int] = {}
+    for tag in recipe.new_locales:
+        # The index that the team declared the locale with, where this checkpoint has it free.
+        wanted = DECLARED[tag].prompt_index if tag in DECLARED else free[0]
+        added[tag] = wanted if wanted in free else free[0]
+        free.remove(added[tag])
+    return Base(base.checkpoint, base.config, added)
 
 
 def tokenizer_of(recipe: Recipe, base: Base) -> Any:

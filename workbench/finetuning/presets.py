@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Augmentation, Recipe, Source, ValidationSet
+from workbench.locales import DECLARED
 from workbench.signatures import public, takes_fields
 
 _GUIDE = "NVIDIA's fine-tuning guide for Nemotron 3.5 ASR (2026): fixed step budget, replay of other locales"
@@ -120,6 +121,8 @@ def preset(
         )
         sources.append(replay)
     per_locale = 12 if name in ("quick_cpu", "cpu") else 24
+    # A locale that the team declared has no prompt in the published checkpoints.
+    new = {"new_locales": (locale,)} if locale in DECLARED else {}
     recipe = Recipe(
         name=run_name or f"{locale}-{name}",
         base=base,
@@ -127,4 +130,4 @@ def preset(
         validation=(ValidationSet(manifest, split="validation", utterances_per_locale=per_locale),),
         preset=name,
     )
-    return recipe.changed(**{**PRESETS[name], **changes})
+    return recipe.changed(**{**PRESETS[name], **new, **changes})

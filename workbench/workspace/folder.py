@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.locales import LATIN_MARKS, Locale, declare, free_prompt_indexes
 from workbench.locks import alone, is_held
 from workbench.names import check_name, current_user
 from workbench.signatures import public, takes_fields
@@ -85,6 +86,46 @@ class WorkspaceFolder:
     def set_pilot(self, *rows: PilotLocale | Mapping[str, Any]) -> Pilot:
         """Write the pilot plan: ``set_pilot({"tag": "el-GR", "traffic_share": 0.3, "risk_weight": 2})``."""
         return self.configure(pilot=Pilot.of(*rows)).pilot
+
+    def add_locale(
+        self,
+        tag: str,
+        *,
+        name: str | None = None,
+        prompt_index: int | None = None,
+        script: str = "Latin",
+        direction: Literal["ltr", "rtl"] = "ltr",
+        scored_by: Literal["word", "char"] = "word",
+        marks: str = LATIN_MARKS,
+        final_marks: str = ".?!",
+        cased: bool = True,
+    ) -> Locale:
+        """Declare a locale that is none of the 40: checks, export, pre-flight, training and gates then know
+        it, in this workspace and in the processes that it starts.
+
+        Args:
+            tag: language and region, such as ``ca-ES``.
+            name: in English; the tag by default.
+            prompt_index: its place in the one-hot prompt; the first that is free by default.
+            script: of most letters, such as Latin or Cyrillic.
+            direction: of writing.
+            scored_by: unit of the headline error rate.
+            marks: punctuation that is scored.
+            final_marks: what may end a sentence.
+            cased: whether it has capitals.
+
+        Raises:
+            WorkbenchError: no tag, one of the 40, declared otherwise already, or a taken prompt index.
+        """
+        index = free_prompt_indexes()[0] if prompt_index is None else prompt_index
+        row = Locale(
+            tag, name or tag, index, "adapt", script, direction, scored_by, marks, final_marks, cased
+        )
+        if prompt_index is None and (known := self.config.locales.get(tag)) is not None:
+            row = replace(row, prompt_index=known.prompt_index)
+        declare(row)
+        self._reconfigure(lambda saved: replace(saved, locales={**saved.locales, tag: row}), {})
+        return row
 
     @takes_fields(SourceTerms)
     def set_terms(self, source: str, **terms: Any) -> SourceTerms:

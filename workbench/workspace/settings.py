@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
-from workbench.locales import canonical
+from workbench.locales import Locale, canonical, declare
 from workbench.signatures import public
 
 SCHEMA_VERSION = 1
@@ -118,6 +118,7 @@ class Config:
     pilot: Pilot = field(default_factory=Pilot)
     retraining_schedule: RetrainingSchedule = field(default_factory=RetrainingSchedule)
     sources: dict[str, SourceTerms] = field(default_factory=dict)
+    locales: dict[str, Locale] = field(default_factory=dict)
 
 
 def load(path: Path, arguments: Mapping[str, Any] | None = None) -> Config:
@@ -148,16 +149,18 @@ def load_file(path: Path) -> Config:
             raise WorkbenchError(one_line(str(error)), where=where, hint="Correct the file.") from error
     if raw.pop("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
         raise WorkbenchError("settings of a newer schema", where=where, hint="Update the workbench.")
-    known = {f.name for f in fields(Config)} - {"sources"} | {"source"}
+    known = {f.name for f in fields(Config)} - {"sources", "locales"} | {"source", "locale"}
     if unknown := sorted(set(raw) - known):
         raise WorkbenchError(
             f"unknown settings {', '.join(unknown)}", where=where, hint=f"Known: {sorted(known)}."
         )
+    locales = {tag: _locale(tag, row, where) for tag, row in raw.get("locale", {}).items()}
     return Config(
         **{name: _typed(name, raw[name], where) for name in _PLAIN if name in raw},
         pilot=Pilot.of(*raw.get("pilot", {}).get("locale", ())),
         retraining_schedule=_section(RetrainingSchedule, raw.get("retraining_schedule", {}), where),
         sources={n: _section(SourceTerms, t, where) for n, t in raw.get("source", {}).items()},
+        locales=locales,
     )
 
 
@@ -168,6 +171,12 @@ def dump(config: Config) -> str:
     lines += ["", "[retraining_schedule]", *_assignments(config.retraining_schedule)]
     for name, terms in sorted(config.sources.items()):
         lines += ["", f"[source.{_toml(name)}]", *_assignments(terms)]
+    for tag, locale in sorted(config.locales.items()):
+        lines += [
+            "",
+            f"[locale.{_toml(tag)}]",
+            *(a for a in _assignments(locale) if not a.startswith("tag =")),
+        ]
     for row in config.pilot.locales:
         lines += ["", "[[pilot.locale]]", *_assignments(row)]
     return "\n".join(lines) + "\n"
@@ -217,6 +226,15 @@ def _section(kind: type[Any], raw: Any, where: str) -> Any:
                 f"{name} = {str(value)[:40]!r}", where=where, hint="Give a number or a text."
             )
     return kind(**raw)
+
+
+def _locale(tag: str, raw: Any, where: str) -> Locale:
+    """A locale that the team added; declared before anything names it."""
+    names = {f.name for f in fields(Locale)}
+    if not isinstance(raw, Mapping) or set(raw) - names or not isinstance(raw.get("prompt_index"), int):
+        hint = f"prompt_index, a number, and {', '.join(sorted(names - {'tag', 'prompt_index'}))}."
+        raise WorkbenchError(f"locale {tag}: {str(raw)[:80]}", where=where, hint=hint)
+    return declare(Locale(**{"name": tag, "tier": "adapt", **raw, "tag": tag}))
 
 
 def _pilot_row(row: PilotLocale | Mapping[str, Any]) -> PilotLocale:

@@ -173,7 +173,18 @@ def _policy_line(policy: Mapping[str, Any]) -> str:
     warn = (
         "Speakers are shared between splits: test figures say nothing about new speakers. " if shared else ""
     )
-    return f"{warn}Split with seed {policy.get('seed')}, speakers {policy.get('speakers')}."
+    return f"{warn}Split with seed {policy.get('seed')}, speakers {_speakers(policy)}."
+
+
+def _speakers(policy: Mapping[str, Any]) -> str:
+    """Disjoint only where it can be verified: of rows without a known speaker nobody can say it."""
+    unknown, rows = policy.get("without_speaker"), policy.get("rows")
+    said = str(policy.get("speakers"))
+    if said != "disjoint" or not unknown:
+        return said
+    if unknown == rows:
+        return "not verifiable: no row names its speaker"
+    return f"disjoint where they are known; not verifiable for {unknown:,} of {rows:,} rows"
 
 
 def _checks(findings: Mapping[str, Any] | None) -> list[str | Table]:

@@ -173,10 +173,15 @@ def _write(job: Job, format: str, only: str, findings: Any) -> Export:
 def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
     if not len(rows):
         stayed = rows.left_out.total()
+        unknown = rows.left_out.get("unknown locale tag", 0)
+        hint = "Accept some rows, or export with only='not_rejected'."
+        if unknown and unknown == stayed:
+            hint = "Correct the column target_lang, or declare the locale once: ws.add_locale('ca-ES')."
+        why = ", ".join(f"{count:,} {reason}" for reason, count in rows.left_out.most_common(3))
         raise WorkbenchError(
-            f"all {stayed:,} rows excluded" if stayed else f"no row is {only.replace('_', ' ')}",
+            f"all {stayed:,} rows excluded ({why})" if stayed else f"no row is {only.replace('_', ' ')}",
             where=corpus.name,
-            hint="Accept some rows, or export with only='not_rejected'.",
+            hint=hint,
         )
 
 

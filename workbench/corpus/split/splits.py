@@ -47,7 +47,8 @@ class SplitReport:
         table: DataFrame by locale, accent and split: utterances, hours, speakers, words.
         warnings: one line each, cells too small to say anything first.
         set_aside: ids that got no split since their sentence stands elsewhere.
-        policy: seed, fractions and whether speakers are shared, as every report repeats it.
+        policy: seed, fractions, whether speakers are shared, and of how many rows the speaker is not known,
+            as every report repeats it.
     """
 
     table: pd.DataFrame
@@ -91,7 +92,9 @@ def split(
         keys = keys.reordered(order)
         assigned = divide(keys, shares, seed, speakers)
         set_aside = _decide(corpus, database, keys, assigned, list(shares), reviewer, f"split(seed={seed})")
-    policy = {"seed": seed, "fractions": shares, "speakers": speakers, "set_aside": len(set_aside)}
+        unknown = int((keys.ties["speaker"] < 0).sum())
+    policy = {"seed": seed, "fractions": shares, "speakers": speakers, "set_aside": len(set_aside),
+              "rows": len(keys), "without_speaker": unknown}  # fmt: skip
     write_atomic(corpus.folder / "split.json", json.dumps(policy, indent=1, sort_keys=True) + "\n")
     table = cells(corpus)
     return SplitReport(table, _warnings(table, shares, policy, len(keys)), set_aside, policy)
@@ -237,6 +240,13 @@ def _warnings(
     if policy["speakers"] == "shared":
         found.append(
             "speakers are shared between splits: figures say nothing about speakers not heard before"
+        )
+    elif policy["without_speaker"]:
+        unknown = policy["without_speaker"]
+        found.append(
+            "not verifiable whether speakers are disjoint: no row names its speaker"
+            if unknown == total
+            else f"not verifiable whether speakers are disjoint for {unknown:,} of {total:,} rows"
         )
     if policy["set_aside"]:
         found.append(
