@@ -131,7 +131,7 @@ def declare(row: Locale) -> Locale:
         row: its tag, and a prompt index that no other locale has.
 
     Raises:
-        WorkbenchError: the tag has no such form, a locale of the 40, declared otherwise before, or the index is
+        WorkbenchError: the tag has no such form, a locale of the 40, declared otherwise, or the index is
             taken or none.
     """
     known = LOCALES.get(row.tag)
