@@ -168,9 +168,13 @@ def test_empty_references_and_hypotheses() -> None:
     )
     found = score_predictions(rows, {"p": predictions}, by=("kind",))
     slices = found.rates("p").set_index("kind")
-    assert slices.loc["quiet", "rate"] == 0
+    assert np.isnan(slices.loc["quiet", "rate"])
     assert np.isnan(slices.loc["noisy", "rate"])
-    assert slices.loc["noisy", "errors"] == 1
+    assert slices.loc["noisy", ["errors", "invented"]].tolist() == [0, 1]
+    silent = found.silence("p", ("kind",)).set_index("kind")
+    assert silent.loc["noisy", ["invented", "silent", "words"]].tolist() == [1, 1, 1]
+    assert silent.loc["quiet", ["invented", "silent", "words"]].tolist() == [0, 1, 0]
+    assert silent.loc["all", ["invented", "silent", "words"]].tolist() == [1, 2, 1]
     assert slices.loc["lost", "rate"] == 1
     assert slices.loc["lost", "empty_hypotheses"] == 1
     assert found.utterances("p")["id"].tolist()[0] == "noise"

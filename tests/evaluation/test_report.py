@@ -106,7 +106,7 @@ def test_a_reader_who_skims_is_warned(evaluation: Evaluation, tmp_path: Path) ->
     )
     html = few.report(tmp_path / "few.html").read_text(encoding="utf-8")
     assert "utterances without a prediction (1): u3" in html[: html.index("Who is badly served")]
-    assert "too few" in html
+    assert "not enough data" in html
     assert "these voices only" in html
 
 
@@ -145,7 +145,7 @@ def test_the_whole_is_called_everything_and_the_gap_says_whose_it_is(tmp_path: P
     compared = html[html.index("Is the difference real") : html.index("What to collect")]
     assert 'scope="row">everything' in compared
     assert "not stated · not stated" not in compared
-    said = html[html.index("Headline") : html.index("Before you read on")]
+    said = html[html.index("<h2>Headline") : html.index("Who is badly served")]
     assert "do not overlap; these voices only" in said or "intervals overlap; these voices only" in said
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from workbench.evaluation.malloc_trim import give_back
-from workbench.evaluation.rates import Headline, Settings
-from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.rates import Settings
+from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.evaluation.slices import Where, mask
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ def evaluate(
     normalizer: str = "basic",
     by: Sequence[str] = ("target_lang", "accent"),
     thresholds: Thresholds | None = None,
+    traffic: Mapping[str, float] | None = None,
     resamples: int = 1000,
     seed: int = 20260604,
     engine: str = "local",
@@ -40,6 +41,7 @@ def evaluate(
         normalizer: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
         thresholds: when a slice is too small to speak.
+        traffic: share of the pilot's calls by locale tag, such as ``ws.config.pilot.weights()``.
         resamples: of the bootstrap behind every interval.
         seed: of the bootstrap.
         engine: 'local', or 'ray': words and characters are aligned on a cluster, with the same figures.
@@ -55,6 +57,7 @@ def evaluate(
         raise WorkbenchError("which predictions?", where=f"corpus {corpus.name}", hint=f"There is {known}.")
     tables = {**{name: corpus.prediction(name) for name in names}, **given}
     return score_predictions(
-        corpus.frame(), tables, normalizer=normalizer, by=by, thresholds=thresholds, resamples=resamples,
+        corpus.frame(), tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
+        resamples=resamples,
         seed=seed, corpus=corpus, engine=engine, address=address, progress=progress,
     )  # fmt: skip

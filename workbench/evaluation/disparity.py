@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.clusters import BY_SPEAKERS, clusters_of
 from workbench.evaluation.intervals import influence, linear_interval
-from workbench.evaluation.rates import Settings
+from workbench.evaluation.rates import Settings, one_unit_each
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.slices import Where, group, mask
 
@@ -33,9 +33,11 @@ def gap(
     worst, best = fit.loc[fit["rate"].idxmax()], fit.loc[fit["rate"].idxmin()]
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(scored.prediction(name).present & mask(scored.rows, where))
-    rows = [rows_of[_place(keys, [slice_[c] for c in by])] for slice_ in (worst, best)]
+    chosen = [rows_of[_place(keys, [slice_[c] for c in by])] for slice_ in (worst, best)]
+    rows = one_unit_each(scored, chosen, "headline")[0] if worst["left_out"] or best["left_out"] else chosen
     kinds = (worst["interval_kind"], best["interval_kind"])
     errors, units = scored.totals(name, worst["metric"], worst["normalizer"])
+    errors = errors * (units > 0)
     first, second, clusters = _influences(scored, settings, rows, errors, units)
     apart = float(worst["rate"] - best["rate"])
     bounds = linear_interval(apart, first - second, clusters, settings.confidence)

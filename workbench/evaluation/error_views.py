@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation import errors, rates
+from workbench.evaluation import errors
 from workbench.evaluation.asked import Asked, normalizer_of, rows_of
-from workbench.evaluation.rates import Headline
+from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
@@ -45,19 +45,20 @@ def utterances(
 
     scored, normalizer = self.scored, normalizer_of(self, normalizer)
     chosen = rows_of(self, name, where=where)
-    unit = rates.unit_of(scored, chosen, metric)
-    errors_, units = (v[chosen] for v in scored.totals(name, unit, normalizer))
+    by_characters = scored.by_characters(metric)
+    counts = scored.own_counts(name, metric, normalizer)
+    errors_, units = (v[chosen] for v in scored.own_totals(name, metric, normalizer))
     worst = np.where(units > 0, errors_ / np.maximum(units, 1), np.where(errors_ > 0, np.inf, 0.0))
     order = np.lexsort((chosen, -errors_, -worst))[:limit]
     picked = chosen[order]
     frame = scored.rows.iloc[picked].reset_index(drop=True)
     texts = scored.store.texts.take(scored.prediction(name).codes[picked]).to_pylist()
-    added: dict[str, Any] = {k: v[picked] for k, v in scored.counts(name, unit, normalizer).items()}
+    added: dict[str, Any] = {k: v[picked] for k, v in counts.items()}
     added |= {
         "errors": errors_[order],
         "reference_units": units[order],
         "rate": worst[order],
-        "metric": unit,
+        "metric": np.where(by_characters[picked], "cer", "wer"),
     }
     frame = frame.drop(columns=[c for c in ("hypothesis", *added) if c in frame.columns])
     frame.insert(frame.columns.get_loc("text") + 1, "hypothesis", texts)
@@ -128,8 +129,7 @@ def changes(
     """Utterances with more or fewer errors in ``b`` than in ``a``, largest change first: ``id, text,
     hypothesis_a, hypothesis_b, errors_a, errors_b, reference_units, change, verdict``."""
     rows = rows_of(self, a, b, where=where)
-    unit = rates.unit_of(self.scored, rows, metric)
-    return errors.changes(self.scored, a, b, normalizer_of(self, normalizer), rows, unit)
+    return errors.changes(self.scored, a, b, normalizer_of(self, normalizer), rows, metric)
 
 
 def heatmap(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.evaluation.alignment import DELETION, INSERTION, SUBSTITUTION, AlignedWord, align_words
 from workbench.evaluation.events import error_events
-from workbench.evaluation.scored import Metric, ScoredCorpus
+from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.language_tags import strip_tag
 
 if TYPE_CHECKING:
@@ -176,14 +176,14 @@ def by_position(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, b
 
 
 def changes(
-    scored: ScoredCorpus, first: str, second: str, normalizer: str, rows: Array, metric: Metric
+    scored: ScoredCorpus, first: str, second: str, normalizer: str, rows: Array, metric: Headline
 ) -> pd.DataFrame:
     """Utterances with more or fewer errors in ``second`` than in ``first``, largest change first."""
     import numpy as np
     import pandas as pd
 
-    errors_a, errors_b = (scored.totals(n, metric, normalizer)[0][rows] for n in (first, second))
-    units = scored.totals(first, metric, normalizer)[1][rows]
+    errors_a, errors_b = (scored.own_totals(n, metric, normalizer)[0][rows] for n in (first, second))
+    units = scored.own_totals(first, metric, normalizer)[1][rows]
     change = errors_b.astype(int) - errors_a
     order = np.lexsort((rows, -np.abs(change)))
     order = order[change[order] != 0]

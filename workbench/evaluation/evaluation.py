@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.cluster import check_engine
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation import confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation import answers, confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation import silence as silence_views
 from workbench.evaluation.alike import differences
 from workbench.evaluation.asked import kept, normalizer_of
 from workbench.evaluation.disparity import gap as worst_against_best
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.matching import put_together
-from workbench.evaluation.rates import Headline, Settings, Thresholds
-from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.rates import Settings, Thresholds
+from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
 from workbench.plain_values import as_json
@@ -38,6 +39,7 @@ def score_predictions(
     normalizer: str = "basic",
     by: Sequence[str] = ("target_lang", "accent"),
     thresholds: Thresholds | None = None,
+    traffic: Mapping[str, float] | None = None,
     resamples: int = 1000,
     seed: int = 20260604,
     corpus: Corpus | None = None,
@@ -53,6 +55,7 @@ def score_predictions(
             Parquet file of one.
         normalizer: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
+        traffic: share of the pilot's calls by locale tag: for the headline in traffic and what to fix first.
         corpus: where the rows come from, for sound and decisions in the explorer.
         engine: 'local': utterances are aligned here when first asked for; 'ray': at once, words and
             characters of all predictions, on a cluster at ``address`` (:func:`workbench.cluster.over_ray`).
@@ -68,9 +71,16 @@ def score_predictions(
             f"unknown normalizer {normalizer!r}", hint=f"Use one of {', '.join(NORMALIZERS)}."
         )
     scored = put_together(rows, predictions, progress)
-    kept = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
-    kept = tuple(c for c in kept if c in rows.columns or c not in ("target_lang", "accent"))
-    settings = Settings(normalizer, kept, thresholds or Thresholds(), resamples, seed=seed)
+    chosen = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
+    chosen = tuple(c for c in chosen if c in rows.columns or c not in ("target_lang", "accent"))
+    settings = Settings(
+        normalizer,
+        chosen,
+        thresholds or Thresholds(),
+        resamples,
+        seed=seed,
+        traffic=tuple((traffic or {}).items()),
+    )
     if engine == "ray":
         align_ahead(scored, (normalizer, "raw"), address=address, progress=progress)
     return Evaluation(scored, settings, corpus)
@@ -147,7 +157,8 @@ class Evaluation:
         options: Any = {"metric": metric, "normalizer": normalizer_of(self, normalizer), "where": where}
         table = rates.rate_table(self.scored, name, self.settings, by=by, **options)
         give_back(len(self))
-        return self._with_confounding(table, by)
+        table = self._with_confounding(table, by)
+        return answers.shown_rates(table, name, by) if len(table) else table
 
     def overall(
         self, name: str, metric: Headline = "headline", normalizer: str | None = None
@@ -183,7 +194,8 @@ class Evaluation:
         table = rates.comparison_table(self.scored, a, b, self.settings, by=by, **options)
         if unlike := differences(self.scored, a, b):
             table.insert(0, "unlike", "; ".join(unlike))
-        return self._with_confounding(table, by)
+        table = self._with_confounding(table, by)
+        return answers.shown_comparison(table, a, b, by) if len(table) else table
 
     def non_inferior(
         self,
@@ -239,6 +251,11 @@ class Evaluation:
     tradeoff = quality_views.tradeoff
     calibration = quality_views.calibration
     confidence = quality_views.confidence
+    silence = silence_views.silence
+    headline = answers.headline
+    is_better = answers.is_better
+    fix_first = answers.fix_first
+    more_data = answers.more_data
 
     def _columns(self, by: str | Sequence[str] | None) -> tuple[str, ...]:
         return self.by if by is None else (by,) if isinstance(by, str) else tuple(by)
@@ -294,6 +311,12 @@ class Evaluation:
     ) -> str:
         """:meth:`to_dict` as JSON text; unknown values are null."""
         return as_json(self.to_dict(slices=slices, base=base, examples=examples))
+
+    def __repr__(self) -> str:
+        """What the predictions come to, one sentence each."""
+        lines = [self.headline(name).sentence for name in self.names]
+        lines += [self.is_better(self.names[0], other).sentence for other in self.names[1:]]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return report.fragment(summary.headlines(self))

@@ -82,7 +82,7 @@ def ratio_interval(
     """
     import numpy as np
 
-    sums = sums[sums.any(axis=1)]
+    sums = sums[sums.any(axis=1)].astype(np.float64)
     clusters = len(sums)
     if share and 2 * sums[:, 0].sum() > sums[:, 1].sum():
         found = ratio_interval(

@@ -14,7 +14,7 @@ from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
 from workbench.evaluation.confidence import Confidence, confidence_of
-from workbench.evaluation.rates import Headline
+from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:

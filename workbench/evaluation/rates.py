@@ -11,7 +11,7 @@ from workbench.evaluation.alignment import COUNTED
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.events import coordinates
 from workbench.evaluation.intervals import MIN_CLUSTERS, RESAMPLES, ratio_interval
-from workbench.evaluation.scored import Metric, ScoredCorpus
+from workbench.evaluation.scored import Headline, Metric, ScoredCorpus
 from workbench.evaluation.significance import holm, matched_pairs, paired_difference, segments
 from workbench.evaluation.slices import Where, group, mask
 from workbench.signatures import public
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-Headline = Literal["wer", "cer", "headline"]
 Enough = Literal["no", "provisional", "yes"]
 
 
@@ -53,6 +52,8 @@ class Settings:
     resamples: int = RESAMPLES
     confidence: float = 0.95
     seed: int = 20260604
+    traffic: tuple[tuple[str, float], ...] = ()
+    """Share of the pilot's calls by locale tag; empty where nobody said."""
 
 
 def rate_table(
@@ -70,9 +71,9 @@ def rate_table(
 
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(scored.prediction(name).present & mask(scored.rows, where))
+    rows_of, units, left_out = one_unit_each(scored, rows_of, metric)
     slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
     words = slicing.totals(scored.totals(name, "wer", normalizer)[1])
-    units = [unit_of(scored, rows, metric) for rows in rows_of]
     measured = {unit: _measured(scored, name, unit, normalizer, slicing) for unit in sorted(set(units))}
     records = []
     for place, (key, unit) in enumerate(zip(keys, units, strict=True)):
@@ -82,18 +83,39 @@ def rate_table(
         record |= {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]}
         total = int(words[place])
         record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
-        records.append(record | {"metric": unit, "normalizer": normalizer})
+        record |= {"left_out": left_out[place], "metric": unit, "normalizer": normalizer}
+        records.append(record)
     columns = None if records else [*groups.by, "rate", "low", "high", "errors", "reference_units"]
     return pd.DataFrame(records, columns=columns)
 
 
 def unit_of(scored: ScoredCorpus, rows: Array, metric: Headline) -> Metric:
-    """The metric of a slice: characters only where all its languages are scored by them, never a mixture."""
+    """The metric of a slice: characters only where all its languages are scored by them."""
     if metric == "headline":
         return "cer" if len(rows) and scored.scored_by_characters[rows].all() else "wer"
     if metric not in ("wer", "cer"):
         raise WorkbenchError(f"unknown metric {metric!r}", hint="Use wer, cer or headline.")
     return metric
+
+
+def one_unit_each(
+    scored: ScoredCorpus, rows_of: list[Array], metric: Headline
+) -> tuple[list[Array], list[Metric], list[str | None]]:
+    """Slices of one unit each: words and characters are never added.
+
+    Returns:
+        Rows of each slice, without those scored by characters where others are scored by words; the unit of
+        each; and what was left out, as a phrase, else None.
+    """
+    units = [unit_of(scored, rows, metric) for rows in rows_of]
+    kept: list[Array] = []
+    left_out: list[str | None] = []
+    for rows, unit in zip(rows_of, units, strict=True):
+        other = scored.scored_by_characters[rows]
+        mixed = metric == "headline" and unit == "wer" and bool(other.any())
+        kept.append(rows[~other] if mixed else rows)
+        left_out.append(f"{int(other.sum())} utterances scored by characters" if mixed else None)
+    return kept, units, left_out
 
 
 def _measured(
@@ -103,10 +125,14 @@ def _measured(
     import numpy as np
 
     errors, units = scored.totals(name, unit, normalizer)
-    counts = scored.counts(name, unit, normalizer)
+    said = units > 0
+    counts = {kind: count * said for kind, count in scored.counts(name, unit, normalizer).items()}
+    invented = errors * ~said
+    errors = errors * said
     empty = (units > 0) & (counts["deletions"] == units) & (counts["insertions"] == 0)
     totals = {"errors": slicing.totals(errors), "reference_units": slicing.totals(units)}
     totals |= {kind: slicing.totals(counts[kind]) for kind in COUNTED}
+    totals["invented"] = slicing.totals(invented)
     totals["utterances"] = np.array([len(rows) for rows in slicing.rows_of], np.int64)
     return slicing.cluster_sums(errors, units), totals | {"empty_hypotheses": slicing.totals(empty)}
 
@@ -126,11 +152,8 @@ def _interval(sums: Array, settings: Settings) -> dict[str, Any]:
 
 
 def rate(errors: int, units: int) -> float:
-    """Errors per reference unit: 0 when nothing was said and nothing recognized, NaN when only the reference
-    is empty."""
-    if units:
-        return errors / units
-    return 0.0 if errors == 0 else float("nan")
+    """Errors per reference unit; NaN where nothing was said."""
+    return errors / units if units else float("nan")
 
 
 def comparison_table(
@@ -150,10 +173,10 @@ def comparison_table(
     present = scored.prediction(first).present & scored.prediction(second).present & mask(scored.rows, where)
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(present)
+    rows_of, units, left_out = one_unit_each(scored, rows_of, metric)
     slicing = Slicing(rows_of, scored.speakers, settings.thresholds.min_speakers)
     segments_of = _segment_differences(scored, first, second, normalizer, slicing)
     words = slicing.totals(scored.totals(first, "wer", normalizer)[1])
-    units = [unit_of(scored, rows, metric) for rows in rows_of]
     measured = {unit: _compared(scored, (first, second), unit, normalizer, slicing) for unit in set(units)}
     changed = slicing.totals(scored.prediction(first).codes != scored.prediction(second).codes)
     records = []
@@ -161,10 +184,12 @@ def comparison_table(
         sums, moved = measured[unit]
         record = dict(zip(groups.by, key, strict=True)) | _difference(sums[place], settings)
         record |= {kind: int(totals[place]) for kind, totals in moved.items()}
+        record |= {"reference_units": round(float(sums[place][:, 2].sum()))}
         record |= {"changed": int(changed[place]), "utterances": len(rows_of[place])}
         record |= {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]}
         total = int(words[place])
         record |= {"reference_words": total, "enough": settings.thresholds.enough(total)}
+        record |= {"left_out": left_out[place]}
         p_value, count = matched_pairs(segments_of[place])
         record |= {"p_matched_pairs": p_value, "segments": count, "metric": unit, "normalizer": normalizer}
         records.append(record)
@@ -181,6 +206,7 @@ def _compared(
 ) -> tuple[list[Array], dict[str, Array]]:
     """Errors of both and units of each cluster of each slice, and how many utterances went which way."""
     (a, units), (b, _) = (scored.totals(name, unit, normalizer) for name in names)
+    a, b = a * (units > 0), b * (units > 0)
     moved = {"better": slicing.totals(b < a), "worse": slicing.totals(b > a)}
     return slicing.cluster_sums(a, b, units), moved
 

@@ -49,10 +49,12 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
     body = [
         f"<h1>{escape(title)}</h1>",
         sections.scope(summary),
-        sections.headline(summary),
+        sections.opening(summary),
         sections.warnings(summary),
+        sections.headline(summary),
         sections.heat_maps(summary),
         sections.comparisons(summary),
+        sections.silences(summary),
         sections.collect(summary),
         sections.cuts(summary),
         sections.marks(summary),
@@ -75,13 +77,18 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
 
 
 def fragment(figures: dict[str, Any]) -> str:
-    """What a notebook shows: headline, warnings and heat maps, from
+    """What a notebook shows: the findings first; warnings, headline and heat maps under *more*; from
     :func:`workbench.evaluation.summary.headlines`."""
     maps = [
         heat_map(f"{name}: error rate", found["slices"], figures["by"])
         for name, found in figures["predictions"].items()
     ]
-    parts = [sections.scope(figures), sections.headline(figures), sections.warnings(figures), *maps]
+    more = "".join([sections.warnings(figures), sections.headline(figures), *maps])
+    parts = [
+        sections.opening(figures),
+        sections.scope(figures),
+        f"<details><summary>More</summary>{more}</details>",
+    ]
     return f'<style>{STYLE}</style><div class="report">{"".join(parts)}</div>'
 
 

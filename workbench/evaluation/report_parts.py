@@ -114,8 +114,8 @@ def _heat_cell(record: dict[str, Any] | None) -> str:
         return '<td class="none">·</td>'
     rate, size = record["rate"], number(record["reference_words"])
     if record["enough"] == "no" or rate is None:
-        shown = "too few" if rate is None else percent(rate)
-        return f'<td class="gray"><span>{shown}</span><small>{size} words: too few</small></td>'
+        return f'<td class="gray"><span>not enough data</span><small>{size} words</small></td>'
+    # Color says how high the rate is; the words, the size of the evidence.
     strength = min(60, round(75 * min(rate, 1.0) ** 0.7))
     interval = span(record["low"], record["high"])
     label = "" if record["metric"] == "wer" else " CER"
@@ -183,9 +183,10 @@ margin:0 auto;padding:1.5rem}
 .report p,.report li{max-width:52rem}
 .report .soft,.report small{color:var(--soft)}
 .report .say,.report .warn{background:var(--panel);padding:.7rem 1rem;margin:1rem 0}
+.report .say li:first-child{font-weight:600}
 .report .say{border-left:4px solid var(--accent)}
 .report .warn{border-left:4px solid var(--hot)}
-.report .say ul,.report .warn ul{margin:.2rem 0;padding-left:1.1rem}
+.report .say ol,.report .warn ul{margin:.2rem 0;padding-left:1.1rem}
 .report .scroll{overflow-x:auto;margin:.8rem 0}
 .report table{color:var(--ink);border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 .report caption{text-align:left;color:var(--soft);padding:.3rem 0}

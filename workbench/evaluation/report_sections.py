@@ -7,6 +7,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
+from workbench.evaluation import readings
 from workbench.evaluation.report_parts import (
     heat_map,
     interval_plot,
@@ -27,7 +28,7 @@ Columns = list[tuple[str, Callable[[dict[str, Any]], str], bool]]
 _KEY = (
     "† these voices only: fewer speakers than an interval over speakers needs, so it speaks for the voices "
     "recorded and nobody else. ‡ speakers unknown: the interval is over utterances and too narrow. "
-    "~ provisional: few words. Hatched: too few words to show."
+    "~ provisional: few words. Hatched: not enough data to give a rate. Stronger color: higher rate."
 )
 
 
@@ -37,44 +38,60 @@ def scope(summary: Summary) -> str:
     return f'<p class="soft">{count}.</p>'
 
 
+def opening(summary: Summary) -> str:
+    """The findings that matter most to the pilot, at most five; the first line is the answer."""
+    lines = [f"<li>{text(item['sentence'])}</li>" for item in summary["findings"]]
+    return f'<div class="say"><ol>{"".join(lines)}</ol></div>' if lines else ""
+
+
 def headline(summary: Summary) -> str:
-    lines = []
-    for name, found in summary["predictions"].items():
-        overall = found["overall"]
-        unit = "characters" if overall["metric"] == "cer" else "words"
-        lines.append(
-            f"<b>{text(name)}</b>: {percent(overall['rate'])} of {unit} wrong{mark_of(overall)} "
-            f"({span(overall['low'], overall['high'])}; {_kind(overall)})."
-        )
-        if found["gap"]:
-            lines.append(_gap_sentence(name, found["gap"], summary["by"]))
-    lines += [verdict(c["base"], c["other"], c["overall"]) for c in summary["comparisons"]]
-    said = f'<div class="say"><ul>{"".join(f"<li>{line}</li>" for line in lines)}</ul></div>'
-    rows = [{"name": name, **found} for name, found in summary["predictions"].items()]
+    lines = [
+        _gap_sentence(name, found["gap"], summary["by"])
+        for name, found in summary["predictions"].items()
+        if found["gap"]
+    ]
+    said = f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>" if lines else ""
+    rows = [
+        {"name": name, **found, "head": head}
+        for name, found in summary["predictions"].items()
+        for head in found["headlines"]
+    ]
+    heads: Columns = [
+        ("transcripts", lambda r: text(r["name"]), False),
+        ("headline", lambda r: text(r["head"]["kind"]), False),
+        ("unit", lambda r: text(r["head"]["unit"]), False),
+        ("error rate", lambda r: percent(r["head"]["rate"]), True),
+        ("locales", lambda r: number(r["head"]["locales"]), True),
+        ("without", lambda r: text(", ".join(r["head"]["missing"])), False),
+    ]
+    whole = [{"name": name, **found} for name, found in summary["predictions"].items()]
     columns: Columns = [
         ("transcripts", lambda r: text(r["name"]), False),
         ("normalized", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
         ("95 % interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
+        ("interval over", lambda r: text(_kind(r["overall"])), False),
         ("raw (case and marks count)", lambda r: percent(r["overall_raw"]["rate"]), True),
         ("substituted", lambda r: number(r["overall"]["substitutions"]), True),
         ("inserted", lambda r: number(r["overall"]["insertions"]), True),
         ("deleted", lambda r: number(r["overall"]["deletions"]), True),
         ("of units", lambda r: number(r["overall"]["reference_units"]), True),
+        ("invented in silence", lambda r: number(r["overall"]["invented"]), True),
         ("empty outputs", lambda r: number(r["overall"]["empty_hypotheses"]), True),
-        ("speakers", lambda r: number(r["overall"]["speakers"]), True),
+        ("not in this row", lambda r: text(r["overall"]["left_out"] or ""), False),
         ("not transcribed", lambda r: number(r["facts"]["missing"]), True),
     ]
     return (
         "<h2>Headline</h2>"
+        + table("All errors pooled; each locale counted alike; weighted by the pilot's calls", rows, heads)
         + said
-        + table("Normalized and raw are two measures: never compare them.", rows, columns)
+        + table("Normalized and raw are two measures: never compare them.", whole, columns)
     )
 
 
 def _kind(record: dict[str, Any]) -> str:
     if record["interval_kind"] == "speakers":
-        return f"95 % interval over {number(record['speakers'])} speakers"
-    return f"95 % interval, {record['interval_kind']}"
+        return f"{number(record['speakers'])} speakers"
+    return str(record["no_interval"] or record["interval_kind"])
 
 
 def _gap_sentence(name: str, gap: dict[str, Any], by: list[str]) -> str:
@@ -104,22 +121,9 @@ def _times(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
-def verdict(base: str, other: str, row: dict[str, Any]) -> str:
-    """One sentence on a comparison; a difference is called one only where the interval leaves out zero."""
-    pair = f"<b>{text(other)}</b> against <b>{text(base)}</b>"
-    if not row or row["difference"] is None:
-        return f"{pair}: no utterances in common."
-    change = f"{points(row['difference'])} points ({span(row['low'], row['high'], points)})"
-    kind = "" if row["interval_kind"] == "speakers" else f", {row['interval_kind']}"
-    return f"{pair}: {call(row, 'p_value')}, {change}{kind}."
-
-
-def call(row: dict[str, Any], p: str = "p_holm") -> str:
-    if row["enough"] == "no" or row.get(p) is None:
-        return "not enough data"
-    if row[p] >= 0.05:
-        return "no clear difference"
-    return "fewer errors" if row["difference"] < 0 else "more errors"
+def call(row: dict[str, Any]) -> str:
+    """Direction of a difference, in the words used everywhere."""
+    return str(readings.direction(row))
 
 
 def warnings(summary: Summary) -> str:
@@ -200,6 +204,22 @@ def collect(summary: Summary) -> str:
     return "<h2>What to collect or fix next</h2>" + "".join(parts) if any(parts) else ""
 
 
+def silences(summary: Summary) -> str:
+    """Speech invented where nothing was said, by locale."""
+    parts = []
+    for name, found in summary["predictions"].items():
+        columns: Columns = [
+            ("locale", lambda r: text(r["target_lang"]), False),
+            ("utterances without a word", lambda r: number(r["silent"]), True),
+            ("of them with invented words", lambda r: number(r["invented"]), True),
+            ("share", lambda r: percent(r["rate"]), True),
+            ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+            ("words invented", lambda r: number(r["words"]), True),
+        ]
+        parts.append(table(f"{name}: in no error rate above", found["silence"], columns))
+    return "<h2>Speech invented in silence</h2>" + "".join(parts) if any(parts) else ""
+
+
 def cuts(summary: Summary) -> str:
     parts = []
     for name, found in summary["predictions"].items():
@@ -215,7 +235,7 @@ def _rate_table(caption: str, rows: list[dict[str, Any]], by: list[str]) -> str:
         ("95 % interval", lambda r: span(r["low"], r["high"]), True),
         ("words", lambda r: number(r["reference_words"]), True),
         ("speakers", lambda r: number(r["speakers"]), True),
-        ("", lambda r: "too few words" if r["enough"] == "no" else "", False),
+        ("", lambda r: readings.TOO_FEW if r["enough"] == "no" else "", False),
     ]
     return table(caption, rows, columns, lambda r: "gray" if r["enough"] == "no" else "")
 
@@ -270,7 +290,7 @@ def languages(summary: Summary) -> str:
             ("auto against given", lambda r: f"{text(r['auto'])} against {text(r['given'])}", False),
             ("difference", lambda r: points(r["difference"]), True),
             ("95 % interval", lambda r: span(r["low"], r["high"], points), True),
-            ("verdict", lambda r: call(r, "p_value"), False),
+            ("verdict", call, False),
         ]
         parts.append(table("What auto costs against the given locale", summary["auto_cost"], cost))
     return "<h2>Language</h2>" + "".join(parts) if parts else ""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Metric = Literal["wer", "cer"]
+Headline = Literal["wer", "cer", "headline"]
+"""``headline``: characters in languages scored by them, words in the others."""
 FACTS = (
     "checkpoint_sha256", "lookahead_ms", "prompt_mode", "streaming", "runtime", "precision", "suite_sha256",
 )  # fmt: skip
@@ -166,11 +168,35 @@ class ScoredCorpus:
 
     def totals(self, name: str, metric: Metric, normalizer: str) -> tuple[Array, Array]:
         """Errors and reference units of each utterance."""
-        c = self.counts(name, metric, normalizer)
-        return (
-            c["substitutions"] + c["insertions"] + c["deletions"],
-            c["hits"] + c["substitutions"] + c["deletions"],
-        )
+        return _totals(self.counts(name, metric, normalizer))
+
+    def by_characters(self, metric: Headline) -> Array:
+        """Which rows a metric counts by characters.
+
+        Raises:
+            WorkbenchError: no such metric.
+        """
+        import numpy as np
+
+        if metric == "headline":
+            return self.scored_by_characters
+        if metric not in ("wer", "cer"):
+            raise WorkbenchError(f"unknown metric {metric!r}", hint="Use wer, cer or headline.")
+        return np.full(len(self), metric == "cer")
+
+    def own_counts(self, name: str, metric: Headline, normalizer: str) -> dict[str, Array]:
+        """:meth:`counts` of each utterance in its own unit; never to be added over words and characters."""
+        import numpy as np
+
+        by = self.by_characters(metric)
+        if by.all() or not by.any():
+            return self.counts(name, "cer" if by.any() else "wer", normalizer)
+        words, characters = (self.counts(name, unit, normalizer) for unit in ("wer", "cer"))
+        return {kind: np.where(by, characters[kind], words[kind]) for kind in words}
+
+    def own_totals(self, name: str, metric: Headline, normalizer: str) -> tuple[Array, Array]:
+        """:meth:`totals` of each utterance in its own unit."""
+        return _totals(self.own_counts(name, metric, normalizer))
 
     def spelling_only(self, name: str, normalizer: str) -> Array:
         """Substitutions of each utterance that vanish when encoding and habit (’, ё) are folded."""
@@ -209,3 +235,10 @@ class ScoredCorpus:
             left, right = (side.astype(np.int32) for side in (distinct // size, distinct % size))
             self._pairs[name] = (left, right, pair)
         return self._pairs[name]
+
+
+def _totals(counts: dict[str, Array]) -> tuple[Array, Array]:
+    return (
+        counts["substitutions"] + counts["insertions"] + counts["deletions"],
+        counts["hits"] + counts["substitutions"] + counts["deletions"],
+    )

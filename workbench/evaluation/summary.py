@@ -8,17 +8,18 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.evaluation import error_views, quality_views
+from workbench.evaluation import answers, error_views, quality_views, silence
 from workbench.evaluation.asked import Asked
-from workbench.evaluation.rates import Headline
+from workbench.evaluation.findings import findings
 from workbench.evaluation.recommendations import what_next
+from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import column
 from workbench.plain_values import first, plain, records
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SLICE_COLUMNS = ("target_lang", "accent", "speaker", "domain", "source", "split", "duration_band", "snr_band")
 _MOST_GROUPS = 60
 
@@ -74,6 +75,7 @@ def summarize(
         "tradeoff": records(quality_views.tradeoff(evaluation)),
         "methods": _methods(evaluation),
     }
+    summary["findings"] = [asdict(item) for item in findings(summary, dict(evaluation.settings.traffic))]
     return summary
 
 
@@ -95,6 +97,7 @@ def _prediction(evaluation: Summarized, name: str, cuts: Sequence[str], examples
     found: dict[str, Any] = {
         "facts": plain(evaluation.facts(name)),
         "overall": plain(overall),
+        **_whole(evaluation, name),
         "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
         "spelling_only": int(evaluation.scored.spelling_only(name, "raw").sum()),
         "slices": records(table),
@@ -131,6 +134,7 @@ def headlines(evaluation: Summarized) -> dict[str, Any]:
     }
     for name in evaluation.names:
         found["predictions"][name] = {
+            **_whole(evaluation, name),
             "overall": plain(evaluation.overall(name)),
             "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
             "gap": plain(evaluation.gap(name)),
@@ -138,9 +142,35 @@ def headlines(evaluation: Summarized) -> dict[str, Any]:
             "facts": plain(evaluation.facts(name)),
         }
     for other in evaluation.names[1:]:
-        overall = first(records(evaluation.compare(evaluation.names[0], other, ())))
-        found["comparisons"].append({"base": evaluation.names[0], "other": other, "overall": overall})
+        found["comparisons"].append(_compared(evaluation, evaluation.names[0], other))
+    found["findings"] = [asdict(item) for item in findings(found, dict(evaluation.settings.traffic))]
     return found
+
+
+def _whole(evaluation: Summarized, name: str) -> dict[str, Any]:
+    """What the findings and the headline rest on."""
+    return {
+        "headlines": records(answers.headline(evaluation, name)),
+        "by_locale": _by_locale(evaluation, evaluation.rates(name, _locale(evaluation))),
+        "silence": records(silence.silence(evaluation, name, _locale(evaluation) or "target_lang")),
+    }
+
+
+def _compared(evaluation: Summarized, base: str, other: str) -> dict[str, Any]:
+    return {
+        "base": base,
+        "other": other,
+        "overall": first(records(evaluation.compare(base, other, ()))),
+        "by_locale": _by_locale(evaluation, evaluation.compare(base, other, _locale(evaluation))),
+    }
+
+
+def _locale(evaluation: Summarized) -> tuple[str, ...]:
+    return ("target_lang",) if "target_lang" in evaluation.rows.columns else ()
+
+
+def _by_locale(evaluation: Summarized, table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{"target_lang": None, **row} for row in records(table)]
 
 
 def _language(evaluation: Summarized, name: str) -> dict[str, Any]:
@@ -154,9 +184,7 @@ def _language(evaluation: Summarized, name: str) -> dict[str, Any]:
 
 def _comparison(evaluation: Summarized, base: str, other: str, cuts: Sequence[str]) -> dict[str, Any]:
     return {
-        "base": base,
-        "other": other,
-        "overall": first(records(evaluation.compare(base, other, ()))),
+        **_compared(evaluation, base, other),
         "slices": records(evaluation.compare(base, other)),
         "cuts": {cut: records(evaluation.compare(base, other, cut)) for cut in cuts},
     }

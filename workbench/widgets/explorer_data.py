@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation import Evaluation
-    from workbench.evaluation.rates import Headline
+    from workbench.evaluation.scored import Headline
 
 PAGE = 20
 MOST_VALUES = 500

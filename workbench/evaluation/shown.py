@@ -1,0 +1,134 @@
+"""Tables that open with their answer: a sentence, at most six columns in plain figures, then all the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from workbench.evaluation import readings
+
+Cell = Callable[[Mapping[str, Any]], str]
+MOST_COLUMNS = 6
+_ROWS, _ALL_ROWS = 12, 200
+
+
+class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
+    """A data frame that shows itself as a sentence and a short table; everything else as pandas has it.
+
+    ``sentence`` says what it comes to, ``short`` maps at most six headings to what their cells say of a row.
+    """
+
+    _metadata: ClassVar[list[str]] = ["sentence", "short"]
+    sentence: str
+    short: Mapping[str, Cell]
+
+    @property
+    def _constructor(self) -> Any:
+        return pd.DataFrame
+
+    def lines(self, limit: int = _ROWS) -> list[list[str]]:
+        """The short table's cells, its headings first."""
+        rows = self.head(limit).to_dict("records")
+        return [list(self.short), *([cell(row) for cell in self.short.values()] for row in rows)]
+
+    def __repr__(self) -> str:
+        lines = self.lines()
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.short))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        ]
+        more = len(self) - _ROWS
+        hidden = f"… {more} more rows" if more > 0 else ""
+        return "\n".join(
+            [self.sentence, *text, *([hidden] if hidden else []), f"({len(self.columns)} columns)"]
+        )
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        head, *rows = self.lines()
+        cells = "".join(f'<th scope="col" style="text-align:left">{escape(h)}</th>' for h in head)
+        body = "".join(
+            "<tr>"
+            + "".join(f'<td dir="auto" style="text-align:left">{escape(c)}</td>' for c in row)
+            + "</tr>"
+            for row in rows
+        )
+        whole = (
+            pd.DataFrame(self).head(_ALL_ROWS).to_html(index=False, na_rep="–", border=0, float_format="%.4f")
+        )
+        counted = f"{len(self):,} rows, {len(self.columns)} columns"
+        return (
+            f"<p><b>{escape(self.sentence)}</b></p><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+            f'<details><summary>More: {counted}</summary><div style="overflow-x:auto">{whole}</div></details>'
+        )
+
+
+def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell]) -> Shown:
+    """A table with its answer.
+
+    Args:
+        frame: what the table holds.
+        sentence: what it comes to.
+        short: heading → text of a cell from the row; at most six.
+    """
+    assert len(short) <= MOST_COLUMNS, "a table shows six columns at most"
+    found = Shown(frame)
+    found.sentence, found.short = sentence, short
+    return found
+
+
+def slice_cell(by: Sequence[str]) -> Cell:
+    """What a slice is called."""
+
+    def cell(row: Mapping[str, Any]) -> str:
+        named = ("not stated" if row[c] is None or row[c] != row[c] else str(row[c]) for c in by)
+        return " · ".join(named) or "everything"
+
+    return cell
+
+
+def heading(by: Sequence[str]) -> str:
+    return " × ".join(by) or "slice"
+
+
+def rate_columns(by: Sequence[str]) -> dict[str, Cell]:
+    """The short columns of a table of rates."""
+    return {
+        heading(by): slice_cell(by),
+        "error rate": lambda r: _percent(r["rate"]) + (" of characters" if r["metric"] == "cer" else ""),
+        "95 % interval": lambda r: _span(r["low"], r["high"], _percent),
+        "words": lambda r: f"{r['reference_words']:,}",
+        "speakers": lambda r: f"{r['speakers']:,}",
+        "reading": lambda r: {"no": "not enough data", "provisional": "few words: provisional", "yes": ""}[
+            r["enough"]
+        ],
+    }
+
+
+def comparison_columns(by: Sequence[str]) -> dict[str, Cell]:
+    """The short columns of a comparison."""
+    return {
+        heading(by): slice_cell(by),
+        "from": lambda r: _percent(r["rate_a"]),
+        "to": lambda r: _percent(r["rate_b"]),
+        "difference": lambda r: _points(r["difference"]),
+        "95 % interval": lambda r: _span(r["low"], r["high"], _points),
+        "reading": lambda r: str(readings.direction(r)),
+    }
+
+
+def _percent(value: float) -> str:
+    return "–" if value != value else readings.percent(value)
+
+
+def _points(value: float) -> str:
+    return "–" if value != value else readings.points(value).removesuffix(" points")
+
+
+def _span(low: float, high: float, say: Callable[[float], str]) -> str:
+    return "none" if low != low else f"{say(low).removesuffix(' %')} to {say(high)}"
