@@ -7,8 +7,8 @@ import pytest
 
 from workbench.evaluation import score_predictions
 from workbench.widgets.figures import conditions_chart
+from workbench.widgets.playback_lane import align, style_kept
 from workbench.widgets.robustness import robustness
-from workbench.widgets.worker_queue import align, style_kept
 
 SAID = "Yes, Anna is here. Is Bob?"
 WORSE = ["yes anna is here. Is Rob?", "yes anna"]
@@ -48,7 +48,7 @@ def test_the_chart_shows_what_each_condition_leaves() -> None:
     assert 0 < table["capitals_kept"][1] < 1
     assert table["error_rate"][0] == 0 < table["error_rate"][1] < table["error_rate"][2] == 1
     chart = conditions_chart(table)
-    assert [trace.name for trace in chart.data] == ["error rate", "marks kept", "capitals kept"]
+    assert [trace.name for trace in chart.data] == ["error rate", "punctuation kept", "capitalization kept"]
     assert list(chart.data[1].y) == pytest.approx([1, 2 / 6, 0])
     assert list(chart.data[1].x) == list(conditions)
     # No line leads to a condition that is no step of the ladder.

@@ -14,8 +14,8 @@ from workbench.widgets.figures import (
     training_curves,
 )
 from workbench.widgets.playback import compared
+from workbench.widgets.playback_lane import align, lane_data, timed_words, units
 from workbench.widgets.static import Markup, marked, table
-from workbench.widgets.worker_queue import align, lane_data, timed_words, units
 
 
 def event(
@@ -107,7 +107,7 @@ def test_a_cell_is_a_sentence() -> None:
     assert said.startswith(
         "el-GR, not stated: word error rate 23.4 percent, between 20.0 and 27.0; 12 utterances"
     )
-    assert said.endswith("too little to say")
+    assert said.endswith("not enough data")
     assert "base is 10.0 points better than old" in sentence(cell, Choice("base", against="old"))
     assert sentence(cell | {"row": ALL, "column": ALL, "rate": None}, Choice("base")).startswith(
         "everything: no ref"

@@ -19,6 +19,11 @@ class WorkbenchError(ValueError):
         self.what, self.where, self.hint = what, where, hint
         super().__init__(one_line(what, where, hint))
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the message, without the way to it (``%tb`` shows that)."""
+        parts = [": ".join(part for part in (self.where, self.what) if part)]
+        return [one_line(part) for part in [*parts, f"Hint: {self.hint}" if self.hint else ""] if part]
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

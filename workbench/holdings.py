@@ -187,6 +187,33 @@ class Holdings(WorkspaceFolder):
         known = ", ".join(self.checkpoint_names() + self.run_names()) or "none yet"
         raise WorkbenchError(f"no checkpoint {name!r}", where=str(self.path), hint=f"There is {known}.")
 
+    def require_checkpoints(self, *names: str, made_by: str) -> None:
+        """Stop with one kind line where checkpoints that the next steps need are not there yet.
+
+        Args:
+            names: of checkpoints or finished runs.
+            made_by: what makes them, such as ``03_finetune.ipynb``.
+
+        Raises:
+            WorkbenchError: some are missing.
+        """
+        there = {*self.checkpoint_names(), *self.run_names()}
+        _require([name for name in names if name not in there], "checkpoint", made_by)
+
+    def require_predictions(self, corpus: str, *names: str, made_by: str) -> None:
+        """The same for predictions of a corpus.
+
+        Args:
+            corpus: name of the corpus.
+            names: of its predictions.
+            made_by: what makes them, such as ``04_errors.ipynb``.
+
+        Raises:
+            WorkbenchError: some are missing, or there is no such corpus.
+        """
+        there = self.corpus(corpus).prediction_names()
+        _require([name for name in names if name not in there], "prediction", made_by)
+
     def run(self, name: str) -> Run:
         """A run by name, alive or ended.
 
@@ -277,3 +304,12 @@ class Holdings(WorkspaceFolder):
     def _run_made(self, folder: Path) -> Run:
         self.record("run", {"run": self.pseudonym("run", folder.name)})
         return self.run(folder.name)
+
+
+def _require(missing: list[str], what: str, made_by: str) -> None:
+    if missing:
+        names = ", ".join(missing)
+        plural = "s" if len(missing) > 1 else ""
+        raise WorkbenchError(
+            f"not there yet: the {what}{plural} {names}", hint=f"Run {made_by} first, then this again."
+        )

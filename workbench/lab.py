@@ -134,6 +134,7 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
     os.environ["WORKBENCH_WORKSPACE"] = str(workspace.absolute())
     # Figures must show in the HTML too, from this file alone and without a network.
     os.environ["TQDM_DISABLE"] = "1"
+    os.environ["WORKBENCH_STATIC_WAIT_S"] = "600"  # a page holds what was recognized, not that it is awaited
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype+notebook"
     warnings.filterwarnings("ignore", "Your element with mimetype")
     pages = []

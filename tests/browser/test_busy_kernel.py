@@ -77,8 +77,69 @@ def test_widgets_drawn_while_a_cell_runs_are_alive_before_it_ends(lab: Lab) -> N
     expect(book.panel.locator("[data-testid=board][data-ready='1']")).to_be_visible()
     expect(book.panel.get_by_test_id("playback").get_by_role("button", name="Play")).to_be_enabled()
     book.panel.get_by_test_id("board-accept").click()
-    expect(book.panel.get_by_test_id("board-saved")).to_contain_text("Saved at")
+    expect(book.panel.get_by_test_id("board-saved")).to_contain_text("All saved ·")
     assert held(lab), "the decision was saved while the cell still ran"
     book.wait(lambda: not held(lab), "the long cell ends", LONG_S + 60)
     assert book.kernel("[d.action for d in corpus.decisions.events()]") == ["status"]
     assert book.failures() == []
+
+
+def test_where_no_message_passes_a_cell_all_is_kept_and_goes_through_by_itself(lab: Lab) -> None:
+    """Without kernel subshells: every widget says that it waits, and for how long, and then does it."""
+    subshells(lab.page, "disabled")
+    try:
+        hold = f"hold({LONG_S})"
+        cells = [SETUP.replace('"busy",', '"busy-off",'), BOARD, PLAYER, EXPLORER, MICROPHONE, hold]
+        book = lab.notebook("off.ipynb", cells, wait=False)
+        book.wait(lambda: held(lab), "the long cell runs", 120)
+        waits = {
+            name: book.panel.get_by_test_id(name).get_by_test_id("waiting") for name in ("board", "playback")
+        }
+        for name, wait in waits.items():
+            expect(wait, name).to_contain_text("Waiting for the kernel", timeout=10_000)
+            expect(wait, name).to_contain_text(":0")
+        book.panel.get_by_test_id("explorer").locator(".nwb-cell").first.click()
+        expect(book.panel.get_by_test_id("explorer").get_by_test_id("waiting")).to_be_visible()
+        assert held(lab)
+        book.wait(lambda: not held(lab), "the long cell ends", LONG_S + 60)
+        expect(book.panel.locator("[data-testid=board][data-ready='1']")).to_be_visible()
+        expect(book.panel.get_by_test_id("playback").locator(".nwb-player")).to_have_attribute(
+            "data-ready", "1"
+        )
+        expect(book.panel.get_by_test_id("utterance").first).to_be_visible()
+        for wait in waits.values():
+            expect(wait).to_be_hidden()
+
+        # Once more, now that all is drawn: a decision made while a cell runs is saved once, when it ends.
+        book.page.evaluate(
+            """code => { void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+                .requestExecute({ code }).done; }""",
+            hold,
+        )
+        book.wait(lambda: held(lab), "a cell runs", 60)
+        book.panel.get_by_test_id("board-accept").click()
+        expect(waits["board"]).to_be_visible(timeout=5_000)
+        book.wait(lambda: not held(lab), "it ends", LONG_S + 60)
+        expect(book.panel.get_by_test_id("board-saved")).to_contain_text("All saved ·")
+        expect(waits["board"]).to_be_hidden()
+        assert book.kernel("len(corpus.decisions.events())") == 1
+        assert book.failures() == []
+    finally:
+        subshells(lab.page, "perCommTarget")
+
+
+def test_a_page_loaded_anew_while_a_cell_runs_comes_back(lab: Lab) -> None:
+    book = lab.notebook("reload.ipynb", [SETUP.replace('"busy",', '"busy-again",'), BOARD])
+    expect(book.panel.locator("[data-testid=board][data-ready='1']")).to_be_visible()
+    book.page.evaluate(
+        """code => { void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+            .requestExecute({ code }).done; }""",
+        f"hold({LONG_S})",
+    )
+    book.wait(lambda: held(lab), "a cell runs", 60)
+    book.reload()
+    board = book.panel.locator("[data-testid=board][data-ready='1']")
+    expect(board).to_be_visible(timeout=(LONG_S + 60) * 1000)
+    board.get_by_test_id("board-accept").click()
+    expect(board.get_by_test_id("board-saved")).to_contain_text("All saved ·")
+    book.wait(lambda: not held(lab), "it ends", LONG_S + 60)

@@ -15,7 +15,7 @@ HEBREW = "שלום, הרכבת יוצאת בשעה 17:45."
 RIGHT_TO_LEFT = f"""
 from workbench.recognizer.events import StreamEvent, Word
 from workbench.plain_values import plain
-from workbench.widgets.worker_queue import lane_data
+from workbench.widgets.playback_lane import lane_data
 said, made, words = {HEBREW!r}.split(), [], []
 for n, word in enumerate(said):
     words.append(Word(word, n * 0.5, n * 0.5 + 0.4, 0.9))

@@ -36,7 +36,7 @@ def test_retraining_falls_due_by_days_and_accepted_hours(home: WorkspaceFolder) 
 
 def test_the_overview_shows_the_cadence_and_what_the_last_release_changed(home: WorkspaceFolder) -> None:
     ws = Workspace(home.path)
-    assert "Nothing released yet" in ws.overview()._repr_html_()
+    assert "No release yet" in ws.overview()._repr_html_()
     for name in ("base", "tuned"):
         release = Release(home, candidate=name, base="base" if name == "tuned" else "tuned")
         release.gate(POLICY)

@@ -85,13 +85,13 @@ class AudioAnswers:
     def load_audio(self, key: str) -> tuple[NDArray[np.float32], int]:
         """Samples (n,) and rate of the recording that the browser calls ``key``; called in lane "audio"."""
 
-    @answers("audio", lane="audio")
+    @answers("audio", queue="audio")
     def _answer_audio(self, body: dict[str, Any], _buffers: list[memoryview]) -> tuple[Any, list[bytes]]:
         pcm, sample_rate = self._audio(str(body["key"]))
         head, buffers = clip(pcm, sample_rate)
         return head | {"key": body["key"]}, buffers
 
-    @answers("audio_window", lane="audio")
+    @answers("audio_window", queue="audio")
     def _answer_window(self, body: dict[str, Any], _buffers: list[memoryview]) -> tuple[Any, list[bytes]]:
         pcm, sample_rate = self._audio(str(body["key"]))
         start_s, end_s = float(body["start_s"]), float(body["end_s"])

@@ -80,7 +80,7 @@ class Board(AudioAnswers, LiveWidget):
         if order_by:
             self.view.ask(Query(order_by=order_by))
         if findings is None:
-            self.run_in_lane("checks", self._run_checks)
+            self.run_in_queue("checks", self._run_checks)
         watcher = threading.Thread(target=_watch, args=(weakref.ref(self),), daemon=True)
         watcher.name = "workbench-board"
         watcher.start()
@@ -165,10 +165,10 @@ class Board(AudioAnswers, LiveWidget):
     @answers("remember")
     def _remember(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Keep what a view wants back after the page is loaded anew."""
-        self._ui = self._ui | {str(key)[:40]: value for key, value in body.items()}
+        self._ui = self._ui | {str(key)[:40]: value for key, value in body.items() if key != "view"}
         return {}
 
-    @answers("decide", lane="decide")
+    @answers("decide", queue="decide")
     def _decide(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Make one decision. The answer comes once it is on disk, with the row as it then stands.
 
@@ -178,10 +178,11 @@ class Board(AudioAnswers, LiveWidget):
         unless ``sure``.
         """
         action, clip = str(body["action"]), str(body["id"])
-        if body.get("seen") is not None and not body.get("sure"):
-            about = str(body["field"]) if action in ("edit", "resolve") else "status"
+        asks = action in ("accept", "reject", "reopen", "edit")
+        if asks and body.get("seen") is not None and not body.get("sure"):
+            about = str(body["field"]) if action == "edit" else "status"
             other = self.view.decided_since(clip, about, int(body["seen"]))
-            if other is not None and action not in ("tag", "untag"):
+            if other is not None:
                 return {"conflict": _said(other), "row": self.view.details(clip)}
         seq = self._decided(action, clip, body)
         row = self.view.details(clip)
@@ -213,7 +214,7 @@ class Board(AudioAnswers, LiveWidget):
             return decisions.untag(clip, str(body["value"]), reviewer=who)
         raise WorkbenchError(f"unknown decision {action[:40]!r}")
 
-    @answers("undo", lane="decide")
+    @answers("undo", queue="decide")
     def _undo(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Take back (or, with ``redo``, bring back) this reviewer's latest decision.
 
@@ -233,7 +234,7 @@ class Board(AudioAnswers, LiveWidget):
             "own_seq": decisions.version(),
         }  # fmt: skip
 
-    @answers("bulk", lane="decide")
+    @answers("bulk", queue="decide")
     def _bulk(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Decide on every undecided clip of the view at once, as one decision that undo takes back whole;
         ``edit``: change a ``field`` of every clip of the view, decided or not."""
@@ -253,7 +254,7 @@ class Board(AudioAnswers, LiveWidget):
             seq = decisions.reject(clips, str(body.get("reason") or ""), reviewer=who, filter=sql)
         return self._changed(clips) | {"clips": len(clips), "own_seq": seq}
 
-    @answers("sync", lane="decide")
+    @answers("sync", queue="decide")
     def _sync(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """What was decided after event ``after``: here, in another notebook, by another reviewer."""
         self._seen_s = time.monotonic()
@@ -275,7 +276,7 @@ class Board(AudioAnswers, LiveWidget):
                 self.push("decisions", {"seq": version})
         return True
 
-    @answers("check", lane="checks")
+    @answers("check", queue="checks")
     def _check(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Measure the sound of all clips and run every check that can run; progress comes as events."""
         from workbench.corpus.quality.signal import scan

@@ -8,8 +8,8 @@ Browser: ``await channel.ask("page", {offset: 0})`` (``js/channel.js``). Kernel:
             return {"rows": rows}                    # or (answer, [bytes, ...])
 
 With ipykernel 7 a message arrives in another thread than cells run in, even while a cell runs. There a
-``LiveWidget`` only queues it and returns. Each *lane* (``@answers("audio", lane="audio")``) is one thread,
-so questions of one lane are answered in order and need no lock among themselves; what two lanes share does.
+``LiveWidget`` only queues it and returns. A *worker queue* (``@answers("audio", queue="audio")``) is one
+thread: its questions are answered in order and need no lock among themselves; what two queues share does.
 
 A ``WorkbenchError`` is answered as a sentence for the user; anything else is logged whole and answered
 as a fault, so the browser never waits for ever. Every question is acknowledged at once. Until then the
@@ -36,16 +36,16 @@ from workbench.signatures import public
 log = logging.getLogger("workbench.widgets")
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-DEFAULT_LANE = "data"
+DEFAULT_QUEUE = "data"
 TICKETS_KEPT = 512
 ANSWERS_KEPT_BYTES = 200_000
 
 
-def answers(question: str, *, lane: str = DEFAULT_LANE) -> Callable[[Handler], Handler]:
+def answers(question: str, *, queue: str = DEFAULT_QUEUE) -> Callable[[Handler], Handler]:
     """Mark a method ``(self, body: dict, buffers: list[memoryview])`` as the answer to ``question``."""
 
     def mark(method: Handler) -> Handler:
-        method.__dict__["_answers"] = (question, lane)
+        method.__dict__["_answers"] = (question, queue)
         return method
 
     return mark
@@ -56,8 +56,8 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
     """An anywidget with questions and answers, and a static form for exported HTML."""
 
     def __init__(self, **traits: Any) -> None:
-        self._lanes: dict[str, ThreadPoolExecutor] = {}
-        self._lanes_lock = threading.Lock()
+        self._queues: dict[str, ThreadPoolExecutor] = {}
+        self._queues_lock = threading.Lock()
         self._answering = _handlers(type(self))
         self._tickets = _Tickets()
         super().__init__(**traits)
@@ -94,15 +94,15 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         """Tell all open views of this widget something they did not ask for; safe from any thread."""
         self.send({"event": event, "body": plain(body)}, buffers=list(buffers))
 
-    def run_in_lane(self, lane: str, work: Callable[[], None]) -> Future[None]:
-        """Queue work of the kernel's own behind the questions of a lane."""
-        return self._lane(lane).submit(_logged, work)
+    def run_in_queue(self, queue: str, work: Callable[[], None]) -> Future[None]:
+        """Queue work of the kernel's own behind the questions of a queue."""
+        return self._queue(queue).submit(_logged, work)
 
     def close(self) -> None:
-        """Stop the lanes (running work ends by itself) and close the widget."""
-        with self._lanes_lock:
-            for lane in self._lanes.values():
-                lane.shutdown(wait=False, cancel_futures=True)
+        """Stop the queues (running work ends by itself) and close the widget."""
+        with self._queues_lock:
+            for queue in self._queues.values():
+                queue.shutdown(wait=False, cancel_futures=True)
         super().close()
 
     def _receive(self, _widget: Any, content: Any, buffers: list[memoryview]) -> None:
@@ -116,12 +116,12 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
                 self.send(answer[0], buffers=answer[1])
             return
         body = {"view": content.get("view")} | (content.get("body") or {})
-        method, lane = self._answering.get(question, (None, DEFAULT_LANE))
+        method, queue = self._answering.get(question, (None, DEFAULT_QUEUE))
         if method is None:
             self._refuse(ticket, f"unknown question {question[:40]!r}", fault=True)
             return
         with contextlib.suppress(RuntimeError):  # the widget has been closed
-            self._lane(lane).submit(self._answer, ticket, method, body, buffers)
+            self._queue(queue).submit(self._answer, ticket, method, body, buffers)
 
     def _answer(self, ticket: Any, method: str, body: dict[str, Any], buffers: list[memoryview]) -> None:
         try:
@@ -143,12 +143,12 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._tickets.keep(ticket, message, buffers)
         self.send(message, buffers=buffers)
 
-    def _lane(self, name: str) -> ThreadPoolExecutor:
-        with self._lanes_lock:
-            if name not in self._lanes:
+    def _queue(self, name: str) -> ThreadPoolExecutor:
+        with self._queues_lock:
+            if name not in self._queues:
                 prefix = f"{type(self).__name__}-{name}"
-                self._lanes[name] = ThreadPoolExecutor(max_workers=1, thread_name_prefix=prefix)
-            return self._lanes[name]
+                self._queues[name] = ThreadPoolExecutor(max_workers=1, thread_name_prefix=prefix)
+            return self._queues[name]
 
 
 class _Tickets:
@@ -196,7 +196,7 @@ def _living_subshell(_data: Any, asked: str | None) -> str | None:
 
 
 def _handlers(cls: type) -> dict[str, tuple[str, str]]:
-    """Question → (method name, lane), from the marks of ``answers``; subclasses win."""
+    """Question → (method name, queue), from the marks of ``answers``; subclasses win."""
     found: dict[str, tuple[str, str]] = {}
     for base in reversed(cls.__mro__):
         for name, member in vars(base).items():

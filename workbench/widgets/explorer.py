@@ -76,7 +76,7 @@ class Explorer(ExplorerActions):
             },
         )
         # Aligning marks takes seconds the first time; it is done before anyone asks, behind what they ask.
-        self.run_in_lane("marks", self._warm)
+        self.run_in_queue("marks", self._warm)
 
     def load_audio(self, key: str) -> tuple[NDArray[np.float32], int]:
         return self._corpus().audio(key, sample_rate=SAMPLE_RATE), SAMPLE_RATE
@@ -117,14 +117,14 @@ class Explorer(ExplorerActions):
     def _beside(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         return beside(self.evaluation, self._choice, body.get("row"), body.get("column"))
 
-    @answers("marks", lane="marks")
+    @answers("marks", queue="marks")
     def _marks(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         return marks(self.evaluation, self._choice, body.get("row"), body.get("column"))
 
     def _warm(self) -> None:
         marks(self.evaluation, self._choice, ALL, ALL)
 
-    @answers("stream", lane="stream")
+    @answers("stream", queue="stream")
     def _stream(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Open playback of an utterance shortly before a moment; words and chunks are its own."""
         from workbench.widgets.playback import Playback
@@ -153,7 +153,7 @@ class Explorer(ExplorerActions):
             old.close()
         return {}
 
-    @answers("unstream", lane="stream")
+    @answers("unstream", queue="stream")
     def _unstream(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         old, self.playback = self.playback, None
         if old is not None:

@@ -59,7 +59,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
         """What is to be collected: ``target_lang``, ``accent``, ``minutes`` each."""
         return collection_requests(self._corpus())
 
-    @answers("send", lane="decide")
+    @answers("send", queue="decide")
     def _send_to_curation(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Tag utterances for the reviewers, with the reason; the board shows the tag and filters by it."""
         ids = [str(item) for item in body.get("ids") or []][:MOST_SENT]
@@ -72,7 +72,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
         self._corpus().decisions.tag(ids, tag)
         return {"tag": tag, "sent": len(ids)}
 
-    @answers("plan", lane="decide")
+    @answers("plan", queue="decide")
     def _plan(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Add minutes of a locale and accent to the collection plan, a JSON file beside the corpus that
         :func:`workbench.corpus.split.collection.plan` reads."""
@@ -93,7 +93,7 @@ class ExplorerActions(AudioAnswers, LiveWidget):
             write_atomic(self._corpus().folder / WISHES, text)
         return {"planned": len(kept), "minutes": sum(float(item["minutes"]) for item in kept)}
 
-    @answers("keyword", lane="decide")
+    @answers("keyword", queue="decide")
     def _keyword(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Add words to the keyword list. They belong to the utterance ``id``, or to the cell they were lost
         in, whose transcripts also tell how a word is written there."""

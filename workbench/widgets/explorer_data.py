@@ -223,7 +223,7 @@ def sentence(cell: Mapping[str, Any], choice: Choice) -> str:
     if cell["rate"] is None:
         return f"{place}: no reference words; {size}"
     span = f", between {_points(cell['low'])} and {_points(cell['high'])}" if cell["low"] is not None else ""
-    trust = {"no": "; too little to say", "provisional": "; provisional"}.get(cell["enough"], "")
+    trust = {"no": "; not enough data", "provisional": "; provisional"}.get(cell["enough"], "")
     return f"{place}: {METRICS[choice.metric]} {_points(cell['rate'])} percent{span}; {size}{trust}"
 
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
 
 WORST = 12
-LEGEND = (
-    "Percent ± half of the 95 % interval. Gray: too little to say, or no difference; hatched: confounded."
-)
+LEGEND = "Percent, ± half-width of the 95 % CI. Gray: not enough data, or no difference; hatched: confounded."
 HATCHED = "repeating-linear-gradient(-45deg,#7d859066 0 1.5px,transparent 1.5px 7px)"
 WIDE, TALL, LEFT, TOP, FOOT = 118, 44, 110, 34, 24
 """Of the picture, in pixels: a cell, what stands left of and above the cells, and a line below."""
@@ -38,7 +36,7 @@ def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, An
         f'<p style="{MUTED};margin:2px 0">{escape(LEGEND)}</p>',
         notes,
         table(("wrong", "utterance", "reference → recognized"), rows, "Worst utterances"),
-        table(("said", "heard", "times"), confused, "Confusions"),
+        table(("reference", "recognized", "times"), confused, "Confusions"),
         label="Error explorer",
     )
 

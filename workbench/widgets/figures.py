@@ -217,8 +217,8 @@ def conditions_chart(table: pd.DataFrame, *, apart: Collection[str] = (), title:
     figure = go.Figure()
     lines = (
         ("error_rate", "error rate", None),
-        ("marks_kept", "marks kept", "marks"),
-        ("capitals_kept", "capitals kept", "capitals"),
+        ("marks_kept", "punctuation kept", "marks"),
+        ("capitals_kept", "capitalization kept", "capitals"),
     )
     for index, (column, name, of) in enumerate(lines):
         if table[column].isna().all():

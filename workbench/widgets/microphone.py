@@ -87,7 +87,7 @@ class Microphone(LiveWidget):
             }
         )
 
-    @answers("start", lane="session")
+    @answers("start", queue="session")
     def _start(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """A fresh session; the first loads the model. The microphone opens once this is answered."""
         self._settings = {"locale": str(body["locale"]), "lookahead_ms": int(body["lookahead_ms"])}
@@ -95,7 +95,7 @@ class Microphone(LiveWidget):
         self._blocks, self._early, self._fed = [], {}, 0
         return {}
 
-    @answers("pcm", lane="session")
+    @answers("pcm", queue="session")
     def _pcm(self, body: dict[str, Any], buffers: list[memoryview]) -> dict[str, Any]:
         """One block of 16-bit samples; answered with the state after it.
 
@@ -104,7 +104,7 @@ class Microphone(LiveWidget):
         import numpy as np
 
         if self._session is None:
-            raise WorkbenchError("no take is going", hint="Press record.")
+            raise WorkbenchError("nothing is being recorded", hint="Press record.")
         self._rate = int(body["sample_rate"])
         number = int(body.get("number") or self._fed + 1)
         self._early[number] = np.frombuffer(buffers[0], dtype="<i2").copy()
@@ -115,33 +115,34 @@ class Microphone(LiveWidget):
             shown = self._shown(self._session.feed(block, self._rate))
         return shown or self._shown([])
 
-    @answers("stop", lane="session")
+    @answers("stop", queue="session")
     def _stop(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         if self._session is None:
             return {}
         return self._shown(self._session.finish())
 
-    @answers("save", lane="session")
+    @answers("save", queue="session")
     def _save(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Keep the take; only with consent, and what for."""
         if body.get("consent") is not True:
             raise WorkbenchError("the speaker has not consented", hint="Tick the box, or discard the take.")
         given = {name: str(body.get(name) or "") for name in ("text", "locale", "speaker", "purpose")}
         row = self.keep(**given)
-        self.saved = [*self.saved, {"id": row["id"], "text": row["text"]}]
+        told = {name: given[name] for name in ("locale", "speaker", "purpose")}
+        self.saved = [*self.saved, {"id": row["id"], "text": row["text"], **told}]
         return {
             "id": row["id"],
             "corpus": self.corpus.name if self.corpus is not None else "",
             "folder": str(self.takes),
         }
 
-    @answers("discard", lane="session")
+    @answers("discard", queue="session")
     def _discard(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Forget what was recorded; nothing of it was ever written."""
         self._blocks = []
         return {}
 
-    @answers("withdraw", lane="session")
+    @answers("withdraw", queue="session")
     def _withdraw(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Take back a take that was kept here."""
         id = str(body["id"])

@@ -83,16 +83,16 @@ class Monitor(LiveWidget):
         self._closed.set()
         super().close()
 
-    @answers("cancel", lane="act")
+    @answers("cancel", queue="act")
     def _cancel(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         run = self._run(body)
         if not run.alive:
-            raise WorkbenchError("the run is not going", where=run.name)
+            raise WorkbenchError("the run is not running", where=run.name)
         run.cancel()
         self.look()
         return {}
 
-    @answers("resume", lane="act")
+    @answers("resume", queue="act")
     def _resume(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         run = self._run(body)
         run.resume()

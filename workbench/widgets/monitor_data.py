@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench.widgets.worker_queue import align, error_counts, units
+from workbench.widgets.playback_lane import align, error_counts, units
 
 if TYPE_CHECKING:
     import pandas as pd

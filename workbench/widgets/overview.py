@@ -92,11 +92,12 @@ class Overview:
         schedule, found = self.workspace.config.retraining_schedule, self.retraining_status
         rule = (
             f"Retraining is due every {schedule.days:g} days, every {schedule.accepted_hours:g} newly "
-            f"accepted hours, or when a locale slips by {100 * schedule.regressed:g} points."
+            f"accepted hours, or when a locale regresses by {100 * schedule.regressed:g} points."
         )
-        title = f"<h4 style='margin:10px 0 0'>RetrainingSchedule</h4><div>{static.escape(rule)}</div>"
+        title = f"<h4 style='margin:10px 0 0'>When to retrain</h4><div>{static.escape(rule)}</div>"
         if found is None:
-            return f'{title}<div style="{static.MUTED}">Nothing released yet, so none is due.</div>'
+            none = "No release yet; the retraining schedule starts after the first."
+            return f'{title}<div style="{static.MUTED}">{none}</div>'
         so_far = (
             f"{found.name} went out {found.since}: {found.days:.1f} days, "
             f"{found.hours:.2f} hours accepted since."

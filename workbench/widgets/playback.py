@@ -7,6 +7,7 @@ the media clock. So seeking shows the state at that moment, and the view says th
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,8 @@ from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
+from workbench.widgets.playback_lane import align, lane_data, marks_of, units
 from workbench.widgets.playback_static import playback_html
-from workbench.widgets.worker_queue import align, lane_data, marks_of, units
 
 if TYPE_CHECKING:
     import numpy as np
@@ -256,6 +257,8 @@ class Playback(AudioAnswers, LiveWidget):
         return Settings(checkpoint, locale, wanted)
 
     def static_html(self) -> str:
+        if wait_s := float(os.environ.get("WORKBENCH_STATIC_WAIT_S", "0")):
+            self.wait(wait_s)  # notebooks run without a browser
         heard = self._condition.apply(self._pcm, self._rate)
         return playback_html(heard, self.clip, list(self.lanes), self._condition.label)
 

@@ -26,7 +26,7 @@ WORD_NAMES = {
     "style": "other case or marks",
     "substitute": "wrong word",
     "insert": "added word",
-    "delete": "lost word",
+    "delete": "missed word",
 }
 
 

@@ -349,7 +349,12 @@ function marks(row) {
     : null;
   const others = (row.others ?? []).map((other) => {
     const title = `${words.othersSay(other.reviewer, saying(other))}${other.differs ? ` (${words.differs})` : ""}`;
-    return tag(other.differs ? "nwb-warn" : "", title, other.differs ? "warn" : "person", h("bdi", {}, other.reviewer));
+    return tag(
+      other.differs ? "nwb-tag-other nwb-warn" : "nwb-tag-other",
+      title,
+      other.differs ? "warn" : "person",
+      h("bdi", {}, other.reviewer),
+    );
   });
   const tags = (row.tags ?? []).map((name) =>
     tag("nwb-accent", name, "flag", h("bdi", {}, name), null, "board-row-tag"),

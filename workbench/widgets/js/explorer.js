@@ -222,7 +222,6 @@ class View {
     Object.assign(this, { at: { row, column }, filter, items: [], total: null });
     this.ui.cell.hidden = false;
     if (!same) this.buildCell();
-    if (!same) this.ui.cell.scrollIntoView({ block: "nearest", behavior: "smooth" });
     set(this.parts.list, { "aria-busy": "true" });
     this.showChips();
     const [page, side] = await Promise.all([
@@ -236,6 +235,13 @@ class View {
     this.items = page.utterances;
     this.showUtterances();
     this.showSide();
+    if (!same) this.bringToSight();
+  }
+
+  /** A cell far down a long map opens below the window: scroll until the map's end and the cell's head are seen. */
+  bringToSight() {
+    const { top } = this.ui.cell.getBoundingClientRect();
+    if (top < 0 || top > 0.6 * window.innerHeight) this.ui.cell.scrollIntoView({ block: "start" });
   }
 
   /** Punctuation takes the kernel seconds the first time; the cell is on screen before. */

@@ -24,6 +24,7 @@ class View {
     this.waiting = [];
     this.inFlight = 0;
     this.blocks = 0;
+    this.turn = 0; // of recording; an earlier one that is answered late changes nothing
     /** @type {number[]} */
     this.latencies = [];
     this.sent_s = 0;
@@ -38,6 +39,9 @@ class View {
       if (this.state === "recording") this.say(words.trouble.hidden, "warn");
     };
     document.addEventListener("visibilitychange", this.onHidden);
+    this.onSaved = () => this.showTakes();
+    this.model.on("change:saved", this.onSaved);
+    this.showTakes();
     const why = unavailable();
     if (why) {
       this.say(words.trouble[why], "warn");
@@ -72,6 +76,7 @@ class View {
       }),
       tag: h("span", { class: "nwb-tag", dataset: { testid: "mic-language" } }),
       figures: h("div", { class: "nwb-figures", dataset: { testid: "latency" } }),
+      takes: h("section", { class: "nwb-takes", hidden: true, dataset: { testid: "mic-takes" } }),
       save: h("form", { class: "nwb-save", hidden: true, onsubmit: (event) => this.save(event) }),
     };
     this.root = h(
@@ -99,6 +104,7 @@ class View {
       this.ui.text,
       this.ui.figures,
       this.ui.save,
+      this.ui.takes,
     );
     el.append(this.root);
     this.show({ final: "", partial: "" });
@@ -129,10 +135,25 @@ class View {
   toggle() {
     if (this.state === "recording") this.stop();
     else if (this.state === "idle") this.start();
+    else if (this.state === "preparing") this.cancel();
+  }
+
+  /** While the model still loads: what was said so far is forgotten, and the microphone is let go. */
+  cancel() {
+    this.turn += 1;
+    this.capture?.close();
+    this.capture = null;
+    this.waiting = [];
+    this.state = "idle";
+    this.say(words.cancelled, "good");
+    this.show({});
+    this.refresh();
   }
 
   async start() {
     Object.assign(this, { state: "preparing", waiting: [], inFlight: 0, latencies: [], sent_s: 0, blocks: 0 });
+    this.turn += 1;
+    const { turn } = this;
     this.ui.save.hidden = true;
     this.say("");
     this.show({ final: "", partial: "" });
@@ -141,8 +162,13 @@ class View {
       // First the microphone: the browser's question belongs to the click, and a refusal must not wait for a model.
       // From then on everything said is kept and goes out once the session is there: no first word is lost.
       this.capture = await openCapture({ onblock: (block) => this.block(block), onlost: (kind) => this.lost(kind) });
+      if (turn !== this.turn) {
+        this.capture?.close();
+        return;
+      }
       this.show({});
       await this.channel.ask("start", this.settings);
+      if (turn !== this.turn) return;
       if (this.state === "preparing") {
         // else it was lost meanwhile
         this.state = "recording";
@@ -150,6 +176,7 @@ class View {
         this.flush();
       }
     } catch (error) {
+      if (turn !== this.turn) return;
       const trouble = troubleOf(error);
       this.stopped(trouble ? words.trouble[trouble] : error.message);
     }
@@ -374,6 +401,41 @@ class View {
     }
   }
 
+  /** What was kept in this session, under what consent; each can be taken back. */
+  showTakes() {
+    const takes = this.model.get("saved");
+    this.ui.takes.hidden = !takes.length;
+    const line = (take) => {
+      const label = words.withdrawOf(take.id);
+      const back = h(
+        "button",
+        {
+          type: "button",
+          class: "nwb-btn nwb-plain",
+          title: label,
+          "aria-label": label,
+          onclick: () => this.withdraw(take.id),
+        },
+        icon("undo", 14),
+        words.withdraw,
+      );
+      const facts = [take.locale, take.speaker, words.purposes[take.purpose] ?? take.purpose].filter(Boolean);
+      return h(
+        "li",
+        { dataset: { testid: "mic-take" } },
+        h("bdi", {}, take.text || words.noText),
+        h("span", { class: "nwb-muted" }, facts.join(" · ")),
+        this.model.get("choices").corpus ? back : null,
+      );
+    };
+    fill(
+      this.ui.takes,
+      h("b", {}, words.takes(takes.length)),
+      h("span", { class: "nwb-muted" }, words.takesNote),
+      h("ul", {}, ...takes.toReversed().map(line)),
+    );
+  }
+
   async withdraw(id) {
     try {
       await this.channel.ask("withdraw", { id });
@@ -411,9 +473,10 @@ class View {
   refresh() {
     const { record } = this.ui;
     const label = words.state[this.state];
-    fill(record, icon(this.state === "recording" ? "stop" : "record", 20), label);
+    const picture = { recording: "stop", preparing: "cross" }[this.state] ?? "record";
+    fill(record, icon(picture, 20), label);
     set(record, { "aria-label": label, "aria-pressed": String(this.state === "recording") });
-    if (!unavailable()) record.disabled = this.channel.lost || this.state === "preparing" || this.state === "finishing";
+    if (!unavailable()) record.disabled = this.channel.lost || this.state === "finishing";
     this.root.dataset.state = this.state;
     for (const name of ["locale", "lookahead"]) this.ui[name].querySelector("select").disabled = this.state !== "idle";
     if (this.state !== "recording") this.ui.fill.style.width = "0";
@@ -421,6 +484,7 @@ class View {
   }
 
   destroy() {
+    this.model.off("change:saved", this.onSaved);
     document.removeEventListener("visibilitychange", this.onHidden);
     this.capture?.close();
     this.stopLost();

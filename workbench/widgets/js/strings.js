@@ -377,7 +377,7 @@ export const explorer = {
   tooLittle: "not enough data",
   interval: (kind) => `interval: ${kind}`,
   size: (utterances, speakers) =>
-    `${Number(utterances).toLocaleString()} utt.${speakers ? ` · ${count(speakers, "speaker", "speakers")}` : ""}`,
+    `${Number(utterances).toLocaleString()} utt.${speakers ? ` · ${Number(speakers).toLocaleString()} spk.` : ""}`,
   legendHeat: (top) => `deeper is worse, up to ${top} %`,
   legendBetter: "▼ better",
   legendWorse: (top) => `▲ worse, up to ${top} points`,
@@ -518,7 +518,12 @@ export const monitor = {
 
 export const microphone = {
   region: "Microphone",
-  state: { idle: "Record", preparing: "Getting ready…", recording: "Stop", finishing: "Finishing…" },
+  state: { idle: "Record", preparing: "Cancel", recording: "Stop", finishing: "Finishing…" },
+  cancelled: "Cancelled; nothing was kept.",
+  takes: (n) => (n === 1 ? "1 take kept in this session" : `${n} takes kept in this session`),
+  takesNote: "with the consent of the speaker, for the use that each line names",
+  noText: "(no text)",
+  withdrawOf: (id) => `Take back ${id}: its recording and its row go`,
   level: "Input level",
   locale: "Locale",
   auto: "auto · detect",
