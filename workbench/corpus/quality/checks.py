@@ -18,6 +18,8 @@ from workbench.corpus.quality.findings import COLUMNS, Findings
 from workbench.corpus.quality.rules import RULES, Rule, chosen
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import Keys
+from workbench.errors import WorkbenchError
+from workbench.ingest.audio import channel_of
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -169,10 +171,25 @@ class _Job:
         import numpy as np
 
         if "duplicate_audio" in self.wanted:
-            again = _repeats(keys.audio(), keys.offset, np.where(keys.offset == 0, 0.0, keys.duration))
+            part = np.where(keys.offset == 0, 0.0, keys.duration)
+            again = _repeats(keys.audio(), keys.offset, part, self._channels(keys))
             found.pairs("duplicate_audio", *_named(keys, again))
         if "duplicate_text" in self.wanted:
             found.pairs("duplicate_text", *_named(keys, keys.ties["sentence"]))
+
+    def _channels(self, keys: Keys) -> Array:
+        """(rows,) A number for each choice of channels: two speakers of a call are no duplicates."""
+        import numpy as np
+
+        names = [name for name in ("channel", "channel_selector") if name in self.corpus.columns]
+        made = np.zeros(len(keys), np.int64)
+        if names:
+            table = self.corpus.table(["row_index", *names])
+            numbers: dict[str, int] = {}
+            choices = [str(_channel_choice(row)) for row in table.select(names).to_pylist()]
+            places = np.searchsorted(keys.row_index, table["row_index"].to_numpy())
+            made[places] = [numbers.setdefault(one, len(numbers)) for one in choices]
+        return made
 
     def _near(
         self, found: Findings, database: duckdb.DuckDBPyConnection, bands: Bands | None, keys: Keys
@@ -197,7 +214,8 @@ class _Job:
 
         if not any(rule.needs == "signal" and name not in self.not_run for name, rule in self.wanted.items()):
             return
-        names = [n for n in ("row_index", "id", "audio_filepath", "offset", "duration", "channel")
+        names = [n for n in ("row_index", "id", "audio_filepath", "offset", "duration", "channel",
+                             "channel_selector")
                  if n in self.corpus.columns]  # fmt: skip
         found.named(sound_checks.hits(self.corpus, _Rows(self.corpus.table(names)), self.wanted))
 
@@ -214,6 +232,14 @@ class _Rows:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._table.to_batches(max_chunksize=20_000):
             yield from batch.to_pylist()
+
+
+def _channel_choice(row: Mapping[str, Any]) -> Any:
+    """The channels of a row; what cannot be understood stands for itself."""
+    try:
+        return channel_of(row)
+    except WorkbenchError:
+        return row.get("channel"), row.get("channel_selector")
 
 
 def _repeats(*columns: Array) -> Array:

@@ -6,7 +6,10 @@ rms_dbfs            root mean square over the clip
 snr_db              speech level minus noise floor: 95th minus 10th percentile of the level of 20 ms frames,
                     digital silence left out; null where fewer than 25 frames remain or they hardly vary
 clipping_ratio      samples in runs of three or more at the clip's extreme, where that is within 1 % of
-                    full scale or is met in at least ten such runs (clipped, then turned down)
+                    full scale or is met in at least ten such runs (clipped, then turned down), and the
+                    tops are flat: at least three times as many samples there as just below
+channel_peak_dbfs   of the loudest channel: higher than peak_dbfs where channels cancel each other
+header_s            length that the file's header states, where the row is the whole file
 bandwidth_hz        highest frequency whose long-term level is above the 50 dB rule of Speech Data Explorer:
                     mean power spectrum in dB relative to its maximum > -50, 512-sample Blackman-Harris
                     frames as there, but 64 of them spread over the speech and not all
@@ -28,9 +31,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +46,7 @@ COLUMNS: dict[str, str] = {
     "id": "text", "peak_dbfs": "float", "rms_dbfs": "float", "snr_db": "float", "clipping_ratio": "float",
     "bandwidth_hz": "float", "dc_offset": "float", "leading_silence_s": "float",
     "trailing_silence_s": "float", "duration_s": "float", "sample_rate": "int", "channels": "int",
+    "channel_peak_dbfs": "float", "header_s": "float", "channel": "text",
     "error": "text", "audio_sha256": "text", "fingerprint": "text", "size": "int",
     "mtime_ns": "int", "offset": "float",
     "asked_s": "float",
@@ -52,11 +55,15 @@ COLUMNS: dict[str, str] = {
 
 FLOOR_DBFS = -120.0
 FRAME_S = 0.02
+LEAST_CLIPPED = 0.05
+"""Peak below which nothing is taken for clipped, of full scale."""
+LONG_S = 600.0
+"""From this length on a recording is measured block by block."""
 SILENCE_BELOW_SPEECH_DB = 35.0
 SILENCE_DBFS = -60.0
 BANDWIDTH_RULE_DB = -50.0
 _FFT = 512
-_FRAMES = 64
+FRAMES = 64
 _PRINTED_S = 0.4
 _KEPT = 16 << 20
 """Bytes of a file that a thread keeps room for."""
@@ -74,36 +81,72 @@ def _row(
     path: str,
     offset_s: float,
     duration_s: float | None,
-    channel: int | None,
+    channel: tuple[int, ...] | None,
     _: Any,
     fault: str | None,
 ) -> dict[str, Any]:
     asked_s = -1.0 if duration_s is None else round(duration_s, 4)
     row: dict[str, Any] = {"id": id, "offset": round(offset_s, 4), "asked_s": asked_s}
+    row["channel"] = channel_text(channel)
     if fault is not None:
         return {**row, "error": fault}
     try:
-        found = os.stat(path)
+        found = audio.regular(path)
         row.update(size=found.st_size, mtime_ns=found.st_mtime_ns)
-        decoded = None
-        if path[-4:].lower() == ".wav" and not offset_s and duration_s is None and found.st_size <= _AT_ONCE:
+        decoded, whole = None, not offset_s and duration_s is None
+        if path[-4:].lower() == ".wav" and whole and found.st_size <= _AT_ONCE:
             # One read serves the hash and the samples.
             data = _contents(path, found.st_size)
             row["audio_sha256"] = hashlib.sha256(data).hexdigest()
             decoded = _wav_samples(data)
         else:
-            row["audio_sha256"] = _hash_of(path, found.st_size, found.st_mtime_ns)
-        samples, rate = audio.read(Path(path), offset_s, duration_s) if decoded is None else decoded
-        if channel is not None and channel < samples.shape[1]:
-            samples = samples[:, channel : channel + 1]
-        row.update(measure(samples, rate))
+            row["audio_sha256"] = audio.digest_of(path, found.st_size, found.st_mtime_ns)
+        if decoded is None:
+            row.update(_of_stretch(path, offset_s, duration_s, channel))
+        else:
+            samples, rate = decoded
+            row.update(measure(samples if channel is None else audio.chosen(samples, channel), rate))
+            row["header_s"] = row["duration_s"]
+        if not whole:
+            row["header_s"] = None
     except WorkbenchError as error:
         row["error"] = error.what
     except (OSError, ValueError, MemoryError) as error:
-        row["error"] = (
-            "the recording is missing" if isinstance(error, FileNotFoundError) else type(error).__name__
-        )
+        row["error"] = type(error).__name__
     return row
+
+
+def channel_text(channel: tuple[int, ...] | None) -> str | None:
+    """Channels as the scan keeps them."""
+    return None if channel is None else ",".join(map(str, channel))
+
+
+def _of_stretch(
+    path: str, offset_s: float, duration_s: float | None, channel: tuple[int, ...] | None
+) -> dict[str, Any]:
+    """Measures of what any decoder reads; what is longer than LONG_S is gone over block by block."""
+    import numpy as np
+
+    def blocks() -> Iterator[Any]:
+        again = audio.stretch(path, offset_s, duration_s)
+        return (block if channel is None else audio.chosen(block, channel) for block in again.blocks)
+
+    opened = audio.stretch(path, offset_s, duration_s)
+    held, count = [], 0
+    for block in opened.blocks:
+        held.append(block if channel is None else audio.chosen(block, channel))
+        count += len(block)
+        if count > LONG_S * opened.rate:
+            from workbench.corpus.quality.long_measures import measure_blocks
+
+            width = held[0].shape[1]
+            held.clear()
+            return {**measure_blocks(blocks, opened.rate, width), "header_s": opened.stated_s}
+    if not held:
+        return {"header_s": opened.stated_s, "error": "the recording holds no samples"}
+    samples = held[0] if len(held) == 1 else np.concatenate(held)
+    audio.checked(audio.mix(samples, None))
+    return {**measure(samples, opened.rate), "header_s": opened.stated_s}
 
 
 class _Scratch(threading.local):
@@ -114,7 +157,7 @@ class _Scratch(threading.local):
         import numpy as np
 
         self._file = bytearray()
-        self.frames = np.empty((_FRAMES, _FFT), np.float32)
+        self.frames = np.empty((FRAMES, _FFT), np.float32)
         self.mean = np.empty(_FFT // 2 + 1, np.float32)
         self.bands = np.empty((8, 8), np.float32)
         self.print = np.empty((8, 8), np.int8)
@@ -155,14 +198,13 @@ def _wav_samples(data: memoryview) -> tuple[np.ndarray, int] | None:
     return np.frombuffer(data, "<i2", frames * channels, first).reshape(-1, channels), rate
 
 
-@functools.lru_cache(maxsize=256)
-def _hash_of(path: str, size: int, mtime_ns: int) -> str:
-    """Of a file in one state: the hundreds of parts of a long recording hash it once."""
-    return hash_file(Path(path))
-
-
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        WorkbenchError: it is missing, or no regular file.
+    """
+    audio.regular(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -192,8 +234,9 @@ def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
     apart = [mono] if channels == 1 else [_Mono(np.ascontiguousarray(one), sample_rate) for one in stacked.T]
     return {
         **facts,
-        "peak_dbfs": _db(mono.peak),
-        "rms_dbfs": _db(mono.power**0.5),
+        "peak_dbfs": decibels(mono.peak),
+        "channel_peak_dbfs": decibels(max(one.peak for one in apart)),
+        "rms_dbfs": decibels(mono.power**0.5),
         "snr_db": snr(ranked),
         "clipping_ratio": max(one.clipping() for one in apart),
         "dc_offset": mono.mean,
@@ -232,34 +275,51 @@ class _Mono:
         """Share of samples in flat runs at the extremes."""
         from workbench.corpus.quality import sound_kernels
 
-        if self.peak < 0.05:
+        if self.peak < LEAST_CLIPPED:
             return 0.0
         # Lossy codecs bend a clipped top a little, so the top is a band, not one value.
-        inside, runs = sound_kernels.flat_runs(self._bits, self._size, self._peaks, 0.99 * self.peak)
-        if self.peak < 0.99 and runs < 10:
-            return 0.0
-        return float(inside / len(self._samples))
+        inside, runs, near = sound_kernels.flat_runs(
+            self._bits, self._size, self._peaks, 0.99 * self.peak, 0.97 * self.peak
+        )
+        return clipped(inside, runs, near, self.peak, len(self._samples))
 
     def spectral(self) -> dict[str, Any]:
         """Bandwidth and fingerprint, from one transform of 64 frames spread evenly over what is heard."""
-        from scipy.fft import rfft
-
         from workbench.corpus.quality import sound_kernels
 
-        rate, own = self._sample_rate, _scratch
-        window = _window(self._samples.itemsize == 2)
+        window = blackman_harris(self._samples.itemsize == 2)
         # 34 dB below the peak is quiet enough to be left out at the ends.
         sound_kernels.windowed(
-            self._samples, self._bits, self._size, self._peaks, 0.02 * self.peak, window, own.frames
+            self._samples, self._bits, self._size, self._peaks, 0.02 * self.peak, window, _scratch.frames
         )
-        found = rfft(own.frames, axis=1)
-        sound_kernels.powers(found.view("f4"), _edges(rate), own.mean, own.bands)
-        long = len(self._samples) >= _PRINTED_S * rate
-        told = long and sound_kernels.fingerprint(own.bands, own.print)
-        return {
-            "bandwidth_hz": bandwidth(own.mean, rate),
-            "fingerprint": own.print.tobytes().hex() if told else None,
-        }
+        long = len(self._samples) >= _PRINTED_S * self._sample_rate
+        return spectral(_scratch.frames, self._sample_rate, long)
+
+
+def clipped(inside: int, runs: int, near: int, peak: float, count: int) -> float:
+    """Share of clipped samples, from what lies within 1 % and within 3 % of the extreme.
+
+    A top that is cut is flat: samples leap onto it. A rounded one, of a pure tone, has as many just below.
+    """
+    if peak < LEAST_CLIPPED or (peak < 0.99 and runs < 10) or inside < 3 * near:
+        return 0.0
+    return float(inside / count)
+
+
+def spectral(frames: np.ndarray, sample_rate: int, long: bool) -> dict[str, Any]:
+    """Bandwidth and fingerprint of windowed frames, float32 (64, 512); no fingerprint where not ``long``."""
+    from scipy.fft import rfft
+
+    from workbench.corpus.quality import sound_kernels
+
+    own = _scratch
+    found = rfft(frames, axis=1)
+    sound_kernels.powers(found.view("f4"), _edges(sample_rate), own.mean, own.bands)
+    told = long and sound_kernels.fingerprint(own.bands, own.print)
+    return {
+        "bandwidth_hz": bandwidth(own.mean, sample_rate),
+        "fingerprint": own.print.tobytes().hex() if told else None,
+    }
 
 
 def frame_levels(mono: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -317,7 +377,7 @@ def _edges(sample_rate: int) -> np.ndarray:
 
 
 @functools.cache
-def _window(integers: bool) -> np.ndarray:
+def blackman_harris(integers: bool) -> np.ndarray:
     """Blackman-Harris; for integers it brings them to full scale 1 as well."""
     import numpy as np
     from scipy.signal.windows import blackmanharris
@@ -326,5 +386,5 @@ def _window(integers: bool) -> np.ndarray:
     return made * np.float32(1 / 32768) if integers else made
 
 
-def _db(value: float) -> float:
+def decibels(value: float) -> float:
     return max(FLOOR_DBFS, 20 * math.log10(value)) if value > 0 else FLOOR_DBFS

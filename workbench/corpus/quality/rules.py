@@ -88,6 +88,14 @@ _ROWS: tuple[Rule, ...] = (
         needs="signal",
     ),
     Rule(
+        "header_length",
+        "warning",
+        "the file's header states another length than its sound has",
+        "Nothing is lost here; write it anew before another tool reads it.",
+        "header against decoded length, beyond 2 % and 0.05 s",
+        needs="signal",
+    ),
+    Rule(
         "sample_rate",
         "warning",
         "the sample rate is below what the model expects",

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cluster import check_engine, over_ray
-from workbench.corpus.quality.measures import COLUMNS, hash_file, measure_rows
+from workbench.corpus.quality.measures import COLUMNS, channel_text, hash_file, measure_rows
 from workbench.corpus.workers import Answer, WorkerPool
+from workbench.errors import WorkbenchError
 from workbench.files import replacing
-from workbench.ingest.audio import locate_text
+from workbench.ingest.audio import channel_of, locate_text
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from workbench.corpus.query.view import View
 
-VERSION = 3
+VERSION = 4
 """Of the measures; results of another version are measured anew."""
 _BATCH = 64
 _SMALL_BATCH = 16
@@ -39,8 +40,8 @@ _IN_PROCESS = 5_000
 """Fewer rows than this are not worth starting processes for: threads decode side by side as well, since
 libsndfile runs without the interpreter's lock."""
 
-Task = tuple[str, str, float, float | None, int | None, str | None, str | None]
-"""id, path, offset s, duration s, channel, known hash, fault met before reading."""
+Task = tuple[str, str, float, float | None, tuple[int, ...] | None, str | None, str | None]
+"""id, path, offset s, duration s, channels, known hash, fault met before reading."""
 
 
 @public
@@ -76,8 +77,7 @@ def scan(
     known = _known(corpus.folder)
     stamped = {_row_key(row) for row in known}
     tasks = [task for task in tasks if _key(task) not in stamped] if stamped else tasks
-    # Which channel a kept row was measured from is not kept: with channels named, only stamps count.
-    pending = _same_content(tasks, known) if known and "channel" not in corpus.columns else []
+    pending = _same_content(tasks, known) if known else []
     again = {row["id"] for row in pending}
     tasks = [task for task in tasks if task[0] not in again]
     done = len(ids) - len(tasks)
@@ -113,18 +113,16 @@ def read(corpus: View) -> pd.DataFrame | None:
 
 
 def _tasks(corpus: View) -> Iterator[Task]:
-    from workbench.errors import WorkbenchError
-
     roots = [str(root) for root in corpus.facts["audio_roots"]]
     names = ["id", "audio_filepath", "offset", "duration"]
-    names += ["channel"] if "channel" in corpus.columns else []
+    names += [name for name in ("channel", "channel_selector") if name in corpus.columns]
     for row in corpus.table(names).to_pylist():
-        path, fault = "", None
+        path, channel, fault = "", None, None
         try:
             path = locate_text(str(row["audio_filepath"]), roots)
+            channel = channel_of(row)
         except WorkbenchError as error:
             fault = error.what
-        channel = row.get("channel") if isinstance(row.get("channel"), int) else None
         # The whole file where the row names no part: a stated duration that is short must not hide its end.
         whole = not row["offset"]
         yield row["id"], path, row["offset"] or 0.0, None if whole else row["duration"], channel, None, fault
@@ -137,11 +135,12 @@ def _key(task: Task) -> tuple[Any, ...]:
         stamp = (found.st_size, found.st_mtime_ns)
     except (OSError, ValueError):
         return (None,)
-    return (task[0], *stamp, round(task[2], 4), -1.0 if task[3] is None else round(task[3], 4))
+    asked_s = -1.0 if task[3] is None else round(task[3], 4)
+    return (task[0], *stamp, round(task[2], 4), asked_s, channel_text(task[4]))
 
 
 def _row_key(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("id", "size", "mtime_ns", "offset", "asked_s"))
+    return tuple(row[name] for name in ("id", "size", "mtime_ns", "offset", "asked_s", "channel"))
 
 
 def _known(folder: Path) -> list[dict[str, Any]]:
@@ -163,15 +162,15 @@ def _known(folder: Path) -> list[dict[str, Any]]:
 
 def _same_content(tasks: Sequence[Task], known: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows for the tasks whose file holds what was measured under another name or time."""
-    by_content = {(row["audio_sha256"], row["offset"], row["asked_s"]): row for row in known}
+    by_content = {(row["audio_sha256"], row["offset"], row["asked_s"], row["channel"]): row for row in known}
     sizes = {row["size"] for row in known}
     # A file of a size never met cannot hold the same bytes: it is not read just to learn that.
     likely = [(task, key) for task in tasks if (key := _key(task))[0] is not None and key[1] in sizes]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         digests = list(pool.map(lambda pair: _hash(pair[0][1]), likely))
     found = []
-    for (task, (id_, size, mtime_ns, offset, asked_s)), digest in zip(likely, digests, strict=True):
-        row = by_content.get((digest, offset, asked_s))
+    for (task, (id_, size, mtime_ns, *stretch)), digest in zip(likely, digests, strict=True):
+        row = by_content.get((digest, *stretch))
         if row is not None and task[6] is None:
             found.append({**row, "id": id_, "size": size, "mtime_ns": mtime_ns})
     return found
@@ -180,7 +179,7 @@ def _same_content(tasks: Sequence[Task], known: Sequence[dict[str, Any]]) -> lis
 def _hash(path: str) -> str | None:
     try:
         return hash_file(Path(path))
-    except OSError:
+    except (OSError, WorkbenchError):
         return None
 
 
@@ -274,7 +273,7 @@ def _current(path: Path) -> pa.Table:
 def _of(table: pa.Table, ids: Sequence[str]) -> pd.DataFrame:
     import pyarrow as pa
 
-    hidden = ["size", "mtime_ns", "offset", "asked_s", "version"]
+    hidden = ["size", "mtime_ns", "offset", "asked_s", "channel", "version"]
     places = {id_: place for place, id_ in enumerate(table["id"].to_pylist())}
     wanted = pa.array([places[id_] for id_ in ids if id_ in places], pa.int64())
     return table.drop_columns(hidden).take(wanted).to_pandas()

@@ -22,6 +22,10 @@ _ABOVE = {
 """Rule → measure that must not fall below, or rise above, its threshold."""
 
 
+_CANCELS_DB = 20.0
+_CANCELLED = "the channels cancel each other (opposite phase): name one channel"
+
+
 def hits(corpus: View, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
     """Findings of the rules on sound, for the rows that were measured; ``rows`` are gone over twice."""
     frame = signal.read(corpus)
@@ -51,7 +55,8 @@ def _of_clip(
             yield "audio_unreadable", error
         return
     if _crosses(wanted, "audio_empty", found["peak_dbfs"], below=True):
-        yield "audio_empty", round(found["peak_dbfs"], 1)
+        cancels = found["channel_peak_dbfs"] > found["peak_dbfs"] + _CANCELS_DB
+        yield "audio_empty", _CANCELLED if cancels else round(found["peak_dbfs"], 1)
         return
     for rule, name in _BELOW.items():
         if _crosses(wanted, rule, found[name], below=True):
@@ -61,9 +66,14 @@ def _of_clip(
             yield rule, _rounded(found[name])
     if _crosses(wanted, "dc_offset", abs(found["dc_offset"]), below=False):
         yield "dc_offset", _rounded(found["dc_offset"])
-    if row.get("channel") is None and _crosses(wanted, "channels", found["channels"], below=False):
+    named = row.get("channel") is not None or row.get("channel_selector") is not None
+    if not named and _crosses(wanted, "channels", found["channels"], below=False):
         yield "channels", int(found["channels"])
     yield from _lengths(row, found, part, wanted)
+    stated, there = found["header_s"], found["duration_s"]
+    differs = stated is not None and stated == stated and abs(stated - there) > max(0.02 * there, 0.05)
+    if differs and "header_length" in wanted:
+        yield "header_length", f"the header states {stated:.2f} s, the sound lasts {there:.2f} s"
 
 
 def _lengths(

@@ -97,20 +97,22 @@ def course(
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def flat_runs(bits: Array, size: int, peaks: Array, least: float) -> tuple[int, int]:
-    """Runs of three or more samples of magnitude ``least`` and above: samples in them, and runs.
+def flat_runs(bits: Array, size: int, peaks: Array, least: float, below: float) -> tuple[int, int, int]:
+    """Runs of three or more samples of magnitude ``least`` and above: samples in them, and runs; and samples
+    from ``below`` to there, of which a rounded top has as many and a cut one hardly any.
 
-    Only frames whose peak reaches that are looked into.
+    Only frames whose peak reaches ``least`` are looked into.
     """
     floats = bits.itemsize == 4
-    limit = _reaching(least, floats)
-    inside, runs, run = 0, 0, 0
+    limit, lower = _reaching(least, floats), _reaching(below, floats)
+    inside, runs, near, run = 0, 0, 0, 0
     for frame in range(len(peaks)):
         if peaks[frame] < limit:
             run = 0
             continue
         for i in range(frame * size, min(len(bits), (frame + 1) * size)):
-            if _magnitude(bits[i], floats) >= limit:
+            magnitude = _magnitude(bits[i], floats)
+            if magnitude >= limit:
                 run += 1
                 if run == 3:
                     inside += 3
@@ -119,7 +121,28 @@ def flat_runs(bits: Array, size: int, peaks: Array, least: float) -> tuple[int, 
                     inside += 1
             else:
                 run = 0
-    return inside, runs
+                near += magnitude >= lower
+    return inside, runs, near
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def flat_runs_on(bits: Array, least: float, below: float, found: Array) -> None:
+    """The same over one block after the other; ``found``, int64: samples in runs, runs, samples near, and the
+    run that the next block goes on with."""
+    floats = bits.itemsize == 4
+    limit, lower = _reaching(least, floats), _reaching(below, floats)
+    for i in range(len(bits)):
+        magnitude = _magnitude(bits[i], floats)
+        if magnitude >= limit:
+            found[3] += 1
+            if found[3] == 3:
+                found[0] += 3
+                found[1] += 1
+            elif found[3] > 3:
+                found[0] += 1
+        else:
+            found[3] = 0
+            found[2] += magnitude >= lower
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

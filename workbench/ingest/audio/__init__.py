@@ -8,7 +8,7 @@ once.
 =============== ===================================================================================
 ``locating``    which file a row means, and that it is one
 ``containers``  what the first bytes say, and where headers are known to err
-``decoders``    samples in order: libsndfile where it is right, FFmpeg's libraries (PyAV) for the rest
+``decoders``    samples in order: libsndfile where it is right, ``ffmpeg`` (PyAV) for the rest
 ``reading``     stretches, blocks and true lengths of files
 ``rows``        the rule for channels, mono, resampling, the checks, and the state that a file was in
 =============== ===================================================================================
@@ -16,14 +16,16 @@ once.
 
 from workbench.ingest.audio.containers import wav_layout
 from workbench.ingest.audio.decoders import AUDIO_SUFFIXES
-from workbench.ingest.audio.locating import Roots, locate, locate_text, roots_of
-from workbench.ingest.audio.reading import SoundFacts, probe, read
+from workbench.ingest.audio.locating import Roots, locate, locate_text, regular, roots_of
+from workbench.ingest.audio.reading import SoundFacts, probe, read, stretch
 from workbench.ingest.audio.rows import (
     RowReader,
     Stamp,
     audio_digests,
     channel_of,
     checked,
+    chosen,
+    digest_of,
     mix,
     mono_blocks,
     read_mono,
@@ -41,6 +43,8 @@ __all__ = [
     "audio_digests",
     "channel_of",
     "checked",
+    "chosen",
+    "digest_of",
     "locate",
     "locate_text",
     "mix",
@@ -50,7 +54,9 @@ __all__ = [
     "read_mono",
     "read_row",
     "refuse_shorter",
+    "regular",
     "roots_of",
     "stamp",
+    "stretch",
     "wav_layout",
 ]

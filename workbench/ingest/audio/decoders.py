@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 import mmap
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from workbench.errors import WorkbenchError
 from workbench.ingest.audio import containers
+from workbench.ingest.audio.ffmpeg import AvDecoder, changes, no_samples, unreadable
 from workbench.ingest.audio.locating import regular
 
 if TYPE_CHECKING:
@@ -32,11 +31,6 @@ AUDIO_SUFFIXES = (
 """Of files that are taken for recordings in a folder."""
 _RAW = {".g722": "g722", ".gsm": "gsm"}
 """Headerless codecs: suffix → FFmpeg's name."""
-_FORMATS = (
-    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,flac,flv,g722,gsm,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,"
-    "mpegts,nistsphere,ogg,tta,w64,wav,wv"
-)
-"""Containers that PyAV may open. Play lists, which name other files and addresses, are not among them."""
 _EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")
 _EXACT_FILES = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC")
 _UNKNOWN_FRAMES = 1 << 48
@@ -84,7 +78,7 @@ def open_sound(path: str | Path) -> Decoder:
             if head[:3] == b"ID3" or containers.is_mp3(head):
                 return _mp3(path, stream, size)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     if suffix in _RAW and not _known(head):
         return AvDecoder(path, _RAW[suffix])
     return _either(path)
@@ -233,7 +227,7 @@ class SndDecoder:
         try:
             found: Samples = self._file.read(count, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
-            return _none(self.channels)
+            return no_samples(self.channels)
         return found
 
     def close(self) -> None:
@@ -282,7 +276,7 @@ class ChainDecoder:
             count -= len(found)
             if not len(found) and not self._next():
                 break
-        return np.concatenate(parts) if parts else _none(self.channels)
+        return np.concatenate(parts) if parts else no_samples(self.channels)
 
     def _next(self) -> bool:
         import soundfile
@@ -294,128 +288,10 @@ class ChainDecoder:
         try:
             self._current = SndDecoder(FilePart(self._path, *self._links[self._at]))
         except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError) as error:
-            raise _unreadable(self._path, error) from None
+            raise unreadable(self._path, error) from None
         if (self._current.rate, self._current.channels) != (self.rate, self.channels):
-            raise _changes(self._path)
+            raise changes(self._path)
         return True
 
     def close(self) -> None:
         self._current.close()
-
-
-class AvDecoder:
-    """By FFmpeg's libraries, a packet at a time; a damaged packet is passed over, as ``ffmpeg`` does."""
-
-    exact = False
-
-    def __init__(self, path: str | Path, format: str | None = None) -> None:
-        import av
-
-        self._path = path
-        options = {"protocol_whitelist": "file", "format_whitelist": format or _FORMATS}
-        self._container: Any = None
-        try:
-            self._container = av.open(f"file:{os.fspath(path)}", format=format, options=options)
-            stream = next(iter(self._container.streams.audio), None)
-            if stream is None:
-                raise WorkbenchError("no sound in the file", where=os.path.basename(path))
-            self.rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
-            length = stream.duration * stream.time_base if stream.duration else None
-            length = length or (self._container.duration / 1e6 if self._container.duration else None)
-            # Without an index FFmpeg guesses from the bit rate; a raw codec states nothing at all.
-            self.stated_s = float(length) if length and format is None else None
-            self.frames = 0
-            self._frames = self._decoded(stream)
-            self._waiting = next(self._frames, None)
-            if self._waiting is None or not self.rate or not self.channels:
-                raise WorkbenchError("no sound in the file", where=os.path.basename(path))
-        except WorkbenchError:
-            self.close()
-            raise
-        except (av.error.FFmpegError, OSError, ValueError, ArithmeticError, AttributeError) as error:
-            self.close()
-            raise _unreadable(path, error) from None
-
-    def seek(self, frame: int) -> None:
-        raise NotImplementedError
-
-    def read(self, count: int) -> Samples:
-        import numpy as np
-
-        parts: list[Samples] = []
-        while count and self._waiting is not None:
-            head, rest = self._waiting[:count], self._waiting[count:]
-            parts.append(head)
-            count -= len(head)
-            self._waiting = rest if len(rest) else next(self._frames, None)
-        if not parts:
-            return _none(self.channels)
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-    def _decoded(self, stream: Any) -> Iterator[Samples]:
-        import av
-
-        packets = self._container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.error.FFmpegError, OSError, ValueError):
-                return
-            if packet is None:
-                return
-            try:
-                frames = packet.decode()
-            except (av.error.FFmpegError, ValueError):
-                continue
-            for frame in frames:
-                self.rate, self.channels = self.rate or frame.sample_rate, self.channels or _width(frame)
-                if (frame.sample_rate, _width(frame)) != (self.rate, self.channels):
-                    raise _changes(self._path)
-                if frame.samples:
-                    yield _floats(frame)
-
-    def close(self) -> None:
-        if self._container is not None:
-            self._container.close()
-
-
-def _width(frame: Any) -> int:
-    return len(frame.layout.channels)
-
-
-def _floats(frame: Any) -> Samples:
-    """A frame of FFmpeg's as float32 (samples, channels) in [-1, 1]."""
-    import numpy as np
-
-    data = frame.to_ndarray()
-    stacked = data.T if frame.format.is_planar else data.reshape(-1, _width(frame))
-    if stacked.dtype.kind == "f":
-        floats: Samples = np.ascontiguousarray(stacked, np.float32)
-        return floats
-    middle = 128 if stacked.dtype == np.uint8 else 0
-    full = np.float32(128 if middle else -float(np.iinfo(stacked.dtype).min))
-    scaled: Samples = (stacked.astype(np.float32) - np.float32(middle)) / full
-    return scaled
-
-
-def _none(channels: int) -> Samples:
-    import numpy as np
-
-    return np.zeros((0, max(1, channels)), np.float32)
-
-
-def _changes(path: str | Path) -> WorkbenchError:
-    return WorkbenchError(
-        "the sample rate or the number of channels changes within the file",
-        where=os.path.basename(path),
-        hint="Cut it there, or convert it to WAV.",
-    )
-
-
-def _unreadable(path: str | Path, error: Exception) -> WorkbenchError:
-    said = str(error).replace(os.fspath(path), "").replace("file:", "").strip(" :'\"")[-80:]
-    return WorkbenchError(
-        f"no audio that can be read ({said or type(error).__name__})",
-        where=os.path.basename(path),
-        hint="Play it elsewhere; convert it to WAV or FLAC.",
-    )

@@ -80,10 +80,14 @@ def _probed(path: str, size: int, mtime_ns: int) -> SoundFacts:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Part of a file, decoded while one goes over it: ``blocks`` of float32 (frames, channels)."""
+    """Part of a file, decoded while one goes over it: ``blocks`` of float32 (frames, channels).
+
+    ``rate`` in Hz; ``stated_s``: length of the whole file as its header has it, None where it says nothing.
+    """
 
     rate: int
     channels: int
+    stated_s: float | None
     blocks: Iterator[Samples]
 
 
@@ -94,7 +98,7 @@ def stretch(path: str | Path, offset_s: float = 0.0, duration_s: float | None = 
         WorkbenchError: the file is missing, no regular file, no audio, or ends before ``offset_s``.
     """
     sound: Decoder = _spilled(path, offset_s) or open_sound(path)
-    return Stretch(sound.rate, sound.channels, _blocks(sound, path, offset_s, duration_s))
+    return Stretch(sound.rate, sound.channels, sound.stated_s, _blocks(sound, path, offset_s, duration_s))
 
 
 def _blocks(sound: Decoder, path: str | Path, offset_s: float, duration_s: float | None) -> Iterator[Samples]:

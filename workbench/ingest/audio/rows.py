@@ -73,6 +73,24 @@ def _channels(value: Any) -> Channel:
     return tuple(numbers)
 
 
+def chosen(samples: Samples, channel: Channel, where: str = "") -> Samples:
+    """The chosen of the channels (frames, channels); all of them where None.
+
+    Raises:
+        WorkbenchError: there is no such channel.
+    """
+    count = samples.shape[1]
+    if channel is None:
+        return samples
+    beyond = [one for one in channel if one >= count]
+    if beyond:
+        counted = "1 channel" if count == 1 else f"{count} channels"
+        raise WorkbenchError(
+            f"no channel {beyond[0]}: the recording has {counted}", where=where, hint="Channels count from 0."
+        )
+    return samples[:, channel[0] : channel[0] + 1] if len(channel) == 1 else samples[:, list(channel)]
+
+
 def mix(samples: Samples, channel: Channel, where: str = "") -> Samples:
     """Samples (frames, channels) as mono (frames,): the channels averaged, all of them where None.
 
@@ -81,17 +99,7 @@ def mix(samples: Samples, channel: Channel, where: str = "") -> Samples:
     """
     import numpy as np
 
-    count = samples.shape[1]
-    if channel is not None:
-        beyond = [one for one in channel if one >= count]
-        if beyond:
-            counted = "1 channel" if count == 1 else f"{count} channels"
-            raise WorkbenchError(
-                f"no channel {beyond[0]}: the recording has {counted}",
-                where=where,
-                hint="Channels count from 0.",
-            )
-        samples = samples[:, channel[0] : channel[0] + 1] if len(channel) == 1 else samples[:, list(channel)]
+    samples = chosen(samples, channel, where)
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(mono, np.float32)
 
