@@ -9,8 +9,9 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning import folder as files
-from workbench.finetuning.data import AudioCache, read_audio
+from workbench.finetuning.data import AudioCache
 from workbench.finetuning.rows import read_source
+from workbench.finetuning.sounds import read_audio
 
 
 @pytest.fixture

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.errors import Problem
 from workbench.evaluation.scored import ScoredCorpus
+from workbench.ingest.audio import audio_digests
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +78,27 @@ def _audio(scored: ScoredCorpus, a: str, b: str, rows: Array | None) -> list[str
     known = np.array([x is not None and y is not None and x != y for x, y in zip(*heard, strict=True)], bool)
     count = int(known[rows].sum() if rows is not None else known.sum())
     return [f"audio changed between them in {count} utterances"] if count else []
+
+
+def audio_changes(scored: ScoredCorpus, roots: Sequence[str]) -> list[Problem]:
+    """Predictions whose recordings are not those any more that they were made on.
+
+    Args:
+        roots: folders that the recordings lie in.
+    """
+    held = [name for name in scored.predictions if "audio_sha256" in scored.prediction(name).source.columns]
+    if not held or "audio_filepath" not in scored.rows.columns:
+        return []
+    columns = ["audio_filepath"]
+    now = audio_digests(scored.rows[columns].to_dict("records"), roots)
+    found = []
+    for name in held:
+        heard = scored.prediction(name).column("audio_sha256").to_numpy(object)
+        count = sum(isinstance(old, str) and old != new for old, new in zip(heard, now, strict=True))
+        if count:
+            what = f"the audio of {count:,} utterances changed since they were transcribed"
+            found.append(Problem(name, what, "Transcribe again: ws.transcribe with the same name."))
+    return found
 
 
 def _known(value: Any) -> Any:

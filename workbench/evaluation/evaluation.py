@@ -11,7 +11,7 @@ from workbench.cluster import check_engine
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation import answers, confounding, error_views, quality_views, rates, report, summary
 from workbench.evaluation import silence as silence_views
-from workbench.evaluation.alike import differences
+from workbench.evaluation.alike import audio_changes, differences
 from workbench.evaluation.asked import kept, normalizer_of
 from workbench.evaluation.disparity import gap as worst_against_best
 from workbench.evaluation.malloc_trim import give_back
@@ -71,6 +71,8 @@ def score_predictions(
             f"unknown normalizer {normalizer!r}", hint=f"Use one of {', '.join(NORMALIZERS)}."
         )
     scored = put_together(rows, predictions, progress)
+    if corpus is not None:
+        scored.problems.extend(audio_changes(scored, corpus.audio_roots))
     chosen = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
     chosen = tuple(c for c in chosen if c in rows.columns or c not in ("target_lang", "accent"))
     settings = Settings(

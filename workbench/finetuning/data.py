@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.ingest.audio import read_mono, refuse_shorter
+from workbench.finetuning.sounds import SAMPLE_RATE, problem_of, read_audio, refuse_dense
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,26 +22,8 @@ if TYPE_CHECKING:
     from workbench.finetuning.rows import Utterance
 
 log = logging.getLogger("workbench.finetuning.data")
-SAMPLE_RATE = 16000
 CACHE_MB = 512
 """Decoded audio held in memory, loader processes together: decoding Opus took a third of loading a batch."""
-
-
-def read_audio(utterance: Utterance) -> NDArray[np.float32]:
-    """The utterance's samples at 16 kHz, mono, shape ``(samples,)``: those that every other part hears.
-
-    Raises:
-        WorkbenchError: missing, unreadable, samples that are no numbers or not scaled, a recording shorter
-            than its row or than 20 ms, or no such channel.
-    """
-    name = utterance.audio.name
-    mono = read_mono(
-        utterance.audio, utterance.offset_s, utterance.duration_s, SAMPLE_RATE, utterance.channel
-    )
-    refuse_shorter(utterance.duration_s, len(mono) / SAMPLE_RATE, name)
-    if len(mono) < SAMPLE_RATE // 50:
-        raise WorkbenchError("audio is shorter than 20 ms", where=name)
-    return mono
 
 
 def _resample(pcm: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
@@ -96,7 +78,8 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
     """Batches of the plan from ``first_step`` on, as NeMo's prompt model takes them.
 
     Each is (signal ``(B, T)``, signal lengths ``(B,)``, tokens ``(B, U)``, token lengths ``(B,)``, prompt
-    slots ``(B,)``). Unreadable audio is left out of its batch and noted through ``on_problem``.
+    slots ``(B,)``). What cannot be trained on is left out of its batch and noted through ``on_problem``,
+    once; a batch of which nothing is left gives way to the next one that has something.
     """
 
     def __init__(
@@ -110,11 +93,13 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         first_step: int = 0,
         rank: int = 0,
         untagged: frozenset[str] = frozenset(),
+        frame_s: float = 0.08,
         on_problem: Callable[[Problem], None] = lambda problem: None,
     ) -> None:
         super().__init__()
         self.sources, self.recipe, self.tokenize, self.prompts = sources, recipe, tokenize, prompts
-        self.on_problem, self.untagged = on_problem, untagged
+        self.on_problem, self.untagged, self.frame_s = on_problem, untagged, frame_s
+        self._told: set[tuple[int, int]] = set()
         self._cache = AudioCache(CACHE_MB / max(1, recipe.loader_workers))
         kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.ranks == rank)]
         self._uses = kept[["step", "part", "source", "row"]].to_numpy(dtype=np.int64)
@@ -127,9 +112,25 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         worker = get_worker_info()
         first, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         for at in range(first, len(self._edges) - 1, stride):
-            yield self._batch(self._edges[at], self._edges[at + 1])
+            yield self._readable(at)
 
-    def _batch(self, begin: int, end: int) -> tuple[torch.Tensor, ...]:
+    def _readable(self, at: int) -> tuple[torch.Tensor, ...]:
+        """The batch at a place of the plan, or the next after it of which anything can be read."""
+        count = len(self._edges) - 1
+        for place in range(at, at + count):
+            number = place % count
+            batch = self._batch(self._edges[number], self._edges[number + 1])
+            if batch is not None:
+                return batch
+            if place == at:
+                step = int(self._uses[self._edges[at]][0])
+                what = f"nothing of a batch of step {step} can be read; the next batch takes its place"
+                self.on_problem(Problem("plan.parquet", what, field="audio_filepath"))
+        raise WorkbenchError(
+            "no utterance of the run can be read", hint="See problems.jsonl in the run folder."
+        )
+
+    def _batch(self, begin: int, end: int) -> tuple[torch.Tensor, ...] | None:
         signals, tokens, slots = [], [], []
         for position in range(begin, end):
             step, part, source, row = (int(value) for value in self._uses[position])
@@ -137,20 +138,20 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
             rng = np.random.default_rng([self.recipe.seed, 3, step, part, position - begin])
             try:
                 signal = augment(self._cache.read(utterance), self.recipe.augmentation, rng)
+                closing = utterance.closing_locale
+                tag = "" if closing in self.untagged else f" <{closing}>"
+                pieces = self.tokenize(utterance.label + tag)
+                refuse_dense(len(pieces), len(signal) / SAMPLE_RATE, self.frame_s, utterance.audio.name)
             except WorkbenchError as error:
-                self.on_problem(
-                    Problem(utterance.file, str(error), line=utterance.line, field="audio_filepath")
-                )
+                if (source, row) not in self._told:
+                    self._told.add((source, row))
+                    self.on_problem(problem_of(utterance, error))
                 continue
             signals.append(torch.from_numpy(signal))
-            closing = utterance.closing_locale
-            tag = "" if closing in self.untagged else f" <{closing}>"
-            tokens.append(torch.tensor(self.tokenize(utterance.label + tag)))
+            tokens.append(torch.tensor(pieces))
             slots.append(int(self._slots[position]))
         if not signals:
-            raise WorkbenchError(
-                "no utterance of a batch could be read", hint="See problems.jsonl in the run folder."
-            )
+            return None
         return collate(signals, tokens, slots)
 
 

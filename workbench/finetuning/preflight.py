@@ -35,6 +35,8 @@ class Preflight:
     Attributes:
         hours: consumed hours per source and locale, with passes over the data.
         tokenizer: per locale, share of unknown tokens, pieces per second, and the unknown characters.
+        recordings_read: of how many training rows, and of how many in all, the sound was read.
+        left_out: rows that are not trained on, with the reason: by their fields and by their sound.
         style: per locale, share of training texts that end in punctuation and that begin with a capital.
         memory_mb: what was measured, or estimated where nothing was; ``measured``: which of the two.
         disk_needed_mb, disk_free_mb: for checkpoints and ``.nemo`` files of the run.
@@ -46,6 +48,7 @@ class Preflight:
     hours: pd.DataFrame | None = None
     tokenizer: pd.DataFrame | None = None
     style: pd.DataFrame | None = None
+    recordings_read: tuple[int, int] = (0, 0)
     left_out: list[Problem] = field(default_factory=list)
     effective_peak: float = 0.0
     longest_s: float = 0.0
@@ -73,6 +76,9 @@ class Preflight:
         if self.step_s is not None and self.total_s is not None:
             lines.append(f"{self.step_s:.2f} s a step, about {self.total_s / 60:.1f} minutes")
         lines.append(f"{len(self.left_out)} rows left out")
+        read, total = self.recordings_read
+        if read < total:
+            lines.append(f"sound of {read} of {total} rows read; the rest is checked as it is trained on")
         return lines
 
     def _repr_html_(self) -> str:
@@ -91,7 +97,7 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
         measure_steps: train this many real steps in a process of their own, for time and memory; 0 only
             estimates memory.
     """
-    from workbench.finetuning import plan
+    from workbench.finetuning import plan, sounds
     from workbench.finetuning.base import base_of, notices, tokenizer_of
 
     found = Preflight(faults=recipe.validate())
@@ -107,6 +113,14 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     found.longest_s = max(row.duration_s for row in rows)
     found.tokenizer = tokenizer_coverage(rows, tokenizer_of(recipe, base))
     found.style = text_style(rows)
+    pieces = tokenizer_of(recipe, base)
+    silent, read = sounds.unusable(
+        rows, lambda text: len(pieces.encode(text)) + 1, base.checkpoint.info.frame_ms / 1000
+    )
+    found.left_out += silent
+    found.recordings_read = read, len(rows)
+    if len(silent) == len(rows):
+        found.faults.append(f"no utterance can be trained on; first: {silent[0]}")
     found.memory_mb = estimate_memory_mb(recipe, base, rows)
     found.disk_needed_mb = disk_needed_mb(recipe, base)
     place = folder or Path.cwd()

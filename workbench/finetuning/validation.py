@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from workbench.errors import Problem, WorkbenchError
-from workbench.finetuning.data import read_audio
+from workbench.finetuning.sounds import read_audio
 from workbench.language_tags import strip_tag
 from workbench.locales import AUTO
 from workbench.text import characters, normalize, words

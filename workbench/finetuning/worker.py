@@ -200,7 +200,7 @@ def _fit(
     batches = data.PlanBatches(
         table, sources, recipe, model.tokenizer.text_to_ids, base.prompts,
         first_step=first_step, rank=trainer.global_rank, on_problem=folder.note_problem,
-        untagged=untagged(recipe, base),
+        untagged=untagged(recipe, base), frame_s=base.checkpoint.info.frame_ms / 1000,
     )  # fmt: skip
     model.set_trainer(trainer)
     try:

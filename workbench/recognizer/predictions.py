@@ -65,8 +65,12 @@ def job_digest(facts: RunFacts, rows: Iterable[Mapping[str, Any]]) -> str:
     digest = hashlib.sha256(repr((SCHEMA_VERSION, facts)).encode())
     for row in rows:
         key = [
-            row.get(k) for k in ("id", "audio_filepath", "offset", "duration", "target_lang", "audio_sha256")
-        ]
+            row.get(name)
+            for name in (
+                "id", "audio_filepath", "offset", "duration", "channel", "channel_selector", "target_lang",
+                "audio_sha256",
+            )
+        ]  # fmt: skip
         digest.update(json.dumps(key, default=str).encode())
     return digest.hexdigest()
 

@@ -7,14 +7,16 @@ the prompt of its own tag (``prompt_mode='langID'``) or with ``auto``.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cluster import Needs, check_engine, over_ray
 from workbench.errors import Problem, WorkbenchError
-from workbench.ingest.audio import Roots, RowReader, roots_of
+from workbench.ingest.audio import Roots, RowReader, audio_digests, roots_of
 from workbench.recognizer.batches import (
     BatchResult,
     Decoding,
@@ -57,11 +59,12 @@ def transcribe(
 ) -> Path:
     """Write the predictions Parquet of utterance rows; a killed or cancelled call goes on when repeated.
 
-    A finished file of the same checkpoint, settings and rows is returned as it is.
+    A finished file of the same checkpoint, settings, rows and sound is returned as it is; the digest of each
+    recording is kept with its prediction.
 
     Args:
         rows: utterance rows with ``id``, ``audio_filepath``, ``offset``, ``duration``, ``channel``,
-            ``target_lang``; ``audio_sha256`` is kept with each prediction.
+            ``target_lang``.
         audio_root: folder that ``audio_filepath`` is relative to, or several that audio may lie in, that one
             first; paths that leave them are refused.
         lookahead_ms: a look-ahead of the checkpoint; None is its default (recorded as null when offline).
@@ -90,6 +93,8 @@ def transcribe(
     if len(order) != len(rows):
         raise WorkbenchError(f"{len(rows) - len(order)} ids repeat", hint="Give every row an id of its own.")
     _, resolved = choose(device, precision)
+    roots = roots_of(audio_root)
+    rows = _with_digests(rows, roots)
     facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming, precision=resolved)
     shards = Shards(out, facts, job_digest(facts, rows))
     report = progress or (lambda done, total: None)
@@ -102,7 +107,7 @@ def transcribe(
     # Cut before what is done is left out: a job that goes on decodes the batches of one that never stopped.
     batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
     batches = [batch for batch in batches if batch]
-    loader = load or RowReader(roots_of(audio_root), checkpoint.info.sample_rate)
+    loader = load or RowReader(roots, checkpoint.info.sample_rate)
     how, stop = Decoding(right, streaming, device, resolved), cancel or (lambda: False)
     if engine == "ray":
         results = _on_ray(checkpoint, batches, how, loader, address, stop)
@@ -121,6 +126,14 @@ def transcribe(
     if problems:
         log.warning("%d of %d rows could not be transcribed: see the problems file", len(problems), len(rows))
     return shards.finish(order)
+
+
+def _with_digests(rows: Sequence[Mapping[str, Any]], roots: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The rows with the digest of the sound that is there now, whatever they state."""
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="digests") as pool:
+        parts = [rows[at : at + 256] for at in range(0, len(rows), 256)]
+        digests = [one for part in pool.map(lambda part: audio_digests(part, roots), parts) for one in part]
+    return [{**row, "audio_sha256": digest} for row, digest in zip(rows, digests, strict=True)]
 
 
 def _kept(results: Iterator[BatchResult], shards: Shards, stop: Callable[[], bool]) -> Iterator[BatchResult]:
