@@ -155,6 +155,10 @@ def test_player_plays_loops_and_slows_by_key(book: Notebook, board: Locator) -> 
         ".reduce((seen, v) => seen.add(v), new Set()).size"
     )
     assert width > 50  # a picture, not one color
+    axes = board.locator(".spectrogram-box").evaluate("box => box.textContent")
+    assert "kHz" in axes
+    assert "0 dB" in axes
+    assert re.search(r"\d s", axes)
     press(book, "]", "s")
     expect(board.locator("canvas.spectrogram")).to_have_count(0)
 

@@ -119,6 +119,12 @@ def test_where_no_message_passes_a_cell_all_is_kept_and_goes_through_by_itself(l
         book.wait(lambda: held(lab), "a cell runs", 60)
         book.panel.get_by_test_id("board-accept").click()
         expect(waits["board"]).to_be_visible(timeout=5_000)
+        microphone = book.panel.get_by_test_id("microphone")
+        microphone.get_by_test_id("record").click()
+        expect(microphone).to_have_attribute("data-state", "preparing")
+        microphone.get_by_test_id("record").click()  # now it says Cancel
+        expect(microphone).to_have_attribute("data-state", "idle")
+        expect(microphone.get_by_test_id("mic-note")).to_contain_text("nothing was kept")
         book.wait(lambda: not held(lab), "it ends", LONG_S + 60)
         expect(book.panel.get_by_test_id("board-saved")).to_contain_text("All saved ·")
         expect(waits["board"]).to_be_hidden()

@@ -12,6 +12,11 @@ wants it. The text that travels holds the entry and everything it imports; in
 the browser each file becomes one Blob, shared by all widgets of the page that carry the same content.
 Nothing is fetched from any address.
 
+Why no bundler: what is in the repository is what runs, from an editable install as from the wheel, so that
+nobody builds anything and no made file can be older than its sources; and the widgets of a page share their
+modules (wavesurfer is 50 kB), which one bundle a widget would repeat. ``tooling/javascript.py`` checks types,
+format and lint.
+
 Shared modules: ``dom.js`` (elements from text, never HTML), ``channel.js`` (questions to the kernel, see
 ``channel.LiveWidget``), ``player.js`` (waveform, loop, speed, spectrogram), ``strings.js`` (every word on
 screen). Classes of ``theme.css`` begin with ``nwb-``; a widget's root element has class ``nwb``.
