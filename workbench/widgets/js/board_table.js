@@ -11,6 +11,7 @@ const PAGES_KEPT = 40;
 const SPARE = 6;
 const COLUMNS = ["status", "place", "text", "target_lang", "accent", "speaker", "duration", "findings"];
 const MEASURES = ["wer", "cer", "substitutions", "insertions", "deletions", "confidence", "difference"];
+const FEW_MEASURES = ["wer", "confidence"]; // those shown in a narrow window; as in board.css
 const SORTABLE = new Set(["text", "target_lang", "accent", "speaker", "duration", ...MEASURES]);
 const FILTERED = new Set(["text", "target_lang", "accent", "speaker", "duration"]);
 const STATUS_ICON = { accepted: "check", rejected: "cross", pending: null };
@@ -79,7 +80,9 @@ export class Table {
     const wanted = MEASURES.filter((name) => names.includes(name));
     if (this.heads.size && wanted.join() === this.measures.join()) return;
     this.measures = wanted;
-    this.element.style.setProperty("--nwb-measures", wanted.length ? `repeat(${wanted.length}, 58px)` : "");
+    const room = (names) => (names.length ? `repeat(${names.length}, 58px)` : "");
+    const few = wanted.filter((name) => FEW_MEASURES.includes(name));
+    set(this.element, { style: { "--nwb-all-measures": room(wanted), "--nwb-few-measures": room(few) } });
     this.element.dataset.measures = String(wanted.length);
     this.heads = new Map(this.columns.map((name) => [name, headCell(name, this.onSort)]));
     fill(this.header, ...this.heads.values());
