@@ -121,7 +121,7 @@ def test_utterances_come_worst_first_with_each_word_marked(book: Notebook, view:
     assert marks[0] == "delete"
     assert marks[-1] == "substitute"
     assert set(marks[1:-1]) <= {"equal"}
-    assert "lost" in first.first.get_attribute("aria-label")
+    assert "missed" in first.first.get_attribute("aria-label")
 
 
 def test_a_word_plays_from_its_place(book: Notebook, view: Locator) -> None:
@@ -144,7 +144,7 @@ def test_a_confusion_filters_the_utterances(book: Notebook, view: Locator) -> No
         "explorer.evaluation.confusions('base', {'target_lang': 'el-GR'}).iloc[0].to_dict()['reference']"
     )
     bar.click()
-    expect(view.get_by_test_id("total")).to_contain_text(f"“{pair}” heard as “wrong”")
+    expect(view.get_by_test_id("total")).to_contain_text(f"“{pair}” recognized as “wrong”")
     expect(view.locator("ol.nwb-utterances")).to_have_attribute("aria-busy", "false")
     texts = view.get_by_test_id("utterance").all_text_contents()
     assert texts
@@ -180,8 +180,8 @@ def test_a_lookahead_shows_its_own_predictions(book: Notebook, view: Locator) ->
 
 def test_snr_and_language_filter_the_utterances(book: Notebook, view: Locator) -> None:
     open_cell(view, "es-US")
-    view.get_by_test_id("heard-as").get_by_role("button", name="es-US taken for es-ES").click()
-    expect(view.get_by_test_id("total")).to_contain_text("12 utterances with es-US taken for es-ES")
+    view.get_by_test_id("heard-as").get_by_role("button", name="es-US recognized as es-ES").click()
+    expect(view.get_by_test_id("total")).to_contain_text("12 utterances with es-US recognized as es-ES")
     bars = view.get_by_test_id("snr").get_by_role("button")
     said = bars.first.get_attribute("aria-label")
     bars.first.click()
@@ -217,7 +217,7 @@ def test_minutes_go_to_the_collection_plan(book: Notebook, view: Locator) -> Non
     view.get_by_test_id("plan-minutes").fill("45")
     view.get_by_test_id("plan").click()
     expect(
-        view.get_by_text("45 minutes of fr-CA added: the collection plan now holds 1 wish")
+        view.get_by_text("45 minutes of fr-CA added: the collection plan now holds 1 request")
     ).to_be_visible()
     plan = book.kernel("explorer.collection_plan")
     assert plan == [{"target_lang": "fr-CA", "accent": None, "minutes": 45}]
