@@ -24,13 +24,13 @@ from workbench.field.conditions import BANDS, SNR_DB, ConditionSweep, sweep_cond
 from workbench.field.dashboard import FieldReport, watch_log
 from workbench.field.log import read_log
 from workbench.finetuning.recipe import Recipe
-from workbench.holdings import Holdings
 from workbench.names import check_name
 from workbench.recognizer.transcribe import transcribe
 from workbench.release import retraining_schedule
 from workbench.release.pipeline import TEST, Outcome, Pipeline
 from workbench.release.release import Release
 from workbench.release.retraining_schedule import RetrainingStatus
+from workbench.serving import Serving
 from workbench.signatures import public
 from workbench.suites.run import run_suite
 from workbench.widgets.overview import Overview
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 @public
-class Workspace(Holdings):
+class Workspace(Serving):
     """A folder that owns corpora, runs, checkpoints, reports and the ledger."""
 
     def overview(self) -> Overview:
@@ -93,6 +93,7 @@ class Workspace(Holdings):
         lookahead_ms: int | None = None,
         prompt_mode: str = "langID",
         streaming: bool = False,
+        runtime: str = "auto",
         engine: str = "local",
         address: str | None = None,
         progress: Progress | None = None,
@@ -108,6 +109,7 @@ class Workspace(Holdings):
             lookahead_ms: one of the checkpoint's; None is its default.
             prompt_mode: 'langID' gives each row's tag as prompt, 'auto' lets the checkpoint detect it.
             streaming: decode chunk by chunk, as live; offline otherwise.
+            runtime: 'torch', 'onnx', 'onnx-int8', or 'auto'; see :meth:`Checkpoint.engine`. Recorded.
             engine: 'local', or 'ray' to decode on a cluster (docs/scaling.md), with the same results.
             address: of the Ray cluster.
             progress: called with (rows done, rows in all); a bar is shown without it.
@@ -124,8 +126,8 @@ class Workspace(Holdings):
         with progress_bar(f"transcribe {name}", progress) as shown:
             transcribe(
                 self.checkpoint(checkpoint), rows, corpus.audio_roots, target, lookahead_ms=lookahead_ms,
-                prompt_mode=prompt_mode, streaming=streaming, engine=engine, address=address,
-                progress=shown, cancel=cancel,
+                prompt_mode=prompt_mode, streaming=streaming, runtime=runtime, engine=engine,
+                address=address, progress=shown, cancel=cancel,
             )  # fmt: skip
         return corpus.prediction(name)
 

@@ -100,7 +100,7 @@ class Worker:
         self.device, self.locale = job["device"], job["locale"]
         with np.load(job["clips"]) as held:
             self.clips: list[NDArray[np.float32]] = [held[name] for name in held.files]
-        self.cuda = self.checkpoint.engine(self.device).device.type == "cuda"
+        self.cuda = self.checkpoint.engine(self.device, runtime="auto").device.type == "cuda"
         self._warm = set[tuple[int, int]]()
 
     def machine(self) -> dict[str, Any]:
@@ -110,6 +110,7 @@ class Worker:
         import psutil
         import torch
 
+        engine = self.checkpoint.engine(self.device, runtime="auto")
         name = torch.cuda.get_device_name() if self.cuda else None
         cores, threads = len(usable_cores()), torch.get_num_threads()
         return {
@@ -120,7 +121,8 @@ class Worker:
             "memory_mib": psutil.virtual_memory().total / _MIB,
             "gpu": name,
             "gpu_memory_mib": torch.cuda.get_device_properties(0).total_memory / _MIB if self.cuda else None,
-            "precision": str(self.checkpoint.engine(self.device).dtype).removeprefix("torch."),
+            "precision": str(engine.dtype).removeprefix("torch."),
+            "runtime": engine.runtime,
         }
 
     def measure(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from workbench.cli.verbs import (
 
 ROOM = "Recognition"
 group = typer.Typer()
+Runtime = Annotated[
+    Literal["auto", "torch", "onnx", "onnx-int8"], typer.Option(help="What runs the network.")
+]
 PromptMode = Annotated[Literal["langID", "auto"], typer.Option(help="The row's tag as prompt, or detection.")]
 
 
@@ -56,13 +59,14 @@ def transcribe(
     lookahead_ms: LookaheadMs = None,
     prompt_mode: PromptMode = "langID",
     streaming: Annotated[bool, typer.Option("--streaming", help="Chunk by chunk, as live.")] = False,
+    runtime: Runtime = "auto",
     engine: Engine = "local",
     address: Address = None,
 ) -> Told:
     """Transcribe a corpus with a checkpoint; finished rows are kept when interrupted."""
     made = workspace().transcribe(
         view(corpus, where), checkpoint, name, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
-        streaming=streaming, engine=engine, address=address,
+        streaming=streaming, runtime=runtime, engine=engine, address=address,
     )  # fmt: skip
     return Told.of(
         {"prediction": name, "utterances": len(made)}, f"{len(made)} utterances transcribed as {name}"

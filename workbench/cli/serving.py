@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -107,3 +107,36 @@ def field(
         calls.write(propose)
         lines += [str(calls), str(propose)]
     return Told.of(found.to_dict(), *(lines or ["no drift"]), code=NOT_PASSED if len(found.alarms) else 0)
+
+
+@verb(group, "export-model", room=ROOM)
+def export_model(
+    checkpoint: CheckpointName,
+    out: Annotated[Path, typer.Option(help="Folder, new or empty.")],
+    to: Annotated[Literal["onnx", "sherpa-onnx"], typer.Option(help="The runtime.")] = "onnx",
+    lookaheads_ms: LookaheadsMs = None,
+    precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the weights.")] = "fp32",
+) -> Told:
+    """Write a checkpoint as packages that a runtime serves: one a look-ahead for sherpa-onnx."""
+    wanted: tuple[int | None, ...] = tuple(numbers(lookaheads_ms, int) or ()) or (None,)
+    packages = [
+        workspace().export_model(
+            checkpoint, out / f"{lookahead_ms}ms" if len(wanted) > 1 else out, to=to,
+            lookahead_ms=lookahead_ms, precision=precision,
+        )
+        for lookahead_ms in wanted
+    ]  # fmt: skip
+    return Told.of({"packages": [str(one.path) for one in packages]}, *(str(one.path) for one in packages))
+
+
+@verb(group, "served", room=ROOM)
+def served(
+    package: Annotated[Path, typer.Argument(help="Folder of export-model, for sherpa-onnx.")],
+    corpus: CorpusName,
+    checkpoint: CheckpointName,
+    name: Annotated[str, typer.Argument(help="Of the two predictions that are kept.")],
+    where: Where = None,
+) -> Told:
+    """Read a corpus with the runtime that serves, beside what was measured in torch."""
+    found = workspace().served(package, view(corpus, where), checkpoint, name)
+    return Told.of(found.to_dict(), *found.lines())

@@ -36,6 +36,7 @@ class Decoding:
     streaming: bool
     device: str = "auto"
     precision: str = "auto"
+    runtime: str = "torch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _read(checkpoint: Checkpoint, batch: Loaded, how: Decoding) -> list[Reading]
     if not batch:
         return []
     clips = [Clip(pcm, slot) for _, slot, pcm in batch]
-    engine = checkpoint.engine(how.device, how.precision)
+    engine = checkpoint.engine(how.device, how.precision, how.runtime)
     return read(engine, clips, checkpoint.tokenizer(), how.right, how.streaming)
 
 

@@ -174,11 +174,42 @@ class Checkpoint:
         """
         return self.engine(device, precision).model
 
-    def engine(self, device: str = "auto", precision: str = "auto") -> Engine:
-        """The model with its streaming step; as :meth:`model`."""
-        from workbench.recognizer.loading import loaded
+    def engine(self, device: str = "auto", precision: str = "auto", runtime: str = "torch") -> Engine:
+        """The network with its streaming step; as :meth:`model`.
 
-        return loaded(self.archive, device, precision)
+        Args:
+            device, precision: as :meth:`model`.
+            runtime: 'torch', 'onnx' (ONNX Runtime, on a CPU; exported on first use), 'onnx-int8', or
+                'auto': ONNX Runtime where :meth:`prepare_onnx` has proved that this checkpoint says the
+                same in it.
+
+        Raises:
+            WorkbenchError: as :meth:`model`; an unknown runtime, or one that cannot run here.
+        """
+        from workbench.recognizer import runtimes
+
+        settled = runtimes.settle(self, runtime, device, precision)
+        return runtimes.engine_of(self, settled, device, precision)
+
+    def prepare_onnx(self, *, int8: bool = False) -> dict[str, Any]:
+        """Export the network for ONNX Runtime, once, and compare it with torch token by token.
+
+        From then on ``runtime='auto'`` takes it on a CPU, if all clips were equal at every look-ahead.
+        Exports are kept by the checkpoint's digest in ``WORKBENCH_CACHE``, or the user's cache folder.
+
+        Args:
+            int8: with weights of eight bits too, for ``runtime='onnx-int8'``.
+
+        Returns:
+            ``fp32`` and ``int8``: ``clips``, ``tokens``, ``equal`` clips by look-ahead in ms, ``proved``.
+
+        Raises:
+            WorkbenchError: the checkpoint cannot be exported.
+        """
+        from workbench.recognizer import runtimes
+
+        runtimes.prepare(self, int8=int8)
+        return runtimes.proof(self)
 
     def session(
         self,
@@ -187,6 +218,7 @@ class Checkpoint:
         boost: Any = None,
         device: str = "auto",
         precision: str = "auto",
+        runtime: str = "auto",
     ) -> Session:
         """A streaming session.
 
@@ -194,16 +226,17 @@ class Checkpoint:
             locale: ``auto``, or a tag of the checkpoint's dictionary.
             lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
             boost: words and phrases to favor: a list, or ``boosting.Boost``.
-            device, precision: as :meth:`model`.
+            device, precision, runtime: as :meth:`engine`.
 
         Raises:
-            WorkbenchError: unknown locale or look-ahead, no such device.
+            WorkbenchError: unknown locale or look-ahead, no such device or runtime.
         """
         from workbench.recognizer.streaming import Session
 
         return Session(
-            self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device, precision=precision
-        )
+            self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device, precision=precision,
+            runtime=runtime,
+        )  # fmt: skip
 
     def play(
         self,

@@ -46,7 +46,7 @@ class ChunkDecoder:
         if state is None:
             state = self._computer._get_batched_decoding_state_after_sos(encoded.device, size)
         output, hidden = state.predictor_outputs.clone(), [part.clone() for part in state.predictor_states]
-        search = _Search(lengths.tolist(), self._computer._blank_index, self._computer.max_symbols)
+        search = Search(lengths.tolist(), self._computer._blank_index, self._computer.max_symbols)
         said = self._search(search, self._joint.project_encoder(encoded), output, hidden)
         starts = state.decoded_lengths.tolist()
         confidences = self._confidences(search, said)
@@ -59,7 +59,7 @@ class ChunkDecoder:
         return found, self._continued(state, search, lengths, output, hidden)
 
     def _search(
-        self, search: _Search, projected: torch.Tensor, output: torch.Tensor, hidden: list[torch.Tensor]
+        self, search: Search, projected: torch.Tensor, output: torch.Tensor, hidden: list[torch.Tensor]
     ) -> list[tuple[int, torch.Tensor]]:
         """Find every row's tokens; ``output`` and ``hidden`` become the predictor's after them.
 
@@ -72,7 +72,7 @@ class ChunkDecoder:
         rows = search.unfinished(range(len(search.counts)))
         while rows:
             start = min(search.next[row] for row in rows)
-            some = _some(rows, len(projected))
+            some = chosen(rows, len(projected))
             logits = self._joint.joint_after_projection(projected[some, start:], output[some])[:, :, 0]
             best = logits.max(dim=-1).indices.tolist()
             emitted = [
@@ -82,7 +82,7 @@ class ChunkDecoder:
             rows = [row for _, row in emitted]
             if not rows:
                 break
-            some = _some(rows, len(projected))
+            some = chosen(rows, len(projected))
             labels = torch.tensor([[search.ids[row][-1]] for row in rows], device=projected.device)
             found, after, *_ = self._predictor.predict(
                 labels, [part[:, some] for part in hidden], add_sos=False, batch_size=len(rows)
@@ -93,7 +93,7 @@ class ChunkDecoder:
             rows = search.unfinished(rows)
         return said
 
-    def _confidences(self, search: _Search, said: list[tuple[int, torch.Tensor]]) -> list[list[float]]:
+    def _confidences(self, search: Search, said: list[tuple[int, torch.Tensor]]) -> list[list[float]]:
         import torch
 
         found: list[list[float]] = [[] for _ in search.counts]
@@ -106,7 +106,7 @@ class ChunkDecoder:
     def _continued(
         self,
         state: Any,
-        search: _Search,
+        search: Search,
         lengths: torch.Tensor,
         output: torch.Tensor,
         hidden: Sequence[torch.Tensor],
@@ -127,7 +127,7 @@ class ChunkDecoder:
         )
 
 
-class _Search:
+class Search:
     """Where each row stands: the frame that it looks at next, and the tokens found with their frames."""
 
     def __init__(self, counts: Sequence[int], blank: int, most: int | None) -> None:
@@ -157,6 +157,6 @@ class _Search:
         return False
 
 
-def _some(rows: list[int], size: int) -> Any:
+def chosen(rows: list[int], size: int) -> Any:
     """An index of rows that copies nothing where they are all there are, as always with one stream."""
     return slice(None) if len(rows) == size else rows

@@ -60,7 +60,7 @@ def read(engine: Engine, clips: Sequence[Clip], tokenizer: Any, right: int, stre
     begin = time.perf_counter()
     rate = engine.sample_rate
     longest_s = max((clip.pcm.size for clip in clips), default=0) / rate
-    if streaming or longest_s > LONGEST_OFFLINE_S:
+    if streaming or longest_s > LONGEST_OFFLINE_S or engine.runtime != "torch":
         decoded = stream_together(engine, clips, right)
     else:
         decoded = decode_offline(engine, clips, right)

@@ -99,6 +99,12 @@ class GreedyDecoder:
         return list(self._plain.split_batched_state(state))
 
 
+def most_symbols(model: Any) -> int:
+    """Tokens that one frame may have at most."""
+    greedy = model.cfg.decoding.get("greedy") or {}
+    return int(greedy.get("max_symbols") or 10)
+
+
 def _computer(model: Any, biasing: bool) -> Any:
     """NeMo's greedy label looping with token confidence, built from the checkpoint's own modules."""
     from nemo.collections.asr.parts.submodules.transducer_decoding.rnnt_label_looping import (
@@ -106,12 +112,11 @@ def _computer(model: Any, biasing: bool) -> Any:
     )
     from omegaconf import OmegaConf
 
-    greedy = model.cfg.decoding.get("greedy") or {}
     return GreedyBatchedRNNTLabelLoopingComputer(
         decoder=model.decoder,
         joint=model.joint,
         blank_index=model.decoder.blank_idx,
-        max_symbols_per_step=greedy.get("max_symbols") or 10,
+        max_symbols_per_step=most_symbols(model),
         preserve_step_confidence=True,
         exclude_blank_from_confidence=True,
         confidence_method_cfg=OmegaConf.create({"name": "max_prob", "alpha": 1.0}),

@@ -47,6 +47,8 @@ class Engine:
     offline only: ``cannot_stream`` says why.
     """
 
+    runtime = "torch"
+
     def __init__(self, model: Any) -> None:
         self.model, self.encoder = model, model.encoder
         self.device = next(model.parameters()).device
@@ -115,7 +117,6 @@ class Engine:
         with self.lock, torch.inference_mode(), self._threads(len(batch)):
             self.set_context(batch[0].right)
             encoded, lengths, caches = self._encode(batch)
-            encoded = self.apply_prompt(encoded, [stream.prompt for stream in batch])
             boosted = any(stream.boost >= 0 for stream in batch)
             decode = self._decode_boosted if boosted else self._decode
             decoded = decode(batch, encoded, lengths, caches)
@@ -158,20 +159,42 @@ class Engine:
         return self.decoder.boosts
 
     def _encode(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, torch.Tensor, Caches]:
-        """The next chunk of each stream through the encoder: (B, T, D), (B,) frames that count, caches."""
+        """The next chunk of each stream through encoder and prompt: (B, T, D), (B,) that count, caches."""
         import torch
 
         audio, counts = self._subsample(streams)
         lengths = torch.tensor(counts, device=self.device)
-        encoded, out_lengths, channel, time, length = self.encoder.forward_internal(
-            audio, lengths, *self._caches(streams), bypass_pre_encode=True
-        )
-        size = self.encoder.streaming_cfg.last_channel_cache_size
-        channel = channel[:, :, channel.shape[2] - size :]
+        found = self._layers(audio, lengths, self._caches(streams), [stream.prompt for stream in streams])
         for stream, count in zip(streams, counts, strict=True):
             stream.emitted += count
             stream.chunks += 1
-        return encoded.transpose(1, 2), out_lengths, (channel, time, length)
+        return found
+
+    def _layers(
+        self, audio: torch.Tensor, lengths: torch.Tensor, caches: Caches, prompts: Sequence[int | None]
+    ) -> tuple[torch.Tensor, torch.Tensor, Caches]:
+        """(B, T, d_model) frames after subsampling → what the decoder takes, frames that count, caches."""
+        encoded, out_lengths, channel, time, length = self.encoder.forward_internal(
+            audio, lengths, *caches, bypass_pre_encode=True
+        )
+        size = self.encoder.streaming_cfg.last_channel_cache_size
+        channel = channel[:, :, channel.shape[2] - size :]
+        encoded = self.apply_prompt(encoded.transpose(1, 2), prompts)
+        return encoded, out_lengths, (channel, time, length)
+
+    def _pre_encode(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, mels, time) → (B, frames, d_model), through the causal convolutions."""
+        import torch
+
+        lengths = torch.full((len(features),), features.shape[2], device=self.device)
+        frames, _ = self.encoder.pre_encode(x=features.transpose(1, 2).to(self.dtype), lengths=lengths)
+        found: torch.Tensor = frames
+        return found
+
+    def _initial_caches(self) -> Caches:
+        """Of one stream that has heard nothing."""
+        found: Caches = self.encoder.get_initial_cache_state(1, self.dtype, self.device)
+        return found
 
     def _subsample(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, list[int]]:
         """The next chunks' features through the convolutions: (B, frames, d_model) padded, frames of each.
@@ -210,8 +233,7 @@ class Engine:
         for row, stream in enumerate(streams):
             # A copy, not a view: a stream that waits must not hold the whole batch in memory.
             stream.context = features[row, :, -self.context_features :].clone()
-        lengths = torch.full((len(streams),), context + new, device=self.device)
-        frames, _ = self.encoder.pre_encode(x=features.transpose(1, 2).to(self.dtype), lengths=lengths)
+        frames = self._pre_encode(features)
         return frames[:, known : self.encoder_frames(context + new)]
 
     def _caches(self, streams: Sequence[Stream]) -> Caches:
@@ -224,10 +246,7 @@ class Engine:
         for stream in streams:
             if stream.shared is not None:
                 stream.shared.part()
-        held = [
-            stream.caches or self.encoder.get_initial_cache_state(1, self.dtype, self.device)
-            for stream in streams
-        ]
+        held = [stream.caches or self._initial_caches() for stream in streams]
         if len(held) == 1:
             return held[0]
         channels, times, lengths = zip(*held, strict=True)

@@ -117,6 +117,7 @@ def measure(
     backlog_limit_s: float | None = None,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = "auto",
     clock: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Latency:
@@ -126,6 +127,7 @@ def measure(
         clips: each (samples,) float32 at the checkpoint's rate; each is one session.
         packet_ms: audio arrives in packets of this length, as from a telephone line or a browser.
         backlog_limit_s: stop when a stream has this much audio waiting beyond its chunk: overload.
+        device, precision, runtime: as ``Checkpoint.engine``.
         clock, sleep: seconds; :class:`IdleCore` has others.
 
     Raises:
@@ -134,7 +136,7 @@ def measure(
     if not clips or not streams >= 1:
         raise WorkbenchError("nothing to measure", hint="Give clips, and streams of at least 1.")
     rate = checkpoint.info.sample_rate
-    place = {"device": device, "precision": precision}
+    place = {"device": device, "precision": precision, "runtime": runtime}
     pool = Pool(checkpoint, max_batch=streams, max_backlog_s=float("inf"), **place, clock=clock)
     waiting, callers = list(clips), list[_Caller]()
     times, begin = _Times(), clock()

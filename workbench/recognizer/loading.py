@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("workbench.recognizer.loading")
 PRECISIONS = ("fp32", "bf16")
 KEPT = 2
-"""Models kept per process: a base and its candidate. The one unused longest is let go first."""
+"""Models kept per process in torch, and as many in ONNX Runtime: a base and its candidate. The one unused
+longest is let go first."""
 
 _engines: OrderedDict[tuple[str | int, ...], Engine] = OrderedDict()
 _lock = threading.Lock()
@@ -35,12 +36,19 @@ def loaded(archive: Archive, device: str = "auto", precision: str = "auto") -> E
 
     place = choose(device, precision)
     key: tuple[str | int, ...] = (str(archive.path), *archive.state, *place)
+    return kept(key, lambda: Engine(restore(archive, *place)))
+
+
+def kept(key: tuple[str | int, ...], make: Callable[[], Engine]) -> Engine:
+    """The engine of a key, made once; of too many of a kind, the one unused longest is let go."""
     with _lock:
         if key not in _engines:
-            _engines[key] = Engine(restore(archive, *place))
+            _engines[key] = make()
         _engines.move_to_end(key)
-        while len(_engines) > KEPT:
-            _engines.popitem(last=False)
+        is_onnx = _engines[key].runtime != "torch"
+        alike = [other for other, engine in _engines.items() if (engine.runtime != "torch") == is_onnx]
+        for other in alike[:-KEPT]:
+            del _engines[other]
         return _engines[key]
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.boosting import Boost
+from workbench.recognizer.runtimes import settle
 from workbench.recognizer.stream_pipeline import StreamPipeline
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class Member:
         self._events: deque[StreamEvent] = deque()
         self._since: float | None = None
         self.done = False
+
+    @property
+    def kind(self) -> tuple[int, str]:
+        """What members of one step share: look-ahead and runtime."""
+        return self.lookahead_ms, self._listener.stream.engine.runtime
 
     @property
     def backlog_s(self) -> float:
@@ -113,6 +119,7 @@ class Pool:
         max_batch: streams in one step at most.
         max_backlog_s: audio that one member may have waiting, beyond its chunk.
         device, precision: as ``Checkpoint.model``.
+        runtime: as ``Checkpoint.engine``; with 'auto', members with a boosting list run in torch.
         clock: seconds, by which the computing of a step is timed.
 
     Use ``step()`` from the caller's own loop, or ``with Pool(...) as pool`` for a thread that steps.
@@ -126,12 +133,15 @@ class Pool:
         max_backlog_s: float = 30.0,
         device: str = "auto",
         precision: str = "auto",
+        runtime: str = "auto",
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._clock = clock
         self.checkpoint, self.max_batch, self.max_backlog_s = checkpoint, max_batch, max_backlog_s
         self.changed = threading.Condition(threading.RLock())
-        self.engine = checkpoint.engine(device, precision)
+        self._place, self._asked = (device, precision), runtime
+        self.runtime = settle(checkpoint, runtime, device, precision)
+        self.engine = checkpoint.engine(device, precision, self.runtime)
         self._members: list[Member] = []
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -145,7 +155,13 @@ class Pool:
             WorkbenchError: unknown locale or look-ahead.
         """
         right, slot = self.checkpoint.right_context(lookahead_ms), self.checkpoint.slot(locale)
-        listener = StreamPipeline(self.checkpoint, self.engine, right, slot, Boost.of(boost))
+        favored = Boost.of(boost)
+        engine = self.engine
+        if favored is not None and self.runtime != "torch":
+            engine = self.checkpoint.engine(
+                *self._place, settle(self.checkpoint, self._asked, *self._place, boosted=True)
+            )
+        listener = StreamPipeline(self.checkpoint, engine, right, slot, favored)
         member = Member(self, listener, locale, (right + 1) * self.checkpoint.info.frame_ms)
         with self.changed:
             self._members.append(member)
@@ -160,7 +176,7 @@ class Pool:
             decoding = [m for m in batch if m._listener.stream.ready or m._listener.stream.rest > 0]
         begin = self._clock()
         streams = [member._listener.stream for member in decoding]
-        decoded = iter(self.engine.step(streams) if streams else ())
+        decoded = iter(streams[0].engine.step(streams) if streams else ())
         spent_s = self._clock() - begin
         with self.changed:
             for member, samples in zip(batch, due, strict=True):
@@ -215,7 +231,8 @@ class Pool:
 
     def _next_batch(self) -> list[Member]:
         waiting = sorted((m for m in self._members if m._since is not None), key=lambda m: m._since or 0.0)
-        return [m for m in waiting if m.lookahead_ms == waiting[0].lookahead_ms][: self.max_batch]
+        alike = [m for m in waiting if m.kind == waiting[0].kind]
+        return alike[: self.max_batch]
 
     def _deliver(self, member: Member, decoded: Any, samples: int, spent_s: float) -> None:
         listener = member._listener

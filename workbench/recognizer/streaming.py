@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.recognizer.boosting import Boost
 from workbench.recognizer.events import StreamEvent, Token, Word
+from workbench.recognizer.runtimes import settle
 from workbench.recognizer.stream_pipeline import StreamPipeline
 from workbench.signatures import public
 
@@ -44,11 +45,14 @@ class Session:
         boost: Any = None,
         device: str = "auto",
         precision: str = "auto",
+        runtime: str = "auto",
     ) -> None:
         self.checkpoint, self.locale = checkpoint, locale
         self._right, self._slot = checkpoint.right_context(lookahead_ms), checkpoint.slot(locale)
         self.lookahead_ms = (self._right + 1) * checkpoint.info.frame_ms
-        self._engine, self._boost = checkpoint.engine(device, precision), Boost.of(boost)
+        self._boost = Boost.of(boost)
+        self.runtime = settle(checkpoint, runtime, device, precision, self._boost is not None)
+        self._engine = checkpoint.engine(device, precision, self.runtime)
         self.reset()
 
     def reset(self) -> None:
@@ -138,6 +142,7 @@ def play(
     *,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = "auto",
 ) -> list[StreamEvent]:
     """Stream a whole clip as fast as possible; events carry emission times on the media clock.
 
@@ -147,5 +152,5 @@ def play(
     Raises:
         WorkbenchError: as ``Session``.
     """
-    session = checkpoint.session(locale, lookahead_ms, boost, device, precision)
+    session = checkpoint.session(locale, lookahead_ms, boost, device, precision, runtime)
     return [*session.feed(pcm, sample_rate), *session.finish()]

@@ -27,6 +27,7 @@ from workbench.recognizer.batches import (
 )
 from workbench.recognizer.loading import choose
 from workbench.recognizer.predictions import RunFacts, Shards, job_digest, write_problems
+from workbench.recognizer.runtimes import settle
 
 if TYPE_CHECKING:
     from workbench.recognizer.batches import Loader
@@ -51,6 +52,7 @@ def transcribe(
     batch_s: float = 60.0,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = "auto",
     load: Loader | None = None,
     engine: str = "local",
     address: str | None = None,
@@ -71,6 +73,8 @@ def transcribe(
         prompt_mode: 'langID': each row's ``target_lang``; 'auto': the model finds the language.
         batch_s: seconds of audio in one batch, padding included.
         device, precision: as ``Checkpoint.model``; ``auto`` is settled here, for a cluster too.
+        runtime: as ``Checkpoint.engine``, settled here as well and recorded with the predictions. ONNX
+            Runtime streams the clips also where ``streaming`` is False, which gives the same tokens.
         load: gives a row's samples, (n,) float32 mono at the checkpoint's rate; None reads the file.
         engine: 'local', or 'ray': batches are decoded on a cluster, at ``address`` (see
             :func:`workbench.cluster.over_ray`); what is written is the same but for ``compute_s``, which is
@@ -95,7 +99,8 @@ def transcribe(
     _, resolved = choose(device, precision)
     roots = roots_of(audio_root)
     rows = _with_digests(rows, roots)
-    facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming, precision=resolved)
+    settled = settle(checkpoint, runtime, device, resolved) if checkpoint.info.lookaheads_ms else "torch"
+    facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming, settled, resolved)
     shards = Shards(out, facts, job_digest(facts, rows))
     report = progress or (lambda done, total: None)
     if shards.finished():
@@ -108,7 +113,7 @@ def transcribe(
     batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
     batches = [batch for batch in batches if batch]
     loader = load or RowReader(roots, checkpoint.info.sample_rate)
-    how, stop = Decoding(right, streaming, device, resolved), cancel or (lambda: False)
+    how, stop = Decoding(right, streaming, device, resolved, settled), cancel or (lambda: False)
     if engine == "ray":
         results = _on_ray(checkpoint, batches, how, loader, address, stop)
     else:

@@ -11,7 +11,7 @@ from workbench.text import NORMALIZERS
 
 PromptMode = Literal["langID", "auto"]
 Metric = Literal["headline", "wer", "cer"]
-RUNTIMES = ("torch",)
+RUNTIMES = ("torch", "onnx", "onnx-int8")
 IMPORTED = "imported"
 """Runtime of predictions that another engine made."""
 _CHOICES: dict[str, tuple[str, ...]] = {

@@ -102,7 +102,8 @@ def run_suite(
         transcribe(
             checkpoint, run.rows_of(name), run.corpus(name).audio_roots, out, lookahead_ms=point.lookahead_ms,
             prompt_mode=point.prompt_mode, streaming=point.streaming, precision=point.precision,
-            engine=engine, address=address, progress=_moved(progress, before, total), cancel=cancel,
+            runtime=point.runtime, engine=engine, address=address,
+            progress=_moved(progress, before, total), cancel=cancel,
         )  # fmt: skip
         before += len(run.clips_of(name))
     facts = {"suite": chosen.digest, "checkpoints": sorted(set(run.checkpoints.values()))}
