@@ -47,7 +47,7 @@ def test_bf16_encoder_frames_are_within_its_rounding(tiny, clips):
         while stream.ready or stream.rest > 0:
             engine.set_context(stream.right)
             encoded, lengths, stream.caches = engine._encode([stream])
-            parts.append(engine.apply_prompt(encoded, [stream.prompt])[0, : lengths[0]])
+            parts.append(encoded[0, : lengths[0]])
     found = torch.cat(parts).float()
     assert found.shape == exact.shape
     error = (found - exact).pow(2).mean().sqrt() / exact.pow(2).mean().sqrt()
