@@ -70,13 +70,13 @@ def test_the_default_place_comes_from_the_environment(
     ("text", "says"),
     [
         ("slots = ", "workspace.toml"),
-        ("slots = 'many'", "Give a int"),
+        ("slots = 'many'", "'many' is not a int"),
         ("slots = 0", "At least one"),
-        ("slot = 1", "unknown settings slot"),
+        ("slot = 1", "workspace.toml:1: unknown field 'slot'.*Did you mean slots"),
         ("schema_version = 99", "newer schema"),
-        ("[retraining_schedule]\ndays = 'soon'", "Give a number"),
+        ("[retraining_schedule]\ndays = 'soon'", "'soon' is not a float"),
         ("[[pilot.locale]]\ntag = 'el'", "el-GR"),
-        ("[[pilot.locale]]\ntag = 'el-GR'\nrole = 'boss'", "target or guardrail"),
+        ("[[pilot.locale]]\ntag = 'el-GR'\nrole = 'boss'", "target, guardrail"),
         ("[[pilot.locale]]\ntag = 'el-GR'\ntraffic_share = 1.5", "between 0 and 1"),
     ],
 )

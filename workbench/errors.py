@@ -5,6 +5,7 @@ Every message says what is wrong, where (file, line, field) and how to fix it, i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -45,7 +46,13 @@ class Problem:
         return one_line(self.what, where, self.hint)
 
     def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Problem:
+        """What :meth:`to_dict` gave, of an earlier workbench too (``mend`` was ``hint``)."""
+        return cls(**{"hint" if key == "mend" else key: value for key, value in values.items()})
 
 
 def one_line(what: str, where: str = "", hint: str = "", limit: int = 400) -> str:

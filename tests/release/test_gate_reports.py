@@ -43,12 +43,12 @@ def test_another_checkpoint_than_the_predictions_is_refused() -> None:
     [
         ("checks: []\n", "no list of checks"),
         ("checks:\n- kind: better\n", "unknown kind"),
-        ("checks:\n- kind: not_worse\n  margins: 1\n", "no option"),
-        ("checks:\n- kind: not_worse\n  margin: wide\n", "Give a float"),
-        ("checks:\n- kind: terms\n", "terms needs licenses"),
+        ("checks:\n- kind: not_worse\n  margins: 1\n", "Did you mean margin"),
+        ("checks:\n- kind: not_worse\n  margin: wide\n", "'wide' is not a float"),
+        ("checks:\n- kind: terms\n", "field 'licenses' is missing"),
         ("checks:\n- kind: improves\n- kind: improves\n", "named twice"),
-        ("checks: [\n", "Correct the YAML"),
-        ("role: releaser\nchecks:\n- kind: improves\n", "unknown fields"),
+        ("checks: [\n", "not valid YAML"),
+        ("role: releaser\nchecks:\n- kind: improves\n", "unknown field 'role'"),
         ("schema_version: 2\nchecks:\n- kind: improves\n", "another schema"),
     ],
 )

@@ -7,14 +7,14 @@ written there (1e-4, as for any other schedule) trains a hundred times too slowl
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from workbench.errors import WorkbenchError
 from workbench.plain_data import read_yaml
 from workbench.plain_values import plain
+from workbench.schema_checks import Lines, build, yaml_lines
 from workbench.signatures import public, takes_fields
 
 SCHEMA_VERSION = 1
@@ -155,19 +155,12 @@ class Recipe:
     def from_yaml(cls, path: str | Path) -> Recipe:
         """Read a recipe. Raises WorkbenchError: missing file, broken YAML, unknown or ill-typed field."""
         path = Path(path)
-        return cls.from_dict(read_yaml(path), where=path.name)
+        return _read(read_yaml(path), path.name, yaml_lines(path.read_text(encoding="utf-8")))
 
     @classmethod
     def from_dict(cls, values: Any, where: str = "recipe") -> Recipe:
         """Build from plain values, as YAML gives them. Raises WorkbenchError as ``from_yaml``."""
-        if not isinstance(values, dict):
-            raise WorkbenchError("a recipe is a mapping of fields", where=where)
-        version = values.get("schema_version", SCHEMA_VERSION)
-        if version != SCHEMA_VERSION:
-            raise WorkbenchError(f"schema_version is {version!r}", where=where, hint=f"Use {SCHEMA_VERSION}.")
-        rest = {k: v for k, v in values.items() if k != "schema_version"}
-        recipe: Recipe = _build(cls, rest, where)
-        return recipe
+        return _read(values, where, None)
 
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain values, as :meth:`from_dict` takes them."""
@@ -234,55 +227,12 @@ def noam_scale(peak: float, d_model: int, warmup_steps: int) -> float:
     return peak / noam_peak(1.0, d_model, warmup_steps)
 
 
-def _refuse_unknown(found: set[str], kind: type, where: str) -> None:
-    known = [f.name for f in fields(kind)]
-    for name in sorted(found - set(known)):
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-        raise WorkbenchError(f"unknown field {name!r}", where=where, hint=hint)
-
-
-def _build(kind: Any, values: Any, where: str) -> Any:
-    """A dataclass from plain values, checked and converted field by field."""
+def _read(values: Any, where: str, lines: Lines | None) -> Recipe:
     if not isinstance(values, dict):
-        raise WorkbenchError("expected a mapping of fields", where=where)
-    _refuse_unknown({str(key) for key in values}, kind, where)
-    hints = get_type_hints(kind)
-    required = {f.name for f in fields(kind) if f.name in ("name", "base", "sources", "manifest")}
-    for name in sorted(required - set(values)):
-        raise WorkbenchError(f"field {name!r} is missing", where=where)
-    return kind(**{key: _convert(hints[key], value, f"{where} [{key}]") for key, value in values.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    options = get_args(hint)
-    if is_dataclass(hint):
-        return _build(hint, value, where)
-    if type(None) in options:
-        return None if value is None else _convert(options[0], value, where)
-    if getattr(hint, "__origin__", None) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise WorkbenchError("expected a list", where=where)
-        return tuple(_convert(options[0], item, f"{where} {i + 1}") for i, item in enumerate(value))
-    if getattr(hint, "__origin__", None) is Literal:
-        value = str(value)
-        if value not in options:
-            raise WorkbenchError(
-                f"{value!r} is not a choice", where=where, hint=f"One of {', '.join(options)}."
-            )
-        return value
-    return _scalar(hint, value, where)
-
-
-def _scalar(hint: type, value: Any, where: str) -> Any:
-    """YAML reads ``1e-4`` as text and ``yes`` as a flag: the first is taken for a number, the second not."""
-    try:
-        if hint is bool and not isinstance(value, bool):
-            raise ValueError
-        if hint in (int, float) and isinstance(value, bool):
-            raise ValueError
-        if hint is int and float(value) != int(float(value)):
-            raise ValueError
-        return hint(float(value)) if hint is int else hint(value)
-    except (TypeError, ValueError, OverflowError):
-        raise WorkbenchError(f"{value!r} is not a {hint.__name__}", where=where) from None
+        raise WorkbenchError("a recipe is a mapping of fields", where=where)
+    version = values.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise WorkbenchError(f"schema_version is {version!r}", where=where, hint=f"Use {SCHEMA_VERSION}.")
+    rest = {key: value for key, value in values.items() if key != "schema_version"}
+    recipe: Recipe = build(Recipe, rest, where=where, lines=lines)
+    return recipe

@@ -7,15 +7,20 @@ Berger 1982).
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, create_model
 
 from workbench.errors import WorkbenchError
 from workbench.plain_data import SETTINGS, parse_yaml, read_bytes
-from workbench.signatures import public
+from workbench.schema_checks import CONFIG, Lines, build, json_schema, renamed, yaml_lines
+from workbench.signatures import nearest, public
 
 SCHEMA_VERSION = 1
 
@@ -101,26 +106,23 @@ class Policy:
         text, where = (
             (source, "policy") if isinstance(source, str) and "\n" in source else _read(Path(source))
         )
-        raw = parse_yaml(text, where=where)
+        raw = renamed(parse_yaml(text, where=where))
         if not isinstance(raw, Mapping) or not isinstance(raw.get("checks"), list) or not raw["checks"]:
             raise WorkbenchError(
                 "no list of checks", where=where, hint="Write checks: with one item or more."
             )
-        if unknown := set(raw) - {"schema_version", "name", "checks", "provisional"}:
-            raise WorkbenchError(f"unknown fields {sorted(map(str, unknown))}", where=where)
         if raw.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
             raise WorkbenchError("policy of another schema", where=where, hint="Update the workbench.")
-        checks = tuple(_spec(item, f"{where} check {i + 1}") for i, item in enumerate(raw["checks"]))
+        lines = yaml_lines(text)
+        head = build(PolicyFile, {**raw, "checks": []}, where=where, lines=lines)
+        checks = tuple(_spec(item, i, where, lines) for i, item in enumerate(raw["checks"]))
         names = [check.name for check in checks]
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise WorkbenchError(
                 f"checks named twice: {', '.join(twice)}", where=where, hint="Give them names."
             )
-        provisional = raw.get("provisional", True)
-        if not isinstance(provisional, bool):
-            raise WorkbenchError("provisional is true or false", where=where)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return cls(str(raw.get("name", "policy")), checks, provisional, digest)
+        return cls(head.name, checks, head.provisional, digest)
 
 
 def _read(path: Path) -> tuple[str, str]:
@@ -130,34 +132,56 @@ def _read(path: Path) -> tuple[str, str]:
         raise WorkbenchError("not UTF-8 text", where=str(path), hint="Save the policy as UTF-8.") from error
 
 
-def _spec(raw: Any, where: str) -> CheckSpec:
+@dataclass(frozen=True)
+class PolicyFile:
+    """A policy as its file has it; ``checks`` are told apart by their kind."""
+
+    checks: tuple[Any, ...]
+    schema_version: int = SCHEMA_VERSION
+    name: str = "policy"
+    provisional: bool = True
+
+
+@functools.cache
+def model_of(kind: str) -> type[BaseModel]:
+    """The pydantic model of one kind of check."""
+    given: dict[str, Any] = {"kind": (Literal[kind], ...), "name": (str, kind)}
+    for option, (wanted, default) in OPTIONS[kind].items():
+        hint: Any = list[Any] if wanted is list else dict[str, Any] if wanted is dict else wanted
+        if option in _REQUIRED.get(kind, ()):
+            given[option] = (hint, ...)
+        else:
+            given[option] = (hint if default is not None else hint | None, default)
+    return create_model(kind, __config__=CONFIG, __doc__=_WHAT[kind], **given)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of a policy, for editors."""
+    kinds: Any = functools.reduce(operator.or_, (model_of(kind) for kind in OPTIONS))
+    listed: Any = list[Annotated[kinds, Field(discriminator="kind")]]
+    whole = create_model(
+        "Policy",
+        __config__=CONFIG,
+        schema_version=(int, SCHEMA_VERSION),
+        name=(str, "policy"),
+        provisional=(bool, True),
+        checks=(listed, Field(min_length=1)),
+    )
+    return json_schema(whole, "Gate policy")
+
+
+def _spec(raw: Any, number: int, where: str, lines: Lines) -> CheckSpec:
+    place = f"{where} check {number + 1}"
     if not isinstance(raw, Mapping) or raw.get("kind") not in OPTIONS:
         kind = raw.get("kind") if isinstance(raw, Mapping) else raw
         raise WorkbenchError(
-            f"unknown kind {str(kind)[:40]!r}", where=where, hint=f"Kinds: {', '.join(OPTIONS)}."
+            f"unknown kind {str(kind)[:40]!r}", where=place, hint=nearest(str(kind), OPTIONS)
         )
     kind = raw["kind"]
-    known = OPTIONS[kind]
-    options = {name: default for name, (_, default) in known.items()}
-    for name, value in raw.items():
-        if name in ("kind", "name"):
-            continue
-        if name not in known:
-            raise WorkbenchError(
-                f"{kind} has no option {name!r}", where=where, hint=f"Options: {sorted(known)}."
-            )
-        options[name] = _value(name, value, known[name][0], where)
-    missing = [name for name in _REQUIRED.get(kind, ()) if options[name] is None]
-    if missing:
-        raise WorkbenchError(f"{kind} needs {', '.join(missing)}", where=where)
-    return CheckSpec(kind, str(raw.get("name", kind)), options)
-
-
-def _value(name: str, value: Any, wanted: type, where: str) -> Any:
-    if wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if wanted is list and isinstance(value, str):
-        return [value]
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise WorkbenchError(f"{name} = {str(value)[:40]!r}", where=where, hint=f"Give a {wanted.__name__}.")
-    return value
+    listed = {name for name, (wanted, _) in OPTIONS[kind].items() if wanted is list}
+    told = {name: [v] if name in listed and isinstance(v, str) else v for name, v in raw.items()}
+    made = build(
+        model_of(kind), told, where=place, lines=lambda loc: lines(("checks", number, *loc))
+    ).model_dump()
+    name = made.pop("name")
+    return CheckSpec(made.pop("kind"), name, made)

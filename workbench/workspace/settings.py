@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
-from workbench.locales import Locale, canonical, declare
+from workbench.locales import LATIN_MARKS, Locale, Tier, canonical, declare
+from workbench.schema_checks import build, toml_lines
 from workbench.signatures import public
 
 SCHEMA_VERSION = 1
@@ -121,6 +122,50 @@ class Config:
     locales: dict[str, Locale] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PilotTable:
+    """``[[pilot.locale]]``: a row each."""
+
+    locale: tuple[PilotLocale, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocaleTable:
+    """``[locale.TAG]``: a locale that the team adds; fields of :class:`workbench.locales.Locale`."""
+
+    prompt_index: int
+    name: str = ""
+    tier: Tier = "adapt"
+    script: str = "Latin"
+    direction: Literal["ltr", "rtl"] = "ltr"
+    scored_by: Literal["word", "char"] = "word"
+    marks: str = LATIN_MARKS
+    final_marks: str = ".?!"
+    cased: bool = True
+
+    def locale(self, tag: str) -> Locale:
+        """The locale of that tag."""
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Locale(**{**named, "tag": tag, "name": self.name or tag})
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """``workspace.toml`` as it is written: ``[source.NAME]`` and ``[locale.TAG]`` for each."""
+
+    schema_version: int = SCHEMA_VERSION
+    slots: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+    lookahead_ms: int = 560
+    normalizer: str = "basic"
+    seed: int = 20260707
+    pilot: PilotTable = field(default_factory=PilotTable)
+    retraining_schedule: RetrainingSchedule = field(default_factory=RetrainingSchedule)
+    source: dict[str, SourceTerms] = field(default_factory=dict)
+    locale: dict[str, LocaleTable] = field(default_factory=dict)
+
+
 def load(path: Path, arguments: Mapping[str, Any] | None = None) -> Config:
     """The settings in force: the file, overridden by ``WORKBENCH_*``, overridden by arguments.
 
@@ -142,24 +187,27 @@ def load_file(path: Path) -> Config:
     """The settings of the file alone; the defaults where there is none. Raises as ``load``."""
     where = str(path)
     raw: dict[str, Any] = {}
+    text = ""
     if path.exists():
         try:
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            raw = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise WorkbenchError(one_line(str(error)), where=where, hint="Correct the file.") from error
     if raw.pop("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
         raise WorkbenchError("settings of a newer schema", where=where, hint="Update the workbench.")
-    known = {f.name for f in fields(Config)} - {"sources", "locales"} | {"source", "locale"}
-    if unknown := sorted(set(raw) - known):
+    found: SettingsFile = build(SettingsFile, raw, where=path.name, lines=toml_lines(text))
+    if found.slots < 1:
         raise WorkbenchError(
-            f"unknown settings {', '.join(unknown)}", where=where, hint=f"Known: {sorted(known)}."
+            f"slots = {found.slots}", where=where, hint="At least one job must be able to run."
         )
-    locales = {tag: _locale(tag, row, where) for tag, row in raw.get("locale", {}).items()}
+    # Declared before the pilot names them.
+    locales = {tag: declare(row.locale(tag)) for tag, row in found.locale.items()}
     return Config(
-        **{name: _typed(name, raw[name], where) for name in _PLAIN if name in raw},
-        pilot=Pilot.of(*raw.get("pilot", {}).get("locale", ())),
-        retraining_schedule=_section(RetrainingSchedule, raw.get("retraining_schedule", {}), where),
-        sources={n: _section(SourceTerms, t, where) for n, t in raw.get("source", {}).items()},
+        **{name: getattr(found, name) for name in _PLAIN},
+        pilot=Pilot.of(*found.pilot.locale),
+        retraining_schedule=found.retraining_schedule,
+        sources=dict(found.source),
         locales=locales,
     )
 
@@ -211,30 +259,6 @@ def _typed(name: str, value: Any, where: str) -> Any:
     if name == "slots" and typed < 1:
         raise WorkbenchError(f"slots = {typed}", where=where, hint="At least one job must be able to run.")
     return typed
-
-
-def _section(kind: type[Any], raw: Any, where: str) -> Any:
-    names = {f.name for f in fields(kind)}
-    if not isinstance(raw, Mapping) or set(raw) - names:
-        raise WorkbenchError(
-            f"{kind.__name__}: {str(raw)[:80]}", where=where, hint=f"Known: {sorted(names)}."
-        )
-    for name, value in raw.items():
-        number = kind is RetrainingSchedule or name == "keep_days"
-        if isinstance(value, bool) or not isinstance(value, (int | float) if number else str):
-            raise WorkbenchError(
-                f"{name} = {str(value)[:40]!r}", where=where, hint="Give a number or a text."
-            )
-    return kind(**raw)
-
-
-def _locale(tag: str, raw: Any, where: str) -> Locale:
-    """A locale that the team added; declared before anything names it."""
-    names = {f.name for f in fields(Locale)}
-    if not isinstance(raw, Mapping) or set(raw) - names or not isinstance(raw.get("prompt_index"), int):
-        hint = f"prompt_index, a number, and {', '.join(sorted(names - {'tag', 'prompt_index'}))}."
-        raise WorkbenchError(f"locale {tag}: {str(raw)[:80]}", where=where, hint=hint)
-    return declare(Locale(**{"name": tag, "tier": "adapt", **raw, "tag": tag}))
 
 
 def _pilot_row(row: PilotLocale | Mapping[str, Any]) -> PilotLocale:

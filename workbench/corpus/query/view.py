@@ -105,7 +105,7 @@ class View:
     def problems(self) -> list[Problem]:
         """What the import left out or asks about, in the order of the source."""
         path = self.folder / "problems.jsonl"
-        return [Problem(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [Problem.from_dict(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
     @property
     def decisions(self) -> DecisionStore:
