@@ -229,3 +229,21 @@ def test_an_evaluation_with_other_settings_still_has_its_explorer():
 
 def test_a_workspace_says_what_it_is(tmp_path):
     assert repr(wb.Workspace(tmp_path / "ws")) == f"Workspace({str(tmp_path / 'ws')!r})"
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["corpus.board(sort=1)", "Board(corpus, sort=1)", "Board(None)", "Monitor([])", "Explorer(None)",
+     "Microphone(None)", "Playback(None, 1)", "Lineage(None)"],
+)  # fmt: skip
+def test_a_widget_that_could_not_be_made_leaves_nothing_behind(made):
+    """Python said "Exception ignored" of each, since what was never begun was closed."""
+    widgets = ("board", "explorer", "microphone", "monitor", "playback", "lineage")
+    code = "".join(f"from workbench.widgets.{name} import {name.capitalize()}\n" for name in widgets)
+    code += (
+        "import gc, workbench as wb\ncorpus = wb.Corpus.__new__(wb.Corpus)\n"
+        f"try: {made}\nexcept Exception as error: print(type(error).__name__)\ngc.collect()\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip().endswith(("Error",))
+    assert "Exception ignored" not in found.stderr

@@ -17,8 +17,9 @@ from workbench.errors import Problem
 from workbench.ingest.manifest import NotPlainError
 from workbench.ingest.plain_manifest import PlainLines
 from workbench.ingest.reader import FILE, LINE
-from workbench.ingest.row_survey import Seen, glance, look_over
+from workbench.ingest.row_survey import glance, look_over
 from workbench.ingest.schema import CHANNEL, FIELDS, OPTIONAL, literal, quoted
+from workbench.ingest.seen_rows import Seen
 from workbench.ingest.validation_sql import RowRules, stage, tidied_sql, written_fields
 
 if TYPE_CHECKING:

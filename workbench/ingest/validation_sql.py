@@ -30,7 +30,7 @@ from workbench.ingest.schema import (
 if TYPE_CHECKING:
     import duckdb
 
-    from workbench.ingest.row_survey import Seen
+    from workbench.ingest.seen_rows import Seen
 
 
 @dataclass(frozen=True)

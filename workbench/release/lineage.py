@@ -16,26 +16,9 @@ from workbench.files import sha256_file
 from workbench.finetuning import ancestry
 from workbench.privacy import tainted_checkpoints
 from workbench.release import lineage_drawing, promotion
+from workbench.release.lineage_graph import Edge, Node
 from workbench.release.promotion import GATED
 from workbench.workspace.folder import WorkspaceFolder
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One thing; ``facts`` are shown when it is clicked or hovered."""
-
-    id: str
-    kind: str
-    label: str
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """``to`` was made from ``start``."""
-
-    start: str
-    to: str
 
 
 @dataclass

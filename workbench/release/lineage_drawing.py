@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.release.lineage import Graph, Node
+    from workbench.release.lineage_graph import Linked, Node
 
 KINDS = ("source", "corpus", "export", "run", "checkpoint", "prediction", "gate", "release")
 WIDTH, HEIGHT = 168, 40
@@ -25,7 +25,7 @@ class Layout:
     height: int
 
 
-def layout(graph: Graph) -> Layout:
+def layout(graph: Linked) -> Layout:
     """A place for every node. Within a column, boxes stand near what they were made from, so that lines are
     short: in the order of the mean height of their parents."""
     columns = {kind: [n for n in graph.nodes.values() if n.kind == kind] for kind in KINDS}
@@ -64,7 +64,7 @@ def curve(start: tuple[int, int], to: tuple[int, int]) -> str:
     return f"M{x1} {y1}C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
 
 
-def svg(graph: Graph, anchors: dict[str, str] | None = None) -> str:
+def svg(graph: Linked, anchors: dict[str, str] | None = None) -> str:
     """The drawing; ``anchors``: node → fragment that its box leads to."""
     made = layout(graph)
     heads = (f'<text x="{x}" y="{y}" font-weight="600">{kind}</text>' for kind, (x, y) in made.heads.items())
@@ -83,7 +83,7 @@ def svg(graph: Graph, anchors: dict[str, str] | None = None) -> str:
     )
 
 
-def page(graph: Graph) -> str:
+def page(graph: Linked) -> str:
     """Drawing and list; boxes lead to the list, and the list from one thing to what it came from."""
     known = hashlib.sha256("\0".join(graph.nodes).encode()).hexdigest()[:8]
     anchors = {id: f"lineage-{known}-{number}" for number, id in enumerate(graph.nodes)}
@@ -109,7 +109,7 @@ def _box(node: Node, place: tuple[int, int], anchor: str | None) -> str:
     return group if anchor is None else f'<a href="#{anchor}">{group}</a>'
 
 
-def _item(graph: Graph, node: Node, anchors: dict[str, str]) -> str:
+def _item(graph: Linked, node: Node, anchors: dict[str, str]) -> str:
     def links(nodes: list[Any]) -> str:
         names = ((anchors[n.id], html.escape(n.kind), html.escape(n.label)) for n in nodes)
         return ", ".join(f'<a href="#{a}">{kind} <bdi>{name}</bdi></a>' for a, kind, name in names)

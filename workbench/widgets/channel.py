@@ -98,6 +98,11 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         """Queue work of the kernel's own behind the questions of a queue."""
         return self._queue(queue).submit(_logged, work)
 
+    def __del__(self) -> None:
+        # One whose making failed has nothing to close.
+        if "_lanes_lock" in self.__dict__:
+            super().__del__()
+
     def close(self) -> None:
         """Stop the queues (running work ends by itself) and close the widget."""
         with self._queues_lock:
