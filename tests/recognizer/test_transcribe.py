@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from offline import offline
@@ -124,3 +125,49 @@ def test_ids_that_repeat_and_unknown_modes_are_refused(tiny, short, tmp_path):
         transcribe(tiny, [short[0], short[0]], STARTER, tmp_path / "r.parquet")
     with pytest.raises(WorkbenchError, match="langID or auto"):
         transcribe(tiny, short, STARTER, tmp_path / "r.parquet", prompt_mode="unified")
+
+
+def test_a_row_of_hours_is_read_block_by_block_to_the_same_words(tiny, short, tmp_path, monkeypatch):
+    """And what is at fault in one is its problem, not the run's."""
+    from workbench.ingest.audio import reading
+    from workbench.recognizer import batches
+
+    whole = transcribe(tiny, short[:4], STARTER, tmp_path / "w.parquet", lookahead_ms=320, streaming=True)
+    monkeypatch.setattr(batches, "LONG_S", 0.5)
+    monkeypatch.setattr(reading, "BLOCK", 3_001)
+    gone = {**short[0], "id": "gone", "audio_filepath": "audio/none.ogg"}
+    cut = transcribe(
+        tiny,
+        [*short[:4], gone],
+        STARTER,
+        tmp_path / "b.parquet",
+        lookahead_ms=320,
+        streaming=True,
+        batch_s=0.1,
+    )
+    columns = ["id", "hypothesis", "detected_lang"]
+    assert (
+        pq.read_table(cut, columns=columns).to_pylist() == pq.read_table(whole, columns=columns).to_pylist()
+    )
+    assert "id gone" in (tmp_path / "b.problems.jsonl").read_text("utf-8")
+
+
+def test_changed_audio_is_transcribed_anew(tiny, tmp_path):
+    """Every file overwritten, name, length and all else the same: the old text is not returned."""
+    import soundfile
+
+    rng = np.random.default_rng(3)
+    rows = []
+    for number in range(3):
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+        row = {"id": str(number), "audio_filepath": f"{number}.wav", "offset": 0.0, "duration": 1.0}
+        rows.append({**row, "target_lang": "en-US", "text": "one"})
+    first = pq.read_table(transcribe(tiny, rows, tmp_path, tmp_path / "p.parquet", lookahead_ms=320))
+    made = (tmp_path / "p.parquet").stat().st_mtime_ns
+    transcribe(tiny, rows, tmp_path, tmp_path / "p.parquet", lookahead_ms=320)
+    assert (tmp_path / "p.parquet").stat().st_mtime_ns == made
+    for number in range(3):
+        soundfile.write(tmp_path / f"{number}.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    second = pq.read_table(transcribe(tiny, rows, tmp_path, tmp_path / "p.parquet", lookahead_ms=320))
+    assert (tmp_path / "p.parquet").stat().st_mtime_ns != made
+    assert set(first["audio_sha256"].to_pylist()).isdisjoint(second["audio_sha256"].to_pylist())

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest.audio import RowReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     Loader = Callable[[Mapping[str, Any]], Pcm]
 
 MAX_BATCH = 64
+LONG_S = 600.0
+"""A longer row is read and streamed block by block, so that memory does not grow with it."""
 Prepared = tuple[Mapping[str, Any], int | None]
 """A row and its prompt slot."""
 
@@ -68,7 +72,14 @@ def decode(
 ) -> Iterator[BatchResult]:
     """Decode batches one after the other, the next one's audio read meanwhile."""
     for batch, faults in _loaded(batches, load):
-        readings = _read(checkpoint, batch, how)
+        try:
+            readings = _read(checkpoint, batch, how)
+        except WorkbenchError as error:
+            if not any(callable(sound) for _, _, sound in batch):
+                raise
+            # A row of hours is read while it is decoded, alone in its batch.
+            yield BatchResult([], [*faults, *(_fault(row, error) for row, _, _ in batch)])
+            continue
         found = [_prediction(row, reading) for (row, _, _), reading in zip(batch, readings, strict=True)]
         yield BatchResult(found, faults)
 
@@ -95,7 +106,7 @@ def _duration_s(row: Mapping[str, Any]) -> float:
     return float(value) if isinstance(value, int | float) and value == value else 10.0
 
 
-Loaded = list[tuple[Mapping[str, Any], "int | None", "Pcm"]]
+Loaded = list[tuple[Mapping[str, Any], "int | None", "Pcm | Callable[[], Iterator[Pcm]]"]]
 
 
 def _loaded(batches: Iterable[list[Prepared]], load: Loader) -> Iterator[tuple[Loaded, list[Problem]]]:
@@ -104,11 +115,9 @@ def _loaded(batches: Iterable[list[Prepared]], load: Loader) -> Iterator[tuple[L
         faults: list[Problem] = []
         for row, slot in batch:
             try:
-                good.append((row, slot, load(row)))
+                good.append((row, slot, _sound(load, row)))
             except (WorkbenchError, OSError, RuntimeError) as error:
-                hint = error.hint if isinstance(error, WorkbenchError) else "Check the file."
-                what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
-                faults.append(Problem(str(row.get("audio_filepath")), what, hint, field=f"id {row['id']}"))
+                faults.append(_fault(row, error))
         return good, faults
 
     with ThreadPoolExecutor(1, thread_name_prefix="audio") as pool:
@@ -122,14 +131,31 @@ def _loaded(batches: Iterable[list[Prepared]], load: Loader) -> Iterator[tuple[L
             yield ahead.result()
 
 
+def _sound(load: Loader, row: Mapping[str, Any]) -> Pcm | Callable[[], Iterator[Pcm]]:
+    """A row's samples, or for a row of more than LONG_S how to read them block by block."""
+    if isinstance(load, RowReader) and _duration_s(row) > LONG_S:
+        return partial(load.blocks, row)
+    return load(row)
+
+
+def _fault(row: Mapping[str, Any], error: Exception) -> Problem:
+    hint = error.hint if isinstance(error, WorkbenchError) else "Check the file."
+    what = error.what if isinstance(error, WorkbenchError) else f"cannot read audio: {error}"
+    return Problem(str(row.get("audio_filepath")), what, hint, field=f"id {row['id']}")
+
+
 def _read(checkpoint: Checkpoint, batch: Loaded, how: Decoding) -> list[Reading]:
-    from workbench.recognizer.clips import Clip, read
+    from workbench.recognizer.clips import Clip, read, read_blocks
 
     if not batch:
         return []
-    clips = [Clip(pcm, slot) for _, slot, pcm in batch]
-    engine = checkpoint.engine(how.device, how.precision, how.runtime)
-    return read(engine, clips, checkpoint.tokenizer(), how.right, how.streaming)
+    engine, tokenizer = checkpoint.engine(how.device, how.precision, how.runtime), checkpoint.tokenizer()
+    clips = [Clip(sound, slot) for _, slot, sound in batch if not callable(sound)]
+    short = iter(read(engine, clips, tokenizer, how.right, how.streaming))
+    return [
+        read_blocks(engine, sound(), slot, tokenizer, how.right) if callable(sound) else next(short)
+        for _, slot, sound in batch
+    ]
 
 
 def _prediction(row: Mapping[str, Any], reading: Reading) -> dict[str, Any]:

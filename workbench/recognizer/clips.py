@@ -7,7 +7,7 @@ prompt projection; clips too long for full attention are streamed, which gives t
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +70,28 @@ def read(engine: Engine, clips: Sequence[Clip], tokenizer: Any, right: int, stre
         _reading(engine, tokenizer, found, spent_s * clip.pcm.size / samples)
         for clip, found in zip(clips, decoded, strict=True)
     ]
+
+
+def read_blocks(
+    engine: Engine, blocks: Iterable[Pcm], slot: int | None, tokenizer: Any, right: int
+) -> Reading:
+    """Stream one clip whose samples come in pieces, chunk by chunk: the tokens of :func:`read` on the whole,
+    in memory that does not grow with it.
+
+    Raises:
+        WorkbenchError: as reading the pieces does.
+    """
+    spent_s, result, stream = 0.0, Decoded([], [], []), Stream(engine, right, slot)
+    for block in blocks:
+        begin = time.perf_counter()
+        stream.push(block)
+        while stream.ready:
+            _extend(result, engine.step([stream])[0])
+        spent_s += time.perf_counter() - begin
+    begin = time.perf_counter()
+    while stream.ready or stream.rest > 0:
+        _extend(result, engine.step([stream])[0])
+    return _reading(engine, tokenizer, result, spent_s + time.perf_counter() - begin)
 
 
 def decode_offline(engine: Engine, clips: Sequence[Clip], right: int) -> list[Decoded]:
