@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
+from workbench.ingest.audio import read_mono
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.starter_files import CORPUS
 
@@ -33,7 +33,7 @@ def starter_rows() -> list[dict[str, Any]]:
 
 def heard(row: dict[str, Any]) -> np.ndarray:
     """(samples,) float32 at 16 kHz."""
-    return soundfile.read(CORPUS / row["audio_filepath"], dtype="float32")[0]
+    return read_mono(CORPUS / row["audio_filepath"])
 
 
 def record(name: str, checkpoint: Checkpoint, result: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from workbench.errors import WorkbenchError
 from workbench.ingest.audio import containers
 from workbench.ingest.audio.ffmpeg import AvDecoder, changes, no_samples, unreadable
 from workbench.ingest.audio.locating import regular
@@ -197,7 +198,8 @@ class SndDecoder:
 
     def __init__(self, source: str | Path | FilePart) -> None:
 
-        self._source = source
+        self._source, self._at = source, 0
+        self._second: AvDecoder | None = None
         opened: Any = source if isinstance(source, FilePart) else os.fspath(source)
         try:
             self._file = _straight()(opened)
@@ -220,19 +222,36 @@ class SndDecoder:
 
     def seek(self, frame: int) -> None:
         self._file.seek(frame)
+        self._at = frame
 
     def read(self, count: int) -> Samples:
         import soundfile
 
+        if self._second is not None:
+            return self._second.read(count)
         try:
             found: Samples = self._file.read(count, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
-            return no_samples(self.channels)
+            return self._go_on(count)
+        self._at += len(found)
         return found
+
+    def _go_on(self, count: int) -> Samples:
+        """Behind a damaged frame of FLAC, where libsndfile gives up, FFmpeg goes on; what came before is the
+        same by both. Any other damage is the end."""
+        if self._file.format == "FLAC" and not isinstance(self._source, FilePart):
+            with suppress(WorkbenchError):
+                self._second = AvDecoder(self._source)
+                if (self._second.rate, self._second.channels) == (self.rate, self.channels):
+                    self._second.read(self._at)
+                    return self._second.read(count)
+        return no_samples(self.channels)
 
     def close(self) -> None:
         with suppress(Exception):  # what was read of a damaged file counts, not how it ends
             self._file.close()
+        if self._second is not None:
+            self._second.close()
         if isinstance(self._source, FilePart):
             self._source.close()
 
@@ -287,8 +306,12 @@ class ChainDecoder:
         self._current.close()
         try:
             self._current = SndDecoder(FilePart(self._path, *self._links[self._at]))
-        except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError) as error:
-            raise unreadable(self._path, error) from None
+        except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
+            raise WorkbenchError(
+                f"stream {self._at + 1} of {len(self._links)} in the file cannot be read",
+                where=os.path.basename(self._path),
+                hint="Fetch it again, or cut it there.",
+            ) from None
         if (self._current.rate, self._current.channels) != (self.rate, self.channels):
             raise changes(self._path)
         return True
