@@ -60,5 +60,20 @@ def encode(folder: Path, name: str, seconds: float, rate: int, channels: int, se
 
 def ffmpeg_frames(path: Path, rate: int) -> int:
     """Frames that ffmpeg decodes, at a rate."""
-    command = ["ffmpeg", "-v", "quiet", "-i", str(path), "-ac", "1", "-ar", str(rate), "-f", "s16le", "-"]
-    return len(subprocess.run(command, capture_output=True, check=False).stdout) // 2
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "quiet",
+        "-i",
+        str(path),
+        "-ac",
+        "1",
+        "-ar",
+        str(rate),
+        "-f",
+        "s16le",
+        "-",
+    ]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    return len(done.stdout) // 2
