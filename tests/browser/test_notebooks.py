@@ -15,7 +15,7 @@ pytestmark = pytest.mark.screenshots
 NAMES = sorted(path.name for path in (REPO / "notebooks").glob("*.ipynb"))
 # Which output stands for a notebook in the README: the first that holds this.
 PICTURE_OF = {
-    "00_start_here": "section[aria-label='Workspace overview']",
+    "00_start_here": ".nwb-playback",
     "01_curate": ".nwb-board",
     "02_stream": ".nwb-playback",
     "03_finetune": ".nwb-monitor",
