@@ -105,6 +105,17 @@ _ROWS: tuple[Locale, ...] = (
 )
 LOCALES: dict[str, Locale] = {row.tag: row for row in _ROWS}
 
+CHARACTER_LANGUAGES = frozenset(row.language for row in _ROWS if row.scored_by == "char") | {
+    "yue",
+    "lo",
+    "km",
+    "my",
+}
+"""Languages scored by characters without spaces: those of the table, and others written without spaces."""
+
+UNSPACED_LANGUAGES = CHARACTER_LANGUAGES - {"ko"}
+"""Written without spaces between words, so that a character stands for a word."""
+
 
 DECLARED: dict[str, Locale] = {}
 """What a team added for this process and those that it starts; in ``LOCALES`` too."""

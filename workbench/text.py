@@ -11,6 +11,8 @@ whisper    OpenAI's English rules for ``en``, its Basic rules elsewhere with com
            dropping them would delete vowels of Hindi or Thai
 ========== =====================================================================================
 
+Foldings follow a plus sign, such as ``basic+digits``: see :mod:`workbench.foldings`.
+
 Columns of texts are normalized as one joined string (``*_many``): a few passes in C instead of a few per row.
 """
 
@@ -21,18 +23,17 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from workbench import foldings
 from workbench.errors import WorkbenchError
+from workbench.foldings import Substitution
 from workbench.language_tags import strip_tag
-
-UNSPACED_LANGUAGES = frozenset({"ja", "zh", "th", "yue", "lo", "km", "my"})
-"""Written without spaces between words: :func:`words` splits these by character."""
-
-CHARACTER_LANGUAGES = UNSPACED_LANGUAGES | {"ko"}
-"""Scored by characters without spaces."""
+from workbench.locales import CHARACTER_LANGUAGES, UNSPACED_LANGUAGES
 
 _DOTTED = frozenset({"tr", "az"})
 _POINTED = frozenset({"ar", "he", "fa", "ur", "yi"})
 _LOOSE_APOSTROPHE = re.compile(r"'(?:(?!\w)|(?<!\w'))")
+# Joiners and variation selectors that an emoji left behind: no word of their own.
+_GHOSTS = re.compile("(?<![^ \n])[\u200c\u200d\ufe0e\ufe0f\u20e3]+")
 _SPACES = "\t\x0b\x0c\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
     map(chr, range(0x2000, 0x200B))
 )
@@ -41,23 +42,74 @@ _APOSTROPHES = "’‘ʼʹ`´′＇‛"
 _POINTS = re.compile("[\u0640\u064b-\u0652\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7]")
 
 
-def normalize(text: str, locale: str | None, name: str = "basic") -> str:
+def normalize(
+    text: str, locale: str | None, name: str = "basic", substitutions: Sequence[Substitution] = ()
+) -> str:
     """One text under a named normalizer. ``locale`` is a tag such as ``tr-TR``; None means no language rules.
 
     Raises:
-        WorkbenchError: no normalizer of that name.
+        WorkbenchError: no normalizer or folding of that name.
     """
-    return normalize_many([text], locale, name)[0]
+    return normalize_many([text], locale, name, substitutions)[0]
 
 
-def normalize_many(texts: Sequence[str], locale: str | None, name: str = "basic") -> list[str]:
-    """The same as :func:`normalize` on each text, in one pass over all of them."""
-    try:
-        rule = NORMALIZERS[name]
-    except KeyError:
+def normalize_many(
+    texts: Sequence[str],
+    locale: str | None,
+    name: str = "basic",
+    substitutions: Sequence[Substitution] = (),
+) -> list[str]:
+    """The same as :func:`normalize` on each text, in one pass over all of them.
+
+    Args:
+        name: a normalizer, with foldings behind it: ``basic+digits`` (see :mod:`workbench.foldings`).
+        substitutions: what the folding ``list`` replaces.
+    """
+    base, folds = parted(name)
+    if not texts:
+        return []
+    language = _language(locale)
+    if "markup" in folds:
+        texts = foldings.strip_markup(texts)
+    lines = NORMALIZERS[base](texts, language)
+    by_character = [fold for fold in folds if fold in foldings.BY_CHARACTER]
+    if by_character:
+        block = "\n".join(lines)
+        for fold in by_character:
+            block = foldings.fold(block, fold, language)
+        lines = block.split("\n")
+    if "list" in folds and substitutions:
+        plain = "+".join(part for part in (base, *folds) if part not in ("list", "markup"))
+        lines = foldings.substitute(
+            lines, language, substitutions, lambda text: normalize_many([text], locale, plain)[0]
+        )
+    return lines
+
+
+@cache
+def parted(name: str) -> tuple[str, tuple[str, ...]]:
+    """A normalizer's name and the foldings behind it.
+
+    Raises:
+        WorkbenchError: an unknown normalizer or folding; those there are are listed.
+    """
+    base, *folds = str(name).split("+")
+    if base not in NORMALIZERS:
         known = ", ".join(NORMALIZERS)
-        raise WorkbenchError(f"unknown normalizer {str(name)[:40]!r}", hint=f"Use one of {known}.") from None
-    return rule(texts, _language(locale)) if texts else []
+        raise WorkbenchError(f"unknown normalizer {base[:40]!r}", hint=f"Use one of {known}.")
+    for fold in folds:
+        if fold not in foldings.FOLDINGS:
+            known = ", ".join(foldings.FOLDINGS)
+            raise WorkbenchError(
+                f"unknown folding {fold[:40]!r}", hint=f"Use some of {known}, as in basic+digits."
+            )
+    return base, tuple(folds)
+
+
+def is_piecewise(name: str) -> bool:
+    """Whether a normalizer changes each piece between spaces for itself."""
+    base, folds = parted(name)
+    return base in PIECEWISE and not {"markup", "list"} & set(folds)
 
 
 def words(text: str, locale: str | None) -> list[str]:
@@ -77,10 +129,11 @@ def characters(text: str, locale: str | None) -> str:
     return "".join(text.split()) if _language(locale) in CHARACTER_LANGUAGES else text
 
 
-def rules_of(language: str) -> tuple[bool, ...]:
+def rules_of(language: str) -> tuple[object, ...]:
     """What the normalizers and splitters here ask of a language code; equal for languages treated alike."""
     groups = ({"en"}, _DOTTED, _POINTED, UNSPACED_LANGUAGES, CHARACTER_LANGUAGES)
-    return tuple(language in group for group in groups)
+    alone = language if language in foldings.LANGUAGES else ""
+    return (alone, *(language in group for group in groups))
 
 
 def is_raw(block: str) -> bool:
@@ -189,7 +242,8 @@ def _without_marks(texts: Sequence[str], language: str, lower: bool) -> list[str
         block = _POINTS.sub("", block)
     block = _replace(block, _word_part)
     # Lower case can undo NFKC (a capital with a dot below falls apart), so compose at the end.
-    return _lines(unicodedata.normalize("NFKC", _LOOSE_APOSTROPHE.sub(" ", block)))
+    block = _GHOSTS.sub("", _LOOSE_APOSTROPHE.sub(" ", block))
+    return _lines(unicodedata.normalize("NFKC", block))
 
 
 def _whisper(texts: Sequence[str], language: str) -> list[str]:

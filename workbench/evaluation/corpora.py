@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.rates import Thresholds
+from workbench.foldings import Substitution
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def evaluate(
     by: Sequence[str] = ("target_lang", "accent"),
     thresholds: Thresholds | None = None,
     traffic: Mapping[str, float] | None = None,
+    substitutions: str | Path | Sequence[Substitution] | None = None,
     resamples: int = 1000,
     seed: int = 20260604,
     engine: str = "local",
@@ -42,6 +44,8 @@ def evaluate(
         by: slices of the headline; columns that do not exist or are empty are left out.
         thresholds: when a slice is too small to speak.
         traffic: share of the pilot's calls by locale tag, such as ``ws.config.pilot.weights()``.
+        substitutions: spellings that count as others (``written,meant,language``); by default the workspace's
+            ``substitutions.csv`` where there is one. The normalizer's name then ends with ``+list``.
         resamples: of the bootstrap behind every interval.
         seed: of the bootstrap.
         engine: 'local', or 'ray': words and characters are aligned on a cluster, with the same figures.
@@ -56,8 +60,11 @@ def evaluate(
         known = ", ".join(corpus.prediction_names()) or "none yet"
         raise WorkbenchError("which predictions?", where=f"corpus {corpus.name}", hint=f"There is {known}.")
     tables = {**{name: corpus.prediction(name) for name in names}, **given}
+    if substitutions is None:
+        kept = corpus.folder.parent.parent / "substitutions.csv"
+        substitutions = kept if kept.is_file() else ()
     return score_predictions(
         corpus.frame(), tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
-        resamples=resamples,
-        seed=seed, corpus=corpus, engine=engine, address=address, progress=progress,
+        substitutions=substitutions, resamples=resamples, seed=seed,
+        corpus=corpus, engine=engine, address=address, progress=progress,
     )  # fmt: skip

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cluster import check_engine
-from workbench.errors import Problem, WorkbenchError
+from workbench.errors import Problem
 from workbench.evaluation import answers, confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation import leaderboard as leaderboard_view
 from workbench.evaluation import silence as silence_views
 from workbench.evaluation.alike import audio_changes, differences
 from workbench.evaluation.asked import kept, normalizer_of
@@ -20,9 +21,10 @@ from workbench.evaluation.rates import Settings, Thresholds
 from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
+from workbench.foldings import Substitution, as_substitutions
 from workbench.plain_values import as_json
 from workbench.signatures import public, takes_fields
-from workbench.text import NORMALIZERS
+from workbench.text import parted
 from workbench.views import Widget, view
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def score_predictions(
     by: Sequence[str] = ("target_lang", "accent"),
     thresholds: Thresholds | None = None,
     traffic: Mapping[str, float] | None = None,
+    substitutions: str | Path | Sequence[Substitution] = (),
     resamples: int = 1000,
     seed: int = 20260604,
     corpus: Corpus | None = None,
@@ -56,6 +59,8 @@ def score_predictions(
         normalizer: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
         traffic: share of the pilot's calls by locale tag: for the headline in traffic and what to fix first.
+        substitutions: spellings that count as others, a CSV (``written,meant,language``) or a sequence; they
+            are applied under the folding ``list``, which the normalizer's name then ends with.
         corpus: where the rows come from, for sound and decisions in the explorer.
         engine: 'local': utterances are aligned here when first asked for; 'ray': at once, words and
             characters of all predictions, on a cluster at ``address`` (:func:`workbench.cluster.over_ray`).
@@ -66,11 +71,11 @@ def score_predictions(
             engine's.
     """
     check_engine(engine, address)
-    if normalizer not in NORMALIZERS:
-        raise WorkbenchError(
-            f"unknown normalizer {normalizer!r}", hint=f"Use one of {', '.join(NORMALIZERS)}."
-        )
-    scored = put_together(rows, predictions, progress)
+    listed = as_substitutions(substitutions)
+    if listed and "list" not in parted(normalizer)[1]:
+        normalizer += "+list"
+    parted(normalizer)
+    scored = put_together(rows, predictions, progress, listed)
     if corpus is not None:
         scored.problems.extend(audio_changes(scored, corpus.audio_roots))
     chosen = tuple(c for c in by if c not in rows.columns or scored.rows[c].notna().any())
@@ -254,6 +259,7 @@ class Evaluation:
     calibration = quality_views.calibration
     confidence = quality_views.confidence
     silence = silence_views.silence
+    leaderboard = leaderboard_view.leaderboard
     headline = answers.headline
     is_better = answers.is_better
     fix_first = answers.fix_first

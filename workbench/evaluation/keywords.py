@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alignment import DELETION, INSERTION
+from workbench.evaluation.clusters import clusters_of
 from workbench.evaluation.events import hit_words, places
+from workbench.evaluation.intervals import ratio_interval
+from workbench.evaluation.rates import Settings
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.units import WordTable
 
@@ -71,32 +74,71 @@ def _from_lines(lines: list[list[str]]) -> list[Keyword]:
 
 
 def keyword_table(
-    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, keywords: Sequence[Keyword]
+    scored: ScoredCorpus,
+    name: str,
+    normalizer: str,
+    rows: Array,
+    keywords: Sequence[Keyword],
+    settings: Settings | None = None,
 ) -> pd.DataFrame:
     """One row a keyword and one for all: ``keyword, domain, target_lang, reference, recalled, hypothesis,
-    correct, recall, precision, f1``.
+    correct, recall, precision,
+    f1``, each of the three with ``_low`` and ``_high``, and ``enough``: 'no' where recall has no interval.
 
     An occurrence in the reference is recalled when all its words are hits with nothing inserted between; one
     in the hypothesis is correct when all its words are such hits. Rates are NaN where nothing occurs.
     """
+    import numpy as np
     import pandas as pd
 
+    settings = settings or Settings()
+    clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
+    place = np.zeros(len(scored), np.int64)
+    place[rows] = clusters.numbers
+    whole = np.zeros((clusters.count, 4))
     records = []
     for keyword, sides in _occurrences(scored, name, normalizer, rows, keywords):
         record: dict[str, Any] = {"keyword": keyword.text, "domain": keyword.domain or None}
         record["target_lang"] = keyword.target_lang or None
         for (_, right), (occurring, recognized) in zip(sides, _COUNTED, strict=True):
             record |= {occurring: len(right), recognized: int(right.sum())}
-        records.append(record)
+        sums = np.column_stack(
+            [
+                np.bincount(place[chosen], minlength=clusters.count)
+                for row, right in sides
+                for chosen in (row, row[right])
+            ]
+        )
+        whole += sums
+        records.append(record | _keyword_intervals(sums, settings))
     frame = pd.DataFrame(records)
     total: dict[str, Any] = {"keyword": "all", "domain": None, "target_lang": None}
     total |= {c: int(frame[c].sum()) for c in ("reference", "recalled", "hypothesis", "correct")}
+    total |= _keyword_intervals(whole, settings)
     frame = pd.concat([frame, pd.DataFrame([total])], ignore_index=True)
     frame["recall"] = frame["recalled"] / frame["reference"].where(frame["reference"] > 0)
     frame["precision"] = frame["correct"] / frame["hypothesis"].where(frame["hypothesis"] > 0)
     either = frame["reference"] + frame["hypothesis"]
     frame["f1"] = (frame["recalled"] + frame["correct"]) / either.where(either > 0)
     return frame
+
+
+def _keyword_intervals(sums: Array, settings: Settings) -> dict[str, Any]:
+    """Intervals from (clusters, 4) reference, recalled, hypothesis, correct."""
+    import numpy as np
+
+    said, recalled, heard, correct = sums.T
+    found: dict[str, Any] = {}
+    for measure, top, bottom in (
+        ("recall", recalled, said),
+        ("precision", correct, heard),
+        ("f1", recalled + correct, said + heard),
+    ):
+        interval = ratio_interval(
+            np.column_stack([top, bottom]), resamples=settings.resamples, seed=settings.seed, share=True
+        )
+        found |= {f"{measure}_low": interval.low, f"{measure}_high": interval.high}
+    return found | {"enough": "no" if np.isnan(found["recall_low"]) else "yes"}
 
 
 def keyword_counts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
 from workbench.evaluation.units import number_texts
+from workbench.foldings import MARKUP, Substitution
 from workbench.language_tags import strip_tag
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-_MARKUP = re.compile(r"<(?![a-z]{2,3}-[A-Z]{2}>|auto>)[^<>\s\d][^<>]{0,60}>|\[[A-Za-z _-]{2,30}\]")
+UNSPACED = r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{3}"
+"""Three letters in a row of kana, Han, Thai, Lao, Burmese or Khmer."""
 _SHOWN = 20  # ids named in a problem before "and n more"
 
 
@@ -27,6 +28,7 @@ def put_together(
     rows: pd.DataFrame,
     predictions: Mapping[str, pd.DataFrame | str | Path],
     progress: Callable[[int, int], None] | None = None,
+    substitutions: tuple[Substitution, ...] = (),
 ) -> ScoredCorpus:
     """Match predictions to rows by ``id`` and number the distinct texts.
 
@@ -51,7 +53,9 @@ def put_together(
         if progress:
             progress(done + 1, len(predictions))
     languages = _languages(rows)
+    _ask_for_locale(rows, languages, problems)
     store, codes = number_texts(columns, languages)
+    store.substitutions = substitutions
     frames = [(rows, "text"), *((frame, "hypothesis") for _, frame, _ in found)]
     if len(store) == len(rows) * len(frames):
         for place, (frame, column) in enumerate(frames):
@@ -85,12 +89,7 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
             "no utterance has a reference text", hint="Check the filter and the column text."
         )
     rows = rows.reset_index(drop=True)
-    suspects = rows[rows["text"].str.contains("[<[]", regex=True)]
-    if len(suspects):
-        found = suspects["text"].map(lambda text: _MARKUP.search(text) is not None).astype(bool)
-        if found.any():
-            hint = "It is scored as it stands: take tags and noise marks out of the references first."
-            problems.append(_problem("utterances", "markup in the reference", suspects["id"][found], hint))
+    _list_markup("utterances", "reference", rows["text"], rows["id"], problems)
     return rows
 
 
@@ -134,10 +133,36 @@ def _matched(
     if missing.any():
         hint = "They are left out of its figures, and of comparisons with it; transcribe them."
         problems.append(_problem(where, "utterances without a prediction", index[missing], hint))
+    _list_markup(where, "hypothesis", frame["hypothesis"], frame["id"], problems)
     unknown = ~frame["id"].isin(index)
     if unknown.any():
         problems.append(_problem(where, "predictions for unknown ids", frame["id"][unknown], "Left out."))
     return frame, positions
+
+
+def _list_markup(file: str, side: str, texts: pd.Series[Any], ids: Any, problems: list[Problem]) -> None:
+    """Name texts that hold tags or noise marks, and which marks."""
+    suspects = texts.str.contains(r"[<\[(]", regex=True).fillna(False)
+    found = texts[suspects].map(lambda text: MARKUP.findall(text))
+    found = found[found.map(len) > 0]
+    if len(found):
+        marks = ", ".join(sorted({mark for marks in found for mark in marks})[:6])
+        hint = f"Marks such as {marks} are scored as words; normalizer='basic+markup' leaves them out."
+        problems.append(_problem(file, f"markup in the {side}", ids[found.index], hint))
+
+
+def _ask_for_locale(rows: pd.DataFrame, languages: Any, problems: list[Problem]) -> None:
+    """Ask about texts without spaces between words whose locale is unknown: they would count as single
+    words."""
+    import numpy as np
+
+    unknown = np.flatnonzero(np.asarray(languages) == "")
+    texts = rows["text"].iloc[unknown]
+    odd = texts[texts.str.contains(UNSPACED, regex=True).fillna(False)]
+    if len(odd):
+        hint = "They are scored as words; set target_lang (ja-JP, th-TH …) to count characters."
+        what = "locale unknown or auto, text in a script without spaces"
+        problems.append(_problem("utterances", what, rows["id"].loc[odd.index], hint))
 
 
 def _problem(file: str, what: str, ids: Any, hint: str) -> Problem:

@@ -129,10 +129,10 @@ def keywords(
     normalizer: str | None = None,
 ) -> pd.DataFrame:
     """Recall, precision and F1 of keywords or entities: a list, or a CSV file with a column ``keyword``
-    and perhaps ``domain`` and ``target_lang``. NaN where a keyword does not occur."""
+    and perhaps ``domain`` and ``target_lang``, each with its interval. NaN where a keyword does not occur."""
     found = kw.read_keywords(keywords)
     rows = rows_of(self, name, where=where)
-    return kw.keyword_table(self.scored, name, normalizer_of(self, normalizer), rows, found)
+    return kw.keyword_table(self.scored, name, normalizer_of(self, normalizer), rows, found, self.settings)
 
 
 def tradeoff(

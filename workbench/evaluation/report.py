@@ -124,7 +124,8 @@ def methods(summary: dict[str, Any]) -> str:
         "An error rate is the sum of substituted, inserted and deleted units over the sum of reference "
         "units; rates of utterances are never averaged. Words, or characters in slices of Japanese, Korean, "
         "Chinese (as NVIDIA's model card does) and Thai (ours).",
-        f"Normalizer of the headline: {text(made['normalizer'])}. Raw is Unicode NFC on both sides. "
+        f"Normalizer of the headline: {text(made['normalizer'])}."
+        f"{_substituted(made['substitutions'])} Raw is Unicode NFC on both sides. "
         "Substitutions in raw text that differ in encoding, apostrophe or ё/е alone, counted in the raw "
         f"rate: {variants}.",
         f"{100 * made['confidence']:.0f} % intervals over speakers: the wider of Student's (cluster-robust) "
@@ -144,3 +145,15 @@ def methods(summary: dict[str, Any]) -> str:
         "Made with " + ", ".join(f"{text(k)} {text(v)}" for k, v in made["versions"].items()) + ".",
     ]
     return f"<h2>Methods</h2><ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
+
+
+def _substituted(listed: list[dict[str, Any]]) -> str:
+    """The substitution list, in full: whoever reads a figure must see what counted as equal."""
+    if not listed:
+        return ""
+    pairs = ", ".join(
+        f"{text(item['written'])} as {text(item['meant'])}"
+        + (f" ({text(item['language'])})" if item["language"] else "")
+        for item in listed
+    )
+    return f" Counted as equal: {pairs}."

@@ -202,4 +202,5 @@ def _methods(evaluation: Summarized) -> dict[str, Any]:
         "seed": settings.seed,
         "thresholds": asdict(settings.thresholds),
         "versions": versions,
+        "substitutions": [asdict(item) for item in evaluation.scored.store.substitutions],
     }

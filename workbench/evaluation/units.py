@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import text as txt
 from workbench.evaluation.alignment import Side
+from workbench.foldings import Substitution
 from workbench.locales import LATIN_MARKS, LOCALES
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class TextStore:
     texts: Any  # pyarrow large_string array: a tenth of the memory of Python strings
     groups: IntArray
     languages: list[str]
+    substitutions: tuple[Substitution, ...] = ()
+    """What the folding ``list`` replaces."""
     _pieces: dict[str, Pieces] = field(default_factory=dict)
     _words: dict[str, WordTable] = field(default_factory=dict)
 
@@ -116,7 +119,7 @@ class TextStore:
 
     def pieces(self, normalizer: str) -> Pieces:
         """Pieces of the raw texts, or of the normalized ones where a normalizer needs the whole text."""
-        base = "raw" if normalizer in txt.PIECEWISE else normalizer
+        base = "raw" if txt.is_piecewise(normalizer) else normalizer
         if base not in self._pieces:
             self._pieces[base] = _cut(self._whole(base))
         return self._pieces[base]
@@ -139,7 +142,8 @@ class TextStore:
 
         for group, language in enumerate(self.languages):
             places = np.flatnonzero(groups == group).tolist()
-            done = txt.normalize_many([lines[place] for place in places], language, normalizer)
+            rules = (language, normalizer, self.substitutions)
+            done = txt.normalize_many([lines[place] for place in places], *rules)
             for place, line in zip(places, done, strict=True):
                 lines[place] = line
         return lines
@@ -327,7 +331,7 @@ def _same(offsets: IntArray, known: IntArray) -> IntArray:
 
 def forms_of(pieces: list[str], language: str, normalizer: str) -> list[str]:
     """Normalized pieces; those of a normalizer that needs the whole text are normalized already."""
-    done = normalizer == "raw" or normalizer not in txt.PIECEWISE
+    done = normalizer == "raw" or not txt.is_piecewise(normalizer)
     return pieces if done else txt.normalize_many(pieces, language, normalizer)
 
 

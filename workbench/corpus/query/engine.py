@@ -20,6 +20,7 @@ from workbench.corpus.review import decision_state
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import WorkbenchError
 from workbench.ingest.schema import EDITABLE, FIELDS, literal, quoted
+from workbench.locales import UNSPACED_LANGUAGES
 from workbench.plain_values import plain
 
 if TYPE_CHECKING:
@@ -302,7 +303,8 @@ def _computed() -> str:
         f"WHEN duration < {high} THEN '{low}-{high}'"
         for low, high in ((0, 1), (1, 2), (2, 5), (5, 10), (10, 20), (20, 40))
     )
-    unspaced = "split_part(coalesce(target_lang, ''), '-', 1) IN ('ja', 'zh', 'th')"
+    codes = ", ".join(f"'{code}'" for code in sorted(UNSPACED_LANGUAGES))
+    unspaced = f"split_part(coalesce(target_lang, ''), '-', 1) IN ({codes})"
     return f"""length(text) AS characters,
         CASE WHEN text IS NULL THEN NULL WHEN trim(text) = '' THEN 0
              WHEN {unspaced} THEN length(regexp_replace(text, '[\\s\\p{{P}}]', '', 'g'))
