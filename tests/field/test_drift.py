@@ -14,7 +14,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
-from workbench.field import Baseline, FieldLog, propose, watch_log
+from workbench.field import Baseline, FieldLog, drift, propose, watch_log
 from workbench.field.charts import limits, residual, smoothed
 from workbench.field.weekly import weekly
 from workbench.workspace.folder import WorkspaceFolder
@@ -212,3 +212,18 @@ def test_what_was_erased_is_not_proposed(tmp_path: Path) -> None:
     made = propose(FieldLog(rows), found.alarms, ws)
     assert set(made.rows["speaker"]) == {"petros"}
     assert made.left_out["were erased"] > 0
+
+
+def test_the_allowance_for_false_alarms_is_shared_by_both_rules_and_all_charts_exactly() -> None:
+    log = FieldLog(simulation.log(3, weeks=10))
+    base = Baseline.of(log, weeks=6)
+    table = weekly(log.rows, base.slow_limits)
+    found = drift.points(table, base)
+    judged = found[found["judged"] & found["p_value"].notna() & (found["p_value"] > 0)]
+    row = judged.loc[judged["p_value"].idxmin()]
+    charts = int((judged["week"] == row["week"]).sum())
+    border = 2 * charts * float(row["p_value"])
+    for allowance, alarmed in ((border * 1.0001, True), (border * 0.9999, False)):
+        again = drift.points(table, base, allowance)
+        same = again[(again["week"] == row["week"]) & (again["quantity"] == row["quantity"])]
+        assert bool(same[same["locale"] == row["locale"]]["alarm"].iloc[0]) is alarmed
