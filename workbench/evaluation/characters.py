@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.evaluation.alignment import COUNTED, Side, checked_counts, count_sides
 from workbench.evaluation.units import TextStore, forms_of, of_group
+from workbench.locales import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,7 @@ class Characters:
         """Of all texts under a normalizer."""
         import numpy as np
 
-        pieces, unspaced = store.pieces(normalizer), txt.CHARACTER_LANGUAGES & set(store.languages)
+        pieces, unspaced = store.pieces(normalizer), CHARACTER_LANGUAGES & set(store.languages)
         forms: list[str] = []
         if not unspaced and (normalizer == "raw" or normalizer not in txt.PIECEWISE):
             forms = pieces.vocabulary  # the same under all rules
@@ -50,7 +51,7 @@ class Characters:
             form_of = store.form_numbers(pieces)
             for group, language in enumerate(store.languages):
                 found = forms_of(of_group(pieces, form_of, group), language, normalizer)
-                joined = language in txt.CHARACTER_LANGUAGES
+                joined = language in CHARACTER_LANGUAGES
                 forms += [txt.characters(form, language) for form in found] if joined else found
         points = np.frombuffer("".join([" ", *forms]).encode("utf-32-le"), np.uint32)
         used = np.zeros(_CODE_POINTS, bool)
@@ -60,7 +61,7 @@ class Characters:
         number[32] = 0
         sizes = np.fromiter(map(len, forms), np.int64, len(forms))
         bounds = np.concatenate([[0], np.cumsum(sizes)])
-        parted = np.array([language not in txt.CHARACTER_LANGUAGES for language in store.languages], bool)
+        parted = np.array([language not in CHARACTER_LANGUAGES for language in store.languages], bool)
         return cls(form_of, number[points[1:]], bounds, parted, int(number[-1]) + 1)
 
     def lengths(self, pieces: IntArray, spans: IntArray, groups: IntArray) -> IntArray:

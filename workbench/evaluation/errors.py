@@ -10,6 +10,7 @@ from workbench.evaluation.alignment import DELETION, INSERTION, SUBSTITUTION, Al
 from workbench.evaluation.events import error_events
 from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.language_tags import strip_tag
+from workbench.locales import UNSPACED_LANGUAGES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def _word_times(
     """Times of each normalized word; none where the recognizer's words do not lead to the same text."""
     times, units = [], []
     # Characters are timed one by one; where the language is scored by words, they are put together again.
-    for entry in spoken if language in txt.UNSPACED_LANGUAGES else _unglued(spoken):
+    for entry in spoken if language in UNSPACED_LANGUAGES else _unglued(spoken):
         normalized = txt.normalize(strip_tag(str(entry.get("word", "")))[0], language, normalizer)
         for unit in txt.words(normalized, language):
             units.append(unit)

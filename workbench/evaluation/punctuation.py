@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import text as txt
 from workbench.evaluation.alignment import DELETION, INSERTION, Edits, Side, align_sides
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.units import flattened, marks_of, split_words
-from workbench.locales import LOCALES
+from workbench.locales import LOCALES, UNSPACED_LANGUAGES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +48,8 @@ class MarkEvents:
 @cache
 def _pattern(language: str) -> re.Pattern[str]:
     marks = f"|[{re.escape(marks_of(language))}]" if marks_of(language) else ""
-    word = rf"\w[{_SIGNS}]*" if language in txt.UNSPACED_LANGUAGES else rf"[\w'{_SIGNS}]+"
-    latin = r"[A-Za-z0-9']+|" if language in txt.UNSPACED_LANGUAGES else ""
+    word = rf"\w[{_SIGNS}]*" if language in UNSPACED_LANGUAGES else rf"[\w'{_SIGNS}]+"
+    latin = r"[A-Za-z0-9']+|" if language in UNSPACED_LANGUAGES else ""
     return re.compile(latin + word + marks)
 
 

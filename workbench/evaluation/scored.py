@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.alignment import COUNTED, SUBSTITUTION, Edits, align_sides
 from workbench.evaluation.characters import character_counts
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.units import TextStore
+from workbench.locales import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -109,7 +109,7 @@ class ScoredCorpus:
         """Where the headline figure is the character error rate."""
         import numpy as np
 
-        return np.isin(self.languages, sorted(txt.CHARACTER_LANGUAGES))
+        return np.isin(self.languages, sorted(CHARACTER_LANGUAGES))
 
     @cached_property
     def speakers(self) -> Array:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.evaluation.alignment import Side
 from workbench.foldings import Substitution
-from workbench.locales import LATIN_MARKS, LOCALES
+from workbench.locales import LATIN_MARKS, LOCALES, UNSPACED_LANGUAGES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,7 @@ class TextStore:
         self._words.pop(normalizer, None)
 
     def _made_words(self, normalizer: str) -> WordTable:
-        if normalizer == "raw" and not txt.UNSPACED_LANGUAGES & set(self.languages):
+        if normalizer == "raw" and not UNSPACED_LANGUAGES & set(self.languages):
             pieces = self.pieces(normalizer)
             return WordTable(pieces.numbers, pieces.offsets, pieces.vocabulary)
         return self.derived(normalizer, partial(split_words, normalizer))
@@ -338,7 +338,7 @@ def forms_of(pieces: list[str], language: str, normalizer: str) -> list[str]:
 def split_words(normalizer: str, pieces: list[str], language: str) -> tuple[list[str], list[int]]:
     """Words of pieces under a normalizer."""
     forms = forms_of(pieces, language, normalizer)
-    if language in txt.UNSPACED_LANGUAGES:
+    if language in UNSPACED_LANGUAGES:
         return flattened(txt.words(form, language) for form in forms)
     # Normalized pieces hold single spaces only.
     return " ".join(forms).split(), [form.count(" ") + 1 if form else 0 for form in forms]

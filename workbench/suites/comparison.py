@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alike import differences
+from workbench.locales import CHARACTER_LANGUAGES
 from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
-from workbench.text import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
     import pandas as pd

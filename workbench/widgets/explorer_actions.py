@@ -15,6 +15,7 @@ from workbench import text as txt
 from workbench.corpus.split.collection import WISHES, collection_requests
 from workbench.errors import WorkbenchError
 from workbench.language_tags import strip_tag
+from workbench.locales import UNSPACED_LANGUAGES
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.explorer_comparison import ids_of
@@ -195,7 +196,7 @@ def as_written(word: str, texts: Iterable[tuple[str, str]], normalizer: str) -> 
     """
     forms: Counter[str] = Counter()
     for text, language in texts:
-        if language in txt.UNSPACED_LANGUAGES:
+        if language in UNSPACED_LANGUAGES:
             continue
         tokens = [_bare(token) for token in strip_tag(text)[0].split()]
         for token, made in zip(tokens, txt.normalize_many(tokens, language, normalizer), strict=True):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench import text as texts
-from workbench.locales import LATIN_MARKS, LOCALES
+from workbench.locales import LATIN_MARKS, LOCALES, UNSPACED_LANGUAGES
 from workbench.recognizer.words import spaced, written_units
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OPERATIONS = {"replace": "substitute", "delete": "delete", "insert": "insert"}
 def units(text: str, locale: str | None) -> list[str]:
     """What is marked as one word: as written, with its marks; single characters in unspaced scripts."""
     language = (locale or "").split("-")[0]
-    return written_units(text) if language in texts.UNSPACED_LANGUAGES else text.split()
+    return written_units(text) if language in UNSPACED_LANGUAGES else text.split()
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str], locale: str | None) -> list[Pair]:
@@ -151,7 +151,7 @@ def timed_words(events: Sequence[StreamEvent], written: Sequence[str], locale: s
     A word has come when its letters are complete; a full stop in the next chunk is not waited for.
     """
     spoken = list(events[-1].words) if events else []
-    if (locale or "").split("-")[0] not in texts.UNSPACED_LANGUAGES:
+    if (locale or "").split("-")[0] not in UNSPACED_LANGUAGES:
         spoken = spaced(spoken)
     matched: Sequence[Any] = spoken if len(spoken) == len(written) else [None] * len(written)
     keys: dict[str, str] = {}
