@@ -17,7 +17,7 @@ from workbench.recognizer.pool import Pool
 from workbench.recognizer.transcribe import transcribe
 from workbench.starter_files import CHECKPOINT, CORPUS, MANIFEST
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.timeout(1800)]
 LOOKAHEADS = (80, 160, 320, 560, 1120)
 
 
