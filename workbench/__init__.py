@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from workbench.capacity.choice import choose_lookahead as choose_lookahead
     from workbench.capacity.result import Capacity as Capacity
     from workbench.corpus.quality.checks import run_checks as run_checks
+    from workbench.corpus.quality.lint import lint as lint
+    from workbench.corpus.quality.own_rules import OwnRule as OwnRule
     from workbench.corpus.quality.signal import scan as scan
     from workbench.corpus.query.table import Corpus as Corpus
     from workbench.errors import WorkbenchError as WorkbenchError
@@ -89,6 +91,8 @@ _PUBLIC = {
     "figures": "widgets.figures",
     "first_batch": "recognizer.nemo_loader",
     "inspect_source": "ingest.inspect",
+    "lint": "corpus.quality.lint",
+    "OwnRule": "corpus.quality.own_rules",
     "in_conditions": "field.simulated_log",
     "ladder": "recognizer.conditions",
     "plan_erasure": "privacy.erasure",

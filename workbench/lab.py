@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
 from workbench.project import FIRST
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -78,14 +79,42 @@ def lab_command(port: int, token: str, settings: Path, root: Path) -> list[str]:
     return [*command, "--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else command
 
 
-def lab(port: int = 8888) -> int:
-    """Serve JupyterLab until interrupted; prints the address to open. Returns the server's exit code."""
-    root, token, port = project_folder(), secrets.token_hex(24), free_port(port)
+def board_page(workspace: Path, corpus: str) -> Path:
+    """Write a notebook with the board of a corpus below a workspace; it is left alone where it is there."""
+    path = workspace / "opened" / f"{corpus}.ipynb"
+    if not path.exists():
+        code = f"import workbench as wb\n\nwb.Workspace({str(workspace)!r}).corpus({corpus!r}).board()"
+        cell: dict[str, object] = {
+            "cell_type": "code",
+            "execution_count": None,
+            "id": "board",
+            "source": code,
+        }
+        cell |= {"metadata": {}, "outputs": []}
+        kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+        page = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        write_atomic(path, json.dumps(page, indent=1))
+    return path
+
+
+def lab(port: int = 8888, *, root: Path | None = None, page: str | None = None) -> int:
+    """Serve JupyterLab until interrupted; prints the address to open.
+
+    Args:
+        port: to listen on; another one where it is taken.
+        root: folder that is served; by default the project.
+        page: notebook to open, relative to ``root``; by default the first of the project's.
+
+    Returns:
+        The server's exit code.
+    """
+    root, token, port = root or project_folder(), secrets.token_hex(24), free_port(port)
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
     environment.setdefault("WORKBENCH_WORKSPACE", str(root / "workspace"))
     settings = root / "workspace" / ".lab-settings"
     server = subprocess.Popen(lab_command(port, token, settings, root), env=environment)
-    address = f"http://127.0.0.1:{port}/lab/tree/notebooks/{FIRST}?token={token}"
+    address = f"http://127.0.0.1:{port}/lab/tree/{page or f'notebooks/{FIRST}'}?token={token}"
     try:
         if _wait_for(port, server):
             sys.stdout.write(f"\nThe workbench is open at\n\n    {address}\n\nStop it with Ctrl-C.\n")

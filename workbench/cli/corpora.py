@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 import workbench as wb
+from workbench import lab as labs
 from workbench.cli.verbs import (
     NOT_PASSED,
     Address,
@@ -23,6 +26,7 @@ from workbench.cli.verbs import (
     view,
     workspace,
 )
+from workbench.plain_values import records
 from workbench.widgets.progress import progress_bar
 
 ROOM = "Corpora"
@@ -74,8 +78,11 @@ def import_corpus(
     replace: Annotated[
         bool, typer.Option("--replace", help="A corpus of this name goes, decisions too.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan; write nothing.")] = False,
 ) -> Told:
-    """Import recordings as a corpus."""
+    """Import recordings as a corpus; columns pred_text and pred_text_NAME become predictions."""
+    if dry_run:
+        return inspect(source, mapping, default, tag, audio_root, locale)
     found = wb.ImportPlan.from_dict(json.loads(plan.read_text("utf-8"))) if plan is not None else None
     with progress_bar(f"import {name}", None, unit="row") as shown:
         corpus = workspace().import_corpus(
@@ -83,10 +90,115 @@ def import_corpus(
             audio_roots=audio_root, locale=locale, require_audio=require_audio, replace=replace,
             progress=shown,
         )  # fmt: skip
-    problems = corpus.problems
+    problems, brought = corpus.problems, [report.lines()[1] for report in corpus.take_predictions()]
     data = {"utterances": len(corpus), "problems": [problem.to_dict() for problem in problems]}
     said = f"{len(corpus)} utterances, {len(problems)} problems"
-    return Told.of(data, *map(str, problems), said)
+    return Told.of(data, *map(str, problems), said, *brought)
+
+
+@verb(group, "open", room=ROOM)
+def open_source(
+    source: Source,
+    name: Annotated[str | None, typer.Option(help="Of the corpus; default: that of the source.")] = None,
+    mapping: Mapping = None,
+    audio_root: AudioRoot = None,
+    locale: Locale = None,
+    port: Annotated[int, typer.Option(help="Of JupyterLab.")] = 8888,
+    lab: Annotated[bool, typer.Option(help="Start JupyterLab on the board.")] = True,
+) -> Told:
+    """From any source to the board in the browser: import it once, take its predictions, open the board."""
+    ws = workspace()
+    name = name or (re.sub(r"[^A-Za-z0-9]+", "-", Path(source).stem).strip("-") or "opened")[:60]
+    plan = None
+    if name not in ws.corpus_names():
+        plan = wb.inspect_source(
+            source, mapping=pairs(mapping), audio_roots=audio_root, locale=locale
+        )  # fmt: skip
+        sys.stderr.write(f"{plan}\n")
+        ws.import_corpus(name, source, plan=plan).take_predictions()
+    corpus = ws.corpus(name)
+    if plan is None and corpus.facts["source"] != source:
+        raise wb.WorkbenchError(
+            f"there is a corpus {name!r} of another source", where=corpus.facts["source"], hint="Use --name."
+        )
+    page = labs.board_page(ws.path, name)
+    told = {
+        "corpus": name,
+        "utterances": len(corpus),
+        "page": str(page),
+        "predictions": corpus.prediction_names(),
+    }
+    if lab:
+        labs.lab(port, root=ws.path, page=page.relative_to(ws.path).as_posix())
+    return Told.of(told, f"{name}: {len(corpus)} utterances; {page}")
+
+
+@verb(group, "lint", room=ROOM)
+def lint(
+    source: Source,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="A .nemo whose tokenizer tells unknown characters.")
+    ] = None,
+    mapping: Mapping = None,
+    audio_root: AudioRoot = None,
+    locale: Locale = None,
+    sound: Annotated[bool, typer.Option("--sound", help="Measure the recordings too.")] = False,
+    fix: Annotated[Path | None, typer.Option(help="Write a copy of the rows without an error here.")] = None,
+    fail_on: Annotated[
+        Literal["error", "warning", "info"], typer.Option(help="The mildest finding that fails.")
+    ] = "error",
+) -> Told:
+    """Check a source without importing it. Exit code 1: findings as bad as --fail-on, or unreadable rows."""
+    tokenizer = wb.Checkpoint.open(checkpoint).tokenizer() if checkpoint else None
+    found = wb.lint(
+        source, mapping=pairs(mapping), locale=locale, audio_roots=audio_root, tokenizer=tokenizer,
+        sound=sound, fix=fix,
+    )  # fmt: skip
+    data: dict[str, Any] = {
+        "rows": found.rows, "left_out": found.left_out, "findings": records(found.findings),
+        "problems": [problem.to_dict() for problem in found.problems],
+        "fixed": None if found.fixed is None else str(found.fixed),
+    }  # fmt: skip
+    lines = [str(problem) for problem in found.problems]
+    lines += [f"{row['severity']}: {row['id']}: {row['reason']}" for row in data["findings"]]
+    lines.append(f"{found.rows} rows, {found.left_out} unreadable; {len(found.findings)} findings")
+    return Told.of(data, *lines, code=NOT_PASSED if found.failed(fail_on) else 0)
+
+
+@verb(group, "import-prediction", room=ROOM)
+def import_prediction(
+    corpus: CorpusName,
+    source: Annotated[
+        str, typer.Argument(help="Manifest, table, CTM, SRT, or a folder of an engine's JSON.")
+    ],
+    name: Annotated[str, typer.Argument(help="Of the prediction.")],
+    engine: Annotated[str | None, typer.Option(help="What made it.")] = None,
+    settings: Annotated[str | None, typer.Option(help="How it was asked.")] = None,
+    lookahead_ms: Annotated[int | None, typer.Option(help="Of a streaming engine.")] = None,
+    column: Annotated[str | None, typer.Option(help="Which column holds what was heard.")] = None,
+) -> Told:
+    """Take another engine's transcripts as a prediction; says what matched."""
+    ws = workspace()
+    report = ws.import_prediction(
+        ws.corpus(corpus), source, name, engine=engine, settings=settings, lookahead_ms=lookahead_ms,
+        column=column,
+    )  # fmt: skip
+    return Told.of(report.to_dict(), *report.lines())
+
+
+@verb(group, "add-locale", room=ROOM)
+def add_locale(
+    tag: Annotated[str, typer.Argument(help="Language and region, such as ca-ES.")],
+    name: Annotated[str | None, typer.Option(help="In English.")] = None,
+    prompt_index: Annotated[int | None, typer.Option(help="Default: the first that is free.")] = None,
+    script: Annotated[str, typer.Option(help="Of most letters.")] = "Latin",
+) -> Told:
+    """Declare a locale that is none of the 40."""
+    made = workspace().add_locale(tag, name=name, prompt_index=prompt_index, script=script)
+    return Told.of(
+        {"tag": made.tag, "prompt_index": made.prompt_index},
+        f"{made.tag} has prompt index {made.prompt_index}",
+    )
 
 
 @verb(group, "remove", room=ROOM)

@@ -7,7 +7,7 @@ import html
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,10 @@ class MatchReport:
                 f"{self.unmatched_count:,} of {self.transcripts:,} transcripts fit no utterance: {shown}"
             )
         return made + [str(problem) for problem in self.problems[:20]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data."""
+        return {**asdict(self), "problems": [problem.to_dict() for problem in self.problems]}
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

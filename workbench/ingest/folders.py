@@ -252,7 +252,7 @@ def _read(path: Path, root: Path, notes: list[Problem]) -> str | None:
 
 def _others(path: Path) -> list[Path]:
     """Files that are no recordings and might hold transcripts."""
-    harmless = {"readme", "license", "licence", "notice", "changelog", "version", "thumbs", "copying"}
+    harmless = {"readme", "license", "notice", "changelog", "version", "thumbs", "copying"}
     return [p for p in sorted(path.rglob("*"))
             if p.is_file() and not p.name.startswith(".") and p.suffix.lower() not in AUDIO_SUFFIXES
             and p.stem.lower() not in harmless]  # fmt: skip

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.quality import leakage, row_checks
 from workbench.corpus.quality.findings import COLUMNS, Findings
+from workbench.corpus.quality.own_rules import OwnRule, add_own
 from workbench.corpus.quality.rules import RULES, Rule, chosen
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import Keys
@@ -60,6 +61,7 @@ def run_checks(
     tokenizer: Any = None,
     predictions: pd.DataFrame | None = None,
     progress: Callable[[int, int], None] | None = None,
+    own: Sequence[OwnRule] = (),
 ) -> pd.DataFrame:
     """Look for flaws in the rows of a view; rejected rows are looked at too.
 
@@ -69,6 +71,7 @@ def run_checks(
         tokenizer: of the checkpoint, for the characters that it does not know.
         predictions: ``id``, ``hypothesis``, ``detected_lang``, for the rules against the model.
         progress: called with (groups of rules done, groups in all).
+        own: rules of the team: SQL expressions or functions.
 
     Returns:
         DataFrame ``id, rule, severity, reason, hint, value``, errors first; ``attrs["not_run"]`` names the
@@ -82,7 +85,7 @@ def run_checks(
         found, rows = job.run(database)
         frame = found.frame()
     frame.attrs["not_run"], frame.attrs["checked"] = job.not_run, rows
-    return frame
+    return add_own(frame, corpus, own) if own else frame
 
 
 def write_checks(

@@ -21,6 +21,7 @@ from workbench.workspace import roles
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.corpus.imported_predictions import MatchReport
     from workbench.corpus.quality.checks import Checked
 
 
@@ -170,6 +171,12 @@ class Corpus(View):
             WorkbenchError: there is none of that name; those there are are listed.
         """
         return predicted.read(self.folder, name, corpus=self.name)
+
+    def take_predictions(self) -> list[MatchReport]:
+        """Keep what the source's own columns ``pred_text`` and ``pred_text_NAME`` hold as predictions."""
+        from workbench.corpus.imported_predictions import predictions_within
+
+        return predictions_within(self)
 
     def export_prediction(
         self, name: str, path: str | Path, format: TimedText = "ctm", minimum_confidence: float = 0.0

@@ -1,0 +1,97 @@
+"""A source checked as a linter checks code: read, checked, told, and nothing of it kept."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.corpus.importing import import_source
+from workbench.corpus.quality.checks import run_checks
+from workbench.corpus.quality.own_rules import OwnRule
+from workbench.corpus.quality.signal import scan
+from workbench.errors import Problem
+from workbench.signatures import public
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Severity = Literal["error", "warning", "info"]
+_RANK = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass
+class Lint:
+    """What a source is worth.
+
+    Attributes:
+        rows: that can be used; ``left_out`` could not be read at all.
+        problems: of reading, each with file and line.
+        findings: of the checks, as :func:`~workbench.corpus.quality.checks.run_checks` gives them.
+        fixed: folder with a copy of the rows without an error, as a NeMo manifest; None where not asked for.
+    """
+
+    rows: int
+    left_out: int
+    problems: list[Problem]
+    findings: pd.DataFrame
+    fixed: Path | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def failed(self, at: Severity = "error") -> bool:
+        """Whether anything of this severity or worse was found; rows that could not be read are errors."""
+        worst = min((_RANK[s] for s in self.findings["severity"]), default=3)
+        return bool(self.left_out) or worst <= _RANK[at]
+
+
+@public
+def lint(
+    source: Any,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    locale: str | None = None,
+    audio_roots: Sequence[str | Path] | None = None,
+    tokenizer: Any = None,
+    rules: Mapping[str, Any] | Sequence[str] | None = None,
+    own: Sequence[OwnRule] = (),
+    sound: bool = False,
+    fix: str | Path | None = None,
+) -> Lint:
+    """Check a source without importing it.
+
+    Args:
+        source: as for ``Workspace.import_corpus``.
+        mapping: field → column.
+        locale: of rows that state none or only its language.
+        audio_roots: folders that recordings may lie in.
+        tokenizer: of a checkpoint, for the characters that it does not know.
+        rules: which, and with which thresholds; see :func:`workbench.corpus.quality.rules.chosen`.
+        own: rules of the team.
+        sound: measure the recordings too, for the rules on sound.
+        fix: write a copy of the rows without an error here; the source is not touched.
+
+    Raises:
+        WorkbenchError: the source cannot be read, or an unknown rule.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="workbench-lint-"))
+    try:
+        corpus = import_source(
+            source, folder / "source", name="source", mapping=mapping, locale=locale, audio_roots=audio_roots,
+            require_audio=True,
+        )  # fmt: skip
+        if sound:
+            scan(corpus)
+        found = run_checks(corpus, rules, tokenizer=tokenizer, own=own)
+        made = Lint(len(corpus), corpus.facts["left_out"], corpus.problems, found)
+        made.counts = {str(k): int(v) for k, v in found.groupby("rule").size().items()}
+        if fix is not None:
+            flawed = found[found["severity"] == "error"]["id"].unique().tolist()
+            if flawed:
+                corpus.pick(flawed).reject("lint")
+            made.fixed = corpus.export(fix, only="not_rejected").path
+        return made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
