@@ -240,3 +240,27 @@ def test_lines_in_are_rows_kept_and_lines_named(tmp_path: Path, fuzzed: list[byt
     named = [problem.line for problem in problems if problem.line is not None]
     blank = [n for n, raw in enumerate(data.split(b"\n"), 1) if not raw.strip()]
     assert sorted([*kept, *named, *blank]) == list(range(1, data.count(b"\n") + 2))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_that_is_too_long_is_named_plain_or_packed(home: Path, bring: Bring, packed: bool) -> None:
+    some = rows()
+    some[1]["text"] = "x" * 6_000_000
+    data = "".join(json.dumps(row) + "\n" for row in some).encode()
+    path = home / ("m.jsonl.gz" if packed else "m.jsonl")
+    path.write_bytes(gzip.compress(data) if packed else data)
+    corpus = bring(path)
+    assert texts(corpus) == ["Satz 0.", "Satz 2."]
+    assert [(p.line, "longer than" in p.what) for p in corpus.problems] == [(2, True)]
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_key_without_a_name_keeps_its_row(home: Path, bring: Bring, others: int) -> None:
+    some = [{**rows()[0], "": 1}, *rows()[1 : 1 + others]]
+    corpus = bring(lines(home / "m.jsonl", some))
+    assert len(corpus) == 1 + others
+    assert corpus.page(0, 1)[0]["unnamed"] == 1
+    assert (
+        len(bring([{**row, "audio_filepath": str(home / row["audio_filepath"])} for row in some]))
+        == 1 + others
+    )

@@ -124,6 +124,7 @@ def _by_tables(
 ) -> TakenIn:
     """Any source, by way of Arrow tables in memory."""
     table = _joined(list(_counted(reader.tables(problems), progress)))
+    table = table.rename_columns([name or "unnamed" for name in table.column_names])
     columns = [n for n in table.column_names if n not in (LINE, FILE)]
     rules = rules_of(columns)
     return TakenIn(rules, columns, admit(table, rules, draft, problems))
