@@ -100,8 +100,8 @@ def _of_table(table: pa.Table, kind: str, folder: Path | None) -> Reader:
 def _of_rows(rows: list[Mapping[str, Any]]) -> Reader:
     def good(problems: list[Problem]) -> Iterator[dict[str, Any]]:
         for number, row in enumerate(rows, 1):
-            plain = {str(name): plain(value) for name, value in row.items()}
-            found = checked(plain, "", number, problems)
+            values = {str(name): plain(value) for name, value in row.items()}
+            found = checked(values, "", number, problems)
             if found is not None:
                 yield {**found, LINE: number}
 

@@ -140,7 +140,10 @@ def _parsed(block: bytes, before: int) -> pa.Table:
         table.validate(full=True)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise NotPlainError from error
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+    if np.diff(ends, prepend=-1, append=len(block)).max() > LINE_LIMIT:
+        raise NotPlainError
+    lines = len(ends) + (not block.endswith(b"\n"))
     if table.num_rows != lines:  # blank lines, or several objects on a line: numbers would be wrong
         raise NotPlainError
     table = table.drop_columns([n for n in table.column_names if table[n].null_count == table.num_rows])
