@@ -181,7 +181,7 @@ def test_lists_and_pairs():
 
 def test_a_run_and_a_policy_by_their_files(tmp_path, capsys):
     made = tmp_path / "recipe.yaml"
-    assert main(["preset", "quick_cpu", "base.nemo", "m.jsonl", "el-GR", "--out", str(made)]) == 0
+    assert main(["preset", "quick_cpu", "base.nemo", "m.jsonl", "--locale", "el-GR", "--out", str(made)]) == 0
     assert wb.Recipe.from_yaml(made).preset == "quick_cpu"
     assert main(["preflight", str(made)]) == 1
     write_atomic(made, "name: x\nlerning_rate: 1\n")

@@ -6,7 +6,7 @@ when a call needs them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,11 @@ from workbench.evaluation.rates import Thresholds
 from workbench.field.conditions import BANDS, SNR_DB, ConditionSweep, sweep_conditions
 from workbench.field.dashboard import FieldReport, watch_log
 from workbench.field.log import read_log
+from workbench.finetuning.learning_curve import learning_curve
+from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.variants import Variants, compare_variants
+from workbench.ingest.audio.rows import audio_digests
 from workbench.names import check_name
 from workbench.recognizer.transcribe import transcribe
 from workbench.release import retraining_schedule
@@ -35,6 +39,7 @@ from workbench.signatures import public
 from workbench.suites.run import run_suite
 from workbench.widgets.overview import Overview
 from workbench.widgets.progress import Progress, progress_bar
+from workbench.workspace.roles import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,6 +128,8 @@ class Workspace(Serving):
         """
         target = corpus.predictions_folder / f"{check_name(name)}.parquet"
         rows = corpus.frame().to_dict("records")
+        for row, digest in zip(rows, audio_digests(rows, corpus.audio_roots), strict=True):
+            row["audio_sha256"] = digest
         with progress_bar(f"transcribe {name}", progress) as shown:
             transcribe(
                 self.checkpoint(checkpoint), rows, corpus.audio_roots, target, lookahead_ms=lookahead_ms,
@@ -160,6 +167,72 @@ class Workspace(Serving):
                 self.suite(suite), found, version=version, points=points, engine=engine, address=address,
                 progress=shown, cancel=cancel,
             )  # fmt: skip
+
+    def learning_curve(
+        self,
+        recipe: Recipe | str | Path,
+        suite: str,
+        *,
+        shares: Sequence[float] = (0.1, 0.3, 1.0),
+        metric: Metric = "wer",
+        locales: Sequence[str] | None = None,
+        engine: str = "local",
+        address: str | None = None,
+        progress: Progress | None = None,
+        cancel: Callable[[], bool] = lambda: False,
+    ) -> Curve:
+        """The recipe on shares of its target data, each measured on a suite: ``curve.more_hours(5)`` says how
+        many more hours bring five points, or why the points do not say. A stopped call goes on.
+
+        Args:
+            recipe: its target sources are cut to each share, nested; steps stay as they are.
+            suite: measured at its first operating point, on ``locales`` (default: the target's).
+            shares, metric, engine, address, progress, cancel: as
+                :func:`workbench.finetuning.learning_curve.learning_curve`.
+
+        Raises:
+            WorkbenchError: as there.
+        """
+        require(self, "trainer", "run.start")
+        recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
+        folder = self.path / "learning_curves" / check_name(recipe.name)
+        return learning_curve(
+            recipe, folder, self.suite(suite), shares=shares, metric=metric, locales=locales,
+            slots=self.slots, slot_count=self.config.slots, engine=engine, address=address,
+            progress=progress, cancel=cancel,
+        )  # fmt: skip
+
+    def variants(
+        self,
+        suite: str,
+        shared: str,
+        *,
+        adapters: Mapping[str, str] | None = None,
+        own: Mapping[str, str] | None = None,
+        base: str | None = None,
+        streams: Mapping[str, int] | None = None,
+    ) -> Variants:
+        """One shared checkpoint, an adapter a locale, or a checkpoint a locale: figures on a suite, costs and
+        a recommendation with its reasons.
+
+        Args:
+            shared: the checkpoint or run that was trained on all the locales.
+            adapters: locale → a finished run with ``trains: adapter``.
+            own: locale → a checkpoint or run of its own.
+            base: shown beside them; default: the adapters' base.
+            streams: variant → streams that a machine holds, from ``ws.capacity``.
+
+        Raises:
+            WorkbenchError: as :func:`workbench.finetuning.variants.compare_variants`.
+        """
+        return compare_variants(
+            self.suite(suite),
+            self.checkpoint(shared),
+            adapters={tag: self.run(name) for tag, name in (adapters or {}).items()},
+            own={tag: self.checkpoint(name) for tag, name in (own or {}).items()},
+            base=self.checkpoint(base) if base else None,
+            streams=streams,
+        )
 
     def evaluate_lookaheads(
         self,
@@ -354,6 +427,7 @@ class Workspace(Serving):
         name: str | None = None,
         corpus: str | None = None,
         where: str = TEST,
+        suite: str | None = None,
         base: str | None = None,
     ) -> Outcome:
         """Export, fine-tune, evaluate and gate, unattended; asked for again after a break, it goes on.
@@ -364,12 +438,15 @@ class Workspace(Serving):
                 and test goes on. A finished one of that name is only gated again.
             corpus: where the test utterances are; default: the corpus that the recipe's exports came from.
             where: which of its utterances are tested on.
+            suite: what is tested on, in place of ``corpus`` and ``where``.
             base: what the candidate is held against; default: the recipe's base.
 
         Raises:
             WorkbenchError: a faulty recipe or policy, a name of another recipe's pass, or a step that failed.
         """
-        return Pipeline(self, recipe, policy, name=name, corpus=corpus, where=where, base=base).run()
+        return Pipeline(
+            self, recipe, policy, name=name, corpus=corpus, where=where, suite=suite, base=base
+        ).run()
 
     def release(self, candidate: str, base: str = "starter") -> Release:
         """A candidate checkpoint on its way out, against the one it replaces."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from workbench.errors import WorkbenchError
@@ -80,21 +78,3 @@ def test_files_hold_plain_values_and_fit_one_base(adapted, base, tmp_path):
     other.write_bytes(b"no adapter")
     with pytest.raises(WorkbenchError, match="not an adapter that can be read"):
         adapters.read(other)
-
-
-def test_one_table_says_what_each_way_costs(adapted, base, corpus, tmp_path):
-    from workbench.finetuning.variants import compare_variants
-
-    rows = [json.loads(line) for line in corpus.read_text("utf-8").splitlines()]
-    rows = [row for row in rows if row["split"] == "validation"]
-    shared = adapted["el-GR"].checkpoint_path  # any checkpoint will do here
-    found = compare_variants(adapted, shared, rows, corpus.parent, tmp_path)
-    assert len(found.rates) == 6
-    assert (found.rates["utterances"] == 4).all()
-    greek = found.rates[found.rates["target_lang"] == "el-GR"].set_index("variant")["rate"]
-    assert greek["shared"] == greek["adapter"]  # it is the same checkpoint
-    costs = found.costs.set_index("variant")
-    assert list(costs["artifacts"]) == [1, 3]
-    assert (costs["load_s"] > 0).all()
-    assert costs.loc["one adapter a locale", "swap_s"] < costs["load_s"].min()
-    assert "one adapter a locale" in found._repr_html_()

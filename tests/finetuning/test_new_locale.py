@@ -10,6 +10,7 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.finetuning import Run
 from workbench.finetuning.base import base_of, notices, read_base, untagged
+from workbench.finetuning.checks import problems
 from workbench.finetuning.run import _prepare
 
 pytestmark = pytest.mark.model
@@ -35,11 +36,11 @@ def test_a_new_locale_gets_a_free_slot_and_the_others_keep_theirs(irish, tmp_pat
     from workbench.widgets.monitor_data import snapshot
     from workbench.widgets.monitor_static import monitor_html
 
-    assert irish.validate() == []
+    assert problems(irish) == []
     before = read_base(irish.base)
     slot = base_of(irish).prompts["ga-IE"]
     assert slot not in before.prompts.values()
-    assert any("no prompt for 'ga-IE'" in fault for fault in irish.changed(new_locales=()).validate())
+    assert any("no prompt for 'ga-IE'" in fault for fault in problems(irish.changed(new_locales=())))
 
     run = Run(tmp_path / "run")
     _prepare(run.folder, irish)

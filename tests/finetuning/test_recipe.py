@@ -11,6 +11,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning import PRESETS, Recipe, preset
+from workbench.finetuning.checks import problems
 from workbench.finetuning.recipe import noam_peak, noam_scale
 
 pytestmark = pytest.mark.model  # the base checkpoint is built with NeMo
@@ -22,7 +23,7 @@ def test_yaml_round_trip(recipe, tmp_path):
 
 
 def test_a_good_recipe_has_no_faults(recipe):
-    assert recipe.validate() == []
+    assert problems(recipe) == []
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_numbers_that_yaml_reads_as_text(tmp_path):
     ],
 )
 def test_bad_values_are_refused(recipe, changes, message):
-    faults = recipe.changed(**changes).validate()
+    faults = problems(recipe.changed(**changes))
     assert any(message in fault for fault in faults), faults
     assert all("\n" not in fault for fault in faults)
 
@@ -88,7 +89,7 @@ def test_bad_data_is_refused(recipe, corpus, tmp_path):
         "no usable row of sv-SE": {"sources": (replace(source, locales=("el-GR", "sv-SE")),)},
     }
     for message, changes in cases.items():
-        faults = recipe.changed(**changes).validate()
+        faults = problems(recipe.changed(**changes))
         assert any(message in fault for fault in faults), (message, faults)
 
 
@@ -177,6 +178,21 @@ def test_noam_scale_is_not_a_rate():
 def test_presets_are_valid_but_for_the_device(base, corpus):
     for name in PRESETS:
         made = preset(name, str(base), str(corpus), "el-GR")
-        assert made.validate() == [], name
+        assert problems(made) == [], name
     with pytest.raises(WorkbenchError, match="quick_cpu"):
         preset("fast", str(base), str(corpus), "el-GR")
+
+
+def test_the_same_sentence_in_another_language_is_no_leak(recipe, corpus, tmp_path):
+    lines = [json.loads(line) for line in corpus.read_text("utf-8").splitlines()]
+    spanish = {**lines[0], "id": "es", "target_lang": "en-US", "text": "Un polo.", "split": "train"}
+    same = {**lines[0], "id": "same", "target_lang": "it-IT", "text": "Un polo.", "split": "train"}
+    tested = {**lines[0], "id": "ca", "target_lang": "it-IT", "text": "Un polo.", "split": "validation"}
+    for extra, leaks in ((spanish, False), (same, True)):
+        path = tmp_path / "manifest.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in (*lines, extra, tested)), "utf-8")
+        root = str(corpus.parent)
+        sources = tuple(replace(s, manifest=str(path), audio_root=root) for s in recipe.sources)
+        sets = tuple(replace(s, manifest=str(path), audio_root=root) for s in recipe.validation)
+        found = problems(recipe.changed(sources=sources, validation=sets))
+        assert any("also trained on" in fault for fault in found) == leaks, found

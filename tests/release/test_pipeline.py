@@ -100,7 +100,8 @@ def test_killed_while_training_it_goes_on_and_exits_as_the_gate_says(
 
     # Base and candidate were read on the test rows, as the policy needs it, and the verdict is on record.
     tested = ws.corpus("calls").where("split = 'test'").ids()
-    assert sorted(ws.corpus("calls").prediction(name)["id"]) == sorted(tested)
+    suite = ws.suite("pipeline-calls")
+    assert sorted(suite.clips(suite.latest)["calls"]["id"]) == sorted(tested)
     event = ws.ledger.latest(GATED)
     assert event is not None
     assert event.payload is not None
@@ -108,6 +109,8 @@ def test_killed_while_training_it_goes_on_and_exits_as_the_gate_says(
     assert event.payload["candidate"] == ws.checkpoint(name).sha256
     report = json.loads((ws.path / "pipelines" / name / "gate.json").read_text())
     assert report["verdict"] == "pass"
+    assert report["suite"]["digest"] == suite.latest.digest
+    assert all(row["missing"] == 0 for row in report["suite"]["coverage"])
 
 
 @pytest.mark.timeout(1500)
@@ -161,9 +164,8 @@ def test_another_recipe_or_a_pass_that_is_going_is_refused(home: tuple[Workspace
 def test_the_policy_says_how_the_test_rows_are_read(home: tuple[Workspace, Path]) -> None:
     ws, path = home
     policy = Policy.from_yaml("checks:\n- {kind: language}\n- {kind: streaming}\n")
-    assert list(Pipeline(ws, path, policy)._readings()) == [
-        ("", {}), ("-auto", {"prompt_mode": "auto"}), ("-560", {"streaming": True, "lookahead_ms": 560}),
-    ]  # fmt: skip
+    names = [point.name for point in Pipeline(ws, path, policy)._points()]
+    assert names == ["offline", "offline-auto", "streaming-560"]
 
 
 def test_an_export_of_picked_ids_cannot_be_repeated(home: tuple[Workspace, Path], tmp_path: Path) -> None:

@@ -346,3 +346,26 @@ def test_a_confidence_that_is_asked_for_is_given_everywhere(ws: Workspace) -> No
         a, b = (check.evidence[0].numbers for check in (wide_check, narrow_check))
         assert float(a["upper_bound"] or 0) >= float(b["upper_bound"] or 0)
         assert wide_check.kind == "formatting" or "99 %" in wide_check.evidence[0].because
+
+
+def test_look_aheads_are_chosen_where_nothing_else_differs(ws: Workspace) -> None:
+    from workbench.capacity.choice import choose_lookahead
+
+    suite = ws.suite("waiting")
+    suite.create(["calls", "guardrails"], points=[SHORT, LONG])
+    run = open_run(suite, base=BASE)
+    plant(run, "base", WORSE, point=SHORT)
+    plant(run, "base", BETTER, point=LONG)
+    chosen = choose_lookahead(run)
+    assert chosen.recommended["da-DK"] == 1120
+    plant(run, "base", BETTER, point=LONG, without=["calls/0-3"])
+    with pytest.raises(
+        WorkbenchError, match="not enough data at streaming-1120: da-DK: base transcribed 59 of 60"
+    ):
+        choose_lookahead(opened(run))
+    both = suite_run(ws, SHORT, LONG)
+    with pytest.raises(WorkbenchError, match="which checkpoint"):
+        choose_lookahead(both)
+    mixed = both.at_all_points(("base", "tuned"))
+    with pytest.raises(WorkbenchError, match="not alike: checkpoints aaaaaaaaaaaa, bbbbbbbbbbbb"):
+        choose_lookahead(mixed)

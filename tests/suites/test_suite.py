@@ -227,3 +227,22 @@ def test_a_run_transcribes_what_is_missing_and_goes_on(tiny: Workspace) -> None:
     assert set(frame["lookahead_ms"]) == {560}
     assert frame["audio_sha256"].notna().all()
     assert set(frame["precision"]) == {"fp32"}
+
+
+def test_an_erasure_finds_clips_and_predictions_of_a_suite(ws: Workspace) -> None:
+    import pandas as pd
+
+    from workbench.privacy.erasure import erase, plan_erasure
+
+    suite = ws.suite("pilot")
+    suite.create("calls")
+    run = open_run(suite)
+    plant(run, "base", WORSE)
+    gone = set(ws.corpus("calls").where("speaker = 'da-DK-3'").ids())
+    assert len(gone) == 5
+    done = erase(ws, plan_erasure(ws, speaker="da-DK-3"))
+    assert done.remaining == 0
+    left = pd.read_parquet(run.path("calls", run.checkpoints["base"], OFFLINE))
+    assert not gone & set(left["id"])
+    assert suite.changes() == ["5 of 60 clips were erased since"]
+    assert suite.renew().utterances == 55

@@ -78,7 +78,7 @@ def name_of(variant: Mapping[str, Any]) -> str:
 
 def recipe_of(variant: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> Recipe:
     """What a variant trains with: the preset, and an adapter's own rate (it starts from nothing)."""
-    own = {"learning_rate": ADAPTER_RATE} if variant["trains"] == "adapter" else {}
+    own: dict[str, Any] = {"learning_rate": ADAPTER_RATE} if variant["trains"] == "adapter" else {}
     made = preset(
         "cpu",
         str(CHECKPOINT),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
+from workbench.suites.predictions import SuitePredictions
 from workbench.views import view
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Choice:
 
 @public
 def choose_lookahead(
-    evaluation: Evaluation,
+    evaluation: Evaluation | SuitePredictions,
     capacity: Capacity | Mapping[str, Capacity] | None = None,
     *,
     by: str | Sequence[str] = "target_lang",
@@ -87,16 +88,57 @@ def choose_lookahead(
     """Error rate, latency and streams per locale and look-ahead, with the setting for a budget.
 
     Args:
-        evaluation: of one streamed prediction per look-ahead.
+        evaluation: a suite run of one checkpoint at several streamed points, or an evaluation of one
+            streamed prediction per look-ahead.
         capacity: of this machine, or one per locale; its search gives the streams.
         by: ``target_lang``, or ``()`` for all locales together.
         latency_p95_s: the budget of word latency.
         streams: that one machine must hold.
 
     Raises:
-        WorkbenchError: two predictions of the same look-ahead, or a budget for what was not measured.
+        WorkbenchError: predictions that differ in more than the look-ahead, two of the same one, a suite run
+            of several checkpoints or with clips missing, or a budget for what was not measured.
     """
+    if isinstance(evaluation, SuitePredictions):
+        evaluation = _of_suite(evaluation)
     return choose(evaluation.tradeoff(by=by), capacity, latency_p95_s=latency_p95_s, streams=streams)
+
+
+def _of_suite(run: SuitePredictions) -> Evaluation:
+    """One checkpoint at every operating point of its suite.
+
+    Raises:
+        WorkbenchError: several checkpoints, or a point whose coverage does not suffice.
+    """
+    if len(run.names) != 1:
+        raise WorkbenchError(
+            f"which checkpoint? The run has {', '.join(run.names)}", hint="Run the suite with one of them."
+        )
+    for point in run.points:
+        if lacking := run.shortfalls(point=point):
+            why = "; ".join(f"{tag}: {', '.join(what)}" for tag, what in lacking.items())
+            raise WorkbenchError(f"not enough data at {point.name}: {why}", where=f"suite {run.suite.name}")
+    return run.at_all_points(run.names)
+
+
+def _refuse_unlike(rows: pd.DataFrame) -> None:
+    """Look-aheads are compared where nothing else differs.
+
+    Raises:
+        WorkbenchError: several checkpoints, prompts, engines or precisions; each is named.
+    """
+    words = {"checkpoint_sha256": "checkpoints", "prompt_mode": "prompts", "streaming": "ways of reading"}
+    found = []
+    for column, word in words.items():
+        values = sorted({str(value)[:12] for value in rows[column].dropna()}) if column in rows else []
+        if len(values) > 1 or "mixed" in values:
+            found.append(f"{word} {', '.join(values)}")
+    if found:
+        raise WorkbenchError(
+            f"not alike: {'; '.join(found)}",
+            where="tradeoff",
+            hint="Give predictions that differ in the look-ahead alone: tradeoff(names=[…]).",
+        )
 
 
 def choose(
@@ -125,6 +167,7 @@ def choose(
 
     rows = tradeoff[tradeoff["lookahead_ms"].notna()].copy()
     rows["locale"] = rows["target_lang"].astype(str) if "target_lang" in rows else "all"
+    _refuse_unlike(rows)
     repeated = rows[rows.duplicated(["locale", "lookahead_ms"])]
     if len(repeated):
         raise WorkbenchError(

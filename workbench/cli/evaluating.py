@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 import typer
 
 import workbench as wb
-from workbench.cli.verbs import Address, CorpusName, Engine, Told, Where, verb, view
+from workbench.cli.verbs import (
+    NOT_ENOUGH,
+    Address,
+    CorpusName,
+    Engine,
+    Told,
+    Where,
+    pairs,
+    verb,
+    view,
+    workspace,
+)
 from workbench.plain_values import records
 
 ROOM = "Evaluation"
@@ -67,3 +78,57 @@ def compare(
     """Rate of the candidate minus rate of the base, with intervals: below zero, the candidate is better."""
     scored = wb.evaluate(view(corpus, where), base, candidate, normalizer=normalizer)
     return Told.table(scored.compare(base, candidate, by=_columns(by), metric=metric))
+
+
+SuiteName = Annotated[str, typer.Argument(help="Name of a suite.")]
+Checkpoints = Annotated[list[str], typer.Argument(help="Checkpoints or runs.")]
+
+
+@verb(group, "suite", room=ROOM)
+def suite(
+    name: SuiteName,
+    views: Annotated[
+        list[str] | None, typer.Argument(help="Make a version over these: CORPUS or CORPUS=SQL.")
+    ] = None,
+    lookaheads_ms: Annotated[
+        str | None, typer.Option(help="Streamed at these too, with commas: 80,560.")
+    ] = None,
+    auto: Annotated[bool, typer.Option("--auto", help="And with the automatic prompt.")] = False,
+    replayed: Annotated[list[str] | None, typer.Option(help="A locale that training replays.")] = None,
+    minimum: Annotated[int, typer.Option(help="Utterances that each required locale needs.")] = 1,
+    normalizer: Normalizer = "basic",
+) -> Told:
+    """Make a version of a test suite, or show the newest one as YAML."""
+    found = workspace().suite(name)
+    if views:
+        points: list[dict[str, object]] = [{"normalizer": normalizer}]
+        points += [{"normalizer": normalizer, "prompt_mode": "auto"}] if auto else []
+        for text in (lookaheads_ms or "").split(","):
+            if text.strip():
+                point = {"streaming": True, "lookahead_ms": int(text), "normalizer": normalizer}
+                points.append(point)
+        named = {view: "split = 'test'" for view in views if "=" not in view}
+        named |= pairs(view for view in views if "=" in view)
+        found.create(named, points=points, replayed=replayed or (), minimum_utterances=minimum)
+    made = found.latest
+    data = {"name": made.name, "version": made.version, "digest": made.digest}
+    return Told.of({**data, "utterances": made.utterances, "path": found.path()}, made.to_yaml())
+
+
+@verb(group, "run-suite", room=ROOM)
+def run_suite(
+    name: SuiteName,
+    checkpoints: Checkpoints,
+    base: Annotated[str | None, typer.Option(help="Compare the others with this one, by locale.")] = None,
+    point: Annotated[str | None, typer.Option(help="Operating point; default: the first.")] = None,
+    engine: Engine = "local",
+    address: Address = None,
+) -> Told:
+    """Transcribe what is missing of a suite and say what it covers. Exit code 3: not enough to compare."""
+    run = workspace().run_suite(name, *checkpoints, engine=engine, address=address)
+    covered = run.coverage(point)
+    if base is None:
+        return Told.table(covered[covered["accent"].isna()].drop(columns=["accent"]))
+    table = run.forgetting(base, point=point).table
+    open_ = (table["verdict"] == "not enough data").any()
+    return Told.table(table, code=NOT_ENOUGH if open_ else 0)

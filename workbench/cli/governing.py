@@ -26,6 +26,9 @@ def gate(
     candidate: Candidate,
     policy: PolicyFile = Path("policy.yaml"),
     base: Base = "starter",
+    suite: Annotated[
+        str | None, typer.Option(help="What it is tested on; default: the workspace's, if it has one.")
+    ] = None,
     measure_on: Clips = None,
     where: Where = None,
     clips: Annotated[int, typer.Option(help="So many are streamed for the measurement.")] = 20,
@@ -34,7 +37,7 @@ def gate(
     release = workspace().release(candidate, base)
     if measure_on is not None:
         release.measure(view(measure_on, where), clips=clips)
-    report = release.gate(policy)
+    report = release.gate(policy, suite=suite)
     return Told.of(report.to_dict(), str(report), *release.changes(), code=report.exit_code)
 
 
@@ -125,12 +128,14 @@ def pipeline(
         str | None, typer.Option(help="With the test utterances; default: the one exported from.")
     ] = None,
     where: Annotated[str, typer.Option(help="Which utterances to test on.")] = "split = 'test'",
+    suite: Annotated[str | None, typer.Option(help="Tested on, in place of corpus and where.")] = None,
     base: Annotated[str | None, typer.Option(help="Default: the recipe's base.")] = None,
 ) -> Told:
     """Export, fine-tune, evaluate and gate, unattended; repeated, it goes on. Exit code as gate."""
     made = workspace().pipeline(
-        recipe, policy or recipe.with_name("policy.yaml"), name=name, corpus=corpus, where=where, base=base
-    )
+        recipe, policy or recipe.with_name("policy.yaml"), name=name, corpus=corpus, where=where, suite=suite,
+        base=base,
+    )  # fmt: skip
     data = {"name": made.name, "folder": made.folder, "changes": made.changes, "gate": made.report.to_dict()}
     return Told.of(data, str(made.report), *made.changes, str(made.folder), code=made.report.exit_code)
 

@@ -22,15 +22,36 @@ Replace = Annotated[bool, typer.Option("--replace", help="An ended run of that n
 def preset(
     name: Annotated[str, typer.Argument(help="Such as quick_cpu, cpu, gpu_under_20h.")],
     base: Annotated[str, typer.Argument(help="A .nemo checkpoint.")],
-    manifest: Annotated[str, typer.Argument(help="Rows with split train and validation.")],
-    locale: Annotated[str, typer.Argument(help="The tag to adapt to.")],
+    data: Annotated[
+        list[str],
+        typer.Argument(help="A manifest (.jsonl), corpora, or suite:NAME."),
+    ],
+    locale: Annotated[str, typer.Option(help="The tag to adapt to.")],
     out: Annotated[Path, typer.Option(help="The recipe to write.")] = Path("recipe.yaml"),
+    replay: Annotated[
+        list[str] | None, typer.Option(help="A locale to replay, may be repeated; default: all others.")
+    ] = None,
     replay_weight: Annotated[float, typer.Option(help="Hours of replay per hour of the target.")] = 1.0,
 ) -> Told:
-    """Write a recipe to start from."""
-    made = wb.preset(name, base, manifest, locale, replay_weight=replay_weight)
+    """Write a recipe to start from: sources, replay and validation from a manifest, corpora or a suite."""
+    made = wb.preset(
+        name, _base(base), _data(data), locale, replay=replay or True, replay_weight=replay_weight
+    )
     made.to_yaml(out)
     return Told.of({"recipe": out, **made.to_dict()}, f"{out}: {made.name}, {made.steps} steps")
+
+
+def _base(base: str) -> str | wb.Checkpoint:
+    return base if base.endswith(".nemo") else workspace().checkpoint(base)
+
+
+def _data(given: list[str]) -> str | wb.Suite | list[wb.Corpus]:
+    """A manifest, ``suite:NAME``, or corpora of the workspace."""
+    if len(given) == 1 and given[0].startswith("suite:"):
+        return workspace().suite(given[0].removeprefix("suite:"))
+    if len(given) == 1 and given[0].endswith((".jsonl", ".json")):
+        return given[0]
+    return [workspace().corpus(name) for name in given]
 
 
 @verb(group, "preflight", room=ROOM)
@@ -40,7 +61,8 @@ def preflight(
 ) -> Told:
     """Check a recipe and foretell its run. Exit code 1: it may not start."""
     found = wb.preflight(wb.Recipe.from_yaml(recipe), measure_steps=measure_steps)
-    data = {"ok": found.ok, "faults": found.faults, "warnings": found.warnings, "summary": found.summary()}
+    data = {"verdict": found.verdict, "ok": found.ok, "faults": found.faults, "risks": found.risks,
+            "warnings": found.warnings, "summary": found.summary()}  # fmt: skip
     return Told.of(data, *found.summary(), code=0 if found.ok else NOT_PASSED)
 
 

@@ -159,7 +159,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
     def _record(self, trainer: Any, step: int) -> None:
         seconds = time.monotonic() - self._began
         self._times.append(seconds)
-        self._peak_mb = max(self._peak_mb, memory_mb())
+        self._peak_mb = max(self._peak_mb, peak_mb())
         audio_s = float(self._audio_s.get(step - 1, 0.0))
         loss, self._loss = sum(self._loss) / len(self._loss), []
         if self.recipe.ranks > 1:
@@ -214,6 +214,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         finally:
             apply_training_mode(pl_module, self.recipe)
         self._validation_s.append(time.monotonic() - began)
+        self.folder.update_state(validation_s=round(self._validation_s[-1], 3))
         head = {"kind": "validation", "step": step}
         files.append(self.folder.metrics, [{**head, **record} for record in found])
         files.append(self.folder.samples, [{"step": step, **sample} for sample in samples])
@@ -244,6 +245,14 @@ def _cumulative_hours(plan: pd.DataFrame) -> Any:
         return {str(tag): float(value) for tag, value in total.loc[step - 1].items()}
 
     return hours
+
+
+def peak_mb() -> float:
+    """The most that this process has held so far, or the peak on the GPU where that is more, in MB."""
+    import resource
+
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return max(held, memory_mb())
 
 
 def memory_mb() -> float:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from workbench.finetuning.rows import Utterance
 
 HIGHEST_RATE, LOWEST_RATE = 1e-2, 1e-6
+Sentence = tuple[str, str]
+"""Language and letters of a sentence."""
 
 
 def problems(recipe: Recipe) -> list[str]:
@@ -138,7 +140,7 @@ def _rows(recipe: Recipe, base: Base) -> Iterator[str]:
     from workbench.finetuning.rows import read_source
 
     limits = (recipe.min_duration_s, recipe.max_duration_s)
-    trained: dict[str, str] = {}
+    trained: dict[Sentence, str] = {}
     sources: list[Source | ValidationSet] = [*recipe.sources, *recipe.validation]
     for number, source in enumerate(sources):
         where, unusable = source.manifest, list[Problem]()
@@ -152,7 +154,7 @@ def _rows(recipe: Recipe, base: Base) -> Iterator[str]:
             yield one_line("no usable row", where, f"Check split, locales and durations.{first}")
         yield from _missing_locales(source, rows, where)
         yield from _missing_audio(rows, where)
-        keys = normalized_keys([row.text for row in rows])
+        keys = _sentences(rows)
         if number < len(recipe.sources):
             trained.update((key, row.id) for key, row in zip(keys, rows, strict=True))
         elif not getattr(source, "allow_shared_sentences", False):
@@ -173,8 +175,16 @@ def _missing_audio(rows: list[Utterance], where: str) -> Iterator[str]:
         yield one_line(f"{len(absent)} of {len(rows)} audio files are missing", where, hint)
 
 
-def _shared(rows: list[Utterance], keys: list[str], trained: dict[str, str], where: str) -> Iterator[str]:
-    shared = [row for row, key in zip(rows, keys, strict=True) if key and key in trained]
+def _sentences(rows: list[Utterance]) -> list[Sentence]:
+    """Language and letters of each text: "Un polo." is a sentence of Catalan and of Spanish."""
+    keys = normalized_keys([row.text for row in rows])
+    return [(row.locale.split("-")[0], key) for row, key in zip(rows, keys, strict=True)]
+
+
+def _shared(
+    rows: list[Utterance], keys: list[Sentence], trained: dict[Sentence, str], where: str
+) -> Iterator[str]:
+    shared = [row for row, key in zip(rows, keys, strict=True) if key[1] and key in trained]
     if shared:
         yield one_line(
             f"{len(shared)} of {len(rows)} validation sentences are also trained on",

@@ -1,159 +1,86 @@
-"""The learning curve: the same recipe on 10, 30 and 100 % of the target's data, and what more data may bring.
-
-Error rates of one system fall about as a power of the hours it learns from (Hestness et al., "Deep Learning
-Scaling is Predictable, Empirically", 2017, arXiv:1712.00409). Three points carry a line in logarithms and no
-more: every figure beyond the last point is called an extrapolation, and comes with an interval.
-"""
+"""The learning curve: one recipe on 10, 30 and 100 % of the target's data, each measured on one suite."""
 
 from __future__ import annotations
 
-import html
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
-from workbench.ingest.audio import Roots
+from workbench.suites.run import run_suite
+from workbench.suites.store import Suite
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+    from workbench.suites.run import SuiteRun
 
 SHARES = (0.1, 0.3, 1.0)
-DRAWS = 4000
-Metric = Literal["wer", "cer"]
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Hours of the target's data until its rate is ``goal``; infinite where the curve does not fall."""
-
-    goal: float
-    hours: float
-    low: float
-    high: float
-    longest: float
-    metric: str
-
-    @property
-    def extrapolated(self) -> bool:
-        return self.hours > self.longest
-
-    def __str__(self) -> str:
-        what = f"{self.goal:.0%} {self.metric.upper()}"
-        if math.isinf(self.hours):
-            return f"extrapolation: the curve does not fall; no number of hours leads to {what}"
-        span = f"95 %: {_hours(self.low)} to {_hours(self.high)}"
-        if not self.extrapolated:
-            return f"about {_hours(self.hours)} to {what} ({span}), within what was measured"
-        return (
-            f"extrapolation beyond {_hours(self.longest)}: about {_hours(self.hours)} to {what} ({span}), "
-            "if the line in logarithms goes on"
-        )
-
-
-@dataclass(frozen=True)
-class Curve:
-    """``table``: one row a share, and the base as share 0: share, hours, rate, low, high, utterances, run."""
-
-    table: pd.DataFrame
-    metric: Metric
-
-    def project(self, goal: float, seed: int = 0) -> Projection:
-        """Hours to a rate of ``goal`` (a fraction), by least squares in logarithms; the interval by drawing
-        every point anew from its own.
-
-        Raises:
-            WorkbenchError: goal not in (0, 1], or fewer than two measured shares with errors.
-        """
-        import numpy as np
-
-        if not 0 < goal <= 1:
-            raise WorkbenchError(f"{goal} is no rate", hint="Give a fraction, such as 0.2 for 20 %.")
-        points = self.table[(self.table["share"] > 0) & (self.table["rate"] > 0)]
-        if len(points) < 2:
-            raise WorkbenchError("a projection needs two shares with errors", hint="Measure more shares.")
-        hours = np.log(points["hours"].to_numpy(float))
-        rates = np.log(points["rate"].to_numpy(float))
-        if points[["low", "high"]].isna().any(axis=None):
-            raise WorkbenchError(
-                "a projection needs intervals, and a share's rate has none",
-                hint="Test on more utterances, of at least eight speakers.",
-            )
-        least = np.maximum(points["low"].to_numpy(float), 1e-4)
-        error = (np.log(points["high"].to_numpy(float)) - np.log(least)) / (2 * 1.96)
-        drawn = rates + np.random.default_rng(seed).standard_normal((DRAWS, len(points))) * error
-        found = _reached(hours, drawn, math.log(goal))
-        middle = float(_reached(hours, rates[None], math.log(goal))[0])
-        # Whole order statistics: an average with infinity would be nothing.
-        low, high = (float(np.sort(found)[round(q * (DRAWS - 1))]) for q in (0.025, 0.975))
-        return Projection(goal, middle, low, high, float(points["hours"].max()), self.metric)
-
-    def _repr_html_(self) -> str:
-        shown = self.table.round({"hours": 3, "rate": 4, "low": 4, "high": 4})
-        return f"<p>{html.escape(self.metric.upper())} by hours of the target</p>{shown.to_html(index=False)}"
-
-
-def _reached(hours: np.ndarray[Any, Any], rates: np.ndarray[Any, Any], goal: float) -> np.ndarray[Any, Any]:
-    """Hours where each line through (log hours, log rate) meets ``goal``; infinite if it does not fall."""
-    import numpy as np
-
-    centered = hours - hours.mean()
-    slope = rates @ centered / (centered @ centered)
-    start = rates.mean(axis=1) - slope * hours.mean()
-    falls = slope < -1e-9
-    exponent = np.divide(goal - start, slope, out=np.full(len(slope), np.inf), where=falls)
-    found: np.ndarray[Any, Any] = np.exp(np.minimum(exponent, 700.0))
-    return np.where(exponent > 700.0, np.inf, found)
 
 
 def learning_curve(
     recipe: Recipe,
     folder: Path,
-    rows: Sequence[Mapping[str, Any]],
-    audio_root: Roots,
+    suite: Suite,
     *,
     shares: Sequence[float] = SHARES,
     metric: Metric = "wer",
+    locales: Sequence[str] | None = None,
     slots: Path | None = None,
     slot_count: int = 1,
+    engine: str = "local",
+    address: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] = lambda: False,
 ) -> Curve:
     """Run ``recipe`` on each share of its target sources (nested, drawn from its seed) and measure each.
 
-    Steps stay as they are: the same work on less data. A stopped call goes on where it was.
+    Steps stay as they are: the same work on less data. Every point is read at the suite's first operating
+    point, so they are alike. A stopped call goes on where it was.
 
     Args:
-        folder: where the runs and predictions lie.
-        rows: utterance rows of the target's locales to measure on, heard by none of the runs.
-        audio_root: folder that their ``audio_filepath`` is relative to.
+        folder: where the runs lie.
+        suite: what is measured on; trained on by none of the runs.
+        locales: which of its locales; default: those of the target sources.
+        engine, address, progress: of reading the suite, as in ``run_suite``.
 
     Raises:
-        WorkbenchError: a run did not finish, or cancelled.
+        WorkbenchError: a run did not finish, the suite has no clips of the locales, or cancelled.
     """
     import pandas as pd
 
     from workbench.finetuning import plan
     from workbench.recognizer.checkpoint import Checkpoint
 
-    points = [_point(0.0, 0.0, Checkpoint.open(recipe.base), rows, audio_root, folder, metric)]
+    checkpoints = {"base": Checkpoint.open(recipe.base)}
+    measured: list[tuple[str, float, float]] = [("base", 0.0, 0.0)]
+    targets = {tag for source in recipe.sources if source.role == "target" for tag in source.locales}
     for share in sorted(shares):
         if cancel():
             raise WorkbenchError("cancelled between two runs", hint="Call again: finished runs are kept.")
         own = of_share(recipe, share)
         sources = plan.read_training(own, [])
-        seconds = [
-            row.duration_s
-            for source, used in zip(own.sources, sources, strict=True)
+        used = [
+            row
+            for source, rows in zip(own.sources, sources, strict=True)
             if source.role == "target"
-            for row in used
+            for row in rows
         ]
+        targets |= {row.locale for row in used} if not targets else set()
         run = _finished(own, folder / own.name, slots, slot_count)
-        checkpoint = Checkpoint.open(run.checkpoint_path)
-        points.append(_point(share, sum(seconds) / 3600, checkpoint, rows, audio_root, folder, metric))
+        name = f"share-{round(100 * share)}"
+        checkpoints[name] = Checkpoint.open(run.checkpoint_path)
+        measured.append((name, share, sum(row.duration_s for row in used) / 3600))
+    read = run_suite(
+        suite, checkpoints, points=[suite.latest.points[0].name], engine=engine, address=address,
+        progress=progress, cancel=cancel,
+    )  # fmt: skip
+    wanted = sorted(locales or targets)
+    points = [
+        {"share": share, "hours": hours, **_point(read, name, wanted, metric)}
+        for name, share, hours in measured
+    ]
     return Curve(pd.DataFrame(points), metric)
 
 
@@ -179,28 +106,18 @@ def _finished(recipe: Recipe, place: Path, slots: Path | None, slot_count: int) 
     return run
 
 
-def _point(
-    share: float,
-    hours: float,
-    checkpoint: Any,
-    rows: Sequence[Mapping[str, Any]],
-    audio_root: Roots,
-    folder: Path,
-    metric: Metric,
-) -> dict[str, Any]:
-    import pandas as pd
+def _point(run: SuiteRun, name: str, locales: Sequence[str], metric: Metric) -> dict[str, Any]:
+    """The error rate of one checkpoint over the target's clips of a suite.
 
-    from workbench.evaluation import score_predictions
-    from workbench.recognizer.transcribe import transcribe
-
-    folder.mkdir(parents=True, exist_ok=True)
-    out = transcribe(checkpoint, rows, audio_root, folder / f"{share:.0%}-{checkpoint.sha256[:8]}.parquet")
-    found = score_predictions(pd.DataFrame(rows), {"run": out}, by=()).overall("run", metric)
-    kept = {name: found[name] for name in ("rate", "low", "high", "utterances")}
-    return {"share": share, "hours": hours, **kept}
-
-
-def _hours(value: float) -> str:
-    if math.isinf(value):
-        return "no end"
-    return f"{value:.1f} h" if value >= 1 else f"{60 * value:.0f} min"
+    Raises:
+        WorkbenchError: there are none, or coverage does not suffice.
+    """
+    lacking = run.shortfalls(name, point=run.points[0])
+    if why := [f"{tag}: {what}" for tag in ("all", *locales) for what in lacking.get(tag, ())]:
+        raise WorkbenchError("; ".join(why), where=f"suite {run.suite.name}, {name}")
+    listed = ", ".join("'" + tag.replace("'", "''") + "'" for tag in locales)
+    found = run.evaluation(run.points[0]).rates(name, (), metric, where=f"target_lang IN ({listed})")
+    if not len(found):
+        raise WorkbenchError(f"no clips of {', '.join(locales)}", where=f"suite {run.suite.name}")
+    row = found.to_dict("records")[0]
+    return {key: row[key] for key in ("rate", "low", "high", "utterances")}

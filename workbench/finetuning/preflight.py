@@ -5,14 +5,17 @@ from __future__ import annotations
 import html
 import math
 import shutil
+import statistics
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import Problem
+from workbench.finetuning.checks import problems
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 UNKNOWN_LIMIT = 0.005
 """Share of unknown tokens above which a warning is due: a few stray signs, not a script."""
 MANY_PASSES = 40.0
+RUNTIME_MB = 900.0
+"""Resident memory of a training process before it has read a checkpoint: torch, NeMo, Lightning."""
 
 
 @public
@@ -38,9 +43,10 @@ class Preflight:
         recordings_read: of how many training rows, and of how many in all, the sound was read.
         left_out: rows that are not trained on, with the reason: by their fields and by their sound.
         style: per locale, share of training texts that end in punctuation and that begin with a capital.
-        memory_mb: what was measured, or estimated where nothing was; ``measured``: which of the two.
+        memory_mb: peak of the process, measured, or estimated where nothing was; ``measured``: which of them.
         disk_needed_mb, disk_free_mb: for checkpoints and ``.nemo`` files of the run.
-        step_s: median seconds of the measured steps; ``total_s``: of the whole run without validation.
+        step_s: median seconds of the measured steps; ``validation_s``: of one validation; ``total_s``: of the
+            whole run: start, steps as long as the plan's batches make them, validations, saving.
     """
 
     faults: list[str]
@@ -56,8 +62,17 @@ class Preflight:
     disk_needed_mb: float = 0.0
     disk_free_mb: float = 0.0
     step_s: float | None = None
+    validation_s: float | None = None
     total_s: float | None = None
     measured: bool = False
+
+    risks: list[str] = field(default_factory=list)
+    """Warnings that decide whether the run is worth starting, each with what to do."""
+
+    @property
+    def verdict(self) -> Literal["ready", "ready with risks", "not ready"]:
+        """Whether to start: ``not ready`` with a fault, ``ready with risks`` with a risk."""
+        return "not ready" if self.faults else "ready with risks" if self.risks else "ready"
 
     @property
     def ok(self) -> bool:
@@ -65,8 +80,9 @@ class Preflight:
         return not self.faults
 
     def summary(self) -> list[str]:
-        """One line per finding, faults first."""
-        lines = [f"fault: {line}" for line in self.faults] + [f"warning: {line}" for line in self.warnings]
+        """The verdict, then one line per finding, faults and risks first."""
+        lines = [self.verdict, *(f"fault: {line}" for line in self.faults)]
+        lines += [*(f"risk: {line}" for line in self.risks), *(f"note: {line}" for line in self.warnings)]
         if not self.ok:
             return lines
         lines.append(f"effective peak learning rate {self.effective_peak:.1e}")
@@ -74,7 +90,8 @@ class Preflight:
         lines.append(f"memory {self.memory_mb:.0f} MB ({how}), longest utterance {self.longest_s:.1f} s")
         lines.append(f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free")
         if self.step_s is not None and self.total_s is not None:
-            lines.append(f"{self.step_s:.2f} s a step, about {self.total_s / 60:.1f} minutes")
+            each = f", {self.validation_s:.1f} s a validation" if self.validation_s else ""
+            lines.append(f"{self.step_s:.2f} s a step{each}, about {self.total_s / 60:.1f} minutes in all")
         lines.append(f"{len(self.left_out)} rows left out")
         read, total = self.recordings_read
         if read < total:
@@ -100,7 +117,7 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     from workbench.finetuning import plan, sounds
     from workbench.finetuning.base import base_of, notices, tokenizer_of
 
-    found = Preflight(faults=recipe.validate())
+    found = Preflight(faults=problems(recipe))
     if found.faults:
         return found
     base = base_of(recipe)
@@ -128,8 +145,9 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
         place = place.parent
     found.disk_free_mb = shutil.disk_usage(place).free / 1e6
     if measure_steps:
-        _measure(recipe, measure_steps, found)
+        _measure(recipe, measure_steps, drawn, found)
     _judge(recipe, found)
+    _judge_validation(recipe, base, found)
     return found
 
 
@@ -194,9 +212,8 @@ def text_style(rows: Sequence[Utterance]) -> pd.DataFrame:
 
 
 def estimate_memory_mb(recipe: Recipe, base: Base, rows: Sequence[Utterance]) -> float:
-    """Weights, gradients, AdamW's two moments, and the joint's logits of a batch of the longest utterance.
-
-    A rough lower bound: measure where it matters.
+    """Torch and NeMo themselves, the weights with what training keeps of them, and the joint's logits of the
+    longest utterances. Rough: measure where it matters.
     """
     pieces = base.checkpoint.tokenizer()
     densest = max(rows, key=lambda row: row.duration_s)
@@ -205,7 +222,7 @@ def estimate_memory_mb(recipe: Recipe, base: Base, rows: Sequence[Utterance]) ->
     batch = max(1, int(recipe.batch_s / densest.duration_s))
     logits = batch * (densest.duration_s / frame_s) * labels * (base.checkpoint.info.vocabulary + 1)
     states = 16 if recipe.trains == "full" else 6
-    return (base.parameters * states + logits * 4 * 3) / 1e6
+    return RUNTIME_MB + (base.parameters * (states + 8) + logits * 4 * 3) / 1e6
 
 
 def disk_needed_mb(recipe: Recipe, base: Base) -> float:
@@ -214,26 +231,41 @@ def disk_needed_mb(recipe: Recipe, base: Base) -> float:
     return weights_mb * (2 * 3 + max(1, recipe.average_best) + 1 + 2 + 1)
 
 
-def _measure(recipe: Recipe, steps: int, found: Preflight) -> None:
-    """Real steps, by the real worker, on the beginning of the real plan."""
+def _measure(recipe: Recipe, steps: int, plan: pd.DataFrame, found: Preflight) -> None:
+    """Real steps, validations and checkpoints, by the real worker, on the beginning of the real plan."""
     from workbench.finetuning.run import start
 
     short = recipe.changed(
-        steps=steps, warmup_steps=min(recipe.warmup_steps, steps - 1), validation=(), average_best=0
+        steps=steps, warmup_steps=min(recipe.warmup_steps, steps - 1), validate_every=steps, save_every=steps
     )
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="preflight-") as place:
         run = start(short, Path(place) / "run", check=False)
         state = run.wait()
+        whole_s = time.monotonic() - began
         if state["status"] != "finished":
             found.faults.append(f"the measured steps ended: {state.get('message')} {state.get('hint', '')}")
             return
         train = run.metrics("train")
     found.measured = True
+    padded = padded_seconds(plan)
     # The first step compiles and allocates.
-    times = train["step_s"].iloc[1:] if len(train) > 1 else train["step_s"]
-    found.step_s = float(times.median())
-    found.total_s = found.step_s * recipe.steps
-    found.memory_mb = float(train["memory_mb"].max())
+    used = slice(1, None) if len(train) > 1 else slice(None)
+    times, heard = train["step_s"].to_numpy(float)[used], padded[: len(train)][used]
+    found.step_s = float(statistics.median(times))
+    found.validation_s = float(state.get("validation_s") or 0.0)
+    rate = float(times.sum() / heard.sum())
+    passes = math.ceil(recipe.steps / recipe.validate_every) + 1 + (recipe.average_best > 1)
+    passes = passes if recipe.validation else 0
+    once = whole_s - float(train["step_s"].sum()) - (2 * found.validation_s if recipe.validation else 0.0)
+    found.total_s = max(0.0, once) + rate * float(padded.sum()) + passes * found.validation_s
+    found.memory_mb = float(state.get("peak_memory_mb") or train["memory_mb"].max())
+
+
+def padded_seconds(plan: pd.DataFrame) -> Any:
+    """Seconds of audio of each step, padding included: each batch counts its longest utterance for all."""
+    batches = plan.groupby(["step", "part"])["duration_s"].agg(["max", "size"])
+    return (batches["max"] * batches["size"]).groupby("step").sum().to_numpy(float)
 
 
 def _judge(recipe: Recipe, found: Preflight) -> None:
@@ -245,15 +277,17 @@ def _judge(recipe: Recipe, found: Preflight) -> None:
         )
     for row in found.tokenizer.to_dict("records"):
         if row["unknown_share"] > UNKNOWN_LIMIT:
-            found.warnings.append(
-                f"{row['target_lang']}: {row['unknown_share']:.1%} unknown: {row['unknown_characters']}"
+            found.risks.append(
+                f"{row['target_lang']}: {row['unknown_share']:.1%} unknown: {row['unknown_characters']}: "
+                "correct the texts, or train with another tokenizer"
             )
         if row["pieces_per_s"] > 12.5:
             found.warnings.append(f"{row['target_lang']}: more pieces than encoder frames a second")
     for row in found.hours.to_dict("records"):
         if row["passes"] > MANY_PASSES:
-            found.warnings.append(
-                f"{row['target_lang']}: {row['passes']:.0f} passes over {row['utterances']} utterances"
+            found.risks.append(
+                f"{row['target_lang']}: {row['passes']:.0f} passes over {row['utterances']} utterances: "
+                "fewer steps, or more data"
             )
     for row in found.style.to_dict("records"):
         for name, what in (
@@ -263,4 +297,31 @@ def _judge(recipe: Recipe, found: Preflight) -> None:
             if row[name] < 0.5:
                 found.warnings.append(f"{row['target_lang']}: only {row[name]:.0%} of the texts {what}")
     if not any(source.role == "replay" for source in recipe.sources):
-        found.warnings.append("no replay: expect the other locales to be forgotten")
+        found.risks.append("no replay: expect the other locales to be forgotten: add replay sources")
+
+
+def _judge_validation(recipe: Recipe, base: Base, found: Preflight) -> None:
+    """Whether the best checkpoint can be told: validation must hold every locale that the run is for."""
+    from workbench.finetuning.rows import draw_validation
+
+    if not recipe.validation:
+        found.risks.append("no validation: the last step is taken, not the best: add a validation set")
+        return
+    held = {row.locale for row in draw_validation(recipe, base.locales, [])}
+    wanted = set(recipe.best_by)
+    for source in recipe.sources:
+        wanted |= set(source.locales) if source.role == "target" else set()
+    if not recipe.best_by and found.hours is not None and not wanted:
+        targets = {number for number, source in enumerate(recipe.sources) if source.role == "target"}
+        rows = found.hours[found.hours["source"].isin(targets)] if "source" in found.hours else found.hours
+        wanted = set(rows["target_lang"])
+    if absent := sorted(wanted - held):
+        found.risks.append(
+            f"validation holds nothing of {', '.join(absent)}: the best step cannot be told: "
+            "add utterances of it to the validation split"
+        )
+    replayed = {tag for source in recipe.sources if source.role == "replay" for tag in source.locales}
+    if lost := sorted(replayed - held):
+        found.risks.append(
+            f"validation holds nothing of the replayed {', '.join(lost)}: forgetting goes unseen"
+        )

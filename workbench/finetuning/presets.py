@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from workbench.corpus.export.export import Only
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.finetuning.from_corpora import Place, exported
 from workbench.finetuning.recipe import Augmentation, Recipe, Source, ValidationSet
 from workbench.locales import DECLARED
+from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public, takes_fields
+from workbench.suites.store import Suite
 
 _GUIDE = "NVIDIA's fine-tuning guide for Nemotron 3.5 ASR (2026): fixed step budget, replay of other locales"
 _SKILL = "NeMo's published ASR fine-tuning skill: 3e-5 under about 20 h, 1e-4 for large or mixed data, cosine"
@@ -91,43 +99,81 @@ SOURCES: dict[str, dict[str, str]] = {
 @takes_fields(Recipe, without=("name", "base", "preset"))
 def preset(
     name: str,
-    base: str,
-    manifest: str,
+    base: str | Path | Checkpoint,
+    data: str | Path | Corpus | Suite | Sequence[Corpus],
     locale: str,
     *,
-    run_name: str | None = None,
+    replay: bool | Iterable[str] = True,
     replay_weight: float = 1.0,
+    only: Only = "not_rejected",
+    run_name: str | None = None,
     **changes: Any,
 ) -> Recipe:
-    """A recipe that adapts ``base`` to one locale of a manifest and replays the manifest's other locales.
+    """A recipe that adapts ``base`` to one locale and replays others, with sources and validation built.
 
     Args:
-        name: one of ``PRESETS``; ``locale``: the tag to adapt to.
-        manifest: rows with ``split`` train and validation.
+        name: one of ``PRESETS``.
+        base: a checkpoint, or the path of a ``.nemo`` file.
+        data: a manifest with ``split`` train and validation; a corpus or view, or several; or a suite, whose
+            corpora are taken, its own clips left out. Corpora are exported beside their workspace's other
+            exports, the same rows once.
+        locale: the tag to adapt to.
+        replay: which other locales are replayed: all that the data have, those named, or none (False).
         replay_weight: hours of replay per hour of the target; 0 leaves replay out.
+        only: of corpora: ``accepted`` rows, or all that are ``not_rejected``.
         run_name: of the recipe; default: locale and preset.
         changes: fields of the recipe that shall differ from the preset.
 
     Raises:
-        WorkbenchError: no such preset.
+        WorkbenchError: no such preset, or the data hold no training or validation rows of the locale.
         TypeError: no such field; the nearest is named.
     """
     if name not in PRESETS:
         raise WorkbenchError(f"unknown preset {name!r}", hint=f"One of {', '.join(PRESETS)}.")
-    sources = [Source(manifest, locales=(locale,), split="train")]
-    if replay_weight > 0:
-        replay = Source(
-            manifest, role="replay", weight=replay_weight, except_locales=(locale,), split="train"
+    wanted = None if replay is True else tuple(replay or ())
+    weight = 0.0 if wanted == () else replay_weight
+    if isinstance(data, str | Path):
+        places = [Place(str(data), str(data))]
+    else:
+        places = exported(data, locale, wanted, only)
+    sources = [
+        Source(p.train, audio_root=p.audio_root, locales=(locale,), split=p.train_split, weight=p.target_h)
+        for p in places
+        if p.train and p.target_h > 0
+    ]
+    share = weight / max(1, sum(1 for p in places if p.train and p.replay_h > 0))
+    sources += [
+        Source(
+            p.train, role="replay", weight=share, audio_root=p.audio_root, locales=wanted or (),
+            except_locales=(locale,), split=p.train_split,
         )
-        sources.append(replay)
+        for p in places
+        if weight > 0 and p.train and p.replay_h > 0
+    ]  # fmt: skip
     per_locale = 12 if name in ("quick_cpu", "cpu") else 24
     # A locale that the team declared has no prompt in the published checkpoints.
     new = {"new_locales": (locale,)} if locale in DECLARED else {}
+    validation = tuple(
+        ValidationSet(
+            p.validation, audio_root=p.audio_root, split=p.validation_split, utterances_per_locale=per_locale
+        )
+        for p in places
+        if p.validation
+    )
     recipe = Recipe(
         name=run_name or f"{locale}-{name}",
-        base=base,
-        sources=tuple(sources),
-        validation=(ValidationSet(manifest, split="validation", utterances_per_locale=per_locale),),
+        base=str(base.path if isinstance(base, Checkpoint) else base),
+        sources=tuple(_normalized(sources)),
+        validation=validation,
         preset=name,
     )
     return recipe.changed(**{**PRESETS[name], **new, **changes})
+
+
+def _normalized(sources: Sequence[Source]) -> list[Source]:
+    """Weights of the targets as shares of one, so that ``replay_weight`` is per hour of the target."""
+    total = sum(source.weight for source in sources if source.role == "target")
+    return [
+        replace(source, weight=round(source.weight / total, 6)) if source.role == "target" else source
+        for source in sources
+    ]

@@ -187,12 +187,6 @@ class Recipe:
         """A copy with other values; a field that does not exist is a ``TypeError`` that names the nearest."""
         return replace(self, **changes)
 
-    def validate(self) -> list[str]:
-        """Everything wrong with the recipe, one line each; empty if it may run. Does not load NeMo."""
-        from workbench.finetuning.checks import problems
-
-        return problems(self)
-
     def effective_peak(self) -> float:
         """The highest learning rate the optimizer will see, warm-up and length considered."""
         return max(self.learning_rate_at(step) for step in (0, min(self.warmup_steps, self.steps - 1)))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning import folder as files
+from workbench.finetuning.checks import problems
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
 from workbench.locks import is_held
@@ -203,7 +204,7 @@ def start(
         folder: where the run shall live; must not hold one yet.
         slots: folder of the workspace's slots; the run waits for a free one. None: it starts at once.
         slot_count: how many slots there are.
-        check: False leaves out ``recipe.validate()``, where it was just done.
+        check: False leaves out ``checks.problems``, where it was just done.
 
     Raises:
         WorkbenchError: the recipe is faulty, or the folder holds a run.
@@ -234,9 +235,9 @@ def prepare(recipe: Recipe, folder: str | Path, *, check: bool = True) -> Run:
             "the folder holds a run", where=str(folder), hint="Attach to it, or choose another."
         )
     recipe = absolute(recipe)
-    faults = recipe.validate() if check else []
+    faults = problems(recipe) if check else []
     if faults:
-        more = f" ({len(faults) - 1} more: recipe.validate())" if len(faults) > 1 else ""
+        more = f" ({len(faults) - 1} more: wb.preflight(recipe))" if len(faults) > 1 else ""
         raise WorkbenchError(faults[0] + more)
     try:
         _prepare(run.folder, recipe)

@@ -1,118 +1,219 @@
-"""One adapter per locale against one checkpoint for all: error rates, what each costs to keep and serve."""
+"""How to serve several locales: one checkpoint for all, an adapter a locale, or a checkpoint a locale.
+
+Decided on a suite: paired differences in each locale's own metric, and what each way costs to keep and serve.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.ingest.audio import Roots
+from workbench.errors import WorkbenchError
+from workbench.finetuning.run import Run
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.signatures import public
+from workbench.suites.run import SuiteRun, run_suite
+from workbench.suites.store import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.finetuning.run import Run
-
 SWAPS = 20
+SHARED, ADAPTER, OWN = "one shared checkpoint", "one adapter a locale", "one checkpoint a locale"
+ORDER = (SHARED, ADAPTER, OWN)
+"""From the cheapest to keep to the dearest."""
 
 
+@public
 @dataclass(frozen=True)
 class Variants:
     """Attributes:
-    rates: one row per locale and variant (base, shared, adapter): WER with its 95 % interval.
+    rates: one row per locale and variant (``base`` too): ``rate, low, high, metric, utterances``.
+    differences: one row per locale and pair of variants, the second minus the first: ``first, second,
+        difference, low, high, verdict, metric``.
     costs: one row per variant: files to govern, MB on disk, MB of weights in memory, seconds to load, and to
-        change from one locale to the next (median, least, most).
+        change from one locale to the next (median, least, most); ``streams`` where capacity was measured.
+    recommended: a variant, or None where the data do not decide; ``reasons``: why, one sentence each.
     """
 
     rates: pd.DataFrame
+    differences: pd.DataFrame
     costs: pd.DataFrame
+    recommended: str | None
+    reasons: tuple[str, ...]
 
     def _repr_html_(self) -> str:
-        tables = (self.rates.round(4), self.costs.round(4))
-        return "".join(table.to_html(index=False) for table in tables)
+        import html
+
+        said = f"<p><b>{html.escape(self.recommended or 'not enough data to recommend')}</b></p>"
+        items = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
+        tables = (self.rates.round(4), self.differences.round(4), self.costs.round(4))
+        return f"{said}<ul>{items}</ul>" + "".join(table.to_html(index=False) for table in tables)
 
 
 def compare_variants(
-    adapted: Mapping[str, Run],
-    shared: Path,
-    rows: Sequence[Mapping[str, Any]],
-    audio_root: Roots,
-    folder: Path,
+    suite: Suite,
+    shared: Checkpoint,
+    *,
+    adapters: Mapping[str, Run] | None = None,
+    own: Mapping[str, Checkpoint] | None = None,
+    base: Checkpoint | None = None,
+    streams: Mapping[str, int] | None = None,
 ) -> Variants:
-    """Measure both ways of serving several locales.
+    """Measure ways of serving several locales on one suite and recommend one.
 
     Args:
-        adapted: locale → a finished run with ``trains: adapter``; all on one base.
         shared: the one checkpoint trained on all of them.
-        rows: utterance rows of these locales, heard by none of the runs; audio_root: where their audio lies.
-        folder: where predictions are kept.
+        adapters: locale → a finished run with ``trains: adapter``; all on one base.
+        own: locale → a checkpoint of its own.
+        base: shown beside them; default: the adapters' base.
+        streams: variant → streams that one machine holds, from a capacity sweep.
 
     Raises:
-        WorkbenchError: a run has no adapter or checkpoint yet, or the bases differ.
+        WorkbenchError: neither adapters nor checkpoints, a run has no adapter yet, the bases differ, or the
+            suite lacks clips of a locale.
     """
+    from workbench.finetuning.base import read_base
+
+    adapters, own = dict(adapters or {}), dict(own or {})
+    locales = sorted({*adapters, *own})
+    if not locales:
+        raise WorkbenchError(
+            "nothing to compare with", hint="Give adapters={tag: run} or own={tag: checkpoint}."
+        )
+    checkpoints = {"shared": shared}
+    checkpoints |= {f"adapter-{tag}": Checkpoint.open(run.checkpoint_path) for tag, run in adapters.items()}
+    checkpoints |= {f"own-{tag}": checkpoint for tag, checkpoint in own.items()}
+    if base is None and adapters:
+        base = Checkpoint.open(next(iter(adapters.values())).recipe.base)
+    checkpoints |= {"base": base} if base is not None else {}
+    run = run_suite(suite, checkpoints, points=[suite.latest.points[0].name])
+    engines = {tag: _engines(tag, checkpoints) for tag in locales}
+    rates = _rates(run, engines)
+    differences = _differences(run, engines)
+    files = {tag: made.checkpoint_path.with_suffix(".adapter.pt") for tag, made in adapters.items()}
+    costs = _costs(read_base(base.path) if base is not None else None, files, shared.path, own)
+    if streams:
+        costs["streams"] = [streams.get(str(variant)) for variant in costs["variant"]]
+    recommended, reasons = recommend(differences, costs)
+    return Variants(rates, differences, costs, recommended, reasons)
+
+
+def _engines(tag: str, checkpoints: Mapping[str, Checkpoint]) -> dict[str, str]:
+    """Variant → the engine of the run that reads a locale under it."""
+    named = (("base", "base"), (SHARED, "shared"), (ADAPTER, f"adapter-{tag}"), (OWN, f"own-{tag}"))
+    return {variant: engine for variant, engine in named if engine in checkpoints}
+
+
+def _rates(run: SuiteRun, engines: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Each variant in each locale, in the locale's own metric (characters in ja, ko, th, zh)."""
     import pandas as pd
 
-    from workbench.evaluation import score_predictions
-    from workbench.finetuning.adapters import AdapterBank
-    from workbench.finetuning.base import read_base
-    from workbench.recognizer.checkpoint import Checkpoint
-    from workbench.recognizer.transcribe import transcribe
-
-    folder.mkdir(parents=True, exist_ok=True)
-    base = read_base(next(iter(adapted.values())).recipe.base)
-    files = {tag: run.checkpoint_path.with_suffix(".adapter.pt") for tag, run in adapted.items()}
-    bank = AdapterBank(base, files)
-    rates = []
-    for tag, run in adapted.items():
-        own = [row for row in rows if row["target_lang"] == tag]
-        tables = {}
-        for name, path in (("base", base.path), ("shared", shared), ("adapter", run.checkpoint_path)):
-            checkpoint = Checkpoint.open(path)
-            out = folder / f"{tag}-{name}-{checkpoint.sha256[:8]}.parquet"
-            tables[name] = transcribe(checkpoint, own, audio_root, out)
-        found = score_predictions(pd.DataFrame(own), tables, by=())
-        for name in tables:
-            row = found.overall(name, "wer")
-            kept = {key: row[key] for key in ("rate", "low", "high", "utterances")}
-            rates.append({"target_lang": tag, "variant": name, **kept})
-    return Variants(pd.DataFrame(rates), pd.DataFrame(_costs(base, bank, files, shared)))
+    evaluation, records = run.evaluation(run.points[0]), []
+    for tag, variants in engines.items():
+        for variant, engine in variants.items():
+            table = evaluation.rates(engine, "target_lang", run.points[0].metric)
+            own = table[table["target_lang"] == tag].to_dict("records")
+            if not own:
+                raise WorkbenchError(f"no clips of {tag}", where=f"suite {run.suite.name}")
+            kept = {key: own[0][key] for key in ("rate", "low", "high", "metric", "utterances", "enough")}
+            records.append({"target_lang": tag, "variant": variant, **kept})
+    return pd.DataFrame(records)
 
 
-def _costs(base: Any, bank: Any, files: Mapping[str, Path], shared: Path) -> list[dict[str, Any]]:
-    from workbench.finetuning.adapters import restore
+def _differences(run: SuiteRun, engines: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Every dearer variant against every cheaper one, paired, in each locale."""
+    import pandas as pd
+
+    records = []
+    for tag, variants in engines.items():
+        chosen = [variant for variant in ORDER if variant in variants]
+        for place, first in enumerate(chosen):
+            for second in chosen[place + 1 :]:
+                found = _difference(run, tag, variants[first], variants[second])
+                records.append({"target_lang": tag, "first": first, "second": second, **found})
+    return pd.DataFrame(records)
+
+
+def _difference(run: SuiteRun, tag: str, first: str, second: str) -> dict[str, Any]:
+    if run.checkpoints[first] == run.checkpoints[second]:
+        nothing = {"difference": 0.0, "low": 0.0, "high": 0.0, "metric": None}
+        return {"verdict": "no difference shown", **nothing, "because": "one checkpoint"}
+    table = run.compare(first, second, point=run.points[0])
+    row = table[table["target_lang"] == tag].to_dict("records")[0]
+    verdict = "not enough data"
+    if row["enough"] != "no" and row["low"] == row["low"]:
+        verdict = "better" if row["high"] < 0 else "worse" if row["low"] > 0 else "no difference shown"
+    kept = {key: row[key] for key in ("difference", "low", "high", "metric", "because")}
+    return {"verdict": verdict, **kept}
+
+
+def recommend(differences: pd.DataFrame, costs: pd.DataFrame) -> tuple[str | None, tuple[str, ...]]:
+    """The cheapest variant that no dearer one is shown to beat in any locale, with the reasons."""
+    rows = differences.to_dict("records")
+    reasons = []
+    for row in rows:
+        if row["verdict"] in ("better", "worse"):
+            span = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
+            reasons.append(
+                f"{row['target_lang']}: {row['second']} is {row['verdict']} than {row['first']} by "
+                f"{abs(100 * row['difference']):.1f} points {str(row['metric']).upper()} (95 %: {span})"
+            )
+    open_ = sorted({str(row["target_lang"]) for row in rows if row["verdict"] == "not enough data"})
+    for row in costs.to_dict("records"):
+        reasons.append(
+            f"{row['variant']}: {row['artifacts']} files, {row['memory_mb']:.0f} MB in memory, "
+            f"{1000 * row['swap_s']:.1f} ms to change the locale"
+        )
+    if open_:
+        return None, (f"not enough data in {', '.join(open_)}", *reasons)
+    there = [variant for variant in ORDER if variant in set(costs["variant"])]
+    for variant in there:
+        beaten = [r for r in rows if r["first"] == variant and r["verdict"] == "better"]
+        if not beaten:
+            return variant, (f"{variant}: the cheapest that no other is shown to beat", *reasons)
+    return there[-1], tuple(reasons)
+
+
+def _costs(base: Any, files: Mapping[str, Path], shared: Path, own: Mapping[str, Checkpoint]) -> pd.DataFrame:
+    import pandas as pd
+
+    from workbench.finetuning.adapters import AdapterBank, restore
     from workbench.finetuning.base import read_base
 
     began = time.perf_counter()
     model = restore(read_base(shared), "cpu")
     load_s = time.perf_counter() - began
-    weights = sum(p.numel() for p in model.parameters())
-    tags = list(files)
-    swaps = [bank.use(tags[number % len(tags)]) for number in range(SWAPS)]
-    held = sum(p.numel() for p in bank.model.parameters())
-    held += sum(adapter.parameters for adapter in bank.adapters.values())
-    disk = [base.path, *files.values()]
-    return [
-        {
-            "variant": "one shared checkpoint",
-            "artifacts": 1,
-            "disk_mb": shared.stat().st_size / 1e6,
-            "memory_mb": 4 * weights / 1e6,
-            "load_s": load_s,
-            "swap_s": 0.0,
-            "swap_least_s": 0.0,
-            "swap_most_s": 0.0,
-        },
-        {
-            "variant": "one adapter a locale",
-            "artifacts": len(disk),
-            "disk_mb": sum(path.stat().st_size for path in disk) / 1e6,
-            "memory_mb": 4 * held / 1e6,
-            "load_s": bank.load_s,
-            "swap_s": statistics.median(swaps),
-            "swap_least_s": min(swaps),
-            "swap_most_s": max(swaps),
-        },
-    ]
+    weights_mb = 4 * sum(p.numel() for p in model.parameters()) / 1e6
+    records = [_cost(SHARED, [shared], weights_mb, load_s, [0.0])]
+    if files:
+        bank = AdapterBank(base, files)
+        tags = list(files)
+        swaps = [bank.use(tags[number % len(tags)]) for number in range(SWAPS)]
+        held = sum(p.numel() for p in bank.model.parameters())
+        held += sum(adapter.parameters for adapter in bank.adapters.values())
+        records.append(_cost(ADAPTER, [base.path, *files.values()], 4 * held / 1e6, bank.load_s, swaps))
+    if own:
+        # All stay loaded: changing the locale is a choice among them.
+        count = len(own)
+        records.append(_cost(OWN, [c.path for c in own.values()], count * weights_mb, count * load_s, [0.0]))
+    return pd.DataFrame(records)
+
+
+def _cost(
+    variant: str, disk: list[Path], memory_mb: float, load_s: float, swaps: list[float]
+) -> dict[str, Any]:
+    return {
+        "variant": variant,
+        "artifacts": len(disk),
+        "disk_mb": sum(path.stat().st_size for path in disk) / 1e6,
+        "memory_mb": memory_mb,
+        "load_s": load_s,
+        "swap_s": statistics.median(swaps),
+        "swap_least_s": min(swaps),
+        "swap_most_s": max(swaps),
+    }

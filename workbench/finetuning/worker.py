@@ -142,10 +142,12 @@ def _run(folder: RunFolder) -> str:
     sources, validation = _utterances(folder, recipe, base)
     callback = _fit(folder, recipe, base, model, sources, validation, device, clock)
     if callback.outcome == "finished":
+        from workbench.finetuning.callbacks import peak_mb
         from workbench.finetuning.finish import finish
 
         folder.update_state(status="finishing")
         finish(folder, recipe, model, callback)
+        folder.update_state(peak_memory_mb=round(peak_mb(), 1))
     message = {"cancelled": "cancelled", "interrupted": "stopped by the system"}.get(callback.outcome, "")
     folder.update_state(status=callback.outcome, message=message, time_left_s=None, **clock.read())
     return str(callback.outcome)

@@ -78,7 +78,9 @@ def model_card(
     if gate is not None:
         rows = [(c.verdict, c.name, c.because) for c in gate.checks]
         card.add(
-            "Gate", f"Policy {gate.policy}: {gate.verdict}.", Table(("verdict", "check", "because"), rows)
+            "Gate",
+            f"Policy {gate.policy}: {gate.verdict}, {gate.basis}.",
+            Table(("verdict", "check", "because"), rows),
         )
     card.add("Changed since the last release", *changes)
     card.add("Limits", *limits(evaluation, prediction, training))

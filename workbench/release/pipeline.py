@@ -24,18 +24,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import WorkbenchError
-from workbench.evaluation.evaluation import score_predictions
 from workbench.files import write_atomic
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
 from workbench.names import check_name
+from workbench.recognizer.checkpoint import Checkpoint
 from workbench.release.gates import GateReport, Policy
 from workbench.signatures import public
+from workbench.suites.points import OperatingPoint
+from workbench.suites.run import run_suite
+from workbench.suites.store import Suite
 from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.corpus.query.table import Corpus
     from workbench.finetuning.run import Run
     from workbench.release.release import Release
@@ -78,27 +79,6 @@ class Workplace(Protocol):
 
     def release(self, candidate: str, base: str) -> Release: ...
 
-    def transcribe(
-        self,
-        corpus: Corpus,
-        checkpoint: str,
-        name: str,
-        *,
-        lookahead_ms: int | None,
-        prompt_mode: str,
-        streaming: bool,
-    ) -> pd.DataFrame: ...
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the test utterances are transcribed: the end of the prediction's name, and the options."""
-
-    suffix: str
-    prompt_mode: str = "langID"
-    streaming: bool = False
-    lookahead_ms: int | None = None
-
 
 @public
 class Pipeline:
@@ -113,6 +93,7 @@ class Pipeline:
         name: str | None = None,
         corpus: str | None = None,
         where: str = TEST,
+        suite: str | None = None,
         base: str | None = None,
     ) -> None:
         """Find the pass that this continues, or begin one.
@@ -123,6 +104,8 @@ class Pipeline:
                 and test goes on. A finished one of that name is only gated again.
             corpus: where the test utterances are; default: the corpus that the recipe's exports came from.
             where: which of its utterances are tested on.
+            suite: what is tested on; default: one over ``corpus`` and ``where``, at the operating points that
+                the policy asks for, named ``pipeline-CORPUS``.
             base: what the candidate is held against; default: the recipe's base.
 
         Raises:
@@ -131,8 +114,9 @@ class Pipeline:
         self.ws = ws
         self.recipe = absolute(recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe))
         self.policy = policy if isinstance(policy, Policy) else Policy.from_yaml(policy)
-        self.corpus, self.where, self.base = corpus, where, base or self.recipe.base
-        asked = [self.recipe.to_yaml(), corpus or "", where, self.base]
+        self.corpus, self.where, self.suite = corpus, where, suite
+        self.base = base or self.recipe.base
+        asked = [self.recipe.to_yaml(), corpus or "", where, self.base, *([suite] if suite else [])]
         self.digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         self.name = name or self._unfinished() or f"{self.recipe.name[:40]}.{_now():%Y%m%dT%H%M%S}"
         check_name(f"{self.name}-{LONGEST_SUFFIX}")
@@ -151,8 +135,7 @@ class Pipeline:
             recipe = self._with_fresh_exports()
             self._train(recipe)
             release = self.ws.release(self.name, base=self.base)
-            view = self._test()
-            report = self._gate(release, view)
+            report = self._gate(release)
             write_atomic(self.folder / "gate.json", report.to_json())
             write_atomic(self.folder / "gate.html", _page(report))
             self._note(ended_at=_now().isoformat(timespec="seconds"), verdict=report.verdict)
@@ -225,46 +208,48 @@ class Pipeline:
             what = f"the run ended as {state['status']}: {state.get('message') or 'no message'}"
             raise WorkbenchError(what, where=self.name, hint=state.get("hint") or "Repeat to go on.")
 
-    def _test(self) -> Corpus:
-        """The utterances that are tested on."""
+    def _tested(self, release: Release) -> Suite:
+        """The suite that is tested on; made, or renewed where its corpus has changed, if none is named."""
+        ws = release.workspace
+        if self.suite is not None:
+            return Suite(ws, self.suite)
         exports = [_export_of(Path(source.manifest)) for source in self.recipe.sources]
         found = [made["corpus"] for made in exports if made and made["corpus"] in self.ws.corpus_names()]
         if self.corpus is None and not found:
             raise WorkbenchError("no source of the recipe is an export", hint="Name the corpus to test on.")
-        view = self.ws.corpus(self.corpus or found[0]).where(self.where)
-        if not len(view):
-            raise WorkbenchError("there is nothing to test on", where=view.name, hint=f"Where: {self.where}.")
-        return view
+        name = self.corpus or found[0]
+        if not len(self.ws.corpus(name).where(self.where)):
+            raise WorkbenchError("there is nothing to test on", where=name, hint=f"Where: {self.where}.")
+        suite = Suite(ws, f"pipeline-{name[:50]}")
+        suite.create({name: self.where}, points=list(self._points()))
+        return suite
 
-    def _gate(self, release: Release, view: Corpus) -> GateReport:
-        """Transcribe with both as the policy needs it, measure where it asks, and judge."""
-        base = f"base-{release.base_sha256[:12]}-{_rows_digest(view)}"
-        tables = {}
-        for reading in self._readings():
-            for checkpoint, name in ((self.base, base), (self.name, self.name)):
-                name += reading.suffix
-                tables[name] = self.ws.transcribe(
-                    view, checkpoint, name, lookahead_ms=reading.lookahead_ms,
-                    prompt_mode=reading.prompt_mode, streaming=reading.streaming,
-                )  # fmt: skip
+    def _gate(self, release: Release) -> GateReport:
+        """Read the suite with both as the policy needs it, measure where it asks, and judge."""
+        suite = self._tested(release)
+        both = {"base": release.base_path, self.name: release.candidate_path}
+        run = run_suite(suite, {name: Checkpoint.open(path) for name, path in both.items()})
         kinds = {check.kind: check for check in self.policy.checks}
         for kind in {"latency", "memory"} & set(kinds):
             at = kinds[kind].options.get("lookahead_ms")
             if release.measurement is None:
-                release.measure(view, lookahead_ms=at)
-        evaluation = score_predictions(view.frame(), tables, normalizer=self.ws.config.normalizer)
-        return release.gate(self.policy, evaluation, base=base, candidate=self.name)
+                name = run.version.corpora[0]
+                clips = run.clips_of(name)["utterance_id"]
+                release.measure(self.ws.corpus(name).pick(clips), lookahead_ms=at)
+        return release.gate(self.policy, run, base="base", candidate=self.name)
 
-    def _readings(self) -> Iterator[Reading]:
+    def _points(self) -> Iterator[OperatingPoint]:
         """With the tag; automatic; streamed: as the policy needs them."""
-        yield Reading("")
-        kinds = {check.kind for check in self.policy.checks}
-        if "language" in kinds:
-            yield Reading("-auto", prompt_mode="auto")
-        for check in self.policy.checks:
-            if check.kind == "streaming":
-                at = check.options.get("lookahead_ms") or self.ws.config.lookahead_ms
-                yield Reading(f"-{at}", streaming=True, lookahead_ms=at)
+        normalizer = self.ws.config.normalizer
+        yield OperatingPoint(normalizer=normalizer)
+        if any(check.kind == "language" for check in self.policy.checks):
+            yield OperatingPoint(prompt_mode="auto", normalizer=normalizer)
+        for at in dict.fromkeys(
+            check.options.get("lookahead_ms") or self.ws.config.lookahead_ms
+            for check in self.policy.checks
+            if check.kind == "streaming"
+        ):
+            yield OperatingPoint(streaming=True, lookahead_ms=at, normalizer=normalizer)
 
 
 def _repeat(view: Corpus, made: Mapping[str, Any], target: Path) -> None:
@@ -283,11 +268,6 @@ def _export_of(manifest: Path) -> dict[str, Any] | None:
         if (folder / "export.json").exists() and card.exists():
             return {**json.loads(card.read_text(encoding="utf-8")), "folder": folder}
     return None
-
-
-def _rows_digest(view: Corpus) -> str:
-    """Names the base's prediction: of other rows it is another one, of the same rows it is made once."""
-    return hashlib.sha256("\n".join(view.ids()).encode()).hexdigest()[:8]
 
 
 def _state(folder: Path) -> dict[str, Any]:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "audio_sha256", "reference_sha256", "offset", "duration", "target_lang", "accent")
 
 
-def freeze(corpus: Corpus, where: str) -> tuple[pd.DataFrame, int]:
-    """The rows that a filter leaves, with digests, and how many were left out for want of a reference.
+def freeze(corpus: Corpus) -> tuple[pd.DataFrame, int]:
+    """The rows of a view, with digests, and how many were left out for want of a reference.
 
     Raises:
         WorkbenchError: no row is left, or audio of one cannot be read.
     """
-    rows = (corpus.where(where) if where else corpus).frame()
+    rows = corpus.frame()
     spoken = rows["text"].notna()
     held = _digested(rows[spoken], corpus)
     unread = held["id"][held["audio_sha256"].isna()].tolist()
@@ -35,7 +35,9 @@ def freeze(corpus: Corpus, where: str) -> tuple[pd.DataFrame, int]:
         what = f"audio of {len(unread)} utterances cannot be read: {', '.join(map(str, unread[:5]))}"
         raise WorkbenchError(what, where=corpus.name, hint="Repair them, or narrow the view.")
     if not len(held):
-        raise WorkbenchError("no usable row", where=f"{corpus.name} where {where}", hint="Widen the view.")
+        raise WorkbenchError(
+            "no usable row", where=f"{corpus.name} {' AND '.join(corpus.filters)}", hint="Widen the view."
+        )
     return held, int((~spoken).sum())
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TEST = "split = 'test'"
-Views = str | Sequence[str] | Mapping[str, str]
+Views = str | Corpus | Sequence[str | Corpus] | Mapping[str, str]
+_PICKED = re.compile(r"[\d,]+ picked ids")
 Points = Sequence[OperatingPoint | Mapping[str, Any]]
 
 
@@ -101,8 +102,8 @@ class Suite:
         that occurs again is left out and counted (``views[…].repeated``).
 
         Args:
-            views: a corpus, several, or corpus → SQL condition.
-            where: the condition where ``views`` gives none.
+            views: a corpus or view, several, or corpus → SQL condition.
+            where: the condition on corpora that are named without one; a view brings its own.
             points: operating points; the first is what gates judge by; default: offline, tag as prompt.
             locales: required locales, with the least utterances of each if a mapping; default: those of the
                 pilot plan, and where there is none every locale of the views.
@@ -115,7 +116,7 @@ class Suite:
             WorkbenchError: no such corpus, nothing left by a condition, audio that cannot be read, a view
                 whose every recording is in an earlier one, two points of one name.
         """
-        chosen = _views(views, where)
+        chosen = self._views(views, where)
         made_points = tuple(OperatingPoint.of(point) for point in (points or [OperatingPoint()]))
         names = [point.name for point in made_points]
         if not made_points or len(set(names)) < len(names):
@@ -131,7 +132,12 @@ class Suite:
         """The newest version made again from the corpora as they are now: same conditions, requirements,
         points and weights. Raises WorkbenchError: as :meth:`create`."""
         last = self.latest
-        held, frozen = self._frozen({view.corpus: view.where for view in last.views})
+        views = []
+        for view in last.views:
+            corpus = self._corpus(view.corpus)
+            ids = clip_files.read(corpus.folder, self.name, view)["id"] if view.picked else ()
+            views.append(corpus.pick(ids) if view.picked else corpus.where(view.where))
+        held, frozen = self._frozen(views)
         return self._keep(replace(last, views=held), frozen)
 
     def freeze(self, version: SuiteVersion) -> None:
@@ -170,19 +176,31 @@ class Suite:
         self.workspace.record("suite", facts)
         return made
 
-    def _frozen(self, views: Mapping[str, str]) -> tuple[tuple[View, ...], dict[str, pd.DataFrame]]:
+    def _frozen(self, views: Sequence[Corpus]) -> tuple[tuple[View, ...], dict[str, pd.DataFrame]]:
         """The views and their clips; a recording that was there before is left out and counted."""
         frozen: dict[str, pd.DataFrame] = {}
         held: list[View] = []
         seen: set[tuple[Any, ...]] = set()
-        for name, where in views.items():
-            rows, unspoken = clip_files.freeze(self._corpus(name), where)
-            frozen[name] = clip_files.without_repeats(rows, seen)
-            if not len(frozen[name]):
+        for view in views:
+            rows, unspoken = clip_files.freeze(view)
+            frozen[view.name] = clip_files.without_repeats(rows, seen)
+            if not len(frozen[view.name]):
                 hint = "Leave it out, or narrow the other views."
-                raise WorkbenchError("every recording is in another view already", where=name, hint=hint)
-            held.append(_view(name, where, frozen[name], unspoken, len(rows) - len(frozen[name])))
+                raise WorkbenchError("every recording is in another view already", where=view.name, hint=hint)
+            held.append(_view(view, frozen[view.name], unspoken, len(rows) - len(frozen[view.name])))
         return tuple(held), frozen
+
+    def _views(self, views: Views, where: str) -> list[Corpus]:
+        if isinstance(views, Mapping):
+            found = [self._corpus(name).where(condition) for name, condition in views.items()]
+        else:
+            listed = [views] if isinstance(views, str | Corpus) else list(views)
+            found = [self._corpus(v).where(where) if isinstance(v, str) else v for v in listed]
+        names = [view.name for view in found]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            hint = "Give each corpus once; join conditions with OR."
+            raise WorkbenchError(f"{', '.join(twice)} given twice", where=f"suite {self.name}", hint=hint)
+        return found
 
     def _requirements(
         self,
@@ -222,12 +240,9 @@ def suite_names(workspace: WorkspaceFolder) -> list[str]:
     return sorted({path.parent.name for path in folder.glob("*/v*.yaml")})
 
 
-def _views(views: Views, where: str) -> dict[str, str]:
-    if isinstance(views, str):
-        return {views: where}
-    return dict(views) if isinstance(views, Mapping) else dict.fromkeys(views, where)
-
-
-def _view(corpus: str, where: str, rows: pd.DataFrame, unspoken: int, repeated: int) -> View:
+def _view(view: Corpus, rows: pd.DataFrame, unspoken: int, repeated: int) -> View:
     hours = round(float(rows["duration"].fillna(0).sum()) / 3600, 4)
-    return View(corpus, where, len(rows), hours, clip_files.digest(rows), unspoken, repeated)
+    picked = any(_PICKED.fullmatch(shown) for shown in view.filters)
+    where = " AND ".join(shown if len(view.filters) == 1 else f"({shown})" for shown in view.filters)
+    digest = clip_files.digest(rows)
+    return View(view.name, where, len(rows), hours, digest, unspoken, repeated, picked)

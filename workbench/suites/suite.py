@@ -21,6 +21,7 @@ class View:
     """Utterances of one corpus: those that ``where`` held for when the suite was made, frozen by digest.
 
     Left out and counted: those ``without_reference``, and ``repeated``, recordings that occur again.
+    ``picked``: by ids, which ``where`` then only describes.
     """
 
     corpus: str
@@ -30,6 +31,7 @@ class View:
     clips_sha256: str
     without_reference: int = 0
     repeated: int = 0
+    picked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
