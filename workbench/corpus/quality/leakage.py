@@ -121,7 +121,7 @@ def _of_files(
     def attempt(written: str) -> str | None:
         try:
             return read_one(locate_text(written, roots))
-        except OSError:
+        except (OSError, WorkbenchError):  # empty, or gone meanwhile
             return None
 
     if not chosen.any():
