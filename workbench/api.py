@@ -6,6 +6,7 @@ when a call needs them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,9 @@ from workbench.capacity.measurement import Budget
 from workbench.capacity.result import Capacity
 from workbench.capacity.sweep import MEMORY_SESSIONS, measure_capacity
 from workbench.cluster import connected
+from workbench.corpus import record
 from workbench.corpus.query.table import Corpus
+from workbench.errors import WorkbenchError
 from workbench.evaluation import boosted
 from workbench.evaluation.corpora import evaluate
 from workbench.evaluation.evaluation import Evaluation
@@ -28,12 +31,14 @@ from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.variants import Variants, compare_variants
 from workbench.ingest.audio.rows import audio_digests
+from workbench.locks import alone
 from workbench.names import check_name
 from workbench.recognizer.transcribe import transcribe
-from workbench.release import retraining_schedule
+from workbench.release import retraining_schedule, verification
 from workbench.release.pipeline import TEST, Outcome, Pipeline
 from workbench.release.release import Release
 from workbench.release.retraining_schedule import RetrainingStatus
+from workbench.release.verification import WorkspaceVerification
 from workbench.serving import Serving
 from workbench.signatures import public
 from workbench.suites.run import run_suite
@@ -58,13 +63,23 @@ class Workspace(Serving):
     def overview(self) -> Overview:
         """What is here and what works on this machine."""
         rows = []
+        faults = []
         for name in self.corpus_names():
-            corpus = self.corpus(name)
-            status = dict(corpus.groups("status")[["status", "utterances"]].to_numpy().tolist())
-            locales = corpus.groups("target_lang")
-            figures = (len(corpus), float(locales["hours"].sum()), len(locales))
+            try:
+                corpus = self.corpus(name)
+                status = dict(corpus.groups("status")[["status", "utterances"]].to_numpy().tolist())
+                locales = corpus.groups("target_lang")
+                figures = (len(corpus), float(locales["hours"].sum()), len(locales))
+            except WorkbenchError as error:  # damaged, or of a newer workbench: the others are shown
+                faults.append(f"{name}: {error}")
+                continue
             rows.append((name, *figures, int(status.get("accepted", 0)), int(status.get("rejected", 0))))
-        return Overview(self, rows, self.retraining_status())
+        due = None
+        try:
+            due = self.retraining_status()
+        except WorkbenchError as error:
+            faults.append(f"release: {error}")
+        return Overview(self, rows, due, faults)
 
     def retraining_status(
         self,
@@ -130,7 +145,9 @@ class Workspace(Serving):
         rows = corpus.frame().to_dict("records")
         for row, digest in zip(rows, audio_digests(rows, corpus.audio_roots), strict=True):
             row["audio_sha256"] = digest
-        with progress_bar(f"transcribe {name}", progress) as shown:
+        busy = f"another process is making the prediction {name!r}"
+        alone_here = alone(corpus.predictions_folder / f".{name}.lock", timeout_s=0, busy=busy)
+        with alone_here, progress_bar(f"transcribe {name}", progress) as shown:
             transcribe(
                 self.checkpoint(checkpoint), rows, corpus.audio_roots, target, lookahead_ms=lookahead_ms,
                 prompt_mode=prompt_mode, streaming=streaming, runtime=runtime, engine=engine,
@@ -447,6 +464,34 @@ class Workspace(Serving):
         return Pipeline(
             self, recipe, policy, name=name, corpus=corpus, where=where, suite=suite, base=base
         ).run()
+
+    def verify(self, head: str | None = None) -> WorkspaceVerification:
+        """Whether the workspace is whole: the ledger's chain, every digest kept of tables, decisions, keys,
+        checkpoints and reports, and what killed calls left behind.
+
+        Args:
+            head: of the ledger, as it was kept elsewhere.
+        """
+        return verification.verify(self, head)
+
+    def reroot(self, old: str | Path, new: str | Path) -> int:
+        """Look for recordings below ``new`` where they were below ``old``, in every corpus; no file is moved.
+
+        Args:
+            old, new: folders; ``old`` need not exist any more.
+
+        Returns:
+            how many rows were found below ``old``.
+
+        Raises:
+            WorkbenchError: ``new`` is no folder, or the user is neither trainer nor steward.
+        """
+        require(self, "trainer|steward", "corpus.reroot")
+        target = Path(new).expanduser().absolute()
+        if not target.is_dir():
+            raise WorkbenchError("no such folder", where=str(target), hint="Move the recordings first.")
+        before = Path(os.path.abspath(Path(old).expanduser()))
+        return sum(record.reroot(self.corpus_folder(n), before, target) for n in self.corpus_names())
 
     def release(self, candidate: str, base: str = "starter") -> Release:
         """A candidate checkpoint on its way out, against the one it replaces."""

@@ -1,15 +1,29 @@
-"""SQLite as the ledger and the decisions use it: a connection for each thread, transactions."""
+"""SQLite as the ledger and the decisions use it: made whole, never made anew in place of one that was lost.
+
+Beside each database lies a mark that it was made (``.NAME.made``, with its own number). Where the mark is and
+the database is not, or is empty, it was lost or emptied, and that is said. What cannot be written (a mount
+for reading) is read from a private copy, for SQLite wants to write where it reads.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import shutil
 import sqlite3
+import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.errors import WorkbenchError
+from workbench.files import naming_a_full_disk, sync, write_atomic
+
 BUSY_S = 60
+RESTORE = "Restore it from a backup."
+_SIDES = ("-wal", "-shm", "-journal")
 
 
 class Connections:
@@ -20,11 +34,43 @@ class Connections:
         """``pragmas``: set on every new connection, such as ``synchronous = FULL``."""
         self.path, self.pragmas = path, pragmas
         self._local = threading.local()
+        self._read_from: Path | None = None
 
-    def create_private(self) -> None:
-        """Make the file, readable by its owner alone, where it is missing."""
-        if not self.path.exists():
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+    @property
+    def read_only(self) -> bool:
+        """Whether the file can only be read; then what is read is a copy of it, made when it was opened."""
+        return self._read_from is not None
+
+    def create(self, script: str, what: str) -> None:
+        """Make the database where there never was one; whole, or not at all.
+
+        Args:
+            script: SQL that makes its tables.
+            what: how it is called in an error: "ledger".
+
+        Raises:
+            WorkbenchError: it was there and is missing or empty now, or cannot be made.
+        """
+        mark = mark_of(self.path)
+        if self.path.exists():
+            if not self.path.is_file():
+                raise WorkbenchError(f"the {what} is no file", where=str(self.path), hint=RESTORE)
+            if not self.path.stat().st_size:
+                hint = f"{RESTORE} To begin anew, delete it and {mark.name}."
+                raise WorkbenchError(f"the {what} is empty: it was emptied", where=str(self.path), hint=hint)
+            if not os.access(self.path, os.W_OK) or not os.access(self.path.parent, os.W_OK):
+                self._read_from = _copied(self.path)
+                weakref.finalize(self, shutil.rmtree, self._read_from.parent, True)
+            elif not mark.exists():
+                write_atomic(mark, "")
+            return
+        if mark.exists():
+            hint = f"{RESTORE} To begin anew, delete {mark.name}."
+            raise WorkbenchError(
+                f"the {what} is missing: it was there before", where=str(self.path), hint=hint
+            )
+        self._make(script)
+        write_atomic(mark, "")
 
     def get(self) -> sqlite3.Connection:
         """This thread's connection, in autocommit: group statements with :func:`transaction`."""
@@ -32,9 +78,13 @@ class Connections:
             self._local.connection = None
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
+            # Never made by connecting: a file that is gone meanwhile is missing, not new.
+            name = (self._read_from or self.path).absolute().as_uri()
+            connection = sqlite3.connect(f"{name}?mode=rw", uri=True, timeout=BUSY_S, isolation_level=None)
             for pragma in self.pragmas:
                 connection.execute(f"PRAGMA {pragma}")
+            if self.read_only:
+                connection.execute("PRAGMA query_only = ON")
             self._local.connection, self._local.pid = connection, os.getpid()
         return connection
 
@@ -45,14 +95,73 @@ class Connections:
             connection.close()
             self._local.connection = None
 
+    def _make(self, script: str) -> None:
+        draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}.part")
+        try:
+            with naming_a_full_disk(self.path):
+                os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                connection = sqlite3.connect(draft, isolation_level=None)
+                try:
+                    connection.executescript(script)
+                finally:
+                    connection.close()
+                sync(draft)
+                # Linked, not renamed: of two that make it at once, one database wins for both.
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft, self.path)
+                sync(self.path.parent)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def mark_of(path: Path) -> Path:
+    """The file that says that a database was made here."""
+    return path.with_name(f".{path.name}.made")
+
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements inside or none; waits for other writers first, so that what is read stays true."""
-    connection.execute("BEGIN IMMEDIATE")
+    """All statements inside or none; waits for other writers first, so that what is read stays true.
+
+    Raises:
+        WorkbenchError: the disk is full, or nothing can be written here.
+    """
+    with _explained(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if connection.in_transaction:  # a full disk has rolled it back already
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def _explained(connection: sqlite3.Connection) -> Iterator[None]:
     try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
+        with naming_a_full_disk(Path(_name(connection))):
+            yield
+    except sqlite3.OperationalError as error:
+        if "readonly" in str(error):
+            where, hint = _name(connection), "Open a workspace that can be written to."
+            raise WorkbenchError("it can only be read", where=where, hint=hint) from error
+        if "locked" in str(error) or "busy" in str(error):
+            what = f"another process has been writing for {BUSY_S} s"
+            raise WorkbenchError(what, where=_name(connection), hint="Try again.") from error
         raise
-    connection.execute("COMMIT")
+
+
+def _name(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
+def _copied(path: Path) -> Path:
+    """A private copy, with what its writers have not folded in yet."""
+    folder = Path(tempfile.mkdtemp(prefix="workbench-"))
+    for side in ("", *_SIDES):
+        source = path.with_name(path.name + side)
+        if source.exists():
+            shutil.copyfile(source, folder / source.name)
+            (folder / source.name).chmod(0o600)
+    return folder / path.name

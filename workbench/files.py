@@ -1,34 +1,110 @@
-"""Whole files or nothing: atomic writes, and the digest of a file."""
+"""Whole files or nothing: atomic writes, the digest of a file, and digests that are kept beside files."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from workbench.errors import WorkbenchError
 
-def write_atomic(path: Path, data: str | bytes, mode: int = 0o600) -> Path:
-    """Write a whole file or nothing: temporary file beside it, fsync, rename."""
-    with replacing(path, mode=mode) as draft:
+FULL = "the disk is full"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SQLITE_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
+_SAID_SO = ("disk is full", "no space left", "file too large", "quota exceeded")
+
+
+def write_atomic(path: Path, data: str | bytes, mode: int = 0o600, *, digest: bool = False) -> Path:
+    """Write a whole file or nothing: temporary file beside it, fsync, rename; see :func:`replacing`."""
+    with replacing(path, mode=mode, digest=digest) as draft:
         draft.write_bytes(data.encode() if isinstance(data, str) else data)
     return path
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: int = 0o600) -> Iterator[Path]:
-    """A temporary path beside ``path``; on leaving without an error it is synced and takes its place."""
+def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterator[Path]:
+    """A temporary path beside ``path``; on leaving without an error it is synced and takes its place.
+
+    Args:
+        mode: of the file.
+        digest: keep its digest beside it, for :func:`digest_fault`; kept up for ever once it is there.
+
+    Raises:
+        WorkbenchError: the disk is full; ``path`` is as it was.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
-        yield draft
-        draft.chmod(mode)
-        sync(draft)
-        os.replace(draft, path)
-        sync(path.parent)
+        with naming_a_full_disk(path):
+            # Made here, so that whoever writes it finds it closed to others from the first byte on.
+            os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
+            yield draft
+            draft.chmod(mode)
+            sync(draft)
+            kept = digest_path(path)
+            if digest or kept.exists():
+                made = sha256_file(draft)
+                # Both count until the file is in its place: a kill between the two leaves no false alarm.
+                before = kept.read_text("ascii").split()[-1:] if kept.exists() else []
+                _put(kept, [*before, made])
+                os.replace(draft, path)
+                sync(path.parent)
+                _put(kept, [made])
+            else:
+                os.replace(draft, path)
+                sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def digest_path(path: Path) -> Path:
+    """Where the digest of a file is kept."""
+    return path.with_name(f".{path.name}.sha256")
+
+
+def digest_fault(path: Path) -> str | None:
+    """What is wrong with a file whose digest is kept beside it; None where nothing is, or none is kept."""
+    kept = digest_path(path)
+    if not kept.exists():
+        return None
+    if not path.exists():
+        return "is missing"
+    if not path.is_file():
+        return "is no file"
+    if not path.stat().st_size:
+        return "was emptied"
+    wanted = kept.read_text("ascii", errors="replace").split()
+    return None if sha256_file(path) in wanted else "was changed: its bytes do not match its digest"
+
+
+@contextlib.contextmanager
+def naming_a_full_disk(where: Path) -> Iterator[None]:
+    """An error for want of room inside becomes one that says so."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, WorkbenchError) or not is_full_disk(error):
+            raise
+        hint = "Free some space, then repeat the call."
+        raise WorkbenchError(FULL, where=str(where), hint=hint) from error
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Whether a write failed for want of room, by whatever library it was made."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        if getattr(error, "sqlite_errorname", "") in _SQLITE_NO_ROOM:
+            return True
+        if any(sign in str(error).lower() for sign in _SAID_SO):
+            return True
+        if isinstance(error, RuntimeError) and "inline_container" in str(error):  # torch's own writer
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def sync(path: Path) -> None:
@@ -44,3 +120,14 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _put(path: Path, digests: list[str]) -> None:
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        draft.write_text("\n".join(digests) + "\n", "ascii")
+        draft.chmod(0o600)
+        sync(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

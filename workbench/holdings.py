@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,7 @@ class Holdings(WorkspaceFolder):
         require(self, "trainer|steward", "corpus.import")
         with replaced(self.corpus_folder(name), replace) as old:
             folder = self.corpus_folder(name)
-            made = import_source(
+            import_source(
                 source, folder, name=name, plan=plan, mapping=mapping, defaults=defaults, tags=tags,
                 audio_roots=audio_roots, locale=locale, require_audio=require_audio,
                 erased=erased or (lambda rows: erased_before(self, rows)),
@@ -89,7 +90,6 @@ class Holdings(WorkspaceFolder):
             )  # fmt: skip
         if old is not None:
             self.record("corpus.remove", old)
-        self.record("import", {"utterances": len(made), "problems": len(made.problems)})
         return self.corpus(name)
 
     def remove_corpus(self, name: str) -> None:
@@ -154,7 +154,12 @@ class Holdings(WorkspaceFolder):
         if name not in self.corpus_names():
             known = ", ".join(self.corpus_names()) or "none yet"
             raise WorkbenchError(f"no corpus {name!r}", where=str(self.path), hint=f"There is {known}.")
-        return Corpus.open(self.corpus_folder(name))
+        found = Corpus.open(self.corpus_folder(name))
+        # Recorded when it is first opened: at the end of its import, or after a kill in between.
+        if "import_id" in (facts := found.facts):
+            counts = {"utterances": facts["rows"], "problems": facts["problems"]}
+            self.record_once("import", facts["import_id"], {**counts, "rows": facts["utterances_sha256"]})
+        return found
 
     def add_checkpoint(self, name: str, source: str | Path) -> Checkpoint:
         """Copy a ``.nemo`` file into the workspace under a name, after inspecting it.
@@ -168,7 +173,7 @@ class Holdings(WorkspaceFolder):
                 raise WorkbenchError(
                     f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
                 )
-            with replacing(target) as draft:
+            with replacing(target, digest=True) as draft:
                 shutil.copyfile(found.path, draft)
         return self.checkpoint(name)
 
@@ -223,7 +228,11 @@ class Holdings(WorkspaceFolder):
         if name not in self.run_names():
             known = ", ".join(self.run_names()) or "none yet"
             raise WorkbenchError(f"no run {name!r}", where=str(self.path), hint=f"There is {known}.")
-        return Run.attach(self.run_folder(name))
+        found = Run.attach(self.run_folder(name))
+        # Recorded when it is first looked at: after its start, or after a kill in between.
+        if (act := found.folder.state().get("run_id")) is not None:
+            self.record_once("run", str(act), {"run": self.pseudonym("run", name)})
+        return found
 
     def finetune(self, recipe: Recipe | str | Path, name: str | None = None, *, replace: bool = False) -> Run:
         """Start a run in a process of its own and return at once; the run waits for a free slot.
@@ -237,9 +246,9 @@ class Holdings(WorkspaceFolder):
             WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
                 user is no trainer.
         """
-        recipe, folder = self._run_to_make(recipe, name, replace=replace)
-        runs.start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
-        return self._run_made(folder)
+        with self._run_to_make(recipe, name, replace=replace) as (recipe, folder):
+            runs.start(recipe, folder, slots=self.slots, slot_count=self.config.slots)
+        return self.run(folder.name)
 
     def prepare_launch(
         self,
@@ -265,11 +274,11 @@ class Holdings(WorkspaceFolder):
         Raises:
             WorkbenchError: as :meth:`finetune`, or an option that is no option.
         """
-        recipe, folder = self._run_to_make(recipe, name, replace=replace)
-        cluster_scripts.prepare_launch(
-            recipe, folder, slurm=slurm, kubernetes=kubernetes, setup=setup, python=python
-        )
-        return self._run_made(folder)
+        with self._run_to_make(recipe, name, replace=replace) as (recipe, folder):
+            cluster_scripts.prepare_launch(
+                recipe, folder, slurm=slurm, kubernetes=kubernetes, setup=setup, python=python
+            )
+        return self.run(folder.name)
 
     def measured_capacity(self, name: str) -> Capacity:
         """A sweep of earlier, finished or cut off.
@@ -287,23 +296,22 @@ class Holdings(WorkspaceFolder):
         """A test suite, made or yet to be made: ``ws.suite("pilot").create(["calls", "guardrails"])``."""
         return Suite(self, name)
 
+    @contextmanager
     def _run_to_make(
         self, recipe: Recipe | str | Path, name: str | None, *, replace: bool
-    ) -> tuple[Recipe, Path]:
+    ) -> Iterator[tuple[Recipe, Path]]:
+        """Within, this process alone makes the run of that name."""
         require(self, "trainer", "run.start")
         recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
         folder = self.run_folder(name or recipe.name)
-        if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
-            folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
-        if (folder / "recipe.yaml").exists():
-            raise WorkbenchError(
-                f"there is a run {folder.name!r} already", where=str(folder), hint="Name the new one: name=…"
-            )
-        return recipe, folder
-
-    def _run_made(self, folder: Path) -> Run:
-        self.record("run", {"run": self.pseudonym("run", folder.name)})
-        return self.run(folder.name)
+        busy = f"another process is starting a run {folder.name!r}"
+        with alone(self.path / "locks" / f"run-{folder.name}", timeout_s=0, busy=busy):
+            if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
+                folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
+            if (folder / "recipe.yaml").exists():
+                hint = "Name the new one: name=…"
+                raise WorkbenchError(f"there is a run {folder.name!r} already", where=str(folder), hint=hint)
+            yield recipe, folder
 
 
 def _require(missing: list[str], what: str, made_by: str) -> None:

@@ -5,12 +5,14 @@ Only loopback, always with a token, no news and no update checks.
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -59,7 +61,7 @@ def project_folder() -> Path:
     )
 
 
-def lab_command(port: int, token: str, settings: Path, root: Path) -> list[str]:
+def lab_command(port: int, settings: Path, root: Path) -> list[str]:
     """The JupyterLab command line on a project; ``settings``: folder for overrides of the user interface."""
     for name, value in QUIET_SETTINGS.items():
         path = settings / name
@@ -68,7 +70,7 @@ def lab_command(port: int, token: str, settings: Path, root: Path) -> list[str]:
             path.write_text(json.dumps(value), "utf-8")
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"),
-        *(f"--port={port}", f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}"),
+        *(f"--port={port}", f"--ServerApp.root_dir={root}"),
         f"--LabApp.user_settings_dir={settings}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
@@ -113,17 +115,21 @@ def lab(port: int = 8888, *, root: Path | None = None, page: str | None = None) 
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
     environment.setdefault("WORKBENCH_WORKSPACE", str(root / "workspace"))
     settings = root / "workspace" / ".lab-settings"
-    server = subprocess.Popen(lab_command(port, token, settings, root), env=environment)
     address = f"http://127.0.0.1:{port}/lab/tree/{page or f'notebooks/{FIRST}'}?token={token}"
-    try:
-        if _wait_for(port, server):
-            sys.stdout.write(f"\nThe workbench is open at\n\n    {address}\n\nStop it with Ctrl-C.\n")
-            sys.stdout.flush()
-            _open_browser(address)
-        return server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        return server.wait(20)
+    # The token goes by files that this account alone may read: every account sees command lines.
+    with tempfile.TemporaryDirectory(prefix="workbench-lab-") as private:
+        environment["JUPYTER_TOKEN_FILE"] = str(write_atomic(Path(private) / "token", token))
+        server = subprocess.Popen(lab_command(port, settings, root), env=environment)
+        try:
+            if _wait_for(port, server):
+                sys.stdout.write(f"\nThe workbench is open at\n\n    {address}\n\nStop it with Ctrl-C.\n")
+                sys.stdout.flush()
+                moves = f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">'
+                _open_browser(write_atomic(Path(private) / "open.html", moves).as_uri())
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            return server.wait(20)
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes], timeout_s: float = 60) -> bool:

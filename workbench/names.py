@@ -23,15 +23,25 @@ def current_user() -> str:
         return f"uid-{os.getuid()}"
 
 
+def account(uid: int) -> str:
+    """The name of an account of this system, its number where it has none."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
 def check_name(name: str) -> str:
     """The name if it is safe as a file name.
 
     Raises:
         WorkbenchError: empty, too long, or with anything but letters, digits, dot, dash and underscore.
     """
-    if not _NAME.match(name):
+    if not isinstance(name, str) or not _NAME.match(name):
         raise WorkbenchError(
-            f"{name[:70]!r} cannot name a thing in a workspace",
+            f"{str(name)[:70]!r} cannot name a thing in a workspace",
             hint="Use up to 64 letters, digits, dots, dashes, underscores; begin with a letter or digit.",
         )
     return name

@@ -17,18 +17,36 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def public(target: T) -> T:
-    """Mark a function, or a class with its public methods, as public: its keywords are checked.
+_EXPLAINERS: list[Callable[[Exception], Exception]] = [lambda error: error]
+
+
+def explain_with(explained: Callable[[Exception], Exception]) -> None:
+    """What public calls raise instead of an error that nobody explained nearer to its cause.
 
     Args:
-        target: a function or a class. Inherited methods are checked where their own class is marked.
+        explained: gives the error that is raised; the same one where it may pass.
+    """
+    _EXPLAINERS.append(explained)
+
+
+def public(target: T) -> T:
+    """Mark a function, or a class with its public methods, as public: its keywords are checked, and it raises
+    WorkbenchError, TypeError for misuse, or KeyboardInterrupt; what else went wrong becomes a WorkbenchError
+    of one line, with the cause behind it.
+
+    Args:
+        target: a function or a class, its properties with it. Inherited methods are checked where their own
+            class is marked.
     """
     if inspect.isclass(target):
         for name, member in list(vars(target).items()):
-            if name.startswith("_") and name != "__init__":
+            if name.startswith("_") and name not in ("__init__", "__len__"):
                 continue
             if isinstance(member, classmethod | staticmethod):
                 setattr(target, name, type(member)(_checked(member.__func__)))
+            elif isinstance(member, property) and member.fget is not None:
+                made = property(_checked(member.fget), member.fset, member.fdel, member.__doc__)
+                setattr(target, name, made)
             elif inspect.isfunction(member):
                 setattr(target, name, _checked(member))
         return target
@@ -78,10 +96,10 @@ UNCHANGED = _AsItIs()
 def _checked(function: F, known: Iterable[str] | None = None) -> F:
     if getattr(function, "_keywords_checked", False):
         return function
+    open_ended = False
     if known is None:
         parameters = inspect.signature(function).parameters.values()
-        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-            return function
+        open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
         known = [
             p.name
             for p in parameters
@@ -92,12 +110,18 @@ def _checked(function: F, known: Iterable[str] | None = None) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and not kwargs.keys() <= names:
+        if kwargs and not open_ended and not kwargs.keys() <= names:
             unknown = next(name for name in kwargs if name not in names)
             made = function.__name__ == "__init__" and args
             label = type(args[0]).__name__ if made else function.__qualname__
             raise TypeError(f"{label}() has no argument {unknown!r}. {nearest(unknown, listed)}")
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            told = _EXPLAINERS[-1](error)
+            if told is error:
+                raise
+            raise told from error
 
     call._keywords_checked = True  # type: ignore[attr-defined]
     return call  # type: ignore[return-value]

@@ -131,7 +131,7 @@ def test_reviewers_differ_and_someone_resolves(make: Make) -> None:
         (lambda s: s.edit("u", "duration", "1"), "cannot be edited"),
         (lambda s: s.edit("u", "target_lang", "el"), "el-GR"),
         (lambda s: s.edit("u", "text", "a\0b"), "NUL"),
-        (lambda s: s.edit("u", "text", "\ud800"), "character"),
+        (lambda s: s.edit("u", "text", "\ud800"), "unpaired surrogate"),
         (lambda s: s.accept([]), "no clip"),
         (lambda s: s.tag("u", ""), "tag"),
     ],

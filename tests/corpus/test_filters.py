@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -143,3 +144,29 @@ def test_a_filter_is_interrupted_before_the_program_reads(
     with pytest.raises(WorkbenchError, match="filter ran longer than"):
         corpus._engine.read("SELECT *", f"WHERE {endless} > 0")
     assert len(corpus) == 3
+
+
+def test_texts_too_long_to_compare_are_refused_and_not_waited_for(make: Make) -> None:
+    """A filter over 15,000 characters ran for minutes after it was told to stop."""
+    corpus = make([{"text": "a" * 15_000, "duration": 1.0, "target_lang": "en-US"} for _ in range(40)])
+    for name in ("damerau_levenshtein", "levenshtein", "jaro_similarity"):
+        began = time.process_time()
+        with pytest.raises(WorkbenchError, match=f"too long for {name}"):
+            len(corpus.where(f"{name}(text, reverse(text)) > 3"))
+        assert time.process_time() - began < 20
+    assert len(corpus.where("damerau_levenshtein('house', 'hosue') = 1")) == 40
+    with pytest.raises(WorkbenchError, match="a filter may hold"):
+        corpus.where(" OR ".join(["levenshtein(text, 'a') > 1"] * 5))
+
+
+def test_the_slowest_filter_that_is_let_through_stops_soon(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = make([{"text": "ab" * 150, "duration": 1.0, "target_lang": "en-US"} for _ in range(6000)])
+    monkeypatch.setattr(engine, "LONGEST_QUERY_S", 0.2)
+    began = time.process_time()
+    slow = "damerau_levenshtein(text, concat(reverse(text), '{}')) < 0"
+    view = corpus.where(" OR ".join(slow.format(number) for number in range(4)))
+    with pytest.raises(WorkbenchError, match="ran longer"):
+        len(view)
+    assert time.process_time() - began < 60

@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from workbench.corpus import record
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing, sha256_file, write_atomic
 from workbench.ingest.erased import Erased, without_erased
@@ -153,19 +155,22 @@ def _record(
         "tags": dict(rules.tags),
         "locale": rules.locale,
         "plan": None if plan is None else plan.to_dict(),
+        "import_id": secrets.token_hex(8),
         "columns": admitted.columns,
         "rows": admitted.rows,
         "left_out": admitted.left_out + reader.left_out,
         "problems": len(problems),
         "imported_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
     }
+    # The decisions first: a corpus whose file of decisions is missing has lost it.
+    DecisionStore(folder / "decisions.sqlite").close()
     # Written last: a folder without it is no corpus, so a killed import leaves none.
-    write_atomic(folder / "source.json", json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    record.write(folder, facts)
 
 
 def removal_facts(folder: Path) -> dict[str, Any]:
     """What the ledger keeps of a corpus that goes: counts and a digest, no names."""
-    facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+    facts = record.read(folder)
     return {"utterances": facts["rows"], "table": facts["utterances_sha256"]}
 
 

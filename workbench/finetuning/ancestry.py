@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.files import sha256_file
+from workbench.reading import read_parquet
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -82,9 +83,8 @@ def _manifest_rows(run: Path, problems: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _uses(run: Path, ids: Set[str]) -> bool:
-    import pyarrow.parquet as pq
-
     path = run / "plan.parquet"
-    if not path.exists() or "id" not in pq.read_schema(path).names:
+    if not path.exists():
         return False
-    return not ids.isdisjoint(pq.read_table(path, columns=["id"])["id"].to_pylist())
+    table = read_parquet(path, "batch plan", ["id"])
+    return "id" in table.column_names and not ids.isdisjoint(table["id"].to_pylist())

@@ -16,6 +16,7 @@ from typing import Any
 from workbench import locks
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing, write_atomic
+from workbench.reading import RESTORE, read_json
 
 SCHEMA_VERSION = 1
 ENDED = ("finished", "cancelled", "failed", "interrupted")
@@ -39,17 +40,16 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """The last state that was written. Raises WorkbenchError if the folder holds no run."""
-        try:
-            found: dict[str, Any] = json.loads(self.state_path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise WorkbenchError("no run here", where=str(self.path)) from None
-        except ValueError:
-            raise WorkbenchError("state.json is damaged", where=str(self.path)) from None
+        if not self.state_path.exists():
+            raise WorkbenchError("no run here", where=str(self.path))
+        found = read_json(self.state_path, "state of the run", SCHEMA_VERSION)
+        if not isinstance(found.get("status"), str):
+            raise WorkbenchError("the state of the run is damaged", where=str(self.state_path), hint=RESTORE)
         return found
 
     def slots(self) -> tuple[Path, int] | None:
         """The folder of the slots that the run waits for, and how many there are; None where it need not."""
-        job = json.loads(self.job.read_text("utf-8")) if self.job.exists() else {}
+        job = read_json(self.job, "job of the run") if self.job.exists() else {}
         if not job.get("slots_folder"):
             return None
         place = Path(os.path.normpath(self.path / job["slots_folder"]))

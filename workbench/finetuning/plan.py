@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning.base import base_of
 from workbench.locales import AUTO
+from workbench.reading import read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,17 +188,15 @@ def write(plan: pd.DataFrame, path: Path) -> None:
 
     table = pa.Table.from_pandas(plan, preserve_index=False)
     table = table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
-    with replacing(path) as draft:
-        pq.write_table(table, draft)
+    with replacing(path, digest=True) as draft:
+        pq.write_table(table, draft, write_page_checksum=True)
 
 
 def read(path: Path) -> pd.DataFrame:
     """Read a plan. Raises WorkbenchError if it is missing or of another schema version."""
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise WorkbenchError("the batch plan is missing", where=str(path), hint="Start the run anew.")
-    table = pq.read_table(path)
+    table = read_parquet(path, "batch plan")
     version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
     if version != str(SCHEMA_VERSION):
         raise WorkbenchError(f"batch plan of schema version {version}", where=str(path))

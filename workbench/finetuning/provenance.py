@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import subprocess
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning.folder import RunFolder, now, write_json
+from workbench.reading import read_json
 
 if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
@@ -90,11 +90,7 @@ def write(folder: RunFolder, recipe: Recipe) -> None:
 
 def read(folder: RunFolder) -> dict[str, Any]:
     """What the run was made from. Raises WorkbenchError if it was never written."""
-    try:
-        found: dict[str, Any] = json.loads(folder.provenance.read_text("utf-8"))
-    except (OSError, ValueError):
-        raise WorkbenchError("provenance.json is missing or damaged", where=str(folder.path)) from None
-    return found
+    return read_json(folder.provenance, "provenance of the run")
 
 
 def refuse_changes(folder: RunFolder, recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.files import replacing
 from workbench.finetuning.folder import RunFolder, write_json
+from workbench.reading import readable
 from workbench.recognizer import torch_file
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def read(folder: RunFolder) -> list[dict[str, Any]]:
     """Kept weights, best first: ``{"step", "score", "file"}``."""
     if not folder.ranking.exists():
         return []
-    found: list[dict[str, Any]] = json.loads(folder.ranking.read_text("utf-8"))
+    with readable(folder.ranking, "the ranking of the checkpoints"):
+        found: list[dict[str, Any]] = json.loads(folder.ranking.read_text("utf-8"))
     return [entry for entry in found if (folder.checkpoints / entry["file"]).exists()]
 
 

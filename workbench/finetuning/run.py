@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -260,7 +261,7 @@ def _prepare(folder: RunFolder, recipe: Recipe) -> None:
     hours = plan.consumed_hours(plan.read(folder.plan))
     planned = hours.groupby("target_lang")["hours"].sum().round(6).to_dict()
     folder.update_state(
-        status="queued", step=0, steps=recipe.steps, created_at=files.now(),
+        status="queued", step=0, steps=recipe.steps, created_at=files.now(), run_id=secrets.token_hex(8),
         planned_hours=planned, effective_peak=recipe.effective_peak(), left_out=len(problems),
     )  # fmt: skip
 

@@ -5,7 +5,6 @@ Holds the run's lock from its first moment to its last: who holds the lock is al
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.files import FULL, is_full_disk
 from workbench.finetuning import folder as files
 from workbench.finetuning.folder import RunFolder
 from workbench.finetuning.recipe import Recipe
@@ -103,20 +103,9 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in memory):
         hint = "Halve batch_s and double accumulate (same audio per step), or lower max_duration_s."
         return "out of memory", hint
-    if _is_full_disk(error):
-        return "the disk is full", "Free some space, then resume: the last checkpoint is whole."
+    if is_full_disk(error):
+        return FULL, "Free some space, then resume: the last checkpoint is whole."
     return text[:400], "See run.log; resume when fixed."
-
-
-def _is_full_disk(error: BaseException | None) -> bool:
-    """Whether a write failed for want of room; torch's own writer says so in its own way."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return True
-        if isinstance(error, RuntimeError) and "inline_container" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _run(folder: RunFolder) -> str:

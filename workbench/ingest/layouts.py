@@ -17,6 +17,7 @@ from workbench.ingest import folders, in_memory, kaldi, label_studio, libraries,
 from workbench.ingest.audio import AUDIO_SUFFIXES
 from workbench.ingest.manifest_reader import open_export, open_manifest
 from workbench.ingest.reader import Reader
+from workbench.reading import regular
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def open_reader(source: Any, folder: Path | None, mapping: Mapping[str, str] | N
         if reader is None:
             raise folders.not_understood(path, asked.mapping)
         return reader
-    if path.is_file():
+    if path.exists():
+        regular(path, "source")
         _refuse(path)
         reader = _first(FILES, path, asked)
         return reader or open_manifest(path, folder)

@@ -15,11 +15,10 @@ from workbench.ingest.manifest import table_of
 from workbench.ingest.reader import FILE, LINE, Reader, batched, folders_of
 from workbench.ingest.schema import guess_mapping
 from workbench.ingest.tables import read_json
+from workbench.spreadsheets import undefused
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def open_manifest(source: str | Path, folder: Path | None) -> Reader:
@@ -170,9 +169,9 @@ def _own_csv(home: Path, path: Path) -> Reader:
     def rows() -> Iterator[dict[str, Any]]:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream)
-            header = [_armed(name) for name in next(reader)]
+            header = [undefused(name) for name in next(reader)]
             for values in reader:
-                yield {n: _armed(v) if v else None for n, v in zip(header, values, strict=True)} | {
+                yield {n: undefused(v) if v else None for n, v in zip(header, values, strict=True)} | {
                     LINE: reader.line_num
                 }
 
@@ -183,8 +182,3 @@ def _own_csv(home: Path, path: Path) -> Reader:
     made = Reader("export of the workbench", str(path), home, read, files=[file], own=True)
     made.roots = folders_of(str((home / p).resolve()) for p in paths if p)
     return made
-
-
-def _armed(value: str) -> str:
-    """What a spreadsheet's formula was before an apostrophe defused it."""
-    return value[1:] if value[:1] == "'" and value[1:].startswith(_FORMULA) else value

@@ -9,6 +9,8 @@ from typing import Any
 from workbench.errors import WorkbenchError
 
 SCHEMA_VERSION = 1
+PREDICTION_SCHEMA = 2
+"""Of the files of predictions, which the recognizer writes and every room reads."""
 
 FIELDS: dict[str, str] = {
     "id": "VARCHAR",

@@ -24,12 +24,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.corpus import record
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning import ancestry
 from workbench.locks import alone
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
 from workbench.privacy.erasure_request import Target, Trace
+from workbench.reading import read_json, readable
 from workbench.signatures import public
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
@@ -206,7 +208,8 @@ def certificates(ws: WorkspaceFolder) -> list[Certificate]:
             raise WorkbenchError(
                 "a certificate was changed", where=str(path), hint="Restore it from a backup."
             )
-        raw = json.loads(text)
+        with readable(path, "the certificate"):
+            raw = json.loads(text)
         raw["marked_checkpoints"] = tuple(raw["marked_checkpoints"])
         found.append(Certificate(**raw, digest=digest))
     return sorted(found, key=lambda c: c.completed_at)
@@ -238,7 +241,7 @@ def _plan(ws: WorkspaceFolder, target: Target, originals: bool) -> ErasurePlan:
 
 
 def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
-    request = json.loads(pending.read_text(encoding="utf-8"))
+    request = read_json(pending, "request for an erasure")
     raw = request["target"]
     target = Target(raw["kind"], raw["value"], raw["ids"], set(raw["names"]), set(raw["texts"]), raw["clips"])
     certificate = pending.parent / f"{request['id']}.json"
@@ -291,9 +294,7 @@ def _shred_drafts(folder: Path) -> None:
 
 def _expired(ws: WorkspaceFolder, name: str, now: datetime) -> list[str]:
     folder = ws.corpora / name
-    imported = parse_utc(
-        str(json.loads((folder / "source.json").read_text(encoding="utf-8")).get("imported_at"))
-    )
+    imported = parse_utc(str(record.read(folder).get("imported_at")))
     found = []
     for row in traces.rows_of(folder):
         terms = ws.config.sources.get(str(row.get("source")))

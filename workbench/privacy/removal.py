@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-from workbench.files import replacing, sha256_file, sync, write_atomic
-from workbench.locks import alone
+from workbench.corpus import record
+from workbench.files import digest_path, replacing, sync
 from workbench.privacy.erasure_request import SHORTEST_NAME, Target, Trace
 from workbench.privacy.trace_scan import corpus_of, line_matches, parquet_keep
 
@@ -48,22 +47,21 @@ def _delete(path: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+        digest_path(path).unlink(missing_ok=True)
     sync(path.parent)
 
 
 def _drop_rows(path: Path, target: Target) -> None:
     import pyarrow.parquet as pq
 
-    # Alone: a take that is spoken meanwhile is another change of the same rows.
-    with alone(path.parent / "lock"):
-        kept = parquet_keep(path, target)
-        with replacing(path) as draft:
-            pq.write_table(kept, draft)
-        facts_path = path.parent / "source.json"
-        if path.name == "utterances.parquet" and facts_path.exists():
-            facts = json.loads(facts_path.read_text(encoding="utf-8"))
-            facts["rows"], facts["utterances_sha256"] = kept.num_rows, sha256_file(path)
-            write_atomic(facts_path, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    if path.name == record.ROWS and (path.parent / record.NAME).exists():
+        # Alone: a take that is spoken meanwhile is another change of the same rows.
+        with record.alone_with(path.parent):
+            record.replace_rows(path.parent, parquet_keep(path, target))
+        return
+    kept = parquet_keep(path, target)
+    with replacing(path) as draft:
+        pq.write_table(kept, draft, write_page_checksum=True)
 
 
 def _drop_lines(path: Path, target: Target) -> None:
@@ -79,17 +77,13 @@ def _erase_decisions(path: Path, target: Target) -> None:
     """Decisions on the utterances, and free text of others' decisions that names them."""
     from workbench.corpus.review.decisions import DecisionStore
 
+    named = {n for n in target.names if len(n) >= SHORTEST_NAME} | target.long_texts
     store = DecisionStore(path)
-    store.erase(target.ids_of(corpus_of(path)))
+    store.erase(target.ids_of(corpus_of(path)), texts=named)
     store.close()
     connection = sqlite3.connect(path, timeout=60, isolation_level=None)
     try:
         connection.execute("PRAGMA secure_delete = ON")
-        named = {n for n in target.names if len(n) >= SHORTEST_NAME} | target.long_texts
-        for column in ("value", "reason", "filter"):
-            for text in named:
-                sql = f"UPDATE events SET {column} = NULL WHERE instr({column}, ?) > 0"
-                connection.execute(sql, (text,))
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:

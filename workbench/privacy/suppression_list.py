@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.files import write_atomic
+from workbench.errors import WorkbenchError
+from workbench.files import digest_fault, write_atomic
 from workbench.locks import alone
 from workbench.privacy.erasure_request import SHORTEST_ID, Target
+from workbench.reading import RESTORE
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -21,7 +23,7 @@ def erased_before(ws: WorkspaceFolder, rows: Iterable[Mapping[str, Any]]) -> lis
     Known again by speaker, source, recording with offset, or id: a row under another path, id and speaker is
     not.
     """
-    known = _read(ws)
+    known = read(ws)
     if not known:
         return [False for _ in rows]
     return [not known.isdisjoint(ws.pseudonym("tomb", text) for text in _identities(row)) for row in rows]
@@ -42,13 +44,21 @@ def place(ws: WorkspaceFolder, target: Target) -> None:
         added |= {ws.pseudonym("tomb", text) for text in _identities(own)}
     if target.kind in ("speaker", "source"):
         added.add(ws.pseudonym("tomb", f"{target.kind}\0{target.value}"))
+    (ws.path / "erasures").mkdir(exist_ok=True, mode=0o700)
     with alone(ws.path / "locks" / "lists"):
-        known = "\n".join(sorted(_read(ws) | added))
-        write_atomic(ws.path / "erasures" / "tombstones.txt", known + "\n")
+        known = "\n".join(sorted(read(ws) | added))
+        write_atomic(ws.path / "erasures" / "tombstones.txt", known + "\n", digest=True)
 
 
-def _read(ws: WorkspaceFolder) -> set[str]:
+def read(ws: WorkspaceFolder) -> set[str]:
+    """The keyed hashes of all that was erased.
+
+    Raises:
+        WorkbenchError: the list was there and is missing, empty or changed now.
+    """
     path = ws.path / "erasures" / "tombstones.txt"
+    if (fault := digest_fault(path)) is not None:
+        raise WorkbenchError(f"the list of what was erased {fault}", where=str(path), hint=RESTORE)
     return set(path.read_text().split()) if path.exists() else set()
 
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable
 
 from workbench.errors import WorkbenchError
-from workbench.files import write_atomic
+from workbench.files import digest_fault, write_atomic
 from workbench.locks import alone
+from workbench.reading import RESTORE, read_json, readable
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -18,15 +19,13 @@ def read(ws: WorkspaceFolder) -> dict[str, tuple[str, ...]]:
         WorkbenchError: the file cannot be read; nothing may be promoted until it can.
     """
     path = ws.path / "erasures" / "marks.json"
+    if (fault := digest_fault(path)) is not None:
+        raise WorkbenchError(f"the list of marked checkpoints {fault}", where=str(path), hint=RESTORE)
     if not path.exists():
         return {}
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+    raw = read_json(path, "list of marked checkpoints", 1)
+    with readable(path, "the list of marked checkpoints"):
         return {str(digest): tuple(map(str, certificates)) for digest, certificates in raw["marks"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WorkbenchError(
-            "cannot read the marks", where=str(path), hint="Restore it from a backup."
-        ) from error
 
 
 def add(ws: WorkspaceFolder, digests: Iterable[str], certificate: str) -> None:
@@ -38,4 +37,6 @@ def add(ws: WorkspaceFolder, digests: Iterable[str], certificate: str) -> None:
         for digest in digests:
             marks.setdefault(digest, set()).add(certificate)
         body = {digest: sorted(certificates) for digest, certificates in sorted(marks.items())}
-        write_atomic(folder / "marks.json", json.dumps({"schema_version": 1, "marks": body}, indent=1))
+        write_atomic(
+            folder / "marks.json", json.dumps({"schema_version": 1, "marks": body}, indent=1), digest=True
+        )

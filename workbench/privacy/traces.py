@@ -7,14 +7,15 @@ digest covers them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.corpus import record
 from workbench.errors import WorkbenchError
 from workbench.privacy.erasure_request import Kind, Target, Trace
 from workbench.privacy.trace_scan import export_of, files_below, look_into, touched
+from workbench.reading import read_parquet
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -104,8 +105,6 @@ def _audio(ws: WorkspaceFolder, target: Target, originals: bool) -> Iterator[Tra
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     """Rows as imported and as edited by reviewers: either may name the speaker."""
-    import pyarrow.parquet as pq
-
     from workbench.corpus.review.decisions import DecisionStore
 
     wanted = (
@@ -120,8 +119,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
         "keep_days",
     )
     path = folder / "utterances.parquet"
-    names = set(pq.read_schema(path).names)
-    rows: list[dict[str, Any]] = pq.read_table(path, columns=[n for n in wanted if n in names]).to_pylist()
+    rows: list[dict[str, Any]] = read_parquet(path, "rows of the corpus", wanted).to_pylist()
     edited: dict[tuple[str, str], str | None] = {}
     if (folder / "decisions.sqlite").exists():
         store = DecisionStore(folder / "decisions.sqlite")
@@ -172,12 +170,11 @@ def _paths_of_others(ws: WorkspaceFolder, target: Target) -> set[Path]:
 def _origins(ws: WorkspaceFolder, target: Target) -> Iterable[Path]:
     """Manifests outside the workspace that the corpora were imported from."""
     for name in target.ids:
-        facts = json.loads((ws.corpora / name / "source.json").read_text(encoding="utf-8"))
+        facts = record.read(ws.corpora / name)
         path = Path(str(facts.get("source", "")))
         if path.is_absolute() and path.exists() and not path.is_relative_to(ws.path):
             yield path
 
 
 def _roots(folder: Path) -> list[Path]:
-    facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
-    return [Path(root) for root in facts["audio_roots"]]
+    return record.roots(folder)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-SCHEMA_VERSION = 2
+from workbench.files import digest_fault, replacing, write_atomic
+from workbench.ingest.schema import PREDICTION_SCHEMA
+
+SCHEMA_VERSION = PREDICTION_SCHEMA
 _JOB = b"workbench.job"
 
 
@@ -87,7 +89,7 @@ class Shards:
         """Whether the file is there and was made by this very job."""
         import pyarrow.parquet as pq
 
-        if not self.out.is_file():
+        if not self.out.is_file() or digest_fault(self.out):
             return False
         return (pq.read_schema(self.out).metadata or {}).get(_JOB) == self.job.encode()
 
@@ -98,8 +100,8 @@ class Shards:
         mark = self.folder / "job"
         if not mark.is_file() or mark.read_text("ascii") != self.job:
             shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
-            _atomically(mark, lambda path: path.write_text(self.job, "ascii"))
+            self.folder.mkdir(parents=True, mode=0o700)
+            write_atomic(mark, self.job)
         done: set[str] = set()
         for shard in self._files():
             done.update(pq.read_table(shard, columns=["id"])["id"].to_pylist())
@@ -124,7 +126,8 @@ class Shards:
         tables = [pq.read_table(shard, schema=schema()) for shard in self._files()]
         table = pa.concat_tables(tables) if tables else schema().empty_table()
         positions = [order[i] for i in table["id"].to_pylist()]
-        table = table.take(sorted(range(len(positions)), key=positions.__getitem__))
+        ordered = sorted(range(len(positions)), key=positions.__getitem__)
+        table = table.take(pa.array(ordered, pa.int64()))  # of no rows too, where every one failed
         self._write(self.out, table.replace_schema_metadata({_JOB: self.job.encode()}))
         shutil.rmtree(self.folder, ignore_errors=True)
         return self.out
@@ -149,21 +152,14 @@ class Shards:
     def _write(self, path: Path, table: Any) -> None:
         import pyarrow.parquet as pq
 
-        _atomically(path, lambda partial: pq.write_table(table, partial, compression="zstd"))
-
-
-def _atomically(path: Path, write: Any) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    write(partial)
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+        with replacing(path, digest=path == self.out) as draft:
+            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
 
 
 def write_problems(path: Path, problems: Iterable[Mapping[str, Any]]) -> None:
     """One JSON line per row that was left out; the file is removed where there is none."""
     lines = [json.dumps(problem, ensure_ascii=False) for problem in problems]
     if lines:
-        _atomically(path, lambda partial: partial.write_text("\n".join(lines) + "\n", "utf-8"))
+        write_atomic(path, "\n".join(lines) + "\n")
     else:
         path.unlink(missing_ok=True)

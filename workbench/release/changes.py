@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.files import write_atomic
+from workbench.reading import read_json
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ def keep(ws: WorkspaceFolder, digest: str, facts: Mapping[str, Any]) -> None:
 def read(ws: WorkspaceFolder, digest: str) -> dict[str, Any]:
     """The facts of a checkpoint; empty where none were kept."""
     path = ws.releases / "facts" / f"{digest}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
+    return read_json(path, "record of a release") if path.exists() else {}
 
 
 def facts_of(

@@ -6,15 +6,16 @@ names of another.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.corpus import predictions, record
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
 from workbench.privacy import tainted_checkpoints
+from workbench.reading import read_json
 from workbench.release import lineage_drawing, promotion
 from workbench.release.lineage_graph import Edge, Node
 from workbench.release.promotion import GATED
@@ -90,9 +91,7 @@ def graph(ws: WorkspaceFolder) -> Graph:
 
 
 def _corpus(made: Graph, folder: Path) -> None:
-    import pyarrow.parquet as pq
-
-    facts = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+    facts = record.read(folder)
     shown = {k: facts.get(k) for k in ("kind", "rows", "left_out", "source_sha256", "imported_at")}
     source = made._add(
         Node(f"source {folder.name}", "source", Path(str(facts.get("source", "?"))).name, shown)
@@ -102,19 +101,16 @@ def _corpus(made: Graph, folder: Path) -> None:
     )
     made._join(source, corpus)
     for path in sorted(folder.glob("exports/*/export.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        kept = {k: told[k] for k in ("format", "digest", "counts") if k in told}
+        told = read_json(path, "record of the export")
+        kept: dict[str, Any] = {k: told[k] for k in ("format", "digest", "counts") if k in told}
         made._join(corpus, made._add(Node(f"export {path.parent}", "export", path.parent.name, kept)))
     for path in sorted((folder / "predictions").glob("*.parquet")):
         node = made._add(
             Node(f"prediction {folder.name}/{path.stem}", "prediction", path.stem, {"corpus": folder.name})
         )
         made._join(corpus, node)
-        if "checkpoint_sha256" in pq.read_schema(path).names:
-            for digest in set(
-                pq.read_table(path, columns=["checkpoint_sha256"])["checkpoint_sha256"].to_pylist()
-            ):
-                made._join(f"checkpoint {digest}", node)
+        for digest in predictions.made_by(path):
+            made._join(f"checkpoint {digest}", node)
 
 
 def _run(made: Graph, run: Path) -> None:

@@ -28,8 +28,10 @@ from workbench.files import write_atomic
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
 from workbench.names import check_name
+from workbench.reading import read_json
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.release.gates import GateReport, Policy
+from workbench.release.promotion import GATED
 from workbench.signatures import public
 from workbench.suites.points import OperatingPoint
 from workbench.suites.run import run_suite
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
     from workbench.finetuning.run import Run
     from workbench.release.release import Release
-    from workbench.workspace.settings import Config
+    from workbench.workspace.ledger import Ledger
+from workbench.workspace.settings import Config
 
 log = logging.getLogger("workbench.release.pipeline")
 SCHEMA_VERSION = 1
@@ -65,7 +68,9 @@ class Workplace(Protocol):
     """What a pass needs of a workspace; :class:`workbench.Workspace` has it."""
 
     path: Path
+    reports: Path
     config: Config
+    ledger: Ledger
 
     def corpus_names(self) -> list[str]: ...
 
@@ -135,7 +140,7 @@ class Pipeline:
             recipe = self._with_fresh_exports()
             self._train(recipe)
             release = self.ws.release(self.name, base=self.base)
-            report = self._gate(release)
+            report = self._gated() or self._gate(release)
             write_atomic(self.folder / "gate.json", report.to_json())
             write_atomic(self.folder / "gate.html", _page(report))
             self._note(ended_at=_now().isoformat(timespec="seconds"), verdict=report.verdict)
@@ -236,7 +241,15 @@ class Pipeline:
                 name = run.version.corpora[0]
                 clips = run.clips_of(name)["utterance_id"]
                 release.measure(self.ws.corpus(name).pick(clips), lookahead_ms=at)
-        return release.gate(self.policy, run, base="base", candidate=self.name)
+        return release.gate(self.policy, run, base="base", candidate=self.name, act=f"pipeline-{self.name}")
+
+    def _gated(self) -> GateReport | None:
+        """The report of this pass, where it was cut off after its gate was recorded."""
+        event = self.ws.ledger.of_act(GATED, f"pipeline-{self.name}")
+        if event is None or event.payload is None:
+            return None
+        path = self.ws.reports / "gates" / f"{event.payload['report']}.json"
+        return GateReport.from_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
     def _points(self) -> Iterator[OperatingPoint]:
         """With the tag; automatic; streamed: as the policy needs them."""
@@ -266,14 +279,13 @@ def _export_of(manifest: Path) -> dict[str, Any] | None:
     for folder in manifest.parents:
         card = folder / "data_card.json"
         if (folder / "export.json").exists() and card.exists():
-            return {**json.loads(card.read_text(encoding="utf-8")), "folder": folder}
+            return {**read_json(card, "data card"), "folder": folder}
     return None
 
 
 def _state(folder: Path) -> dict[str, Any]:
     path = folder / "state.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
+    return read_json(path, "state of the pipeline", SCHEMA_VERSION) if path.exists() else {}
 
 
 def _page(report: GateReport) -> str:

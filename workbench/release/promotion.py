@@ -65,7 +65,7 @@ class Pointers:
     def from_json(cls, text: str) -> Pointers:
         raw = json.loads(text)
         made = {n: Pointer(**raw[n]) if raw[n] else None for n in ("production", "candidate", "previous")}
-        return cls(raw["generation"], **made)
+        return cls(int(raw["generation"]), **made)
 
 
 def pointers(ws: WorkspaceFolder) -> Pointers:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cards import Card
+from workbench.corpus import predictions
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
@@ -99,8 +100,6 @@ class Release:
         Raises:
             WorkbenchError: no corpus has predictions of both checkpoints, or several have.
         """
-        import pandas as pd
-
         from workbench.corpus.query.table import Corpus
         from workbench.evaluation.evaluation import score_predictions
 
@@ -124,7 +123,7 @@ class Release:
                 hint="Name one, or make a suite over them: ws.suite(NAME).create([…]).",
             )
         rows = (corpus if corpus is not None else Corpus.open(matching[0])).where(where).frame()
-        tables = {name: pd.read_parquet(path) for name, (_, path) in held[matching[0]].items()}
+        tables = {n: predictions.read_file(path) for n, (_, path) in held[matching[0]].items()}
         return score_predictions(rows, tables, normalizer=self.workspace.config.normalizer)
 
     def suite_run(self, suite: str | None = None) -> SuiteRun:
@@ -168,6 +167,7 @@ class Release:
         base: str | None = None,
         candidate: str | None = None,
         training: pd.DataFrame | None = None,
+        act: str | None = None,
     ) -> GateReport:
         """Hold the candidate against a policy; recorded in the ledger and bound to the candidate's bytes.
 
@@ -182,6 +182,7 @@ class Release:
 
         Raises:
             WorkbenchError: as ``gates.gate``, :meth:`suite_run` and :meth:`evaluation`.
+            act: an id of this act, where it may be repeated after a kill and is to be recorded once.
         """
         policy = policy if isinstance(policy, Policy) else Policy.from_yaml(policy)
         if evaluation is None:
@@ -208,7 +209,7 @@ class Release:
             candidate_sha256=self.candidate_sha256,
         )
         self.report, self._evaluated = report, evaluation
-        self._record(report, rows, evaluation, candidate)
+        self._record(report, rows, evaluation, candidate, act)
         return report
 
     def look(self) -> Pointers:
@@ -374,7 +375,12 @@ class Release:
         return made
 
     def _record(
-        self, report: GateReport, training: pd.DataFrame | None, evaluation: Evaluation, name: str
+        self,
+        report: GateReport,
+        training: pd.DataFrame | None,
+        evaluation: Evaluation,
+        name: str,
+        act: str | None,
     ) -> None:
         text = report.to_json()
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -389,13 +395,17 @@ class Release:
             "suite": report.suite["digest"] if report.suite else None,
             "verdict": report.verdict.replace(" ", "-"),
         }
-        self.workspace.record(GATED, event)
         recipe = self._recipe()
         changes.keep(
             self.workspace,
             self.candidate_sha256,
             changes.facts_of(recipe, training, evaluation, name, report.suite),
         )
+        # Last: what is recorded is done.
+        if act is None:
+            self.workspace.record(GATED, event)
+        else:
+            self.workspace.record_once(GATED, act, event)
 
     def _recipe(self) -> dict[str, Any]:
         path = self.run / "recipe.yaml" if self.run else None
@@ -405,16 +415,11 @@ class Release:
 
     def _predictions(self, folder: Path) -> dict[str, tuple[str, Path]]:
         """Predictions of a corpus made by one of the two: name → (checkpoint hash, file)."""
-        import pyarrow.parquet as pq
-
         found = {}
         for path in sorted((folder / "predictions").glob("*.parquet")):
-            if "checkpoint_sha256" in pq.read_schema(path).names:
-                made = set(
-                    pq.read_table(path, columns=["checkpoint_sha256"])["checkpoint_sha256"].to_pylist()
-                )
-                if len(made) == 1 and made <= {self.candidate_sha256, self.base_sha256}:
-                    found[path.stem] = (made.pop(), path)
+            made = predictions.made_by(path)
+            if len(made) == 1 and made <= {self.candidate_sha256, self.base_sha256}:
+                found[path.stem] = (made.pop(), path)
         return found
 
     def _engine_of(self, run: SuitePredictions, digest: str, what: str) -> str:

@@ -66,6 +66,9 @@ def retraining_status(
     since = parse_utc(at.production.since)
     assert since is not None
     days = ((now or datetime.now(UTC)) - since).total_seconds() / 86_400
+    if erased := tainted_checkpoints.read(ws).get(at.production.sha256):
+        name, why = at.production.name, ", ".join(erased)
+        reasons.append(f"{name} was trained on data that were erased since ({why}); train without them now")
     if days >= retraining_schedule.days:
         reasons.append(
             f"{days:.0f} days since {at.production.name} went out (every {retraining_schedule.days:.0f})"

@@ -118,11 +118,11 @@ class ExplorerActions(AudioAnswers, LiveWidget):
             return {"text": heat_svg(shown)} | dict(zip(("width", "height"), svg_size(shown), strict=True))
         if body.get("format") == "sql":
             return {"text": sql_of(where_of(self._choice, row, column))}
-        from workbench.corpus.export.formats import defused
+        from workbench.spreadsheets import LINE_END, defused
 
         options: dict[str, Any] = {"metric": self._choice.metric, "normalizer": self._choice.normalizer}
         frame = self.evaluation.utterances(self._choice.name, where_of(self._choice, row, column), **options)
-        return {"text": frame.map(defused).to_csv(index=False)}
+        return {"text": frame.map(defused).to_csv(index=False, lineterminator=LINE_END)}
 
     def _corpus(self) -> Corpus:
         if self.corpus is None:

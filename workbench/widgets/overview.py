@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench import machine
@@ -22,6 +22,7 @@ class Overview:
         workspace: the folder that is described.
         corpora: rows (name, utterances, hours, locales, accepted, rejected).
         retraining_status: what there is since the last release; None where nothing was released yet.
+        faults: what could not be read, one sentence each.
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class Overview:
         workspace: WorkspaceFolder,
         corpora: list[tuple[Any, ...]],
         retraining_status: RetrainingStatus | None,
+        faults: Sequence[str] = (),
     ) -> None:
         self.workspace, self.corpora, self.retraining_status = workspace, corpora, retraining_status
+        self.faults = tuple(faults)
         self.machine = machine.read(workspace.path)
 
     def _repr_html_(self) -> str:
@@ -41,9 +44,10 @@ class Overview:
     def __repr__(self) -> str:
         names = ", ".join(str(row[0]) for row in self.corpora) or "none"
         m, checkpoints = self.machine, ", ".join(self.workspace.checkpoint_names()) or "none"
+        unread = "".join(f"; cannot be read: {fault}" for fault in self.faults)
         return (
             f"workspace with corpora {names}; checkpoints {checkpoints}; "
-            f"{m.cores} cores, {m.memory_gb:.0f} GB memory, {len(m.gpus)} GPUs"
+            f"{m.cores} cores, {m.memory_gb:.0f} GB memory, {len(m.gpus)} GPUs{unread}"
         )
 
     def _machine(self) -> str:
@@ -72,6 +76,7 @@ class Overview:
             parts.append(static.table(header, rows))
         else:
             parts.append("<div>No corpus yet: <code>ws.import_corpus(name, manifest)</code>.</div>")
+        parts += [f'<div role="alert">⚠ {static.escape(fault)}</div>' for fault in self.faults]
         checkpoints, runs = self.workspace.checkpoint_names(), self.workspace.run_names()
         parts.append(f"<div>Checkpoints: {static.escape(', '.join(checkpoints) or 'none yet')}</div>")
         parts.append(f"<div>Runs: {static.escape(', '.join(runs) or 'none yet')}</div>")

@@ -18,17 +18,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError
-from workbench.files import write_atomic
+from workbench.files import digest_fault, digest_path, write_atomic
 from workbench.locales import LATIN_MARKS, Locale, declare, free_prompt_indexes
 from workbench.locks import alone, is_held
-from workbench.names import check_name, current_user
+from workbench.names import account, check_name, current_user
+from workbench.reading import regular
 from workbench.signatures import public, takes_fields
 from workbench.workspace.ledger import Event, Ledger
 from workbench.workspace.settings import Config, Pilot, PilotLocale, SourceTerms, dump, load_file
 from workbench.workspace.settings import load as load_settings
 from workbench.workspace.slots import Slot, hold_slot
 
-_FOLDERS = ("corpora", "runs", "checkpoints", "reports", "releases", "slots", "keys")
+_KEY_BYTES = 32
+_LOST_KEY = "Restore it from a backup: with another key no pseudonym and no erasure is known again."
+_FOLDERS = ("corpora", "runs", "checkpoints", "reports", "releases", "slots", "keys", "locks")
 
 
 @public
@@ -47,13 +50,14 @@ class WorkspaceFolder:
             settings: fields of ``Config`` that win over file and environment, e.g. ``slots=2``.
 
         Raises:
-            WorkbenchError: the settings cannot be read, or the path is a file.
+            WorkbenchError: the settings cannot be read, the path is a file, or the folder is another
+                account's.
         """
         self.path = Path(path or os.environ.get("WORKBENCH_WORKSPACE") or "workspace").expanduser().absolute()
-        if self.path.exists() and not self.path.is_dir():
-            raise WorkbenchError("a workspace is a folder", where=str(self.path), hint="Choose another path.")
-        for folder in (self.path, *(self.path / name for name in _FOLDERS)):
-            _private_folder(folder)
+        self.read_only = _read_only(self.path)
+        if not self.read_only:
+            for folder in (self.path, *(self.path / name for name in _FOLDERS)):
+                _private_folder(folder)
         self.corpora, self.runs = self.path / "corpora", self.path / "runs"
         self.checkpoints, self.reports = self.path / "checkpoints", self.path / "reports"
         self.releases, self.slots = self.path / "releases", self.path / "slots"
@@ -165,6 +169,7 @@ class WorkspaceFolder:
     def corpus_names(self) -> list[str]:
         """Names of the corpora that were imported."""
         there = (p for p in self.corpora.iterdir() if not p.name.startswith("."))
+        there = (p for p in _inside(self.corpora) if not p.name.startswith("."))
         return sorted(p.name for p in there if (p / "source.json").exists())
 
     def checkpoint_names(self) -> list[str]:
@@ -174,10 +179,16 @@ class WorkspaceFolder:
     def run_names(self) -> list[str]:
         """Names of the runs that lie here."""
         return sorted(p.name for p in self.runs.iterdir() if p.is_dir())
+        return sorted(p.name for p in _inside(self.runs) if p.is_dir())
 
     def record(self, kind: str, payload: Mapping[str, Any] | None = None) -> Event:
         """Add an event to the ledger, with the opaque id of who acts."""
         return self.ledger.append(kind, {"actor": self.actor(), **(payload or {})})
+
+    def record_once(self, kind: str, act: str, payload: Mapping[str, Any]) -> None:
+        """Add the event of an act unless it is there, or nothing can be written here."""
+        if not self.read_only:
+            self.ledger.append_once(kind, act, {"actor": self.actor(), **payload})
 
     def actor(self, user: str | None = None) -> str:
         """Opaque id of a user (default: the current one), the same for one name within this workspace."""
@@ -199,22 +210,69 @@ class WorkspaceFolder:
         """How many slots are held now, by whatever process."""
         return sum(is_held(self.slots / f"{i}.lock") for i in range(self.config.slots))
 
+    @property
+    def key_path(self) -> Path:
+        """The key that pseudonyms are made with."""
+        return self.path / "keys" / "pseudonym.key"
+
     @cached_property
     def _key(self) -> bytes:
-        path = self.path / "keys" / "pseudonym.key"
-        if not path.exists():
-            # Linked, not renamed: of two first users at once, one key wins for both.
-            draft = path.with_name(f".{secrets.token_hex(6)}")
-            write_atomic(draft, secrets.token_bytes(32))
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-            draft.unlink()
-        return path.read_bytes()
+        path = self.key_path
+        with alone(self.path / "locks" / "key"):
+            if not path.exists() and not digest_path(path).exists():
+                write_atomic(path, secrets.token_bytes(_KEY_BYTES), digest=True)
+            if not path.exists():
+                what, hint = "the key of the pseudonyms is missing: it was there before", _LOST_KEY
+                raise WorkbenchError(what, where=str(path), hint=hint)
+            held = regular(path, "key").read_bytes()
+            if len(held) != _KEY_BYTES or digest_fault(path):
+                what = "was emptied" if not held else "was changed"
+                raise WorkbenchError(f"the key of the pseudonyms {what}", where=str(path), hint=_LOST_KEY)
+            if not digest_path(path).exists() and not self.read_only:
+                write_atomic(path, held, digest=True)
+        return held
+
+
+def _read_only(path: Path) -> bool:
+    """Whether a workspace can only be read, as on a mount for reading.
+
+    Raises:
+        WorkbenchError: no folder, or another account's, whose files must stay his.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        text = getattr(error, "strerror", None) or str(error)
+        raise WorkbenchError(f"the workspace cannot be opened ({text})", where=str(path)) from error
+    if not path.is_dir():
+        raise WorkbenchError("a workspace is a folder", where=str(path), hint="Choose another path.")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise _not_yours(path, found.st_uid)
+    if not os.access(path, os.W_OK):
+        if (path / "ledger.sqlite").exists():
+            return True
+        what = "no workspace, and none can be made here"
+        raise WorkbenchError(what, where=str(path), hint="Choose another path.")
+    if found.st_uid != os.geteuid():
+        raise _not_yours(path, found.st_uid)
+    return False
+
+
+def _not_yours(path: Path, owner: int) -> WorkbenchError:
+    return WorkbenchError(
+        f"the workspace belongs to another account ({account(owner)}; this one is {account(os.geteuid())})",
+        where=str(path),
+        hint="Work as its owner, or in a workspace of your own; export what is to be shared.",
+    )
+
+
+def _inside(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def _private_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if stat.S_IMODE(folder.stat().st_mode) != 0o700:
-        # A read-only mount cannot be changed; its files are still readable.
-        with contextlib.suppress(PermissionError):
-            folder.chmod(0o700)
+        folder.chmod(0o700)

@@ -37,15 +37,15 @@ _TOKEN = re.compile(r"[A-Za-z0-9_.:+\-=%]{0,160}\Z")
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE events (
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, kind TEXT NOT NULL,
   digest BLOB NOT NULL, hash BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS payloads (seq INTEGER PRIMARY KEY, salt BLOB NOT NULL, payload TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS events_kind ON events (kind, seq);
-CREATE TRIGGER IF NOT EXISTS events_fixed BEFORE UPDATE ON events
+CREATE TABLE payloads (seq INTEGER PRIMARY KEY, salt BLOB NOT NULL, payload TEXT NOT NULL);
+CREATE INDEX events_kind ON events (kind, seq);
+CREATE TRIGGER events_fixed BEFORE UPDATE ON events
   BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-CREATE TRIGGER IF NOT EXISTS events_kept BEFORE DELETE ON events
+CREATE TRIGGER events_kept BEFORE DELETE ON events
   BEGIN SELECT RAISE(ABORT, 'events are never removed'); END;
 """
 
@@ -134,14 +134,16 @@ class Ledger:
         """Open, creating where missing.
 
         Raises:
-            WorkbenchError: not a ledger, or of a newer schema.
+            WorkbenchError: not a ledger, of a newer schema, or it was there and is missing or empty now.
         """
         self.path = Path(path)
         self._connections = Connections(self.path, "secure_delete = ON", "synchronous = FULL")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._connections.create_private()
+        new = {"schema_version": str(SCHEMA_VERSION), "ledger": secrets.token_hex(16)}
+        meta = "".join(f"INSERT INTO meta VALUES ('{name}', '{value}');\n" for name, value in new.items())
+        self._connections.create(_SCHEMA + meta, "ledger")
         try:
-            self._create()
+            self._check_schema()
         except sqlite3.DatabaseError as error:
             what, hint = f"not a readable ledger ({error})", "Restore it from a backup."
             raise WorkbenchError(what, where=str(self.path), hint=hint) from error
@@ -160,6 +162,37 @@ class Ledger:
         connection = self._connections.get()
         with transaction(connection):
             return self._insert(connection, ready)
+
+    def append_once(self, kind: str, act: str, payload: Mapping[str, Any] | None = None) -> Event:
+        """Add the event of an act unless it is there: whoever was cut off between an act and its record
+        records it later, and nobody records it twice.
+
+        Args:
+            act: an opaque id of the act, kept in the payload.
+
+        Raises:
+            WorkbenchError: as :meth:`append`.
+        """
+        full = check_payload(kind, {**(payload or {}), "act": act})
+        connection = self._connections.get()
+        if (known := self.of_act(check_kind(kind), act)) is not None:
+            return known
+        with transaction(connection):
+            return self.of_act(kind, act) or self._insert(connection, [(kind, _canonical(full))])[0]
+
+    def of_act(self, kind: str, act: str) -> Event | None:
+        """The event that records an act, see :meth:`append_once`; None where none does."""
+        sql = (
+            "SELECT e.seq FROM events e JOIN payloads p USING (seq) "
+            "WHERE e.kind = ? AND instr(p.payload, ?) > 0 ORDER BY e.seq LIMIT 1"
+        )
+        row = self._connections.get().execute(sql, (kind, f'"act":{json.dumps(act)}')).fetchone()
+        return None if row is None else next(self.events(after=row[0] - 1, limit=1))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether events can only be read here."""
+        return self._connections.read_only
 
     def events(self, kind: str | None = None, after: int = 0, limit: int | None = None) -> Iterator[Event]:
         """Events in order, read in pages so that a long walk never holds the file locked.
@@ -254,18 +287,14 @@ class Ledger:
         connection.executemany("INSERT INTO payloads VALUES (?, ?, ?)", payloads)
         return events
 
-    def _create(self) -> None:
-        connection = self._connections.get()
-        with transaction(connection):
-            # Trigger bodies end in "; END", so this splits between whole statements only.
-            for statement in filter(str.strip, _SCHEMA.split(";\n")):
-                connection.execute(statement)
-            new = {"schema_version": str(SCHEMA_VERSION), "ledger": secrets.token_hex(16)}
-            connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new.items())
-        version = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()[0]
-        if int(version) > SCHEMA_VERSION:
+    def _check_schema(self) -> None:
+        sql = "SELECT value FROM meta WHERE key = 'schema_version'"
+        row = self._connections.get().execute(sql).fetchone()
+        if row is None or not str(row[0]).isdigit():
+            raise sqlite3.DatabaseError("it names no schema")
+        if int(row[0]) > SCHEMA_VERSION:
             raise WorkbenchError(
-                f"ledger of schema {version}", where=str(self.path), hint="Update the workbench."
+                f"ledger of schema {row[0]}", where=str(self.path), hint="Update the workbench."
             )
 
     def _tail(self, connection: sqlite3.Connection) -> tuple[int, bytes]:

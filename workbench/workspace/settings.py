@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
 from workbench.locales import LATIN_MARKS, Locale, Tier, canonical, declare
+from workbench.reading import read_text
 from workbench.schema_checks import build, toml_lines
 from workbench.signatures import public
 
@@ -190,9 +191,9 @@ def load_file(path: Path) -> Config:
     text = ""
     if path.exists():
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, "file of settings")
             raw = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise WorkbenchError(one_line(str(error)), where=where, hint="Correct the file.") from error
     if raw.pop("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
         raise WorkbenchError("settings of a newer schema", where=where, hint="Update the workbench.")

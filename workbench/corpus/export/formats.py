@@ -13,11 +13,10 @@ from workbench.corpus.export.export_rows import (
     write_lines,
     written_path,
 )
+from workbench.spreadsheets import LINE_END, defused
 
 if TYPE_CHECKING:
     from workbench.corpus.export.job import Job
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def nemo(job: Job) -> dict[str, str]:
@@ -48,7 +47,7 @@ def as_csv(job: Job) -> dict[str, str]:
     names = _present(job)
     path = job.draft / "utterances.csv"
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
+        writer = csv.writer(stream, lineterminator=LINE_END)
         writer.writerow([defused(name) for name in names])
         for row in job.counted(job.rows.rows()):
             plain = {**plain_fields(row), "audio_filepath": written_path(job.place, row)}
@@ -74,10 +73,3 @@ def _present(job: Job) -> list[str]:
                 first[name] = (done + at, place)
         done += batch.num_rows
     return sorted(first, key=lambda name: first[name])
-
-
-def defused(value: Any) -> Any:
-    """What a spreadsheet shows instead of running. Numbers stay numbers."""
-    if isinstance(value, list):
-        value = "; ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

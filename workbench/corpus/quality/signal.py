@@ -20,6 +20,8 @@ from workbench.corpus.workers import Answer, WorkerPool
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.ingest.audio import channel_of, locate_text
+from workbench.locks import alone
+from workbench.reading import read_parquet
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -72,6 +74,18 @@ def scan(
         WorkbenchError: the engine's.
     """
     check_engine(engine, address)
+    with alone(corpus.folder / ".scan.lock", timeout_s=0, busy="another process is scanning this corpus"):
+        return _scan(corpus, processes, engine, address, progress, cancel)
+
+
+def _scan(
+    corpus: View,
+    processes: int | None,
+    engine: str,
+    address: str | None,
+    progress: Callable[[int, int], None] | None,
+    cancel: Callable[[], bool] | None,
+) -> pd.DataFrame:
     tasks = list(_tasks(corpus))
     ids = [task[0] for task in tasks]
     known = _known(corpus.folder)
@@ -107,9 +121,7 @@ def read(corpus: View) -> pd.DataFrame | None:
     path = corpus.folder / "signal.parquet"
     if not path.exists():
         return None
-    import pyarrow.parquet as pq
-
-    return _of(pq.read_table(path), corpus.ids())
+    return _of(read_parquet(path, "table of measurements"), corpus.ids())
 
 
 def _tasks(corpus: View) -> Iterator[Task]:
@@ -238,8 +250,8 @@ def _schema() -> pa.Schema:
 def _write(path: Path, table: pa.Table) -> None:
     import pyarrow.parquet as pq
 
-    with replacing(path) as draft:
-        pq.write_table(table, draft, compression="zstd")
+    with replacing(path, digest=path.name == "signal.parquet") as draft:
+        pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
 
 
 def _merge(folder: Path, parts: Path, pending: Sequence[dict[str, Any]], ids: Sequence[str]) -> pd.DataFrame:
@@ -263,9 +275,11 @@ def _merge(folder: Path, parts: Path, pending: Sequence[dict[str, Any]], ids: Se
 def _current(path: Path) -> pa.Table:
     """Results of this version; others are dropped, they were measured otherwise."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    try:
+        table = read_parquet(path, "table of measurements")
+    except WorkbenchError:  # damaged: it is measured again
+        return _schema().empty_table()
     table = table.filter(pc.equal(table["version"], VERSION))
     return table.cast(_schema()) if table.schema.names == _schema().names else _schema().empty_table()
 

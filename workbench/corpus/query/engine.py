@@ -60,6 +60,7 @@ class Engine:
         self._database = duckdb.connect(":memory:", config={"memory_limit": MEMORY_LIMIT})
         # Closed at the latest when the process ends: DuckDB complains about what is still open then.
         weakref.finalize(self, self._database.close)
+        filters.bound_distances(self._database)
         self._lock_down()
         decision_state.create(self._database)
         self.sync()

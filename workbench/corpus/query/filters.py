@@ -42,6 +42,16 @@ FUNCTIONS = frozenset(
 )  # fmt: skip
 """Scalar functions without side effects; operators such as ``+`` and ``~~`` are always allowed."""
 
+CELLS = {
+    "damerau_levenshtein": 100_000, "levenshtein": 1_000_000, "editdist3": 1_000_000,
+    "jaro_similarity": 10_000_000, "jaro_winkler_similarity": 10_000_000,
+}  # fmt: skip
+"""Functions that compare every character of a text with every one of another, and how many such pairs one
+call may look at. DuckDB looks up from its work only after some thousand rows: with more pairs it would not
+stop for minutes after it was told to."""
+MOST_DISTANCES = 4
+"""Calls of these functions in one filter."""
+
 _CLASSES = frozenset(
     {
         "COLUMN_REF", "CONSTANT", "COMPARISON", "CONJUNCTION", "FUNCTION", "OPERATOR", "BETWEEN",
@@ -76,9 +86,26 @@ def check(connection: duckdb.DuckDBPyConnection, expression: str, columns: Itera
     if len(text) > LONGEST:
         raise WorkbenchError(f"the filter is longer than {LONGEST:,} characters")
     known = {column.lower(): column for column in columns}
+    distances = 0
     for node in _nodes(_parse(connection, text)):
         _check_node(node, known)
+        distances += str(node.get("function_name", "")).lower() in CELLS
+    if distances > MOST_DISTANCES:
+        raise WorkbenchError(
+            f"{distances} calls of {', '.join(CELLS)}: a filter may hold {MOST_DISTANCES}",
+            hint="Filter in steps, or use frame() and pandas.",
+        )
     return text
+
+
+def bound_distances(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the slow functions refuse texts that are too long for them; before settings are locked."""
+    for name, cells in CELLS.items():
+        said = f"the texts are too long for {name}: more than {cells:,} pairs of characters"
+        connection.execute(
+            f"CREATE MACRO {name}(a, b) AS CASE WHEN length(a) * length(b) > {cells} "
+            f"THEN error('{said}') ELSE system.main.{name}(a, b) END"
+        )
 
 
 def explain(error: Exception) -> str:

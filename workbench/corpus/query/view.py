@@ -6,16 +6,19 @@ import copy
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from workbench.corpus import record
 from workbench.corpus.query.engine import Engine, plain_row
 from workbench.corpus.query.preview import preview_html
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import audio as sound
-from workbench.ingest.schema import SCHEMA_VERSION, literal, quoted
+from workbench.ingest.schema import literal, quoted
+from workbench.reading import readable
 from workbench.signatures import public
 from workbench.workspace import roles
 from workbench.workspace.ledger import Ledger
@@ -58,13 +61,13 @@ class View:
             WorkbenchError: no corpus lies there, or it was written by a newer workbench.
         """
         folder = Path(folder).absolute()
-        facts = _recorded(folder)
-        if facts["schema_version"] > SCHEMA_VERSION:
-            raise WorkbenchError(
-                f"a corpus of schema {facts['schema_version']}", hint="Update the workbench."
-            )
+        record.read(folder)
+        if os.access(folder, os.W_OK):
+            record.follow(folder)
+        facts = record.read(folder)
         store = DecisionStore(folder / "decisions.sqlite", roles.guard(folder, "reviewer"))
-        engine = Engine(folder, store, facts["columns"])
+        with readable(folder / record.ROWS, "the rows of the corpus"):
+            engine = Engine(folder, store, facts["columns"])
         found = folder.parent.parent / "ledger.sqlite"
         if ledger is None and folder.parent.name == "corpora" and found.exists():
             ledger = Ledger(found)
@@ -78,7 +81,7 @@ class View:
     @property
     def facts(self) -> dict[str, Any]:
         """What ``source.json`` records about the import, and about rows that joined or left since."""
-        return _recorded(self.folder)
+        return record.read(self.folder)
 
     @property
     def columns(self) -> list[str]:
@@ -105,7 +108,10 @@ class View:
     def problems(self) -> list[Problem]:
         """What the import left out or asks about, in the order of the source."""
         path = self.folder / "problems.jsonl"
-        return [Problem.from_dict(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        if not path.is_file() or not path.stat().st_size:
+            return []
+        with readable(path, "the list of problems"):
+            return [Problem.from_dict(json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
     @property
     def decisions(self) -> DecisionStore:
@@ -279,11 +285,3 @@ class View:
             f"no column {name[:60]!r}",
             hint=f"Did you mean {', '.join(near)}?" if near else ", ".join(columns),
         )
-
-
-def _recorded(folder: Path) -> dict[str, Any]:
-    try:
-        facts: dict[str, Any] = json.loads((folder / "source.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise WorkbenchError("no corpus lies here", where=str(folder), hint="Import one first.") from None
-    return facts

@@ -5,15 +5,16 @@ from __future__ import annotations
 SCHEMA_VERSION = 1
 
 SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS events (
+PRAGMA journal_mode = WAL;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE events (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, reviewer TEXT NOT NULL, action TEXT NOT NULL,
   field TEXT, value TEXT, reason TEXT, filter TEXT, clips INTEGER NOT NULL, refers INTEGER,
-  stands INTEGER NOT NULL DEFAULT 1);
-CREATE TABLE IF NOT EXISTS targets (clip TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (clip, seq))
+  stands INTEGER NOT NULL DEFAULT 1, digest BLOB);
+CREATE TABLE targets (clip TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (clip, seq))
   WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS targets_seq ON targets (seq);
-INSERT OR IGNORE INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
+CREATE INDEX targets_seq ON targets (seq);
+INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
 """
 
 COLUMNS = "events.seq, at, reviewer, action, field, value, reason, filter, clips, refers, stands"

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench import locales
+from workbench.corpus.review import decision_digests
 from workbench.corpus.review import decision_queries as queries
+from workbench.corpus.review.decision_digests import ClipSum
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
 from workbench.ingest.schema import EDITABLE
@@ -70,15 +72,17 @@ class DecisionStore:
                 where that is not allowed.
 
         Raises:
-            WorkbenchError: not a decision file, or of a newer schema.
+            WorkbenchError: not a decision file, of a newer schema, or it was there and is now missing or
+                empty.
         """
         self._guard = guard
         self.path = Path(path)
         self._connections = Connections(self.path, "journal_mode = WAL", "synchronous = FULL")
-        self._connections.create_private()
+        self.counter: Callable[[str], int] | None = None
+        self._connections.create(queries.SCHEMA, "file of decisions")
         try:
             connection = self._connections.get()
-            connection.executescript(queries.SCHEMA)
+            decision_digests.add_column(connection)
             version = int(connection.execute("SELECT value FROM meta").fetchone()[0])
         except sqlite3.DatabaseError as error:
             raise WorkbenchError(
@@ -241,10 +245,20 @@ class DecisionStore:
             sql, arguments = queries.STATE_SINCE, (after, after)  # type: ignore[assignment]
         yield from self._connections.get().execute(sql, arguments)
 
-    def erase(self, ids: Iterable[str]) -> int:
+    def verify(self) -> list[str]:
+        """What does not hold in the file, one sentence each; empty where all is well."""
+        try:
+            return decision_digests.faults(self._connections.get())
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            return [f"the file cannot be read ({type(error).__name__})"]
+
+    def erase(self, ids: Iterable[str], *, texts: Iterable[str] = ()) -> int:
         """Remove every trace of clips: their targets, and the values of events that named only them.
 
         For erasure requests; the file's freed bytes are overwritten. Returns the targets removed.
+
+        Args:
+            texts: what is to be found in no value, reason or filter of others' decisions either.
         """
         connection = self._connections.get()
         connection.execute("PRAGMA secure_delete = ON")
@@ -260,8 +274,17 @@ class DecisionStore:
                 if not left:
                     sql = "UPDATE events SET value = NULL, reason = NULL, filter = NULL WHERE seq = ?"
                     connection.execute(sql, (seq,))
+            for column in ("value", "reason", "filter"):
+                for text in texts:
+                    of_it = f"instr({column}, ?) > 0"
+                    touched |= {
+                        s for (s,) in connection.execute(f"SELECT seq FROM events WHERE {of_it}", (text,))
+                    }
+                    connection.execute(f"UPDATE events SET {column} = NULL WHERE {of_it}", (text,))
+            for seq in touched:
+                decision_digests.keep(connection, seq)
             row = (utc_now(), current_user(), "erase", None, None, None, None, len(found), None)
-            _insert(connection, row)
+            decision_digests.keep(connection, _insert(connection, row))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(touched)
 
@@ -289,12 +312,15 @@ class DecisionStore:
             row = (utc_now(), who, action, field, value, reason, filter or None, 0, None)
             seq = _insert(connection, row)
             # One by one as they come: a decision may name millions.
+            summed = ClipSum()
             count = connection.executemany(
-                "INSERT OR IGNORE INTO targets VALUES (?, ?)", ((clip, seq) for clip in clips)
+                "INSERT OR IGNORE INTO targets VALUES (?, ?)",
+                ((clip, seq) for clip in summed.over(map(_checked_id, clips))),
             ).rowcount
             if count < 1:
                 raise _nothing_named()
             connection.execute("UPDATE events SET clips = ? WHERE seq = ?", (count, seq))
+            decision_digests.keep(connection, seq, summed if summed.count == count else None)
         return seq
 
     def _ask(self, action: str, reviewer: str | None) -> None:
@@ -314,8 +340,19 @@ class DecisionStore:
             found = _decision(row)
             stands = int(action == "redo")
             connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, found.seq))
-            _insert(connection, (utc_now(), who, action, None, None, None, None, found.clips, found.seq))
+            row = (utc_now(), who, action, None, None, None, None, found.clips, found.seq)
+            decision_digests.keep(connection, _insert(connection, row))
         return found
+
+
+def _checked_id(clip: str) -> str:
+    if not isinstance(clip, str):
+        raise WorkbenchError(f"{str(clip)[:40]!r} is no id of a clip", hint="Give ids as text.")
+    try:
+        clip.encode()
+    except UnicodeEncodeError as error:
+        raise WorkbenchError(f"unpaired surrogate at position {error.start}", where="id") from error
+    return clip
 
 
 def _nothing_named() -> WorkbenchError:

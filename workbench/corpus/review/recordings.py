@@ -7,7 +7,6 @@ leaving are events of the workspace's ledger.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import locales
+from workbench.corpus import record
 from workbench.errors import WorkbenchError
-from workbench.files import replacing, sha256_file, write_atomic
+from workbench.files import replacing
 from workbench.ingest.row_validation import numbered
 from workbench.ingest.schema import FIELDS
-from workbench.locks import alone
+from workbench.reading import read_parquet
 from workbench.workspace import roles
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def withdraw_take(corpus: Corpus, id: str) -> None:
 @contextmanager
 def _alone(corpus: Corpus) -> Iterator[None]:
     """Of all notebooks and processes, one at a time changes the rows."""
-    with alone(corpus.folder / "lock"):
+    with record.alone_with(corpus.folder):
         yield
 
 
@@ -159,9 +159,7 @@ def _folder(corpus: Corpus) -> Path:
 
 
 def _read(corpus: Corpus) -> pa.Table:
-    import pyarrow.parquet as pq
-
-    return numbered(pq.read_table(corpus.folder / "utterances.parquet"))
+    return numbered(read_parquet(corpus.folder / record.ROWS, "rows of the corpus"))
 
 
 def _with_row(table: pa.Table, row: dict[str, Any]) -> pa.Table:
@@ -183,15 +181,9 @@ def _with_row(table: pa.Table, row: dict[str, Any]) -> pa.Table:
 
 def _write(corpus: Corpus, table: pa.Table) -> None:
     """Put the rows in place, and say so in the record of the import."""
-    import pyarrow.parquet as pq
-
-    path, record = corpus.folder / "utterances.parquet", corpus.folder / "source.json"
-    with replacing(path) as draft:
-        pq.write_table(table, draft)
-    facts = json.loads(record.read_text(encoding="utf-8"))
-    facts["columns"] += [name for name in ("purpose",) if name not in facts["columns"]]
-    facts |= {"rows": table.num_rows, "utterances_sha256": sha256_file(path)}
-    write_atomic(record, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    columns = record.read(corpus.folder)["columns"]
+    more = [name for name in ("purpose",) if name not in columns]
+    record.replace_rows(corpus.folder, table, columns=[*columns, *more])
 
 
 def _sweep(corpus: Corpus, table: pa.Table) -> None:
