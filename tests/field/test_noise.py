@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workbench.api import ConditionSweep, Corpus, Workspace, starter
+from workbench import starter
+from workbench.api import ConditionSweep, Corpus, Workspace
 from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.field import sweep_conditions
