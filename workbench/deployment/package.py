@@ -1,4 +1,4 @@
-"""A folder that a runtime loads, with what it is made of: card, digests, licence and clips to try it with."""
+"""A folder that a runtime loads, with what it is made of: card, digests, license and clips to try it with."""
 
 from __future__ import annotations
 
