@@ -117,3 +117,8 @@ def test_architecture_points_at_what_exists():
     table = text.partition("## Where is")[2].partition("## Modules")[0]
     for path in re.findall(r"`([a-z_]+/[a-z_/]+(?:\.py|\.js)?)`", table):
         assert (ROOT / "workbench" / path).exists(), path
+
+
+def test_no_two_test_files_have_one_name():
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert not {name for name in names if names.count(name) > 1}
