@@ -192,7 +192,7 @@ def _said(kind: Any, values: Any, error: ValidationError, where: str, lines: Lin
 
 
 def _words(kind: Any, fault: Mapping[str, Any]) -> tuple[str, str]:
-    """What is wrong, and how to mend it."""
+    """What is wrong, and how to fix it."""
     name, value = str(fault["loc"][-1]) if fault["loc"] else "", fault["input"]
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown field {name[:60]!r}", nearest(name, _known(kind, fault["loc"][:-1]))

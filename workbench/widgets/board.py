@@ -45,10 +45,10 @@ class Board(AudioAnswers, LiveWidget):
     Args:
         corpus: what to work through; a filtered one (``c.where(…)``) shows its rows only.
         findings: result of ``corpus.checks.run_checks``; left out, the checks run in the background.
-        predictions: of a model on these clips, whose doubts count in what deserves ears first: a table, or
-            the name of one of the corpus; left out, the newest that it has.
+        predictions: of a model on these clips, whose doubts count in which clips to listen to first: a table,
+            or the name of one of the corpus; left out, the newest that it has.
         reviewer: whose decisions these are; the current user by default.
-        order_by: a column, ``"priority"`` (what deserves ears first) or nothing for the source's order.
+        order_by: a column, ``"priority"`` (which clips to listen to first) or nothing for the source's order.
     """
 
     _esm = assets.module("board.js")

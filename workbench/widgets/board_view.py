@@ -104,7 +104,7 @@ class BoardView:
                 mask = mask & self.table.facet_mask(name, chosen)
         why, spent = dict[int, str](), 0.0
         if query.order_by == PRIORITY:
-            shown, why, spent = self._doubtful(mask, query.minutes)
+            shown, why, spent = self._most_uncertain(mask, query.minutes)
         else:
             order = self._order(query)
             shown = order[mask[order]]
@@ -354,7 +354,7 @@ class BoardView:
         order = np.argsort(-values if descending else values, kind="stable")  # NaN comes last either way
         return order.astype(np.int64)
 
-    def _doubtful(
+    def _most_uncertain(
         self, mask: NDArray[np.bool_], minutes: float
     ) -> tuple[NDArray[np.int64], dict[int, str], float]:
         """Row numbers of a mask in the listening order, why each comes where it does, and the minutes that

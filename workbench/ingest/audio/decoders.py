@@ -8,6 +8,7 @@ told which file to open and nothing else: a list of other files or an address in
 from __future__ import annotations
 
 import functools
+import io
 import mmap
 import os
 from contextlib import suppress
@@ -283,7 +284,7 @@ class ChainDecoder:
         self.stated_s, self.frames = self._current.stated_s, 0
 
     def seek(self, frame: int) -> None:
-        raise NotImplementedError
+        raise io.UnsupportedOperation("this decoder reads from the start only")
 
     def read(self, count: int) -> Samples:
         import numpy as np

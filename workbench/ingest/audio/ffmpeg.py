@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ class AvDecoder:
             raise unreadable(path, error) from None
 
     def seek(self, frame: int) -> None:
-        raise NotImplementedError
+        raise io.UnsupportedOperation("this decoder reads from the start only")
 
     def read(self, count: int) -> Samples:
         import numpy as np

@@ -34,7 +34,7 @@ export class Filter {
     this.element = h(
       "div",
       { class: "nwb-filter" },
-      h("div", { class: "nwb-filter-row" }, this.searchBox, this.apply, this.statuses, this.doubtful),
+      h("div", { class: "nwb-filter-row" }, this.searchBox, this.apply, this.statuses, this.uncertain),
       this.problem,
       h(
         "div",
@@ -121,9 +121,9 @@ export class Filter {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.leaving(event, () => this.uncertain(true)),
       onchange: () => this.uncertain(true),
     });
-    this.doubtful = h(
+    this.uncertain = h(
       "span",
-      { class: "nwb-doubtful" },
+      { class: "nwb-uncertain" },
       this.priority,
       this.minutes,
       h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit),
