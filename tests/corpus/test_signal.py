@@ -179,7 +179,7 @@ def by_numpy(sound: np.ndarray, rate: int) -> dict[str, Any]:
     part = sound[at[0] : at[-1] + 1]
     starts = np.linspace(0, len(part) - 512, 64).astype(int)
     frames = np.stack([part[start : start + 512] for start in starts]).astype(float)
-    power = np.abs(np.fft.rfft(frames * measures._window(False))) ** 2
+    power = np.abs(np.fft.rfft(frames * measures.blackman_harris(False))) ** 2
     mean = power.mean(axis=0)
     runs, run = [], 0
     for top in [*(loud >= np.float32(0.99 * loud.max())), False]:
