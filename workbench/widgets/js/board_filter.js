@@ -34,7 +34,7 @@ export class Filter {
     this.element = h(
       "div",
       { class: "nwb-filter" },
-      h("div", { class: "nwb-filter-row" }, this.searchBox, this.apply, this.statuses, this.uncertain),
+      h("div", { class: "nwb-filter-row" }, this.searchBox, this.apply, this.statuses, this.uncertainBox),
       this.problem,
       h(
         "div",
@@ -121,7 +121,7 @@ export class Filter {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.leaving(event, () => this.uncertain(true)),
       onchange: () => this.uncertain(true),
     });
-    this.uncertain = h(
+    this.uncertainBox = h(
       "span",
       { class: "nwb-uncertain" },
       this.priority,
