@@ -89,8 +89,8 @@ def test_sessions_fed_in_odd_pieces_say_the_same(starter):
         whole.finish()
         pieces.finish()
         assert pieces.final_transcript == whole.final_transcript
-        assert [(w.word, w.start, w.end) for w in pieces.words] == [
-            (w.word, w.start, w.end) for w in whole.words
+        assert [(w.word, w.start_s, w.end_s) for w in pieces.words] == [
+            (w.word, w.start_s, w.end_s) for w in whole.words
         ]
         assert pieces.cache_bytes == pytest.approx(whole.cache_bytes, rel=0.2)
 
