@@ -147,7 +147,7 @@ def test_a_run_is_gated_in_one_call_with_guardrails_in_another_corpus(
     guardrails.where("id LIKE '%/14' OR id LIKE '%/15'").edit("split", "test")
     tiny.suite("pilot").create([greek.where("split = 'test'"), guardrails.where("split = 'test'")])
     recipe = preset(
-        "quick_cpu", tiny.checkpoint("one"), [greek, guardrails], "el-GR", run_name="danish", **SMALL
+        "quick_cpu", tiny.checkpoint("one"), [greek, guardrails], "el-GR", run_name="greek", **SMALL
     )
     assert {s.role for s in recipe.sources} == {"target", "replay"}
     assert tiny.finetune(recipe).wait()["status"] == "finished"
