@@ -1,7 +1,7 @@
 """The public face: a workspace, and the calls that join rooms.
 
-Rooms do not know each other sideways; here they meet. They are light: NeMo, torch, numpy, pandas are loaded
-when a call needs them.
+Rooms do not know each other sideways; here they meet. NeMo, torch, Ray and Jupyter are loaded when a
+call needs them.
 """
 
 from __future__ import annotations

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from huggingface_hub import DatasetCardData, ModelCardData
+from markdown_it import MarkdownIt
+
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #8888;padding:.25rem .5rem}"
@@ -56,8 +59,6 @@ class Card:
 
     def markdown(self) -> str:
         """CommonMark with pipe tables below the hub's front matter; text cannot become markup."""
-        from huggingface_hub import DatasetCardData, ModelCardData
-
         data = (ModelCardData if self.kind == "model" else DatasetCardData)(**self.metadata)
         return f"---\n{data.to_yaml()}\n---\n\n{self._body()}" if self.metadata else self._body()
 
@@ -74,8 +75,6 @@ class Card:
         return self._rendered()
 
     def _rendered(self) -> str:
-        from markdown_it import MarkdownIt
-
         parser = (
             MarkdownIt("commonmark", {"html": False}).enable("table").disable(["link", "image", "autolink"])
         )

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 MIN_TRAINING_MEMORY_GB = 4.0
 FULL_MODEL_MEMORY_GB = 8.0
 
@@ -48,8 +50,6 @@ class Machine:
 
 def read(folder: Path) -> Machine:
     """This machine, with the free space of the disk that ``folder`` is on."""
-    import psutil
-
     memory = psutil.virtual_memory()
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,

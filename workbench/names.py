@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import re
 
 from workbench.errors import WorkbenchError
@@ -25,8 +26,6 @@ def current_user() -> str:
 
 def account(uid: int) -> str:
     """The name of an account of this system, its number where it has none."""
-    import pwd
-
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

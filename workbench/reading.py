@@ -12,6 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from workbench.errors import WorkbenchError, one_line
 from workbench.files import FULL, is_full_disk
 from workbench.signatures import explain_with
@@ -122,9 +125,6 @@ def read_parquet(
     Raises:
         WorkbenchError: missing, no regular file, damaged, or of a newer schema.
     """
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     regular(path, what)
     with readable(path, f"the {what}"):
         names = pq.read_schema(path).names

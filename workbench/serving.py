@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from workbench import deployment
 from workbench.corpus.query.table import Corpus
+from workbench.deployment import served
+from workbench.deployment.package import Package
 from workbench.holdings import Holdings
 from workbench.signatures import public
 from workbench.widgets.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
-    from workbench.deployment.package import Package
     from workbench.deployment.served import ServedParity
 
 
@@ -75,9 +76,6 @@ class Serving(Holdings):
         Raises:
             WorkbenchError: a package that was changed, of another checkpoint, or for another runtime.
         """
-        from workbench.deployment import served
-        from workbench.deployment.package import Package
-
         with progress_bar(f"serve {name}", progress) as shown:
             return served.measure(
                 corpus, self.checkpoint(checkpoint), Package.open(package), name, prompt_mode=prompt_mode,

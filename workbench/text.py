@@ -23,6 +23,9 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from whisper_normalizer.basic import BasicTextNormalizer
+from whisper_normalizer.english import EnglishTextNormalizer
+
 from workbench import foldings
 from workbench.errors import WorkbenchError
 from workbench.foldings import Substitution
@@ -254,9 +257,6 @@ def _whisper(texts: Sequence[str], language: str) -> list[str]:
 
 @cache
 def _whisper_rule(kind: str) -> Callable[[str], str]:
-    from whisper_normalizer.basic import BasicTextNormalizer
-    from whisper_normalizer.english import EnglishTextNormalizer
-
     rule: Callable[[str], str]
     rule = EnglishTextNormalizer() if kind == "en" else BasicTextNormalizer(preserve_marks=True)
     return rule

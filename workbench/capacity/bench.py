@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.capacity.measurement import Measurement, Memory
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workbench.recognizer.checkpoint import Checkpoint
@@ -56,8 +57,6 @@ class Bench:
         self.machine: dict[str, Any] = {}
 
     def __enter__(self) -> Bench:
-        import numpy as np
-
         self._folder = tempfile.TemporaryDirectory(prefix="capacity-")
         folder = Path(self._folder.name)
         np.savez(folder / "clips.npz", *self._clips)

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
 from workbench.suites.predictions import SuitePredictions
 from workbench.views import view
 
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go
 
     from workbench.capacity.result import Capacity
@@ -163,8 +164,6 @@ def choose(
     Raises:
         WorkbenchError: two predictions of the same look-ahead, or a budget for what was not measured.
     """
-    import pandas as pd
-
     rows = tradeoff[tradeoff["lookahead_ms"].notna()].copy()
     rows["locale"] = rows["target_lang"].astype(str) if "target_lang" in rows else "all"
     _refuse_unlike(rows)

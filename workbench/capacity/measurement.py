@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
 
@@ -147,8 +149,6 @@ class Memory:
 
 def fitted(sessions: list[int], mib: list[float]) -> tuple[float, float, float]:
     """(slope, value at none, R²) of a least-squares line."""
-    import numpy as np
-
     x, y = np.asarray(sessions, float), np.asarray(mib, float)
     slope, base = (float(v) for v in np.polyfit(x, y, 1))
     spread = float(np.sum((y - y.mean()) ** 2))

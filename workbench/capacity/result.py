@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
 
 from workbench.capacity.measurement import Budget, Measurement, Memory
 from workbench.capacity.search import Largest
@@ -13,7 +16,6 @@ from workbench.views import view
 from workbench.workspace import json_store
 
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go
 
 SCHEMA_VERSION = 2
@@ -69,8 +71,6 @@ class Capacity:
             cpu_share, machine_cpu_share, gpu_share, rss_mib, given_up, kept`` (repeats that kept the budget;
             None without one).
         """
-        import pandas as pd
-
         records = []
         keys = sorted({(measurement.lookahead_ms, measurement.streams) for measurement in self.measurements})
         for lookahead_ms, streams in keys:
@@ -110,8 +110,6 @@ class Capacity:
             ``lookahead_ms, streams, latency_p50_s, latency_p95_s``: what
             ``Evaluation.tradeoff(latency=…)`` takes.
         """
-        import pandas as pd
-
         frame, rows = self.frame(), []
         for lookahead_ms in sorted(set(frame["lookahead_ms"])) if len(frame) else []:
             part = frame[frame["lookahead_ms"] == lookahead_ms]
@@ -264,8 +262,6 @@ def _extrapolated(lookahead_ms: int, what: str, streams: int, because: str) -> d
 
 
 def _median(values: list[float | None]) -> float | None:
-    import statistics
-
     known = [value for value in values if value is not None]
     return float(statistics.median(known)) if known else None
 

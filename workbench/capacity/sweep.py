@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workbench.capacity.bench import Bench, CancelledError
 from workbench.capacity.load_generator import burners
 from workbench.capacity.measurement import Budget, Measurement
@@ -22,7 +24,6 @@ from workbench.capacity.search import Search
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workbench.recognizer.checkpoint import Checkpoint
@@ -123,8 +124,6 @@ def spoken_calls(clips: Sequence[Pcm], sample_rate: int, call_s: float, seed: in
     Raises:
         WorkbenchError: no clip holds a sample.
     """
-    import numpy as np
-
     usable = [np.asarray(clip, dtype=np.float32) for clip in clips if len(clip)]
     if not usable:
         raise WorkbenchError(

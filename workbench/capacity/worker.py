@@ -8,15 +8,20 @@ output; the process ends when its input closes. Run as ``python -m workbench.cap
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
+import platform
 import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
 
 from workbench.capacity.measurement import Measurement, Memory, fitted
 from workbench.errors import WorkbenchError
@@ -25,7 +30,6 @@ from workbench.recognizer.latency import measure
 from workbench.recognizer.pool import Pool
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _MIB = 1 << 20
@@ -55,8 +59,6 @@ class Watcher(threading.Thread):
         self.machine_cpu_share = busy / total if total > 0 else 0.0
 
     def run(self) -> None:
-        import psutil
-
         process = psutil.Process()
         while True:
             self.peak_rss = max(self.peak_rss, process.memory_info().rss)
@@ -68,8 +70,6 @@ class Watcher(threading.Thread):
 
 def usable_cores() -> list[int]:
     """Numbers of the cores that this process may use; all of them where the system does not say."""
-    import psutil
-
     count = psutil.cpu_count() or 1
     if not hasattr(os, "sched_getaffinity"):
         return list(range(count))
@@ -78,8 +78,6 @@ def usable_cores() -> list[int]:
 
 def _core_times() -> tuple[float, float]:
     """Seconds (not idle, all) of the cores that this process may use: other cores are no load on it."""
-    import psutil
-
     times = psutil.cpu_times(percpu=True)
     chosen = [times[core] for core in usable_cores()]
     idle = sum(core.idle + getattr(core, "iowait", 0.0) for core in chosen)
@@ -91,7 +89,6 @@ class Worker:
     """One loaded checkpoint and the clips that every measurement speaks."""
 
     def __init__(self, job: dict[str, Any]) -> None:
-        import numpy as np
         import torch
 
         if job.get("threads"):
@@ -105,9 +102,6 @@ class Worker:
 
     def machine(self) -> dict[str, Any]:
         """What measured: it belongs beside every figure."""
-        import platform
-
-        import psutil
         import torch
 
         engine = self.checkpoint.engine(self.device, runtime="auto")
@@ -161,8 +155,6 @@ class Worker:
 
     def memory(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Memory against open sessions: sessions stay open, so memory only grows."""
-        import psutil
-
         lookahead_ms, counts = asked["lookahead_ms"], sorted(set(asked["sessions"]))
         rate, process = self.checkpoint.info.sample_rate, psutil.Process()
         chunk = (self.checkpoint.right_context(lookahead_ms) + 1) * self.checkpoint.info.frame_ms
@@ -225,8 +217,6 @@ class Worker:
 def _trim() -> None:
     """Give freed memory back to the system where the C library can (glibc): else new sessions fill what
     loading the model left behind, and resident memory does not move."""
-    import ctypes
-
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

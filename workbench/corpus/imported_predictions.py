@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from workbench.corpus import predictions
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing
@@ -18,8 +21,6 @@ from workbench.ingest.transcripts import Heard, read_transcripts
 from workbench.names import check_name
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from workbench.corpus.query.table import Corpus
 
 IMPORTED = "imported"
@@ -141,7 +142,6 @@ def import_prediction(
         repr([name, [(row["id"], row["hypothesis"]) for row in made]]).encode()
     ).hexdigest()
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    import pyarrow.parquet as pq
 
     with replacing(target) as draft:
         pq.write_table(_table(made, digest), draft, compression="zstd")
@@ -175,8 +175,6 @@ def _is_of_whole(heard: Heard, row: Row) -> bool:
 
 
 def _table(rows: Sequence[Row], digest: str) -> pa.Table:
-    import pyarrow as pa
-
     number = pa.float64()
     word = pa.struct(
         [("word", pa.string()), ("start", number), ("end", number), ("confidence", pa.float32()),

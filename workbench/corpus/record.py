@@ -10,16 +10,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workbench.errors import WorkbenchError
 from workbench.files import digest_fault, replacing, sha256_file, write_atomic
 from workbench.ingest.schema import SCHEMA_VERSION
 from workbench.locks import alone
 from workbench.reading import RESTORE, read_json, read_parquet, readable
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 NAME, ROWS = "source.json", "utterances.parquet"
 _NEEDED = {"name": str, "audio_roots": list, "columns": list, "rows": int, "utterances_sha256": str}
@@ -74,8 +74,6 @@ def replace_rows(folder: Path, table: pa.Table, **facts: Any) -> None:
     Args:
         facts: what else the record is to say.
     """
-    import pyarrow.parquet as pq
-
     path = folder / ROWS
     with replacing(path) as draft:
         pq.write_table(table, draft, write_page_checksum=True)
@@ -114,8 +112,6 @@ def reroot(folder: Path, old: Path, new: Path) -> int:
     Raises:
         WorkbenchError: the rows cannot be read.
     """
-    import pyarrow as pa
-
     with alone_with(folder):
         facts = read(folder)
         moved = [_under(root, old, new) for root in facts["audio_roots"]]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import soundfile
+
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.plain_data import parse_json, read_bytes
@@ -102,8 +104,6 @@ def describe(
         guide: how it is used, in Markdown.
         clips: recordings, which are written to ``clips/`` as WAV.
     """
-    import soundfile
-
     for number, clip in enumerate(clips):
         (folder / "clips").mkdir(exist_ok=True)
         pcm, rate = soundfile.read(clip, dtype="int16")

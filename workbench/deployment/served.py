@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.deployment import sherpa
 from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation.corpora import evaluate
 from workbench.ingest.audio.locating import roots_of
+from workbench.ingest.audio.rows import RowReader
 from workbench.names import check_name
 from workbench.recognizer.decoder import Decoded
 from workbench.recognizer.predictions import RunFacts, Shards, job_digest, write_problems
+from workbench.recognizer.transcribe import transcribe
 from workbench.recognizer.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -151,10 +154,6 @@ def measure(
     Raises:
         WorkbenchError: as :func:`predict` and ``transcribe``.
     """
-    from workbench.evaluation.corpora import evaluate
-    from workbench.ingest.audio.rows import RowReader
-    from workbench.recognizer.transcribe import transcribe
-
     _check(package, checkpoint)
     rows, names = corpus.frame().to_dict("records"), (f"{name}-measured", f"{name}-served")
     paths = [corpus.predictions_folder / f"{check_name(one)}.parquet" for one in names]

@@ -16,9 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.deployment.package import Package, describe, empty_folder
 from workbench.errors import WorkbenchError
 from workbench.recognizer import onnx_graphs
+from workbench.recognizer.loading import quiet_nemo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,8 +119,6 @@ def read(recognizer: Any, package: Package, pcm: Any, locale: str) -> Any:
         pcm: (samples,) float32 at the package's rate.
         locale: a tag of the checkpoint's dictionary, or ``auto``.
     """
-    import numpy as np
-
     rate, padding = package.settings["sample_rate"], package.settings["left_padding_ms"]
     stream = recognizer.create_stream()
     stream.set_option("language", locale)
@@ -133,7 +134,6 @@ def _export(engine: Engine, checkpoint: Checkpoint, right: int, folder: Path, to
     """Write decoder and joiner into the folder, the encoder to its file; returns the encoder's metadata."""
     import torch
 
-    from workbench.recognizer.loading import quiet_nemo
     from workbench.recognizer.onnx_modules import ServedEncoder
 
     model, encoder = engine.model, engine.encoder

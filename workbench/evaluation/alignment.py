@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from rapidfuzz.distance.Levenshtein import editops, opcodes
+
 from workbench.errors import WorkbenchError
+from workbench.text import fold_spelling
 
 if TYPE_CHECKING:
-    import numpy as np
-
     IntArray = np.ndarray[Any, np.dtype[Any]]
 
 Operation = Literal["hit", "substitution", "insertion", "deletion"]
@@ -111,8 +114,6 @@ class Edits:
 
     def of(self, pairs: IntArray) -> Edits:
         """The alignments of some pairs only."""
-        import numpy as np
-
         sizes = np.diff(self.offsets)[pairs]
         offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         at = np.repeat(self.offsets[pairs] - offsets[:-1], sizes) + np.arange(offsets[-1])
@@ -131,8 +132,6 @@ class Edits:
         Raises:
             WorkbenchError: the alignment does not account for every unit.
         """
-        import numpy as np
-
         pairs = len(self.reference_units)
         owner = np.repeat(np.arange(pairs), np.diff(self.offsets))
         kinds = [np.bincount(owner[self.operation == code], minlength=pairs) for code in range(3)]
@@ -147,8 +146,6 @@ def checked_counts(
     Raises:
         WorkbenchError: they do not account for every unit of both sides.
     """
-    import numpy as np
-
     substitutions, insertions, deletions = (kind.astype(np.int32) for kind in kinds)
     hits = (reference_units - substitutions - deletions).astype(np.int32)
     if (hits < 0).any() or not np.array_equal(hits + substitutions + insertions, hypothesis_units):
@@ -166,15 +163,11 @@ class Side:
 
     @property
     def lengths(self) -> IntArray:
-        import numpy as np
-
         return (self.stops - self.starts).astype(np.int32)
 
 
 def align_sides(references: Side, hypotheses: Side, alphabet: int) -> Edits:
     """Align many pairs of sequences of numbers below ``alphabet``."""
-    import numpy as np
-
     parts = _in_chunks(references, hypotheses, alphabet, keep=True)
     counts = np.concatenate([np.zeros((0, 3), np.int32), *(part[0] for part in parts)])
     offsets = np.concatenate([[0], np.cumsum(counts.sum(axis=1, dtype=np.int64))])
@@ -189,8 +182,6 @@ def align_sides(references: Side, hypotheses: Side, alphabet: int) -> Edits:
 
 def count_sides(references: Side, hypotheses: Side, alphabet: int) -> dict[str, IntArray]:
     """The counts of :meth:`Edits.per_pair` without the edits."""
-    import numpy as np
-
     parts = _in_chunks(references, hypotheses, alphabet, keep=False)
     counts = np.concatenate([np.zeros((0, 3), np.int32), *(part[0] for part in parts)])
     return checked_counts(list(counts.T), references.lengths, hypotheses.lengths)
@@ -198,10 +189,6 @@ def count_sides(references: Side, hypotheses: Side, alphabet: int) -> dict[str, 
 
 def _in_chunks(references: Side, hypotheses: Side, alphabet: int, keep: bool) -> list[tuple[IntArray, ...]]:
     """Counts (pairs, 3), operations, sources and destinations of consecutive runs of pairs."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import numpy as np
-
     spans = np.column_stack([references.starts, references.stops, hypotheses.starts, hypotheses.stops])
     spans = spans.astype(np.int64).reshape(-1, 4)
     n, m = spans[:, 1] - spans[:, 0], spans[:, 3] - spans[:, 2]
@@ -225,8 +212,6 @@ def _in_chunks(references: Side, hypotheses: Side, alphabet: int, keep: bool) ->
 def _by_kernel(
     left: IntArray, right: IntArray, spans: IntArray, alphabet: int, keep: bool
 ) -> tuple[IntArray, ...]:
-    import numpy as np
-
     from workbench.evaluation import alignment_kernels
 
     most = int(np.maximum(spans[:, 1] - spans[:, 0], spans[:, 3] - spans[:, 2]).sum()) if keep else 0
@@ -238,9 +223,6 @@ def _by_kernel(
 
 
 def _by_rapidfuzz(left: IntArray, right: IntArray, span: IntArray) -> tuple[IntArray, ...]:
-    import numpy as np
-    from rapidfuzz.distance.Levenshtein import editops
-
     pair = left[span[0] : span[1]].tolist(), right[span[2] : span[3]].tolist()
     found: Any = editops(*pair).as_list()
     operation = np.array([_CODE[tag] for tag, _, _ in found], np.uint8)
@@ -250,8 +232,6 @@ def _by_rapidfuzz(left: IntArray, right: IntArray, span: IntArray) -> tuple[IntA
 
 def align(references: Sequence[Sequence[Any]], hypotheses: Sequence[Sequence[Any]]) -> Edits:
     """Align pairs of sequences of any hashable units (a string: its characters)."""
-    import numpy as np
-
     numbers: dict[Any, int] = {}
     sides = []
     for texts in (references, hypotheses):
@@ -272,10 +252,6 @@ def count(reference: Sequence[Any], hypothesis: Sequence[Any]) -> Counts:
 
 def align_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[AlignedWord]:
     """One pair of word lists, step by step, hits included."""
-    from rapidfuzz.distance.Levenshtein import opcodes
-
-    from workbench.text import fold_spelling
-
     steps: list[AlignedWord] = []
     for block in opcodes(list(reference), list(hypothesis)):
         tag, r_start, r_end = block.tag, block.src_start, block.src_end

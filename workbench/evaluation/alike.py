@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import Problem
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.ingest.audio import audio_digests
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 _WORDS = {
@@ -71,8 +71,6 @@ def _mixtures(scored: ScoredCorpus, name: str) -> list[str]:
 
 
 def _audio(scored: ScoredCorpus, a: str, b: str, rows: Array | None) -> list[str]:
-    import numpy as np
-
     sides = [scored.prediction(name) for name in (a, b)]
     if any("audio_sha256" not in side.source.columns for side in sides):
         return []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.evaluation import headline as heads
 from workbench.evaluation import readings
 from workbench.evaluation.asked import Asked
@@ -12,8 +14,6 @@ from workbench.evaluation.recommendations import what_next
 from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.evaluation.shown import Shown
 
 
@@ -24,8 +24,6 @@ def headline(self: Asked, name: str) -> Shown:
         ``kind`` ('pooled', 'over locales', 'in traffic'), ``unit``, ``rate, low, high``, ``locales``
         behind it, and ``missing`` locales that have a share of the traffic and no figure.
     """
-    import pandas as pd
-
     from workbench.evaluation.shown import show
 
     found = heads.headlines_of_rates(_by_locale(self, name), dict(self.settings.traffic))
@@ -74,8 +72,6 @@ def fix_first(self: Asked, name: str) -> Shown:
     Traffic shares are those of the evaluation (``traffic``); without them the test set's words stand in,
     which the sentence says.
     """
-    import pandas as pd
-
     from workbench.evaluation.shown import show
 
     found = heads.fix_first(_by_locale(self, name), dict(self.settings.traffic))
@@ -96,8 +92,6 @@ def more_data(self: Asked, name: str, by: str | Sequence[str] | None = None) -> 
     Returns:
         The slice columns, ``advice`` and ``urgency`` (the higher the sooner).
     """
-    import pandas as pd
-
     from workbench.evaluation.shown import heading, show, slice_cell
 
     columns = self.settings.by if by is None else (by,) if isinstance(by, str) else tuple(by)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.rates import Settings
 from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.evaluation.slices import Where, mask
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,8 +48,6 @@ class Asked(Protocol):
 
 def rows_of(asked: Asked, *names: str, where: Where = None) -> Array:
     """Rows that all these predictions cover and ``where`` means."""
-    import numpy as np
-
     chosen = mask(asked.scored.rows, where)
     for name in names:
         chosen = chosen & asked.scored.prediction(name).present

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.clusters import cluster_sums, clusters_of
@@ -15,12 +18,11 @@ from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
 from workbench.evaluation.rates import Thresholds
 from workbench.ingest.audio import Roots, RowReader, roots_of
+from workbench.recognizer.boosting import Boost
+from workbench.recognizer.streaming import play
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from workbench.recognizer.checkpoint import Checkpoint
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -76,10 +78,6 @@ def keyword_boost(
     Raises:
         WorkbenchError: no reference holds a keyword, or no utterance could be decoded.
     """
-    import pandas as pd
-
-    from workbench.recognizer.boosting import Boost
-
     listed = read_keywords(keywords)
     chosen = rows[holding(rows, listed, normalizer)].reset_index(drop=True)
     if len(chosen) == 0:
@@ -107,8 +105,6 @@ def keyword_boost(
 
 def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normalizer: str = "basic") -> Array:
     """Which rows have a keyword of their locale in their reference."""
-    import numpy as np
-
     phrases: dict[Any, list[list[str]]] = {}
     held = np.zeros(len(rows), bool)
     for place, (text, tag) in enumerate(zip(rows["text"], rows["target_lang"], strict=True)):
@@ -136,9 +132,6 @@ def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
     The interval is of the paired difference, over speakers where there are enough of them: what a list gains
     is known better than either figure.
     """
-    import numpy as np
-    import pandas as pd
-
     scored, settings = evaluation.scored, evaluation.settings
     rows = np.flatnonzero(scored.prediction(WITHOUT).present & scored.prediction(WITH).present)
     counts = [keyword_counts(scored, n, settings.normalizer, rows, keywords) for n in (WITHOUT, WITH)]
@@ -181,8 +174,6 @@ def _decoded(
     progress: Callable[[int, int], None] | None,
 ) -> tuple[dict[str, list[dict[str, Any]]], list[Problem]]:
     """Predictions of each row without and with its list; a row that cannot be read is a problem in both."""
-    from workbench.recognizer.streaming import play
-
     rate = checkpoint.info.sample_rate
     load = RowReader(audio_roots, rate)
     found: dict[str, list[dict[str, Any]]] = {WITHOUT: [], WITH: []}

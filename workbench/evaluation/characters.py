@@ -10,14 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench import text as txt
 from workbench.evaluation.alignment import COUNTED, Side, checked_counts, count_sides
 from workbench.evaluation.units import TextStore, forms_of, of_group
 from workbench.locales import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
-    import numpy as np
-
     IntArray = np.ndarray[Any, np.dtype[Any]]
 
 CHUNK = 50_000
@@ -40,8 +40,6 @@ class Characters:
     @classmethod
     def of(cls, store: TextStore, normalizer: str) -> Characters:
         """Of all texts under a normalizer."""
-        import numpy as np
-
         pieces, unspaced = store.pieces(normalizer), CHARACTER_LANGUAGES & set(store.languages)
         forms: list[str] = []
         if not unspaced and (normalizer == "raw" or normalizer not in txt.PIECEWISE):
@@ -66,14 +64,10 @@ class Characters:
 
     def lengths(self, pieces: IntArray, spans: IntArray, groups: IntArray) -> IntArray:
         """Characters of some spans (texts, 2) of pieces."""
-        import numpy as np
-
         return np.diff(self._bounds(pieces, spans, groups)).astype(np.int32)
 
     def side(self, pieces: IntArray, spans: IntArray, groups: IntArray) -> Side:
         """Some spans (texts, 2) of pieces as sequences of characters to align."""
-        import numpy as np
-
         from workbench.evaluation import kernels
 
         bounds = self._bounds(pieces, spans, groups)
@@ -124,8 +118,6 @@ def character_chunks(
     store: TextStore, normalizer: str, left: IntArray, right: IntArray
 ) -> Iterator[CharacterChunk]:
     """The pairs of :func:`character_counts`, some after some; one empty chunk where there are none."""
-    import numpy as np
-
     from workbench.evaluation import kernels
 
     pieces, characters = store.pieces(normalizer), Characters.of(store, normalizer)
@@ -141,6 +133,4 @@ def character_chunks(
 
 def joined_counts(parts: Sequence[dict[str, IntArray]]) -> dict[str, IntArray]:
     """The counts of consecutive chunks as one."""
-    import numpy as np
-
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in COUNTED}

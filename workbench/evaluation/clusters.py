@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
+if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 BY_SPEAKERS = "speakers"
@@ -38,8 +38,6 @@ def kind_of(rows: int, speakers: int, unknown: int, min_speakers: int) -> str:
 
 def clusters_of(speakers: Array, min_speakers: int) -> Clusters:
     """The clusters of one slice; ``speakers``: of each row, -1 where unknown."""
-    import numpy as np
-
     known = np.unique(speakers[speakers >= 0])
     unknown = int((speakers < 0).sum())
     kind = kind_of(len(speakers), len(known), unknown, min_speakers)
@@ -52,8 +50,6 @@ def clusters_of(speakers: Array, min_speakers: int) -> Clusters:
 
 def cluster_sums(clusters: Clusters, *values: Array) -> Array:
     """(clusters, values) totals; clusters without rows do not occur."""
-    import numpy as np
-
     return np.column_stack(
         [np.bincount(clusters.numbers, weights=v, minlength=clusters.count) for v in values]
     )
@@ -66,8 +62,6 @@ class Slicing:
     """
 
     def __init__(self, rows_of: Sequence[Array], speakers: Array, min_speakers: int) -> None:
-        import numpy as np
-
         self.rows_of = rows_of
         sizes = [len(rows) for rows in rows_of]
         self._rows = np.concatenate([np.zeros(0, np.int64), *rows_of]).astype(np.int64)
@@ -86,15 +80,11 @@ class Slicing:
 
     def totals(self, values: Array) -> Array:
         """Sum of counts over each slice."""
-        import numpy as np
-
         summed = np.bincount(self._owner, weights=values[self._rows], minlength=len(self.rows_of))
         return np.rint(summed).astype(np.int64)
 
     def cluster_sums(self, *values: Array) -> list[Array]:
         """(clusters, values) totals of each slice."""
-        import numpy as np
-
         cells = np.column_stack([np.bincount(self._cell, weights=v[self._rows]) for v in values])
         return [
             cells[self._edges[place] : self._edges[place + 1]]
@@ -111,8 +101,6 @@ class Slicing:
 
 def _distinct(codes: Array, size: int) -> tuple[Array, Array]:
     """Distinct codes below ``size`` in order, and the place of each code among them."""
-    import numpy as np
-
     if size > _DENSE * len(codes) + 100_000:
         return np.unique(codes, return_inverse=True)
     there = np.zeros(size, bool)

@@ -13,12 +13,14 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.stats import rankdata
+
 from workbench.evaluation.errors import aligned_words
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from workbench.evaluation.scored import ScoredCorpus
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -100,8 +102,6 @@ def confidence_of(
         temperature: divides the log-odds; None: the one that fits these very words best, which flatters the
             calibration error and nothing else (neither AUC nor thresholds change their order).
     """
-    import pandas as pd
-
     sure, right, left_out = outcomes(scored, name, normalizer, rows)
     if not len(sure):
         columns = ["below", "flagged", "wrong_found", "wrong_among_flagged"]
@@ -118,8 +118,6 @@ def confidence_of(
 def outcomes(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array, int]:
     """(words,) confidences and (words,) whether each is right, for words that could be matched in time; and
     how many have a confidence that is no number from 0 to 1."""
-    import numpy as np
-
     sure: list[float] = []
     right: list[bool] = []
     left_out = 0
@@ -140,8 +138,6 @@ def outcomes(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> t
 
 def area_under_curve(sure: Array, right: Array) -> float | None:
     """The chance that a right word is surer than a wrong one, ties counted half (Mann and Whitney)."""
-    from scipy.stats import rankdata
-
     good = int(right.sum())
     bad = len(right) - good
     if not good or not bad:
@@ -152,8 +148,6 @@ def area_under_curve(sure: Array, right: Array) -> float | None:
 
 def normalized_cross_entropy(sure: Array, right: Array) -> float | None:
     """1 less the cross entropy of the confidences over that of the share of right words alone."""
-    import numpy as np
-
     share = float(right.mean()) if len(right) else 0.0
     if share in (0.0, 1.0):
         return None
@@ -164,8 +158,6 @@ def normalized_cross_entropy(sure: Array, right: Array) -> float | None:
 
 def expected_calibration_error(sure: Array, right: Array, bins: int = 10) -> float:
     """Distance of mean confidence and share of right words, averaged over bins by their words."""
-    import numpy as np
-
     place = np.minimum((sure * bins).astype(int), bins - 1)
     apart = np.bincount(place, weights=sure - right, minlength=bins)
     return float(np.abs(apart).sum() / len(sure))
@@ -173,8 +165,6 @@ def expected_calibration_error(sure: Array, right: Array, bins: int = 10) -> flo
 
 def tempered(sure: Array, temperature: float) -> Array:
     """Confidences with their log-odds divided by a temperature: above 1 less sure, below 1 surer."""
-    import numpy as np
-
     safe = np.clip(sure, _EPSILON, 1 - _EPSILON)
     found: Array = 1 / (1 + np.exp(-np.log(safe / (1 - safe)) / temperature))
     return found
@@ -182,9 +172,6 @@ def tempered(sure: Array, temperature: float) -> Array:
 
 def fit_temperature(sure: Array, right: Array) -> float:
     """The temperature under which these words are likeliest; 1 where all are right or all wrong."""
-    import numpy as np
-    from scipy.optimize import minimize_scalar
-
     if not len(right) or right.all() or not right.any():
         return 1.0
 
@@ -198,8 +185,6 @@ def fit_temperature(sure: Array, right: Array) -> float:
 
 def thresholds(sure: Array, right: Array) -> pd.DataFrame:
     """What lies below each of ten lines, as shares of words."""
-    import pandas as pd
-
     wrong = ~right
     records = []
     for limit in LIMITS:

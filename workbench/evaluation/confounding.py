@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+import numpy as np
+import pandas as pd
 
+if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 ALL = "all locales"
@@ -24,9 +24,6 @@ def confounded(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) ->
         Kinds: 'coincide' (each value of one goes with one value of the other and back), 'nested' (each source
         or domain holds one value of the other), 'few voices' (a group has fewer than ``min_speakers``).
     """
-    import numpy as np
-    import pandas as pd
-
     present = [c for c in columns if c in rows.columns and rows[c].notna().any()]
     numbers = {c: pd.factorize(rows[c])[0].astype(np.int64) for c in present}
     findings = _pairs(numbers, present, ALL)
@@ -56,8 +53,6 @@ def named(findings: Sequence[dict[str, Any]], by: Sequence[str], locale: object)
 
 def _pairs(numbers: dict[str, Array], columns: Sequence[str], where: str) -> list[dict[str, Any]]:
     """``numbers``: of each row's value in each column, -1 where unknown."""
-    import numpy as np
-
     found = []
     for first, second in combinations(columns, 2):
         a, b = numbers[first], numbers[second]

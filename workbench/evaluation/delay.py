@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
+if TYPE_CHECKING:
     from workbench.evaluation.scored import ScoredCorpus
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -23,8 +23,6 @@ _SLACK = 1e-6
 
 def word_delays(scored: ScoredCorpus, name: str, rows: Array) -> Array:
     """Seconds from each word's end to its text, for the words of ``rows``; empty for offline predictions."""
-    import numpy as np
-
     prediction = scored.prediction(name)
     lookahead_ms = prediction.facts.get("lookahead_ms")
     if not prediction.facts.get("streaming") or not lookahead_ms or lookahead_ms != lookahead_ms:
@@ -50,8 +48,6 @@ def word_delays(scored: ScoredCorpus, name: str, rows: Array) -> Array:
 
 def delay_percentiles(scored: ScoredCorpus, name: str, rows: Array) -> dict[str, float]:
     """``latency_p50_s`` and ``latency_p95_s``; NaN where nothing is known."""
-    import numpy as np
-
     delays = word_delays(scored, name, rows)
     known = [float(v) for v in np.percentile(delays, (50, 95))] if len(delays) else [float("nan")] * 2
     return {"latency_p50_s": known[0], "latency_p95_s": known[1]}

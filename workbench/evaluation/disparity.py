@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench.evaluation.clusters import BY_SPEAKERS, clusters_of
 from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.rates import Settings, one_unit_each
@@ -13,9 +16,6 @@ from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.slices import Where, group, mask
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -64,8 +64,6 @@ def gap(
 
 def _place(keys: list[tuple[Any, ...]], wanted: Sequence[Any]) -> int:
     """Where a slice stands; unknown values are None in keys and may be NaN in a table."""
-    import pandas as pd
-
     meant = tuple(None if pd.isna(value) else value for value in wanted)
     return next(place for place, key in enumerate(keys) if key == meant)
 
@@ -75,8 +73,6 @@ def _influences(
 ) -> tuple[Array, Array, int]:
     """What each cluster adds to the error of two slices' rates, and the clusters of the smaller one. Speakers
     in both are one cluster."""
-    import numpy as np
-
     both = np.concatenate(rows)
     first = np.repeat([True, False], [len(part) for part in rows])
     clusters = [clusters_of(scored.speakers[part], settings.thresholds.min_speakers) for part in rows]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.evaluation import errors
 from workbench.evaluation.asked import Asked, normalizer_of, rows_of
@@ -41,8 +43,6 @@ def utterances(
         insertions, deletions, errors, reference_units, rate, metric``; the rate of an utterance without
         reference units is infinite if anything was recognized.
     """
-    import numpy as np
-
     scored, normalizer = self.scored, normalizer_of(self, normalizer)
     chosen = rows_of(self, name, where=where)
     by_characters = scored.by_characters(metric)

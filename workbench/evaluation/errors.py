@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench import text as txt
 from workbench.evaluation.alignment import DELETION, INSERTION, SUBSTITUTION, AlignedWord, align_words
 from workbench.evaluation.events import error_events
@@ -13,9 +16,6 @@ from workbench.language_tags import strip_tag
 from workbench.locales import UNSPACED_LANGUAGES
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -71,9 +71,6 @@ def _unglued(spoken: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def confusions(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, limit: int) -> pd.DataFrame:
     """Substituted words, most frequent first: ``reference, hypothesis, count, spelling_only``."""
-    import numpy as np
-    import pandas as pd
-
     events = error_events(scored, name, normalizer, rows)
     chosen = events.operation == SUBSTITUTION
     size = max(len(events.vocabulary), 1)
@@ -96,9 +93,6 @@ def confusions(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, li
 def word_table(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> pd.DataFrame:
     """Every word of the references and hypotheses: ``word, occurrences, hits, substituted, deleted, inserted,
     accuracy`` (hits over occurrences; NaN for words only inserted), most often lost first."""
-    import numpy as np
-    import pandas as pd
-
     events = error_events(scored, name, normalizer, rows)
     size = len(events.vocabulary)
     occurrences = scored.store.words(normalizer).occurrences(scored.reference_codes[rows])
@@ -125,9 +119,6 @@ def word_table(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) ->
 
 def accuracy_by_frequency(words: pd.DataFrame) -> pd.DataFrame:
     """Word accuracy in bands of how often a word occurs in these references (1, 2–3, 4–7, 8–15 …)."""
-    import numpy as np
-    import pandas as pd
-
     known = words[words["occurrences"] > 0]
     band = np.floor(np.log2(known["occurrences"].to_numpy(float))).astype(int)
     table = known.groupby(band)[["occurrences", "hits"]].sum()
@@ -147,9 +138,6 @@ def accuracy_by_frequency(words: pd.DataFrame) -> pd.DataFrame:
 def by_position(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, bins: int) -> pd.DataFrame:
     """Errors by relative place in the utterance, in ``bins`` equal parts; an insertion counts where the word
     it stands before is (after the last word: in the last part)."""
-    import numpy as np
-    import pandas as pd
-
     lengths = scored.store.words(normalizer).lengths_of(scored.reference_codes)
     # Where a word lies depends on the length alone, and lengths are few.
     sizes, times = np.unique(lengths[rows], return_counts=True)
@@ -180,9 +168,6 @@ def changes(
     scored: ScoredCorpus, first: str, second: str, normalizer: str, rows: Array, metric: Headline
 ) -> pd.DataFrame:
     """Utterances with more or fewer errors in ``second`` than in ``first``, largest change first."""
-    import numpy as np
-    import pandas as pd
-
     errors_a, errors_b = (scored.own_totals(n, metric, normalizer)[0][rows] for n in (first, second))
     units = scored.own_totals(first, metric, normalizer)[1][rows]
     change = errors_b.astype(int) - errors_a

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.evaluation.alignment import DELETION, INSERTION
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import ScoredCorpus
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -30,8 +30,6 @@ class Events:
 
 def places(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array]:
     """Row of each error of ``rows`` and its place in the flat arrays of the alignment."""
-    import numpy as np
-
     paired = scored.word_edits(name, normalizer)
     pair, offsets = paired.pair[rows], paired.edits.offsets
     sizes = (offsets[pair + 1] - offsets[pair]).astype(np.int64)
@@ -45,8 +43,6 @@ def places(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tup
 
 def error_events(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> Events:
     """All errors of ``rows``, each of which must have a prediction."""
-    import numpy as np
-
     row, at = places(scored, name, normalizer, rows)
     edits, table = scored.word_edits(name, normalizer).edits, scored.store.words(normalizer)
     operation, position = edits.operation[at], edits.reference_position[at]
@@ -62,8 +58,6 @@ def error_events(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) 
 
 def coordinates(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array]:
     """Row and coordinate (word ``w``: ``2 w + 1``, the gap before it: ``2 w``) of every error."""
-    import numpy as np
-
     row, at = places(scored, name, normalizer, rows)
     edits = scored.word_edits(name, normalizer).edits
     word = 2 * edits.reference_position[at].astype(np.int64)
@@ -72,8 +66,6 @@ def coordinates(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -
 
 def hit_words(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array, Array]:
     """Reference words of ``rows`` one after the other: (numbers, whether hit, offsets of each row)."""
-    import numpy as np
-
     numbers, offsets = scored.store.words(normalizer).flat(scored.reference_codes[rows])
     hit = np.ones(len(numbers), bool)
     start = np.zeros(len(scored), np.int64)

@@ -31,9 +31,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
+from scipy.special import gammaln, stdtrit
 
+if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 RESAMPLES = 1000
@@ -80,8 +81,6 @@ def ratio_interval(
         share: errors are a part of the units (an accuracy, a recall), so that a ratio near 1 is treated as
             rare failures.
     """
-    import numpy as np
-
     sums = sums[sums.any(axis=1)].astype(np.float64)
     clusters = len(sums)
     if share and 2 * sums[:, 0].sum() > sums[:, 1].sum():
@@ -120,8 +119,6 @@ def _why_missing(sums: Array) -> str | None:
 
 def student(clusters: int, tail: float) -> float:
     """Student's quantile, positive, that cuts off ``tail`` on one side, with ``clusters - 1`` degrees."""
-    from scipy.special import stdtrit
-
     return -float(stdtrit(clusters - 1, tail))
 
 
@@ -132,8 +129,6 @@ def standard_error(sums: Array) -> float:
 
 def influence(top: Array, bottom: Array) -> Array:
     """What each cluster adds to the error of ``sum(top) / sum(bottom)``, to first order."""
-    import numpy as np
-
     whole = float(bottom.sum())
     if not whole:
         return np.full(len(top), math.nan)
@@ -160,14 +155,10 @@ def linear_interval(
 
 
 def _spread(influences: Array, clusters: int) -> float:
-    import numpy as np
-
     return float(np.sqrt((influences**2).sum() * clusters / (clusters - 1)))
 
 
 def _log_interval(sums: Array, resamples: int, seed: int, confidence: float) -> tuple[float, float]:
-    import numpy as np
-
     clusters, tail = len(sums), (1 - confidence) / 2
     ratio = float(sums[:, 0].sum() / sums[:, 1].sum())
     spread = standard_error(sums) / ratio
@@ -182,8 +173,6 @@ def _log_interval(sums: Array, resamples: int, seed: int, confidence: float) -> 
 
 def _studentized(sums: Array, ratio: float, resamples: int, seed: int) -> Array:
     """log of each resample's ratio over the ratio, in units of the resample's own standard error."""
-    import numpy as np
-
     top, bottom = sums[:, 0].astype(float), sums[:, 1].astype(float)
     moments = np.column_stack([top, bottom, top * top, top * bottom, bottom * bottom])
     t, b, tt, tb, bb = weighted(bootstrap_draws(seed, len(sums), resamples), moments).T
@@ -207,9 +196,6 @@ def gamma_poisson(sums: Array, confidence: float = 0.95) -> tuple[float, float]:
         coefficient of variation ``v`` over clusters is proportional to its root (0.02 to 20), so that few
         errors do not pass for proof that clusters are alike.
     """
-    import numpy as np
-    from scipy.special import gammaln
-
     rows, repeats = np.unique(sums.astype(np.int64), axis=0, return_counts=True)
     errors, units = rows[:, 0].astype(float), rows[:, 1].astype(float)
     center = (sums[:, 0].sum() + 0.5) / sums[:, 1].sum()
@@ -232,8 +218,6 @@ def gamma_poisson(sums: Array, confidence: float = 0.95) -> tuple[float, float]:
 
 def generator(seed: int, key: object) -> np.random.Generator:
     """Random numbers for one purpose: the same whatever else is computed, before or after."""
-    import numpy as np
-
     return np.random.default_rng([seed, crc32(repr(key).encode())])
 
 
@@ -241,8 +225,6 @@ def bootstrap_draws(seed: int, clusters: int, resamples: int) -> Array:
     """How often each cluster is in each bootstrap sample, (resamples, clusters); kept, do not change it."""
 
     def draw() -> Array:
-        import numpy as np
-
         drawn = generator(seed, ("draws", clusters)).integers(clusters, size=(resamples, clusters))
         drawn += np.arange(0, resamples * clusters, clusters)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=resamples * clusters)
@@ -267,8 +249,6 @@ def kept(key: tuple[str, int, int, int], make: Any) -> Array:
 
 def weighted(draws: Array, values: Array) -> Array:
     """``draws @ values`` in blocks of floats; draws are (resamples, clusters) of small integers."""
-    import numpy as np
-
     step = max(1, _BLOCK // max(draws.shape[1], 1))
     totals = np.empty((len(draws), values.shape[1]))
     for start in range(0, len(draws), step):

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench import text as txt
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alignment import DELETION, INSERTION
@@ -19,9 +22,6 @@ from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.units import WordTable
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -88,9 +88,6 @@ def keyword_table(
     An occurrence in the reference is recalled when all its words are hits with nothing inserted between; one
     in the hypothesis is correct when all its words are such hits. Rates are NaN where nothing occurs.
     """
-    import numpy as np
-    import pandas as pd
-
     settings = settings or Settings()
     clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
     place = np.zeros(len(scored), np.int64)
@@ -125,8 +122,6 @@ def keyword_table(
 
 def _keyword_intervals(sums: Array, settings: Settings) -> dict[str, Any]:
     """Intervals from (clusters, 4) reference, recalled, hypothesis, correct."""
-    import numpy as np
-
     said, recalled, heard, correct = sums.T
     found: dict[str, Any] = {}
     for measure, top, bottom in (
@@ -145,8 +140,6 @@ def keyword_counts(
     scored: ScoredCorpus, name: str, normalizer: str, rows: Array, keywords: Sequence[Keyword]
 ) -> dict[str, Array]:
     """``reference, recalled, hypothesis, correct`` of all keywords together in each row of the corpus."""
-    import numpy as np
-
     counts = {kind: np.zeros(len(scored), np.int64) for pair in _COUNTED for kind in pair}
     for _, sides in _occurrences(scored, name, normalizer, rows, keywords):
         for (row, right), (occurring, recognized) in zip(sides, _COUNTED, strict=True):
@@ -176,8 +169,6 @@ class _Side:
     def __init__(
         self, scored: ScoredCorpus, name: str, normalizer: str, rows: Array, *, reference: bool
     ) -> None:
-        import numpy as np
-
         table = scored.store.words(normalizer)
         if reference:
             self.numbers, self.hit, offsets = hit_words(scored, name, normalizer, rows)
@@ -190,8 +181,6 @@ class _Side:
 
     def find(self, ids: Sequence[int], meant: Array | None) -> tuple[Array, Array]:
         """Row of each occurrence of a phrase, and whether it is recognized."""
-        import numpy as np
-
         if not ids or min(ids) < 0:
             return np.zeros(0, np.int64), np.zeros(0, bool)
         low, high = np.searchsorted(self.ordered, [ids[0], ids[0] + 1])
@@ -210,8 +199,6 @@ class _Side:
 def _heard_words(
     scored: ScoredCorpus, name: str, normalizer: str, rows: Array, table: WordTable
 ) -> tuple[Array, Array, Array]:
-    import numpy as np
-
     numbers, offsets = table.flat(scored.prediction(name).codes[rows])
     hit = np.ones(len(numbers), bool)
     start = np.zeros(len(scored), np.int64)
@@ -227,8 +214,6 @@ def _broken(
     scored: ScoredCorpus, name: str, normalizer: str, rows: Array, offsets: Array, reference: bool
 ) -> Array:
     """Words before which the other side has something more."""
-    import numpy as np
-
     start = np.zeros(len(scored), np.int64)
     start[rows] = offsets[:-1]
     sizes = np.zeros(len(scored), np.int64)

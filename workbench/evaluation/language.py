@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench.evaluation.alignment import DELETION
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.delay import delay_percentiles
@@ -16,9 +19,6 @@ from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.slices import group
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 NONE = "none"
@@ -47,9 +47,6 @@ def share_table(
         counted: numerator and denominator of each row of the corpus.
         names: columns for the two sums.
     """
-    import numpy as np
-    import pandas as pd
-
     chosen = np.zeros(len(scored), bool)
     chosen[rows] = True
     groups = group(scored.rows, by)
@@ -75,9 +72,6 @@ def share_table(
 
 def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Array) -> LanguageScore:
     """Accuracy of the detected tag against ``target_lang``, and of its language part alone."""
-    import numpy as np
-    import pandas as pd
-
     said, said_tags = pd.factorize(scored.rows["target_lang"])
     prediction = scored.prediction(name)
     heard, heard_tags = pd.factorize(prediction.source["detected_lang"])
@@ -111,16 +105,12 @@ def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Ar
 
 def _numbered_languages(tags: Sequence[str]) -> Array:
     """For each tag a number, the same where the language is."""
-    import numpy as np
-
     return np.unique([tag.split("-")[0].lower() for tag in tags], return_inverse=True)[1]
 
 
 def edge_losses(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array, Array]:
     """Which rows lost (deleted) their first word, their last word, and everything; a row that is empty counts
     only as empty."""
-    import numpy as np
-
     table = scored.store.words(normalizer)
     codes = scored.prediction(name).codes
     length = table.lengths_of(scored.reference_codes)
@@ -141,9 +131,6 @@ def frontier_rows(
 ) -> pd.DataFrame:
     """Lost first and last words, empty outputs and word latency of each slice; shares are of utterances with
     something said and something recognized."""
-    import numpy as np
-    import pandas as pd
-
     first, last, empty = edge_losses(scored, name, normalizer, rows)
     chosen = np.zeros(len(scored), bool)
     chosen[rows] = True
@@ -165,9 +152,6 @@ def calibration(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, b
     """Mean confidence against the share of right words, in bins of confidence: ``from, to, words, confidence,
     accuracy``. Words are those whose times could be matched; utterances' confidences against their word
     accuracy where there are none. Empty where the recognizer gave no confidence."""
-    import numpy as np
-    import pandas as pd
-
     from workbench.evaluation.errors import aligned_words
 
     pairs: list[tuple[float, float, int]] = []

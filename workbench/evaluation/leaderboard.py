@@ -24,10 +24,16 @@ from difflib import SequenceMatcher
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+from kaldialign import batch_error_rate
+from num2words import num2words
+
 from workbench.evaluation.asked import Asked, rows_of
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.slices import Where, group
+from workbench.text import normalize
 
 if TYPE_CHECKING:
     from workbench.evaluation.shown import Shown
@@ -57,8 +63,6 @@ def _multilingual(text: str, language: str) -> str:
 
 @cache
 def _spoken(digits: str, language: str) -> str:
-    from num2words import num2words
-
     try:
         return str(num2words(int(digits), lang=language))
     except (NotImplementedError, OverflowError, ValueError, KeyError, IndexError, TypeError):
@@ -66,8 +70,6 @@ def _spoken(digits: str, language: str) -> str:
 
 
 def _english(text: str) -> str:
-    from workbench.text import normalize
-
     words = normalize(_FILLERS.sub("", text), "en", "whisper").split()
     joined: list[str] = []
     at = 0
@@ -104,8 +106,6 @@ def joined_compounds(reference: str, hypothesis: str) -> tuple[list[str], list[s
 
 def pair_errors(reference: str, hypothesis: str, language: str) -> tuple[int, int]:
     """Errors and reference words of one utterance as the leaderboard counts them; ``(0, 0)``: dropped."""
-    from kaldialign import batch_error_rate
-
     said = leaderboard_text(reference, language)
     if not said or said == "ignore time segment in scoring":
         return 0, 0
@@ -130,9 +130,6 @@ def leaderboard(
         ``utterances``, ``dropped`` (empty references), ``speakers``, ``profile`` (version of the public
         code). Never to be compared with figures of another normalizer.
     """
-    import numpy as np
-    import pandas as pd
-
     from workbench.evaluation.shown import heading, show, slice_cell
 
     scored, settings = self.scored, self.settings

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 
+import pyarrow as pa
+
 MANY_ROWS = 200_000
 """Below this what the allocators keep is not worth the call."""
 
@@ -15,8 +17,6 @@ def give_back(rows: int) -> None:
     glibc keeps freed blocks of up to 32 MB (``M_MMAP_THRESHOLD`` grows by itself, mallopt(3)) for the next
     request; after a step that made many of them that is more than the evaluation itself.
     """
-    import pyarrow as pa
-
     if rows < MANY_ROWS:
         return
     pa.default_memory_pool().release_unused()

@@ -6,6 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
@@ -14,9 +19,6 @@ from workbench.foldings import MARKUP, Substitution
 from workbench.language_tags import strip_tag
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 UNSPACED = r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{3}"
@@ -35,9 +37,6 @@ def put_together(
     Raises:
         WorkbenchError: a column is missing, no row has a reference, or a prediction shares no id with them.
     """
-    import numpy as np
-    import pandas as pd
-
     problems: list[Problem] = []
     rows = _usable_rows(rows, problems)
     index = pd.Index(rows["id"])
@@ -94,8 +93,6 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
 
 
 def _frame(name: str, source: pd.DataFrame | str | Path) -> pd.DataFrame:
-    import pandas as pd
-
     frame = pd.read_parquet(source) if isinstance(source, str | Path) else source
     for column in ("id", "hypothesis"):
         if column not in frame.columns:
@@ -108,8 +105,6 @@ def _frame(name: str, source: pd.DataFrame | str | Path) -> pd.DataFrame:
 def _matched(
     name: str, frame: pd.DataFrame, index: pd.Index[Any], problems: list[Problem]
 ) -> tuple[pd.DataFrame, Array]:
-    import pandas as pd
-
     where = f"predictions {name!r}"
     empty = frame["hypothesis"].isna()
     if empty.any():
@@ -154,8 +149,6 @@ def _list_markup(file: str, side: str, texts: pd.Series[Any], ids: Any, problems
 def _ask_for_locale(rows: pd.DataFrame, languages: Any, problems: list[Problem]) -> None:
     """Ask about texts without spaces between words whose locale is unknown: they would count as single
     words."""
-    import numpy as np
-
     unknown = np.flatnonzero(np.asarray(languages) == "")
     texts = rows["text"].iloc[unknown]
     odd = texts[texts.str.contains(UNSPACED, regex=True).fillna(False)]
@@ -173,9 +166,6 @@ def _problem(file: str, what: str, ids: Any, hint: str) -> Problem:
 
 def _texts(column: pd.Series[Any]) -> Any:
     """A text column as a chunked pyarrow array, language tags off."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     array = pa.array(column, pa.large_string(), from_pandas=True)
     chunked = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array], pa.large_string())
     tagged = pc.match_substring_regex(chunked, r"<\|?[A-Za-z]{2,}[^<>]*>").fill_null(False)
@@ -187,24 +177,17 @@ def _texts(column: pd.Series[Any]) -> Any:
 
 def _share(frame: pd.DataFrame, column: str, texts: Any, same: bool) -> None:
     """Let a column read the numbered texts, so that they are held once; ``frame`` is a copy of ours."""
-    import pandas as pd
-
     kind = frame[column].dtype
     if same and isinstance(kind, pd.StringDtype) and kind.storage == "pyarrow":
         frame[column] = pd.Series(kind.__from_arrow__(texts), index=frame.index)
 
 
 def _nullable(positions: Array) -> Any:
-    import pyarrow as pa
-
     return pa.array(positions, pa.int64(), mask=positions < 0)
 
 
 def _languages(rows: pd.DataFrame) -> Any:
     """Language code of each row from ``target_lang``, else ``lang``; empty where neither tells."""
-    import numpy as np
-    import pandas as pd
-
     codes = np.full(len(rows), -1, np.int64)
     known: list[str] = []
     for column in ("target_lang", "lang"):

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench.evaluation.alignment import DELETION, INSERTION, Edits, Side, align_sides
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.units import flattened, marks_of, split_words
 from workbench.locales import LOCALES, UNSPACED_LANGUAGES
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 CORRECT, SUBSTITUTED, DELETED, INSERTED = range(4)
@@ -60,8 +60,6 @@ def tokens(text: str, language: str) -> list[str]:
 
 def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
     """Align words and marks of a prediction and tell what became of each mark."""
-    import numpy as np
-
     languages = scored.store.languages
     marks = list(dict.fromkeys("".join(marks_of(language) for language in languages)))
     # Marks come first in the vocabulary. Tokens are many: they are written out for a chunk at a time.
@@ -81,8 +79,6 @@ def mark_events(scored: ScoredCorpus, name: str) -> MarkEvents:
 
 def _masked(numbers: Array, offsets: Array, marks: int) -> Side:
     """Texts with every mark as the same token."""
-    import numpy as np
-
     return Side(np.where(numbers < marks, 0, numbers), offsets[:-1], offsets[1:])
 
 
@@ -93,8 +89,6 @@ def _split_tokens(pieces: list[str], language: str) -> tuple[list[str], list[int
 def kept_pairs(edits: Edits, lengths: tuple[Array, Array]) -> tuple[Array, Array]:
     """Places, in the flat words of both sides, that an alignment puts opposite each other (hits and
     substitutions), in order: what is left of one side when deletions, of the other when insertions go."""
-    import numpy as np
-
     owner = np.repeat(np.arange(len(lengths[0])), np.diff(edits.offsets))
     kept = []
     for size, position, code in (
@@ -112,8 +106,6 @@ def kept_pairs(edits: Edits, lengths: tuple[Array, Array]) -> tuple[Array, Array
 def _chunk_events(
     marks: int, rows: Array, reference: tuple[Array, Array], hypothesis: tuple[Array, Array], edits: Edits
 ) -> tuple[Array, Array, Array, Array]:
-    import numpy as np
-
     said, heard = reference[0], hypothesis[0]
     lengths = np.diff(reference[1]), np.diff(hypothesis[1])
     row_said, row_heard = (np.repeat(rows, size) for size in lengths)
@@ -139,9 +131,6 @@ def _chunk_events(
 def mark_table(events: MarkEvents, rows: Array, total: int) -> pd.DataFrame:
     """Per mark and for all: ``mark, reference, hypothesis, correct, substitutions, deletions, insertions,
     precision, recall, f1, error_rate``; NaN where nothing is there to be right about."""
-    import numpy as np
-    import pandas as pd
-
     chosen = np.zeros(total, bool)
     chosen[rows] = True
     inside = chosen[events.row]
@@ -174,8 +163,6 @@ def mark_table(events: MarkEvents, rows: Array, total: int) -> pd.DataFrame:
 
 def mark_counts(events: MarkEvents, total: int) -> tuple[Array, Array]:
     """Wrong marks and all marks of each row; their ratio is the punctuation error rate."""
-    import numpy as np
-
     wrong = np.bincount(events.row[events.kind != CORRECT], minlength=total)
     return wrong.astype(np.int32), np.bincount(events.row, minlength=total).astype(np.int32)
 
@@ -183,8 +170,6 @@ def mark_counts(events: MarkEvents, total: int) -> tuple[Array, Array]:
 def case_counts(scored: ScoredCorpus, name: str) -> tuple[Array, Array]:
     """Words both sides have but in different case, and words both sides have that can differ in case, of each
     row; both 0 where the language has no case."""
-    import numpy as np
-
     basic = scored.store.words("basic")
     cased = scored.store.piece_units("cased", partial(split_words, "cased"))
     paired = scored.word_edits(name, "basic")

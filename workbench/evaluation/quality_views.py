@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.errors import WorkbenchError
 from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
@@ -19,7 +21,6 @@ from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,8 +55,6 @@ def stability(self: Asked, names: Sequence[str] | None = None, where: Where = No
         ``a, b, utterances, same_words, marks_changed, case_changed`` and the two as shares of
         ``same_words``.
     """
-    import pandas as pd
-
     chosen = list(names or self.scored.predictions)
     records = []
     for other in chosen[1:]:
@@ -105,8 +104,6 @@ def auto_cost(
 ) -> pd.DataFrame:
     """What ``auto`` costs against the given locale: :meth:`Evaluation.compare` of every pair of
     predictions that differ in the prompt mode only; empty if there is none."""
-    import pandas as pd
-
     facts = {name: p.facts for name, p in self.scored.predictions.items()}
     same = ("checkpoint_sha256", "lookahead_ms", "streaming")
     tables = []
@@ -151,8 +148,6 @@ def tradeoff(
     ``latency_p50_s`` and ``latency_p95_s`` are from the end of a word to its text: chunk grid plus
     measured computing, unloaded (see ``evaluation.delay``), or those of ``latency``, a table of
     ``lookahead_ms`` and the two columns such as ``Capacity.latency_table()``. NaN offline."""
-    import pandas as pd
-
     tables = []
     rules = normalizer_of(self, normalizer)
     for name in names or self.scored.predictions:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import pandas as pd
+
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alignment import COUNTED
 from workbench.evaluation.clusters import Slicing
@@ -17,9 +20,6 @@ from workbench.evaluation.slices import Where, group, mask
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Enough = Literal["no", "provisional", "yes"]
@@ -67,8 +67,6 @@ def rate_table(
     where: Where = None,
 ) -> pd.DataFrame:
     """One row a slice; see :meth:`Evaluation.rates` for the columns."""
-    import pandas as pd
-
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(scored.prediction(name).present & mask(scored.rows, where))
     rows_of, units, left_out = one_unit_each(scored, rows_of, metric)
@@ -122,8 +120,6 @@ def _measured(
     scored: ScoredCorpus, name: str, unit: Metric, normalizer: str, slicing: Slicing
 ) -> tuple[list[Array], dict[str, Array]]:
     """Errors and units of each cluster of each slice, and totals of each slice."""
-    import numpy as np
-
     errors, units = scored.totals(name, unit, normalizer)
     said = units > 0
     counts = {kind: count * said for kind, count in scored.counts(name, unit, normalizer).items()}
@@ -168,8 +164,6 @@ def comparison_table(
     where: Where = None,
 ) -> pd.DataFrame:
     """One row a slice; see :meth:`Evaluation.compare` for the columns."""
-    import pandas as pd
-
     present = scored.prediction(first).present & scored.prediction(second).present & mask(scored.rows, where)
     groups = group(scored.rows, by)
     keys, rows_of = groups.filled(present)
@@ -226,8 +220,6 @@ def _segment_differences(
     scored: ScoredCorpus, first: str, second: str, normalizer: str, slicing: Slicing
 ) -> list[Array]:
     """Errors of the first minus errors of the second in each segment of each slice."""
-    import numpy as np
-
     table, owner = segment_errors(scored, first, second, normalizer)
     place = np.full(len(scored), -1, np.int64)
     place[slicing.slice_of_row["rows"]] = slicing.slice_of_row["slice"]
@@ -239,8 +231,6 @@ def _segment_differences(
 
 def segment_errors(scored: ScoredCorpus, first: str, second: str, normalizer: str) -> tuple[Array, Array]:
     """Errors of both predictions in each segment of the matched-pairs test, and the row each lies in."""
-    import numpy as np
-
     both = np.flatnonzero(scored.prediction(first).present & scored.prediction(second).present)
     found = [coordinates(scored, name, normalizer, both) for name in (first, second)]
     side = np.repeat([0, 1], [len(row) for row, _ in found])

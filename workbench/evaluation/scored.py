@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import pandas as pd
+
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.alignment import COUNTED, SUBSTITUTION, Edits, align_sides
 from workbench.evaluation.characters import character_counts
@@ -18,9 +21,6 @@ from workbench.evaluation.units import TextStore
 from workbench.locales import CHARACTER_LANGUAGES
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Metric = Literal["wer", "cer"]
@@ -45,8 +45,6 @@ class PairedEdits:
 
 def spread(pair: Array, per_pair: Array) -> Array:
     """A value of each distinct pair as a value of each utterance; 0 where ``pair`` is -1."""
-    import numpy as np
-
     if len(per_pair) == 0:
         return np.zeros(len(pair), np.int32)
     result: Array = np.where(pair >= 0, per_pair[pair], 0)
@@ -70,8 +68,6 @@ class Prediction:
 
     def column(self, name: str) -> pd.Series[Any]:
         """A column of the predictions in the order of the rows; null where missing."""
-        import pandas as pd
-
         if name not in self.source.columns:
             return pd.Series([None] * len(self.codes), dtype=object)
         taken = self.source[name].astype(object).take(self.positions.clip(0)).reset_index(drop=True)
@@ -107,16 +103,11 @@ class ScoredCorpus:
     @cached_property
     def scored_by_characters(self) -> Array:
         """Where the headline figure is the character error rate."""
-        import numpy as np
-
         return np.isin(self.languages, sorted(CHARACTER_LANGUAGES))
 
     @cached_property
     def speakers(self) -> Array:
         """Number of each row's speaker, -1 where unknown."""
-        import numpy as np
-        import pandas as pd
-
         if "speaker" not in self.rows.columns:
             return np.full(len(self), -1)
         numbers: Array = pd.factorize(self.rows["speaker"])[0].astype(np.int32)
@@ -176,8 +167,6 @@ class ScoredCorpus:
         Raises:
             WorkbenchError: no such metric.
         """
-        import numpy as np
-
         if metric == "headline":
             return self.scored_by_characters
         if metric not in ("wer", "cer"):
@@ -186,8 +175,6 @@ class ScoredCorpus:
 
     def own_counts(self, name: str, metric: Headline, normalizer: str) -> dict[str, Array]:
         """:meth:`counts` of each utterance in its own unit; never to be added over words and characters."""
-        import numpy as np
-
         by = self.by_characters(metric)
         if by.all() or not by.any():
             return self.counts(name, "cer" if by.any() else "wer", normalizer)
@@ -200,8 +187,6 @@ class ScoredCorpus:
 
     def spelling_only(self, name: str, normalizer: str) -> Array:
         """Substitutions of each utterance that vanish when encoding and habit (’, ё) are folded."""
-        import numpy as np
-
         paired = self.word_edits(name, normalizer)
         edits, table = paired.edits, self.store.words(normalizer)
         reference, hypothesis = self.pair_codes(name)
@@ -222,8 +207,6 @@ class ScoredCorpus:
 
     def _distinct_pairs(self, name: str) -> tuple[Array, Array, Array]:
         """Reference and hypothesis text of each distinct pair, and the pair of each utterance (-1: none)."""
-        import numpy as np
-
         if name not in self._pairs:
             codes = self.prediction(name).codes
             there = np.flatnonzero(codes >= 0)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from workbench.cluster import over_ray
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alignment import Edits, Side, align_sides, count_sides
@@ -104,8 +106,6 @@ def _keep(scored: ScoredCorpus, job: _Job, parts: list[Any]) -> None:
 
 def _joined(parts: Sequence[Edits]) -> Edits:
     """The alignments of consecutive chunks as one."""
-    import numpy as np
-
     sizes = np.concatenate([np.diff(part.offsets) for part in parts])
     offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     columns = (

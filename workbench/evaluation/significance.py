@@ -23,6 +23,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from scipy.special import stdtr
+
 from workbench.evaluation.intervals import (
     MANY,
     MIN_CLUSTERS,
@@ -35,8 +38,6 @@ from workbench.evaluation.intervals import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 EXACT_CLUSTERS = 14
@@ -76,8 +77,6 @@ def paired_difference(
         seed: of the sample.
         confidence: of the two-sided interval and of each one-sided bound.
     """
-    import numpy as np
-
     sums = sums[sums.any(axis=1)].astype(float)
     clusters = len(sums)
     errors_a, errors_b, units = (float(v) for v in sums.sum(axis=0))
@@ -104,8 +103,6 @@ def paired_difference(
 
 def _subset_sums(changes: Array, resamples: int, seed: int) -> Array:
     """(subsets, 2) sums over subsets of clusters: all but the empty one, or a sample."""
-    import numpy as np
-
     clusters = len(changes)
     if clusters <= EXACT_CLUSTERS:
         sums = np.zeros((1, 2))
@@ -122,8 +119,6 @@ def _subset_sums(changes: Array, resamples: int, seed: int) -> Array:
 
 def _flip_p_value(subset_changes: Array, changes: Array, exact: bool) -> tuple[float, str]:
     """Two-sided p-value of flipping the signs of the clusters in each subset, and how it was found."""
-    import numpy as np
-
     total = float(changes[:, 0].sum())
     # Flipping a subset turns the sum from t into t - 2 s; rounding: counts are whole numbers.
     flipped = np.abs(total - 2 * subset_changes)
@@ -139,9 +134,6 @@ def _flip_p_value(subset_changes: Array, changes: Array, exact: bool) -> tuple[f
 def tail_p_value(changes: Array) -> float:
     """Student's two-sided p-value of no change, with the larger of two standard errors: of the cluster
     differences and of their ratio to the units; 0 where both vanish."""
-    import numpy as np
-    from scipy.special import stdtr
-
     clusters = len(changes)
     total, units = (float(v) for v in changes.sum(axis=0))
     spread = max(math.sqrt(clusters) * float(np.std(changes[:, 0], ddof=1)), standard_error(changes) * units)
@@ -160,8 +152,6 @@ def matched_pairs(segment_differences: Array) -> tuple[float, int]:
         Two-sided p-value by the normal approximation, NaN below two segments, and the number of segments.
         Where all differ by the same number the approximation has no spread: the sign test's ``2 / 2**n``.
     """
-    import numpy as np
-
     n = len(segment_differences)
     if n < 2:
         return math.nan, n
@@ -185,8 +175,6 @@ def segments(
     Returns:
         (segments, 2) errors of a and of b, and the utterance of each segment.
     """
-    import numpy as np
-
     if len(utterance) == 0:
         return np.zeros((0, 2)), np.zeros(0, np.int64)
     order = np.lexsort((coordinate, utterance))
@@ -202,8 +190,6 @@ def segments(
 
 def holm(p_values: Array) -> Array:
     """P-values adjusted for looking at several slices; NaN stays NaN and does not count."""
-    import numpy as np
-
     adjusted = np.full(len(p_values), np.nan)
     known = np.flatnonzero(~np.isnan(p_values))
     order = known[np.argsort(p_values[known], kind="stable")]

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.evaluation.asked import Asked, normalizer_of, rows_of
 from workbench.evaluation.language import share_table
 from workbench.evaluation.scored import ScoredCorpus
@@ -13,7 +15,6 @@ from workbench.evaluation.slices import Where
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -47,8 +48,6 @@ def silence(
         ``no_interval``, ``invented`` (utterances), ``silent`` (utterances), ``words`` invented,
         ``utterances, speakers, interval_kind``; no row where nothing is silent.
     """
-    import pandas as pd
-
     if "target_lang" not in self.scored.rows.columns and by in ("target_lang", ("target_lang",)):
         by = ()
     rules = normalizer_of(self, normalizer)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from workbench.corpus.query import filters
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Where = dict[str, Any] | str | None
@@ -32,8 +36,6 @@ class Groups:
 
     def rows_of(self, chosen: Array | None = None) -> list[Array]:
         """Row numbers of each group, of the chosen rows only."""
-        import numpy as np
-
         rows = np.arange(len(self.codes)) if chosen is None else np.flatnonzero(chosen)
         # Numbers of 16 bits are sorted by counting, several times faster.
         codes = self.codes.astype(np.uint16) if len(self.keys) < 2**16 else self.codes
@@ -49,8 +51,6 @@ class Groups:
 
 def group(rows: pd.DataFrame, by: str | Sequence[str]) -> Groups:
     """Group rows by columns or expressions; ``()`` is one group of all."""
-    import numpy as np
-
     names = (by,) if isinstance(by, str) else tuple(by)
     if not names:
         return Groups((), np.zeros(len(rows), np.int64), [()])
@@ -74,9 +74,6 @@ def group(rows: pd.DataFrame, by: str | Sequence[str]) -> Groups:
 
 def _numbered(values: pd.Series[Any]) -> tuple[Array, Any]:
     """Number of each value among the sorted distinct ones; -1 where unknown."""
-    import numpy as np
-    import pandas as pd
-
     numbers, distinct = pd.factorize(values)
     order = np.argsort(np.asarray(distinct), kind="stable")
     rank = np.empty(len(order) + 1, np.int64)
@@ -86,8 +83,6 @@ def _numbered(values: pd.Series[Any]) -> tuple[Array, Any]:
 
 def _used(codes: Array) -> tuple[Array, Array]:
     """``np.unique(codes, return_inverse=True)`` of small codes, without sorting."""
-    import numpy as np
-
     there = np.bincount(codes) > 0
     return np.flatnonzero(there), (np.cumsum(there) - 1)[codes]
 
@@ -110,8 +105,6 @@ def mask(rows: pd.DataFrame, where: Where) -> Array:
 
     A value of None means unknown.
     """
-    import numpy as np
-
     if where is None:
         return np.ones(len(rows), bool)
     if isinstance(where, str):
@@ -126,11 +119,6 @@ def mask(rows: pd.DataFrame, where: Where) -> Array:
 
 
 def _band(values: pd.Series[Any], edges: tuple[float, ...], unit: str) -> pd.Series[Any]:
-    from itertools import pairwise
-
-    import numpy as np
-    import pandas as pd
-
     labels = [f"< {edges[0]:g} {unit}"]
     labels += [f"{low:g}–{high:g} {unit}" for low, high in pairwise(edges)]
     labels.append(f"≥ {edges[-1]:g} {unit}")
@@ -140,11 +128,6 @@ def _band(values: pd.Series[Any], edges: tuple[float, ...], unit: str) -> pd.Ser
 
 
 def _evaluate(rows: pd.DataFrame, expression: str) -> pd.Series[Any]:
-    import duckdb
-    import pyarrow as pa
-
-    from workbench.corpus.query import filters
-
     plain = [c for c in rows.columns if not _nested(rows[c])]
     # Only what the expression may name: every column would be read, and its texts kept, for nothing.
     said = expression.casefold().replace('""', '"')  # how a name with a quote is written
@@ -165,9 +148,6 @@ def _evaluate(rows: pd.DataFrame, expression: str) -> pd.Series[Any]:
 
 def _strings(kind: Any) -> Any:
     """Texts stay in Arrow: a million Python strings would cost more memory than the utterances."""
-    import pandas as pd
-    import pyarrow as pa
-
     return pd.StringDtype("pyarrow", na_value=float("nan")) if pa.types.is_string(kind) else None
 
 

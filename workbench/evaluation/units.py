@@ -7,10 +7,15 @@ once per distinct piece. All normalizers but one allow it (:data:`workbench.text
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from workbench import text as txt
 from workbench.evaluation.alignment import Side
@@ -18,8 +23,6 @@ from workbench.foldings import Substitution
 from workbench.locales import LATIN_MARKS, LOCALES, UNSPACED_LANGUAGES
 
 if TYPE_CHECKING:
-    import numpy as np
-
     IntArray = np.ndarray[Any, np.dtype[Any]]
 
 Splitter = Callable[[list[str], str], tuple[list[str], list[int]]]
@@ -31,8 +34,6 @@ _RECURRING = 0.75  # share of distinct texts from which all are kept
 @cache
 def marks_of(language: str) -> str:
     """The marks scored in a language, under NFKC; empty where it writes none (Thai)."""
-    import unicodedata
-
     for row in LOCALES.values():
         if row.language == language:
             return "".join(dict.fromkeys(unicodedata.normalize("NFKC", row.marks)))
@@ -83,16 +84,12 @@ class TextStore:
 
     def derived(self, normalizer: str, split: Splitter, known: Sequence[str] = ()) -> WordTable:
         """:meth:`piece_units` of every text, kept together."""
-        import numpy as np
-
         units = self.piece_units(normalizer, split, known)
         numbers, offsets = units.flat(np.arange(len(self)))
         return WordTable(numbers, _same(offsets, units.pieces.offsets), units.vocabulary)
 
     def piece_units(self, normalizer: str, split: Splitter, known: Sequence[str] = ()) -> PieceUnits:
         """Units that each distinct piece is split into; the vocabulary starts with ``known``."""
-        import numpy as np
-
         pieces = self.pieces(normalizer)
         # Flat lists of text: a list a piece would wake the garbage collector, which costs more than the work.
         units, lengths = [], []
@@ -108,8 +105,6 @@ class TextStore:
     def form_numbers(self, pieces: Pieces) -> IntArray:
         """(groups, pieces): number of the form of a piece under a group's rules, group after group; -1 where
         the piece does not occur under them."""
-        import numpy as np
-
         from workbench.evaluation import kernels
 
         there = np.zeros((len(self.languages), len(pieces.vocabulary)), bool)
@@ -126,8 +121,6 @@ class TextStore:
 
     def _whole(self, normalizer: str) -> Any:
         """All texts under a normalizer; left as they are where only runs of spaces would change."""
-        import pyarrow as pa
-
         parts, changed = [], False
         for low in range(0, len(self), _CHUNK):
             part = self.texts[low : low + _CHUNK]
@@ -138,8 +131,6 @@ class TextStore:
         return pa.concat_arrays(parts) if changed else self.texts
 
     def _normalized(self, lines: list[str], groups: IntArray, normalizer: str) -> list[str]:
-        import numpy as np
-
         for group, language in enumerate(self.languages):
             places = np.flatnonzero(groups == group).tolist()
             rules = (language, normalizer, self.substitutions)
@@ -162,8 +153,6 @@ class PieceUnits:
 
     def flat(self, codes: IntArray) -> tuple[IntArray, IntArray]:
         """As :meth:`WordTable.flat`."""
-        import numpy as np
-
         from workbench.evaluation import kernels
 
         spans = self.pieces.offsets[codes], self.pieces.offsets[codes + 1]
@@ -186,8 +175,6 @@ class WordTable:
 
     @property
     def lengths(self) -> IntArray:
-        import numpy as np
-
         return np.diff(self.offsets).astype(np.int32)
 
     def lengths_of(self, codes: IntArray) -> IntArray:
@@ -213,8 +200,6 @@ class WordTable:
 
     def differ(self, left: IntArray, right: IntArray, by: Callable[[str], str] | None = None) -> IntArray:
         """Which pairs of texts differ in their words; with ``by``, in what it makes of them."""
-        import numpy as np
-
         from workbench.evaluation import kernels
 
         same = np.arange(len(self.vocabulary), dtype=np.int32) if by is None else self.alike(by)
@@ -224,8 +209,6 @@ class WordTable:
 
     def flat(self, codes: IntArray) -> tuple[IntArray, IntArray]:
         """The words of many texts one after the other: (word numbers, offsets of each text)."""
-        import numpy as np
-
         from workbench.evaluation import kernels
 
         sizes = self.offsets[codes + 1] - self.offsets[codes]
@@ -236,8 +219,6 @@ class WordTable:
 
     def occurrences(self, codes: IntArray) -> IntArray:
         """How often each word of the vocabulary occurs in some texts."""
-        import numpy as np
-
         from workbench.evaluation import kernels
 
         counts = np.zeros(len(self.vocabulary), np.int64)
@@ -252,10 +233,6 @@ def number_texts(columns: Sequence[Any], languages: Any) -> tuple[TextStore, lis
         columns: chunked pyarrow large_string arrays; a null text gets the number -1.
         languages: one language code a row; the same words under other rules are another text.
     """
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
-
     from workbench.evaluation import kernels
 
     rows_of, names = pd.factorize(languages)
@@ -286,8 +263,6 @@ def _rules_of(language: str) -> str:
 
 def _spans(texts: Any) -> tuple[IntArray, IntArray, IntArray]:
     """Bytes of a large_string array, and where each text starts and stops in them."""
-    import numpy as np
-
     _, offsets, data = texts.buffers()
     bounds = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
     content = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)
@@ -300,8 +275,6 @@ def _decoded(texts: Any) -> str:
 
 
 def _cut(texts: Any) -> Pieces:
-    import numpy as np
-
     from workbench.evaluation import kernels
 
     data, starts, stops = _spans(texts)
@@ -314,8 +287,6 @@ def _cut(texts: Any) -> Pieces:
 
 
 def of_group(pieces: Pieces, form_of: IntArray, group: int) -> list[str]:
-    import numpy as np
-
     there = form_of[group] >= 0
     if there.all():
         return pieces.vocabulary
@@ -324,8 +295,6 @@ def of_group(pieces: Pieces, form_of: IntArray, group: int) -> list[str]:
 
 def _same(offsets: IntArray, known: IntArray) -> IntArray:
     """The array known already where the two are equal."""
-    import numpy as np
-
     return known if np.array_equal(offsets, known) else offsets
 
 
@@ -356,8 +325,6 @@ def flattened(lists: Iterable[list[str]]) -> tuple[list[str], list[int]]:
 
 def _numbered(units: list[str], known: Sequence[str] = ()) -> tuple[IntArray, list[str]]:
     """Number of each unit, and the distinct ones in order of first sight after those ``known``."""
-    import numpy as np
-
     vocabulary = list(dict.fromkeys([*known, *units]))
     number = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
     return np.fromiter(map(number.__getitem__, units), np.int32, len(units)), vocabulary

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench.errors import WorkbenchError
 from workbench.field.charts import FEWEST_WEEKS, QUANTITIES, SMALLEST, parts, residual, together
 from workbench.field.weekly import latency_limits, weekly
@@ -14,8 +17,6 @@ from workbench.signatures import public
 from workbench.workspace import json_store
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.field.log import FieldLog
 
 SCHEMA_VERSION = 1
@@ -46,8 +47,6 @@ class Baseline:
         Raises:
             WorkbenchError: fewer than four whole weeks.
         """
-        import pandas as pd
-
         table = weekly(log.rows)
         whole = sorted(set(table[table["whole"]]["week"])) if len(table) else []
         if len(whole[:weeks]) < FEWEST_WEEKS or weeks < FEWEST_WEEKS:
@@ -67,8 +66,6 @@ class Baseline:
         return made
 
     def _fit(self, table: pd.DataFrame, weeks: int) -> None:
-        import numpy as np
-
         for quantity in QUANTITIES:
             levels: dict[str, tuple[float, float, float]] = {}
             squares, freedom = list[float](), 0

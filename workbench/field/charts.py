@@ -20,8 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -55,8 +56,6 @@ QUANTITIES: tuple[Quantity, ...] = (
 
 def parts(quantity: Quantity, table: pd.DataFrame) -> dict[str, Array]:
     """What a chart needs of weekly rows: ``n``, ``value``, and ``variance`` of one call (means)."""
-    import numpy as np
-
     n = table[quantity.size].to_numpy(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         if quantity.kind == "count":
@@ -77,8 +76,6 @@ def parts(quantity: Quantity, table: pd.DataFrame) -> dict[str, Array]:
 
 def together(quantity: Quantity, held: dict[str, Array]) -> tuple[float, float, float]:
     """(n, value, variance) of several weeks as one; of counts: the number of weeks and their mean."""
-    import numpy as np
-
     n, value, variance = held["n"], held["value"], held["variance"]
     if quantity.kind == "count":
         return float(len(n)), float(n.mean()), float("nan")
@@ -97,8 +94,6 @@ def residual(kind: Kind, n: Array, value: Array, variance: Array, base: tuple[Ar
     Args:
         n, value, variance: of each week. ``base``: the same of what it is compared with.
     """
-    import numpy as np
-
     base_n, base_value, base_variance = base
     with np.errstate(invalid="ignore", divide="ignore"):
         if kind in ("mean", "ratio"):
@@ -122,15 +117,11 @@ def residual(kind: Kind, n: Array, value: Array, variance: Array, base: tuple[Ar
 
 def _corrected(x: Array, expected: Array) -> Array:
     """Half a call nearer to what is expected: the continuity correction."""
-    import numpy as np
-
     return np.asarray(x - np.clip(x - expected, -0.5, 0.5))
 
 
 def _root(x: Array, expected: Array, rest: Array, expected_rest: Array) -> Array:
     """Signed root of twice the log likelihood ratio of a binomial count."""
-    import numpy as np
-
     with np.errstate(invalid="ignore", divide="ignore"):
         first = np.where(x > 0, x * np.log(np.where(x > 0, x, 1) / expected), 0.0)
         second = np.where(rest > 0, rest * np.log(np.where(rest > 0, rest, 1) / expected_rest), 0.0)
@@ -142,8 +133,6 @@ def limits(
     kind: Kind, n: Array, variance: Array, base: tuple[Array, Array, Array], reach: Array
 ) -> tuple[Array, Array]:
     """(low, high): the values at which the residual of a week of ``n`` calls equals ∓ ``reach``."""
-    import numpy as np
-
     base_n, base_value, base_variance = base
     if kind in ("mean", "ratio"):
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -169,8 +158,6 @@ def smoothed(z: Array, shared: Array) -> tuple[Array, Array]:
         z: residuals with variance 1. ``shared``: the part of each one's variance that comes from the
             baseline, which is the same in all weeks.
     """
-    import numpy as np
-
     values, deviations = np.empty(len(z)), np.empty(len(z))
     level = own = common = 0.0
     for i, (residual_, part) in enumerate(zip(z, shared, strict=True)):

@@ -15,21 +15,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pandas as pd
+
 from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
+from workbench.evaluation import score_predictions
 from workbench.field.simulated_log import in_conditions
 from workbench.plain_values import plain
+from workbench.recognizer.conditions import Condition
 from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace import json_store
 
 if TYPE_CHECKING:
-    import pandas as pd
     import plotly.graph_objects as go
 
     from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
-    from workbench.recognizer.conditions import Condition
 
 log = logging.getLogger("workbench.field.conditions")
 SCHEMA_VERSION = 1
@@ -63,8 +65,6 @@ class ConditionSweep:
     @property
     def table(self) -> pd.DataFrame:
         """A row per locale, band and ratio; see the class."""
-        import pandas as pd
-
         frame = pd.DataFrame(self.rows, columns=list(COLUMNS))
         numbers = [c for c in COLUMNS if c not in ("locale", "band", "enough")]
         frame[numbers] = frame[numbers].astype(float)
@@ -199,8 +199,6 @@ def _asked(checkpoint: Checkpoint, ids: Sequence[str]) -> dict[str, Any]:
 
 
 def _condition(ratio: float | None, band: str, noise: str, seed: int) -> Condition:
-    from workbench.recognizer.conditions import Condition
-
     if band not in BANDS:
         raise WorkbenchError(f"unknown band {band!r}", where="sweep", hint=f"Use {' or '.join(BANDS)}.")
     if noise == "babble":
@@ -230,8 +228,6 @@ def _rows(
     clips: pd.DataFrame, heard: pd.DataFrame, band: str, ratio: float | None, normalizer: str
 ) -> list[dict[str, Any]]:
     """The table's rows of one condition; plain values, None for what is not known."""
-    from workbench.evaluation import score_predictions
-
     scored = score_predictions(clips, {"heard": heard}, by=("target_lang",), normalizer=normalizer)
     marks = scored.punctuation_rates("heard", "target_lang").set_index("target_lang")
     found = []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
 
 from workbench.field.charts import QUANTITIES, SMALLEST, Quantity, limits, parts, residual, smoothed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.field.baseline import Baseline
 
 COLUMNS = (
@@ -30,8 +33,6 @@ def points(table: pd.DataFrame, baseline: Baseline, false_alarms_per_week: float
         over its standard deviation), ``p_value`` of the rule that says more, ``rule`` ('week' or 'ewma'),
         ``judged`` (after the baseline, whole week, at least 30 calls), ``alarm``.
     """
-    import pandas as pd
-
     table = _with_silence(table, baseline)
     frames = []
     for quantity in QUANTITIES:
@@ -84,10 +85,6 @@ def _with_silence(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
 
     Only for locales whose usual volume the baseline knows, and only between the log's first and last week.
     """
-    import datetime
-
-    import pandas as pd
-
     if not len(table):
         return table
     known = sorted(baseline.levels.get("volume", {}))
@@ -113,10 +110,6 @@ def _with_silence(table: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
 
 
 def _chart(quantity: Quantity, locale: str, part: pd.DataFrame, baseline: Baseline) -> pd.DataFrame:
-    import numpy as np
-    import pandas as pd
-    from scipy import stats
-
     held = parts(quantity, part)
     level = baseline.levels[quantity.name][locale]
     spread, freedom = baseline.dispersion[quantity.name]
@@ -156,9 +149,6 @@ def _chart(quantity: Quantity, locale: str, part: pd.DataFrame, baseline: Baseli
 
 
 def _with_limits(found: pd.DataFrame, baseline: Baseline, allowed: Any) -> pd.DataFrame:
-    import numpy as np
-    from scipy import stats
-
     low, high = np.full(len(found), np.nan), np.full(len(found), np.nan)
     for quantity in QUANTITIES:
         at = np.flatnonzero((found["quantity"] == quantity.name).to_numpy())

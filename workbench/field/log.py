@@ -15,14 +15,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
+
+import pandas as pd
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.language_tags import strip_tag
 from workbench.locales import AUTO, LOCALES, canonical
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LINE_LIMIT = 1 << 20
 COLUMNS = (
@@ -92,8 +91,6 @@ def read_log(paths: str | Path | Iterable[str | Path], *, now: datetime | None =
     Raises:
         WorkbenchError: no such file, or an empty folder.
     """
-    import pandas as pd
-
     files = _files([paths] if isinstance(paths, str | Path) else list(paths))
     latest = (now or datetime.now(UTC)) + timedelta(days=1)
     records: list[dict[str, Any]] = []

@@ -12,8 +12,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from workbench.files import write_atomic
 from workbench.privacy.erasure import with_terms
@@ -23,8 +26,6 @@ from workbench.signatures import public
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.field.log import FieldLog
 
 _DATED = ("volume",)
@@ -58,8 +59,6 @@ class Proposal:
         return f"{len(self.rows)} calls proposed; left out: {left or 'none'}"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
         shown = self.rows.groupby(["target_lang", "because"], as_index=False).size()
         return f"<p>{escape(str(self))}.</p>{shown.to_html(index=False, escape=True)}"
 
@@ -82,8 +81,6 @@ def propose(
         purpose: that consent must have been given for; None: any.
         per_alarm: calls proposed for each at most.
     """
-    import pandas as pd
-
     left: Counter[str] = Counter()
     now = now or datetime.now(UTC)
     chosen: dict[int, str] = {}

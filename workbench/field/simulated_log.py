@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.ingest.audio import read_row
 from workbench.plain_values import plain
+from workbench.recognizer.transcribe import transcribe
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.conditions import Condition
@@ -134,12 +136,6 @@ def in_conditions(
     Raises:
         WorkbenchError: as ``transcribe``.
     """
-    import tempfile
-
-    import pandas as pd
-
-    from workbench.recognizer.transcribe import transcribe
-
     rate = checkpoint.info.sample_rate
     with tempfile.TemporaryDirectory(prefix="conditions-") as folder:
         out = transcribe(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+import duckdb
+import pandas as pd
 
+if TYPE_CHECKING:
     from workbench.field.log import FieldLog
 
 SQL = """
@@ -64,9 +65,6 @@ def weekly(rows: pd.DataFrame, slow_limits: dict[str, float] | None = None) -> p
         ``marked`` (calls with words), ``words, marks`` and their sums of squares and products; ``whole``:
         False for a first or last week that the log covers in part.
     """
-    import duckdb
-    import pandas as pd
-
     needed = ["time", "requested_lang", "detected_lang", "words", "marks", "confidence", "latency_ms"]
     limits = pd.DataFrame(
         {"locale": list(slow_limits or {}), "latency_ms_limit": list((slow_limits or {}).values())}
@@ -99,8 +97,6 @@ def weeks_of(log: FieldLog) -> list[str]:
 
 
 def _whole(table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series[bool]:
-    import pandas as pd
-
     if not len(rows):
         return pd.Series([], dtype=bool)
     day = pd.Timedelta(days=1)

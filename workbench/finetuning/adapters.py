@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import replacing
 from workbench.recognizer import torch_file
+from workbench.recognizer.nemo_restore import restore as from_archive
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +45,6 @@ class Adapter:
 def restore(base: Base, device: str, adapter_dim: int | None = None) -> Any:
     """NeMo's model of a base; with room for adapters in every encoder layer, and one of ``adapter_dim`` in it
     (a base that has one already keeps that), where a width is given."""
-    from workbench.recognizer.nemo_restore import restore as from_archive
 
     def with_room(config: dict[str, Any]) -> None:
         config["encoder"]["_target_"] = ADAPTER_ENCODER
@@ -74,8 +75,6 @@ def weights_of(model: Any) -> dict[str, torch.Tensor]:
 def save(model: Any, path: Path, base_sha256: str, dim: int) -> None:
     """Write the model's adapter, atomically."""
     import torch
-
-    from workbench.files import replacing
 
     weights = {name: value.detach().cpu().clone() for name, value in weights_of(model).items()}
     held = {"schema_version": SCHEMA_VERSION, "base_sha256": base_sha256, "dim": dim, "weights": weights}

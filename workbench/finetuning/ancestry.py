@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Set
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
+
+from workbench.errors import Problem
 from workbench.files import sha256_file
+from workbench.finetuning import plan as batch_plan
+from workbench.finetuning.recipe import Recipe
+from workbench.ingest.manifest import expand, read
 from workbench.reading import read_parquet
 from workbench.workspace.folder import WorkspaceFolder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def trained_on(ws: WorkspaceFolder, ids: Set[str]) -> list[str]:
@@ -61,11 +64,6 @@ def training_rows(run: Path) -> pd.DataFrame:
     Raises:
         WorkbenchError: the manifests or the plan are gone.
     """
-    import pandas as pd
-
-    from workbench.errors import Problem
-    from workbench.finetuning import plan as batch_plan
-
     drawn = set(batch_plan.read(run / "plan.parquet")["id"])
     problems: list[Problem] = []
     rows = [row for row in _manifest_rows(run, problems) if str(row.get("id")) in drawn]
@@ -73,9 +71,6 @@ def training_rows(run: Path) -> pd.DataFrame:
 
 
 def _manifest_rows(run: Path, problems: list[Any]) -> Iterator[dict[str, Any]]:
-    from workbench.finetuning.recipe import Recipe
-    from workbench.ingest.manifest import expand, read
-
     for source in Recipe.from_yaml(run / "recipe.yaml").sources:
         for path in expand(Path(source.manifest)):
             for table in read(path, problems):

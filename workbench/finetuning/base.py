@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sentencepiece
+
 from workbench.errors import WorkbenchError
 from workbench.locales import DECLARED
 from workbench.recognizer.checkpoint import Checkpoint
@@ -104,7 +106,6 @@ def tokenizer_of(recipe: Recipe, base: Base) -> Any:
     """
     if recipe.tokenizer is None:
         return base.checkpoint.tokenizer()
-    import sentencepiece
 
     path = Path(recipe.tokenizer) / "tokenizer.model"
     if not path.is_file() or not path.with_name("vocab.txt").is_file():

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import random
+import resource
 import time
 from collections import deque
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import numpy as np
+import psutil
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
 from workbench.errors import WorkbenchError
+from workbench.files import replacing
 from workbench.finetuning import folder as files
 from workbench.finetuning import ranking
 from workbench.finetuning.model import apply_training_mode, trained_state
@@ -38,8 +41,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
     """Lightning's checkpoints, written beside the old one and renamed over it."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        from workbench.files import replacing
-
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as draft:
@@ -249,16 +250,12 @@ def _cumulative_hours(plan: pd.DataFrame) -> Any:
 
 def peak_mb() -> float:
     """The most that this process has held so far, or the peak on the GPU where that is more, in MB."""
-    import resource
-
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     return max(held, memory_mb())
 
 
 def memory_mb() -> float:
     """Resident memory of this process, or the peak held on the GPU where that is more, in MB."""
-    import psutil
-
     held = psutil.Process(os.getpid()).memory_info().rss
     if torch.cuda.is_available():
         held = max(held, torch.cuda.max_memory_allocated())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import Problem, WorkbenchError, one_line
 from workbench.finetuning.base import Base, base_of, tokenizer_of
+from workbench.locales import unknown_locale
 from workbench.text import normalized_keys
 
 if TYPE_CHECKING:
@@ -124,8 +125,6 @@ def _lookaheads(recipe: Recipe, base: Base) -> Iterator[str]:
 
 
 def _locales(source: Source | ValidationSet, base: Base, where: str) -> Iterator[str]:
-    from workbench.locales import unknown_locale
-
     for tag in (*source.locales, *getattr(source, "except_locales", ())):
         if tag not in base.locales:
             error = unknown_locale(tag, base.locales)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import soxr
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning.sounds import SAMPLE_RATE, problem_of, read_audio, refuse_dense
+from workbench.recognizer.conditions import Condition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +29,6 @@ CACHE_MB = 512
 
 
 def _resample(pcm: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
-    import soxr
-
     resampled: NDArray[np.float32] = soxr.resample(pcm, rate, SAMPLE_RATE, quality="HQ")
     return resampled
 
@@ -58,8 +58,6 @@ class AudioCache:
 
 def augment(pcm: NDArray[np.float32], chosen: Augmentation, rng: np.random.Generator) -> NDArray[np.float32]:
     """Speed, then noise, gain and telephone line, each drawn from ``rng``."""
-    from workbench.recognizer.conditions import Condition
-
     speed = float(rng.choice(chosen.speeds))
     gain_db = float(rng.uniform(-1, 1)) * chosen.gain_db
     noisy, narrow = rng.random(2) < (chosen.noise_share, chosen.telephone_share)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from workbench.errors import WorkbenchError
 from workbench.finetuning.recipe import Recipe
 
@@ -142,6 +144,4 @@ def _container(recipe: Recipe, script: Path, given: Mapping[str, str], name: str
 
 
 def _yaml(documents: list[dict[str, Any]]) -> str:
-    import yaml
-
     return str(yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True, width=200))

@@ -7,9 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.errors import WorkbenchError
+from workbench.finetuning import plan
 from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.run import Run, start
+from workbench.recognizer.checkpoint import Checkpoint
 from workbench.suites.run import run_suite
 from workbench.suites.store import Suite
 
@@ -48,11 +53,6 @@ def learning_curve(
     Raises:
         WorkbenchError: a run did not finish, the suite has no clips of the locales, or cancelled.
     """
-    import pandas as pd
-
-    from workbench.finetuning import plan
-    from workbench.recognizer.checkpoint import Checkpoint
-
     checkpoints = {"base": Checkpoint.open(recipe.base)}
     measured: list[tuple[str, float, float]] = [("base", 0.0, 0.0)]
     targets = {tag for source in recipe.sources if source.role == "target" for tag in source.locales}
@@ -93,8 +93,6 @@ def of_share(recipe: Recipe, share: float) -> Recipe:
 
 
 def _finished(recipe: Recipe, place: Path, slots: Path | None, slot_count: int) -> Any:
-    from workbench.finetuning.run import Run, start
-
     if (place / "state.json").is_file():
         run = Run.attach(place)
         run = run if run.alive or run.state["status"] == "finished" else run.resume()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.files import replacing, sha256_file
 from workbench.finetuning import adapters
 from workbench.finetuning.recipe import noam_scale
 
@@ -170,8 +171,6 @@ def trained_state(model: Any) -> dict[str, Any]:
 
 def save(model: Any, path: Path, recipe: Recipe) -> None:
     """Write the model as ``.nemo``, atomically; NeMo's own loss settings are put back first."""
-    from workbench.files import replacing, sha256_file
-
     log_softmax = model.joint.log_softmax
     try:
         model.joint.log_softmax = None

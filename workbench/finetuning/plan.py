@@ -12,8 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from workbench.errors import Problem, WorkbenchError
+from workbench.files import replacing
 from workbench.finetuning.base import base_of
+from workbench.finetuning.rows import read_source
 from workbench.locales import AUTO
 from workbench.reading import read_parquet
 
@@ -31,8 +37,6 @@ SCHEMA_VERSION = 1
 
 def read_training(recipe: Recipe, problems: list[Problem]) -> list[list[Utterance]]:
     """Usable utterances of each training source, in the recipe's order."""
-    from workbench.finetuning.rows import read_source
-
     locales = base_of(recipe).locales
     limits = (recipe.min_duration_s, recipe.max_duration_s)
     read = [read_source(source, locales, problems, limits) for source in recipe.sources]
@@ -44,8 +48,6 @@ def read_training(recipe: Recipe, problems: list[Problem]) -> list[list[Utteranc
 
 def _share(rows: list[Utterance], share: float, seed: list[int]) -> list[Utterance]:
     """The first ``share`` of the rows in a drawn order, back in their own; at least one."""
-    import numpy as np
-
     if share >= 1 or not rows:
         return rows
     drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
@@ -86,7 +88,6 @@ def draw(
     Raises:
         WorkbenchError: nothing to draw from, or cancelled.
     """
-    import numpy as np
     import pandas as pd
 
     stream = _stream(recipe, sources)
@@ -105,8 +106,6 @@ def draw(
 
 
 def _frame(pd: Any, recipe: Recipe, sources: Sequence[Sequence[Utterance]], uses: list[Any]) -> Any:
-    import numpy as np
-
     step, part, source, row = (np.array(column) for column in zip(*uses, strict=True))
     chosen = [sources[s][r] for s, r in zip(source, row, strict=True)]
     coins = np.random.default_rng([recipe.seed, 2]).random(len(chosen)) < 0.5
@@ -134,8 +133,6 @@ def _prompt(source: Source, locale: str, coin: bool) -> str:
 
 def _stream(recipe: Recipe, sources: Sequence[Sequence[Utterance]]) -> Iterator[tuple[int, int]]:
     """Endless (source, row): always from the group whose consumed seconds are furthest behind its share."""
-    import numpy as np
-
     groups: dict[tuple[int, str], list[int]] = {}
     for number, rows in enumerate(sources):
         for index, utterance in enumerate(rows):
@@ -181,11 +178,6 @@ def _window(
 
 def write(plan: pd.DataFrame, path: Path) -> None:
     """Write the plan as Parquet, atomically."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from workbench.files import replacing
-
     table = pa.Table.from_pandas(plan, preserve_index=False)
     table = table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
     with replacing(path, digest=True) as draft:

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pandas as pd
+
 from workbench.errors import Problem
 from workbench.finetuning.checks import problems
+from workbench.locales import LOCALES
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.finetuning.base import Base
     from workbench.finetuning.recipe import Recipe
     from workbench.finetuning.rows import Utterance
@@ -156,8 +157,6 @@ def tokenizer_coverage(rows: Sequence[Utterance], pieces: Any) -> pd.DataFrame:
 
     More pieces a second than encoder frames (12.5) cannot be emitted by one token a frame.
     """
-    import pandas as pd
-
     unknown = pieces.unk_id()
     grouped: dict[str, list[Utterance]] = {}
     for row in rows:
@@ -189,10 +188,6 @@ def text_style(rows: Sequence[Utterance]) -> pd.DataFrame:
 
     The published checkpoint writes both; texts without them teach it to drop them.
     """
-    import pandas as pd
-
-    from workbench.locales import LOCALES
-
     table = []
     for locale in sorted({row.locale for row in rows}):
         texts = [row.text for row in rows if row.locale == locale]

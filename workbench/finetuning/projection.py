@@ -12,11 +12,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -95,8 +96,6 @@ class Curve:
         Raises:
             WorkbenchError: goal not in (0, 1], or fewer than two measured shares with errors.
         """
-        import numpy as np
-
         if not 0 < goal <= 1:
             raise WorkbenchError(f"{goal} is no rate", hint="Give a fraction, such as 0.2 for 20 %.")
         points = self.table[(self.table["share"] > 0) & (self.table["rate"] > 0)]
@@ -135,8 +134,6 @@ class Curve:
 
 def _best_floor(hours: Array, rates: Array) -> Array:
     """The floor under which the points lie best on a curve; none where it makes no difference."""
-    import numpy as np
-
     if len(rates) < 3:
         return np.zeros(1)
     grid = np.linspace(0, 0.98, 99) * rates.min()
@@ -149,8 +146,6 @@ def _best_floor(hours: Array, rates: Array) -> Array:
 
 def _line(hours: Array, rates: Array, floors: Array) -> tuple[Array, Array]:
     """Least squares of log(rate - floor) on log(hours): starts and slopes."""
-    import numpy as np
-
     at = np.log(hours)
     above = np.log(np.maximum(rates - floors[:, None], 1e-9))
     centered = at - at.mean()
@@ -160,8 +155,6 @@ def _line(hours: Array, rates: Array, floors: Array) -> tuple[Array, Array]:
 
 def _reached(hours: Array, rates: Array, floors: Array, goal: float) -> Array:
     """Hours where each curve meets ``goal``; infinite where it does not fall, or not so far."""
-    import numpy as np
-
     start, slope = _line(hours, rates, floors)
     falls = (slope < -1e-9) & (goal > floors)
     wanted = np.log(np.maximum(goal - floors, 1e-12))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning.folder import RunFolder, now, write_json
+from workbench.ingest.manifest import expand
 from workbench.reading import read_json
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def _processes(recipe: Recipe) -> dict[str, int]:
 
 def digests(recipe: Recipe) -> dict[str, str]:
     """SHA-256 of each manifest file that the recipe names."""
-    from workbench.ingest.manifest import expand
-
     named = [s.manifest for s in recipe.sources] + [s.manifest for s in recipe.validation]
     names = dict.fromkeys(named)
     return {str(path): sha256_file(path) for name in names for path in expand(Path(name))}

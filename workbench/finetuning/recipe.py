@@ -7,11 +7,15 @@ written there (1e-4, as for any other schedule) trains a hundred times too slowl
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
 from workbench.plain_data import read_yaml
 from workbench.plain_values import plain
 from workbench.schema_checks import Lines, build, yaml_lines
@@ -169,10 +173,6 @@ class Recipe:
 
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The recipe as YAML; also written to ``path``, atomically, if one is given."""
-        import yaml
-
-        from workbench.files import write_atomic
-
         text: str = yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True, width=100)
         if path is not None:
             write_atomic(Path(path), text)
@@ -193,8 +193,6 @@ class Recipe:
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 0, outside the encoder; the formula of NeMo's schedulers."""
-        import math
-
         warmup, peak, floor = self.warmup_steps, self.learning_rate, self.min_learning_rate
         if self.schedule == "noam":
             at, top = max(1, step), max(1, warmup)

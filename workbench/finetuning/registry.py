@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
@@ -11,9 +13,6 @@ from workbench.finetuning import provenance
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
 from workbench.signatures import public, takes_fields
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @public
@@ -30,8 +29,6 @@ class Registry:
 
     def table(self) -> pd.DataFrame:
         """One row per run: status, base, what trained, peak, steps, best score, hours."""
-        import pandas as pd
-
         rows = []
         for run in self.runs():
             state, recipe = run.state, run.recipe
@@ -61,8 +58,6 @@ class Registry:
 
         Columns: kind (recipe, provenance, figure), what, and one column per run.
         """
-        import pandas as pd
-
         runs = [self._run(first), self._run(second)]
         rows: list[dict[str, Any]] = []
         sides = [

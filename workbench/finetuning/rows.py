@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import channel_of, locate_text, roots_of
+from workbench.ingest.manifest import expand, read
+from workbench.ingest.reader import LINE
 from workbench.language_tags import find_tags, split_spans, strip_tag, with_tags
 from workbench.locales import AUTO, canonical
 
@@ -65,9 +69,6 @@ def read_source(
     Raises:
         WorkbenchError: the manifest cannot be read.
     """
-    from workbench.ingest.manifest import expand, read
-    from workbench.ingest.reader import LINE
-
     rows: list[Utterance] = []
     for path in expand(Path(source.manifest)):
         roots = roots_of(source.audio_root or path.parent)
@@ -165,8 +166,6 @@ def _seconds(value: Any) -> float | None:
 
 def draw_validation(recipe: Recipe, prompts: Sequence[str], problems: list[Problem]) -> list[Utterance]:
     """The utterances to validate on, the same for every call: per set and locale, drawn from the seed."""
-    import numpy as np
-
     chosen: list[Utterance] = []
     for number, source in enumerate(recipe.validation):
         limits = (recipe.min_duration_s, recipe.max_duration_s)

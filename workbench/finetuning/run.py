@@ -12,8 +12,11 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
+
+import pandas as pd
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning import folder as files
@@ -24,9 +27,6 @@ from workbench.locks import is_held
 from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace.slots import queue_up
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 log = logging.getLogger("workbench.finetuning.run")
 _POLL_S = 0.2
@@ -104,15 +104,11 @@ class Run:
     def metrics(self, kind: str | None = None) -> pd.DataFrame:
         """Records as a table: ``train`` (one per step), ``validation`` (per locale, prompt mode, streaming),
         ``average``; all of them without a kind."""
-        import pandas as pd
-
         found = [r for r in files.records(self.folder.metrics) if kind is None or r["kind"] == kind]
         return pd.DataFrame(found)
 
     def samples(self) -> pd.DataFrame:
         """Reference and hypothesis of the same few utterances at each validation."""
-        import pandas as pd
-
         return pd.DataFrame(list(files.records(self.folder.samples)))
 
     def problems(self) -> list[dict[str, Any]]:
@@ -268,7 +264,6 @@ def _prepare(folder: RunFolder, recipe: Recipe) -> None:
 
 def absolute(recipe: Recipe) -> Recipe:
     """The same recipe with absolute paths, so that it means the same from any folder."""
-    from dataclasses import replace
 
     def full(path: str) -> str:
         return str(Path(path).expanduser().absolute())

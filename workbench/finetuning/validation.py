@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
+from rapidfuzz.distance import Levenshtein
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.finetuning.sounds import read_audio
 from workbench.language_tags import strip_tag
 from workbench.locales import AUTO
+from workbench.recognizer.clips import Clip, decode_offline, stream_together
+from workbench.recognizer.engine import Engine
 from workbench.text import characters, normalize, words
 
 if TYPE_CHECKING:
@@ -34,8 +37,6 @@ class Tally:
     utterances: int = 0
 
     def add(self, reference: str, hypothesis: str, tag: str | None, locale: str) -> None:
-        from rapidfuzz.distance import Levenshtein
-
         said, heard = normalize(reference, locale), normalize(hypothesis, locale)
         said_words, heard_words = words(said, locale), words(heard, locale)
         said_characters, heard_characters = characters(said, locale), characters(heard, locale)
@@ -176,9 +177,6 @@ def transcribe(
 
     The recognizer's own decoders, so that what is validated is what will be served.
     """
-    from workbench.recognizer.clips import Clip, decode_offline, stream_together
-    from workbench.recognizer.engine import Engine
-
     engine = Engine(model)
     right = attention_context(model, lookahead_ms)[1]
     clips = [Clip(signal.numpy(), slot) for signal, slot in zip(signals, slots, strict=True)]

@@ -5,22 +5,24 @@ Decided on a suite: paired differences in each locale's own metric, and what eac
 
 from __future__ import annotations
 
+import html
 import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from workbench.errors import WorkbenchError
+from workbench.finetuning.adapters import AdapterBank, restore
+from workbench.finetuning.base import read_base
 from workbench.finetuning.run import Run
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public
 from workbench.suites.run import SuiteRun, run_suite
 from workbench.suites.store import Suite
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SWAPS = 20
 SHARED, ADAPTER, OWN = "one shared checkpoint", "one adapter a locale", "one checkpoint a locale"
@@ -47,8 +49,6 @@ class Variants:
     reasons: tuple[str, ...]
 
     def _repr_html_(self) -> str:
-        import html
-
         said = f"<p><b>{html.escape(self.recommended or 'not enough data to recommend')}</b></p>"
         items = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
         tables = (self.rates.round(4), self.differences.round(4), self.costs.round(4))
@@ -77,8 +77,6 @@ def compare_variants(
         WorkbenchError: neither adapters nor checkpoints, a run has no adapter yet, the bases differ, or the
             suite lacks clips of a locale.
     """
-    from workbench.finetuning.base import read_base
-
     adapters, own = dict(adapters or {}), dict(own or {})
     locales = sorted({*adapters, *own})
     if not locales:
@@ -111,8 +109,6 @@ def _engines(tag: str, checkpoints: Mapping[str, Checkpoint]) -> dict[str, str]:
 
 def _rates(run: SuiteRun, engines: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Each variant in each locale, in the locale's own metric (characters in ja, ko, th, zh)."""
-    import pandas as pd
-
     evaluation, records = run.evaluation(run.points[0]), []
     for tag, variants in engines.items():
         for variant, engine in variants.items():
@@ -127,8 +123,6 @@ def _rates(run: SuiteRun, engines: Mapping[str, Mapping[str, str]]) -> pd.DataFr
 
 def _differences(run: SuiteRun, engines: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """Every dearer variant against every cheaper one, paired, in each locale."""
-    import pandas as pd
-
     records = []
     for tag, variants in engines.items():
         chosen = [variant for variant in ORDER if variant in variants]
@@ -180,11 +174,6 @@ def recommend(differences: pd.DataFrame, costs: pd.DataFrame) -> tuple[str | Non
 
 
 def _costs(base: Any, files: Mapping[str, Path], shared: Path, own: Mapping[str, Checkpoint]) -> pd.DataFrame:
-    import pandas as pd
-
-    from workbench.finetuning.adapters import AdapterBank, restore
-    from workbench.finetuning.base import read_base
-
     began = time.perf_counter()
     model = restore(read_base(shared), "cpu")
     load_s = time.perf_counter() - began

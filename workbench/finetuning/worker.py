@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import FULL, is_full_disk
 from workbench.finetuning import folder as files
+from workbench.finetuning import model as models
+from workbench.finetuning.base import base_of, notices, untagged
+from workbench.finetuning.finish import finish
 from workbench.finetuning.folder import RunFolder
+from workbench.finetuning.model import NEVER
+from workbench.finetuning.plan import read_training
+from workbench.finetuning.provenance import refuse_changes
 from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.rows import draw_validation
 from workbench.recognizer import torch_file
 from workbench.workspace.slots import Ticket, hold_slot
 
@@ -114,8 +121,6 @@ def _run(folder: RunFolder) -> str:
     recipe = Recipe.from_yaml(folder.recipe)
     clock = files.Clock(folder.state())
     folder.update_state(status="preparing", steps=recipe.steps, message="", hint="")
-    from workbench.finetuning.base import base_of, notices
-    from workbench.finetuning.provenance import refuse_changes
 
     base = base_of(recipe)
     said = notices(recipe, base)
@@ -124,7 +129,6 @@ def _run(folder: RunFolder) -> str:
         log.warning("%s", line)
     refuse_changes(folder, recipe)
     device = _device(recipe)
-    from workbench.finetuning import model as models
 
     model = models.load(recipe, base, device)
     folder.update_state(weights=models.counts(model), device=device)
@@ -132,7 +136,6 @@ def _run(folder: RunFolder) -> str:
     callback = _fit(folder, recipe, base, model, sources, validation, device, clock)
     if callback.outcome == "finished":
         from workbench.finetuning.callbacks import peak_mb
-        from workbench.finetuning.finish import finish
 
         folder.update_state(status="finishing")
         finish(folder, recipe, model, callback)
@@ -153,9 +156,6 @@ def _device(recipe: Recipe) -> str:
 def _utterances(
     folder: RunFolder, recipe: Recipe, base: Base
 ) -> tuple[list[list[Utterance]], list[Utterance]]:
-    from workbench.finetuning.plan import read_training
-    from workbench.finetuning.rows import draw_validation
-
     unused: list[Problem] = []  # noted when the plan was drawn
     return read_training(recipe, unused), draw_validation(recipe, base.locales, unused)
 
@@ -171,7 +171,6 @@ def _fit(
     clock: files.Clock,
 ) -> Any:
     from workbench.finetuning import data, plan, ranking
-    from workbench.finetuning.base import untagged
     from workbench.finetuning.callbacks import RunCallback
     from workbench.finetuning.validation import CancelledError, Validator
 
@@ -205,7 +204,6 @@ def _trainer(recipe: Recipe, device: str, callback: Any) -> Any:
     import lightning.pytorch as pl
 
     from workbench.finetuning.callbacks import AtomicCheckpointIO
-    from workbench.finetuning.model import NEVER
 
     return pl.Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",

@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from workbench.errors import Problem
 from workbench.ingest.reader import FILE, LINE
 from workbench.ingest.row_validation import REPORTED, Admitted, numbered
@@ -28,9 +31,6 @@ def without_erased(
         folder: the corpus folder; audio below its ``audio/`` came with this import.
         problems: one is added for each row dropped, at most REPORTED, then one that counts the rest.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     table = numbered(pq.read_table(utterances))
     gone = list(erased(table.select(list(_ASKED)).to_pylist()))
     if not any(gone):

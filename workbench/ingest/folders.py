@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import AUDIO_SUFFIXES
 from workbench.ingest.found_audio import FoundAudio
@@ -194,8 +196,6 @@ def _candidate(file: Path, places: FoundAudio, given: Mapping[str, str]) -> Cand
 
 
 def _of_parquet(file: Path, places: FoundAudio, given: Mapping[str, str]) -> Candidate:
-    import pyarrow.parquet as pq
-
     schema = pq.read_schema(file)
     mapping = guess_mapping(schema.names, _those(given, schema.names))
     return Candidate(file, tuple(schema.names), mapping, 1, int("audio_filepath" in mapping))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import libraries
@@ -12,9 +14,6 @@ from workbench.ingest.manifest import checked, table_of
 from workbench.ingest.reader import BATCH, LINE, Reader, batched, folders_of
 from workbench.ingest.schema import guess_mapping
 from workbench.plain_values import plain
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 WANTED = "Give a path, a DataFrame, an Arrow table, a list of dicts, a Dataset or a CutSet."
 
@@ -43,8 +42,6 @@ def open_object(source: Any, folder: Path | None) -> Reader:
 
 
 def _arrow(source: Any) -> pa.Table | None:
-    import pyarrow as pa
-
     if isinstance(source, pa.RecordBatch):
         return pa.Table.from_batches([source])
     if isinstance(source, pa.Table):
@@ -62,8 +59,6 @@ def _arrow(source: Any) -> pa.Table | None:
 
 def _of_pandas(frame: Any) -> pa.Table:
     """By Arrow where it can; columns of mixed values as text. NaN is "not known", as pandas means it."""
-    import pyarrow as pa
-
     names = [str(name) for name in frame.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -80,8 +75,6 @@ def _of_pandas(frame: Any) -> pa.Table:
 
 
 def _of_table(table: pa.Table, kind: str, folder: Path | None) -> Reader:
-    import pyarrow as pa
-
     notes: list[Problem] = []
     names = libraries.class_names(table.schema)
 

@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import manifest, plain_manifest
@@ -15,9 +17,6 @@ from workbench.ingest.recordings import measure
 from workbench.ingest.row_validation import Admitted, admit, admit_plain, connect
 from workbench.ingest.schema import guess_mapping
 from workbench.ingest.validation_sql import RowRules
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Progress = Callable[[int, int], None]
 
@@ -175,8 +174,6 @@ def _counted(tables: Iterator[pa.Table], progress: Progress | None) -> Iterator[
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:
     """All pieces as one; where pieces disagree on a column's type, it becomes text."""
-    import pyarrow as pa
-
     if not tables:
         return pa.table({LINE: pa.array([], pa.int64())})
     if len(tables) == 1:
@@ -192,8 +189,6 @@ def _joined(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def _with_text(table: pa.Table, names: set[str]) -> pa.Table:
-    import pyarrow as pa
-
     for name in names & set(table.column_names):
         values = [None if v is None else manifest.as_text(v) for v in table[name].to_pylist()]
         column = pa.array(values, pa.string())

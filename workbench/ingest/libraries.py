@@ -7,14 +7,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.manifest import as_text, table_of
 from workbench.ingest.reader import FILE, LINE, Reader, batched, folders_of, keep_bytes
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _HUB = re.compile(r"[\w.-]+/[\w.-]+\Z")
 _BATCH = 1_000
@@ -97,8 +96,6 @@ def plain_table(
 ) -> pa.Table:
     """A batch with audio as paths, class labels by name, nested values as JSON text, times as text, and line
     numbers from ``line``. A column of bytes that is no audio is left out, and said in ``notes`` once."""
-    import pyarrow as pa
-
     columns: dict[str, Any] = {}
     for name in batch.schema.names:
         column, kind = batch.column(name), batch.schema.field(name).type
@@ -165,8 +162,6 @@ def _dataset(source: Any, where: str, base: Path, folder: Path | None) -> Reader
     labels = {n: f.names for n, f in first.features.items() if isinstance(f, datasets.ClassLabel)}
 
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
         for split, part in parts.items():
             for start in range(0, len(part), _BATCH):
                 rows = part.with_format("arrow")[start : start + _BATCH]

@@ -13,16 +13,19 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+from braceexpand import braceexpand
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import json_text
 from workbench.ingest.json_text import LINE_LIMIT
 from workbench.ingest.reader import LINE, batched
-from workbench.ingest.schema import ALIASES
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from workbench.ingest.schema import ALIASES, FIELDS
 
 CHUNK = 64 << 20
 _HEAD = 8
@@ -68,8 +71,6 @@ def _parts(text: str) -> list[str]:
 
 
 def _shards(name: str) -> Sequence[str]:
-    from braceexpand import braceexpand
-
     if Path(name).exists():
         return [name]
     braced = _CLOSE.sub("}", _OPEN.sub("{", name)) if ".." in name or "_OP_" in name else name
@@ -127,10 +128,6 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _parsed(block: bytes, before: int) -> pa.Table:
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.json as pj
-
     if block[:3] == b"\xef\xbb\xbf" or b"\\u0000" in block:
         raise NotPlainError
     options = pj.ReadOptions(block_size=LINE_LIMIT)
@@ -154,9 +151,6 @@ def _parsed(block: bytes, before: int) -> pa.Table:
 
 def _refuse_odd_columns(table: pa.Table) -> None:
     """Nested values lose what is absent and what is null; Arrow takes some texts for times."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     for name in table.column_names:
         kind = table.schema.field(name).type
         if pa.types.is_floating(kind):
@@ -167,10 +161,6 @@ def _refuse_odd_columns(table: pa.Table) -> None:
 
 
 def _explicit_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    from workbench.ingest.schema import FIELDS
-
     kinds = {"VARCHAR": pa.string(), "DOUBLE": pa.float64()}
     return pa.schema([(name, kinds[kind]) for name, kind in FIELDS.items()])
 
@@ -182,8 +172,6 @@ def careful(path: Path, problems: list[Problem]) -> Iterator[pa.Table]:
 
 def table_of(rows: list[dict[str, Any]]) -> pa.Table:
     """Rows of plain values as a table; a column of mixed types becomes text, nested values JSON text."""
-    import pyarrow as pa
-
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {}
     for name in names:

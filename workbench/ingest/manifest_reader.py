@@ -6,7 +6,9 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import json_text, libraries, manifest, tarred
@@ -16,9 +18,6 @@ from workbench.ingest.reader import FILE, LINE, Reader, batched, folders_of
 from workbench.ingest.schema import guess_mapping
 from workbench.ingest.tables import read_json
 from workbench.spreadsheets import undefused
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def open_manifest(source: str | Path, folder: Path | None) -> Reader:
@@ -71,8 +70,6 @@ def _lines(files: Sequence[Path], folder: Path | None, where: str) -> Reader:
 
 def _located(table: pa.Table, file: Path, notes: list[Problem]) -> pa.Table:
     """Recordings of an array of rows, as annotation tools write it, found by their names below its folder."""
-    import pyarrow as pa
-
     column = guess_mapping(table.column_names).get("audio_filepath")
     if column is None or json_text.is_plain(file) or not pa.types.is_string(table.schema.field(column).type):
         return table
@@ -86,8 +83,6 @@ def _located(table: pa.Table, file: Path, notes: list[Problem]) -> pa.Table:
 
 
 def with_file(table: pa.Table, name: str) -> pa.Table:
-    import pyarrow as pa
-
     names = pa.array([name]).take(pa.array([0] * table.num_rows, pa.int32()))
     return table if FILE in table.column_names else table.append_column(FILE, names)
 

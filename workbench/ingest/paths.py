@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -70,8 +72,6 @@ def ordinary(paths: pa.StringArray) -> bool:
     Looked for in the bytes of all paths at once, at a tenth of the price of a pattern matched on each. Some
     that are in order are refused too, such as those with a colon or a space at the beginning.
     """
-    import numpy as np
-
     if paths.null_count or not len(paths):
         return not paths.null_count
     _, offsets, data = paths.buffers()

@@ -16,18 +16,18 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workbench.ingest import json_text, paths
 from workbench.ingest.json_text import LINE_LIMIT
 from workbench.ingest.manifest import NotPlainError
 from workbench.ingest.reader import FILE, LINE
 from workbench.ingest.schema import FIELDS, literal, quoted
-
-if TYPE_CHECKING:
-    import duckdb
-    import numpy as np
-    import pyarrow as pa
 
 _SAMPLE = 2_048
 _WHOLE = -1
@@ -81,9 +81,6 @@ class PlainLines:
         Raises:
             NotPlainError: something about the file is in doubt.
         """
-        import duckdb
-        import pyarrow as pa
-
         listed = [f"{sql} AS {quoted(name)}" for name, sql in select.items() if name not in constants]
         with ThreadPoolExecutor(2) as pool:
             scanned = pool.submit(_scan, self.path)
@@ -110,9 +107,6 @@ def _write(
 
     Returns whether all paths are ordinary.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     kinds = {name: reader.schema.field(name).type for name in names if name not in constants}
     numbers = [name for name, kind in FIELDS.items() if kind == "DOUBLE"]
     kinds |= {name: pa.float64() if name in numbers else pa.string() for name in constants}
@@ -142,8 +136,6 @@ def _write(
 
 
 def _repeated(value: Any, count: int, kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
     return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
 
 
@@ -194,8 +186,6 @@ def read_whole(connection: duckdb.DuckDBPyConnection, lines: PlainLines) -> Plai
 
 
 def _described(connection: duckdb.DuckDBPyConnection, path: Path, sample: int) -> dict[str, str]:
-    import duckdb
-
     try:
         rows = connection.execute(f"DESCRIBE SELECT * FROM {_relation(path, sample)}").fetchall()
     except duckdb.Error as error:
@@ -229,8 +219,6 @@ def _scan(path: Path) -> tuple[int, str]:
     Raises:
         NotPlainError: it holds what DuckDB reads and the careful reader refuses.
     """
-    import numpy as np
-
     digest, lines, kept, ended, open_line = hashlib.sha256(), 0, 0, True, 0
     buffer = bytearray(_OVERLAP + _BLOCK)
     codes = np.frombuffer(buffer, np.uint8)
@@ -258,8 +246,6 @@ def _scan(path: Path) -> tuple[int, str]:
 def _suspicious(buffer: bytearray, codes: np.ndarray) -> bool:
     """Whether a closer look is due at the bytes in use, ``codes``, of a buffer. Three times as fast as
     ``bytes.find`` of whole needles: their first bytes are rare."""
-    import numpy as np
-
     if not codes.min():
         return True
     ends = np.flatnonzero(codes == ord("}"))

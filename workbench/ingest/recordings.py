@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import locate, locate_text, probe
@@ -15,9 +17,6 @@ from workbench.ingest.reader import FILE, INSIDE, LINE
 from workbench.ingest.row_validation import REPORTED, connect, numbered
 from workbench.ingest.schema import literal
 from workbench.ingest.validation_sql import RowRules
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ALL_UP_TO = 20_000
 """Recordings that are all looked for; of more, SOME of them."""
@@ -27,9 +26,6 @@ SOME = 2_000
 def measure(utterances: Path, rules: RowRules, problems: list[Problem]) -> None:
     """Durations from the headers, in seconds, for the rows that state none; they stay null where a recording
     cannot be read, and each such row is named."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     with connect() as connection:
         asked = f"SELECT count(*) FROM read_parquet({literal(utterances)}) WHERE duration IS NULL"
         if not connection.execute(asked).fetchall()[0][0]:

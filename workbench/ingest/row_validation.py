@@ -11,7 +11,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
 
 from workbench.errors import Problem
 from workbench.ingest.manifest import NotPlainError
@@ -21,10 +25,6 @@ from workbench.ingest.row_survey import glance, look_over
 from workbench.ingest.schema import CHANNEL, FIELDS, OPTIONAL, literal, quoted
 from workbench.ingest.seen_rows import Seen
 from workbench.ingest.validation_sql import RowRules, stage, tidied_sql, written_fields
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
 
 REPORTED = 10_000
 """At most this many problems of one kind are listed by line; the rest are counted in one more."""
@@ -155,8 +155,6 @@ def _constants(
 
 def numbered(table: pa.Table) -> pa.Table:
     """Rows of an ``utterances.parquet``, all in order, with the columns that plain imports leave out."""
-    import pyarrow as pa
-
     for name, first in ((LINE, 1), ("row_index", 0)):
         if name not in table.column_names:
             table = table.append_column(name, pa.array(range(first, first + table.num_rows), pa.int64()))
@@ -177,16 +175,11 @@ def connect() -> duckdb.DuckDBPyConnection:
 @functools.cache
 def _database(process: int) -> duckdb.DuckDBPyConnection:
     """By process: what a fork copies has lost its threads."""
-    import duckdb
-
     return duckdb.connect(":memory:", config={"threads": os.cpu_count() or 1})
 
 
 def _numbered(table: pa.Table) -> pa.Table:
     """Columns by number, since SQL takes ``Text`` for ``text``; with ``_row``, the order of the source."""
-    import numpy as np
-    import pyarrow as pa
-
     table = table.rename_columns([_numbered_name(i) for i in range(table.num_columns)])
     return table.append_column("_row", pa.array(np.arange(table.num_rows, dtype=np.int64)))
 

@@ -8,7 +8,11 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import json_text
@@ -19,9 +23,6 @@ from workbench.ingest.libraries import class_names, plain_table
 from workbench.ingest.manifest import table_of
 from workbench.ingest.reader import FILE, LINE, Reader, batched, must_exist
 from workbench.ingest.schema import SPLITS, guess_mapping, split_name
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm")
 _LONGEST_RECORD = 20
@@ -75,8 +76,6 @@ def joined(readers: Sequence[Reader], kind: str, where: str, base: Path) -> Read
     """Several tables of one layout as one source; rows say which file they come from."""
 
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
-        import pyarrow as pa
-
         for reader in readers:
             name = Path(reader.where).name
             for table in reader.read(problems):
@@ -235,8 +234,6 @@ def _unquoted(value: str) -> str:
 
 
 def _sheet(path: Path, notes: list[Problem]) -> Iterator[tuple[int, list[Any]]]:
-    import openpyxl
-
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # zip, XML and key errors alike
@@ -317,9 +314,6 @@ def open_parquet(paths: Sequence[Path], folder: Path | None) -> Reader:
     notes: list[Problem] = []
 
     def read(problems: list[Problem]) -> Iterator[pa.Table]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         for path in paths:
             line = 1
             try:

@@ -7,14 +7,13 @@ import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from workbench.errors import Problem
 from workbench.ingest import json_text
 from workbench.ingest.reader import FILE, LINE, keep_bytes
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _PART = re.compile(r"-sub\d+(?=\.\w+$|$)")
 """What NeMo adds to the name of a recording for each further stretch of it; the archive holds it once."""
@@ -38,8 +37,6 @@ def with_audio(table: pa.Table, file: Path, folder: Path | None, problems: list[
         file: the manifest.
         folder: of the corpus; audio goes below its ``audio/``, each recording once. None only to look.
     """
-    import pyarrow as pa
-
     if not {"audio_filepath", "shard_id"} <= set(table.column_names):
         return table
     rows = table.select(["audio_filepath", "shard_id", LINE]).to_pylist()

@@ -22,13 +22,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from workbench.corpus import record
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning import ancestry
-from workbench.locks import alone
+from workbench.locks import alone, is_held
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
 from workbench.privacy.erasure_request import Target, Trace
 from workbench.reading import read_json, readable
@@ -36,9 +37,6 @@ from workbench.signatures import public
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 log = logging.getLogger("workbench.privacy.erasure")
 SCHEMA_VERSION = 1
@@ -63,8 +61,6 @@ class ErasurePlan:
 
     def frame(self) -> pd.DataFrame:
         """One row a trace: ``where, path, action, count, why``."""
-        import pandas as pd
-
         rows = [{**asdict(trace), "path": str(trace.path)} for trace in self.traces]
         rows += [
             {"where": "checkpoint", "path": d, "action": "mark", "count": 1, "why": ""} for d in self.marked
@@ -308,8 +304,6 @@ def _expired(ws: WorkspaceFolder, name: str, now: datetime) -> list[str]:
 
 
 def _refuse_living_runs(ws: WorkspaceFolder, plan: ErasurePlan) -> None:
-    from workbench.locks import is_held
-
     for trace in plan.traces:
         folder = next((p for p in trace.path.parents if p.parent == ws.runs), None)
         if folder is not None and is_held(folder / "lock"):

@@ -8,7 +8,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+import soundfile
+
 from workbench.corpus import record
+from workbench.corpus.review.decisions import DecisionStore
 from workbench.files import digest_path, replacing, sync
 from workbench.privacy.erasure_request import SHORTEST_NAME, Target, Trace
 from workbench.privacy.trace_scan import corpus_of, line_matches, parquet_keep
@@ -52,8 +56,6 @@ def _delete(path: Path) -> None:
 
 
 def _drop_rows(path: Path, target: Target) -> None:
-    import pyarrow.parquet as pq
-
     if path.name == record.ROWS and (path.parent / record.NAME).exists():
         # Alone: a take that is spoken meanwhile is another change of the same rows.
         with record.alone_with(path.parent):
@@ -75,8 +77,6 @@ def _drop_lines(path: Path, target: Target) -> None:
 
 def _erase_decisions(path: Path, target: Target) -> None:
     """Decisions on the utterances, and free text of others' decisions that names them."""
-    from workbench.corpus.review.decisions import DecisionStore
-
     named = {n for n in target.names if len(n) >= SHORTEST_NAME} | target.long_texts
     store = DecisionStore(path)
     store.erase(target.ids_of(corpus_of(path)), texts=named)
@@ -92,8 +92,6 @@ def _erase_decisions(path: Path, target: Target) -> None:
 
 def _silence(path: Path, target: Target) -> None:
     """Zero the seconds of the utterances in a recording that others speak in too; lossless formats only."""
-    import soundfile
-
     samples, rate = soundfile.read(path, dtype="int32", always_2d=True)
     info = soundfile.info(path)
     for clip in target.clips:

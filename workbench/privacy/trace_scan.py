@@ -6,12 +6,18 @@ whole, because a digest covers it; so does the draft of a write that was cut off
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.corpus.review.decisions import DecisionStore
+from workbench.ingest.row_validation import numbered
 from workbench.privacy.erasure_request import Target, Trace
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -53,13 +59,8 @@ def look_into(ws: WorkspaceFolder, path: Path, target: Target) -> Trace | None:
 
 def parquet_keep(path: Path, target: Target) -> Any:
     """The table without the rows that match, its schema and metadata kept."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     table = pq.read_table(path)
     if path.name == "utterances.parquet":
-        from workbench.ingest.row_validation import numbered
-
         table = numbered(table)  # the lines of the source keep their numbers
     return table.filter(pa.array([not match for match in _parquet_matches(path, target)], pa.bool_()))
 
@@ -70,9 +71,6 @@ def corpus_of(path: Path) -> str | None:
 
 
 def _parquet_matches(path: Path, target: Target) -> list[bool]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = pq.read_schema(path)
     texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
     if not texts:
@@ -105,7 +103,6 @@ def _decided_on(path: Path, target: Target) -> bool:
     """Whether a file of decisions names any of the utterances; short ids cannot be searched for in bytes."""
     if path.name != "decisions.sqlite":
         return False
-    from workbench.corpus.review.decisions import DecisionStore
 
     store = DecisionStore(path)
     try:
@@ -137,8 +134,6 @@ def touched(folder: Path, target: Target) -> bool:
         if path.suffix == ".parquet" and any(_parquet_matches(path, target)):
             return True
         if path.suffix == ".gz":
-            import gzip
-
             if target.pattern.search(gzip.decompress(path.read_bytes())):
                 return True
         elif _touches(path, target):

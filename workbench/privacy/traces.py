@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.corpus import record
+from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import WorkbenchError
 from workbench.privacy.erasure_request import Kind, Target, Trace
 from workbench.privacy.trace_scan import export_of, files_below, look_into, touched
@@ -105,8 +106,6 @@ def _audio(ws: WorkspaceFolder, target: Target, originals: bool) -> Iterator[Tra
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     """Rows as imported and as edited by reviewers: either may name the speaker."""
-    from workbench.corpus.review.decisions import DecisionStore
-
     wanted = (
         "id",
         "audio_filepath",

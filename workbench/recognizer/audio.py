@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import soxr
+
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import checked, mix
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Pcm = NDArray[np.float32]
@@ -25,8 +27,6 @@ def to_mono(pcm: Any) -> Pcm:
     Raises:
         WorkbenchError: samples that are not finite or not scaled, a shape or type that is not PCM.
     """
-    import numpy as np
-
     data = np.asarray(pcm)
     if data.ndim == 2 and 1 <= data.shape[1] <= MAX_CHANNELS:
         scaled = mix(_scaled(data), None)
@@ -41,8 +41,6 @@ def to_mono(pcm: Any) -> Pcm:
 
 
 def _scaled(data: Any) -> Any:
-    import numpy as np
-
     if data.dtype in (np.int16, np.int32):
         return data.astype(np.float32) / np.float32(-float(np.iinfo(data.dtype).min))
     if data.dtype == np.uint8:
@@ -83,14 +81,10 @@ class Resampler:
             # Audio devices fill one buffer again and again: what waits must not lie in the caller's.
             return mono.copy() if mono is pcm or mono.base is not None else mono
         if self._stream is None:
-            import soxr
-
             self._stream = soxr.ResampleStream(self.rate, self.target_rate, 1, dtype="float32", quality="HQ")
         return self._stream.resample_chunk(mono)  # type: ignore[no-any-return]
 
     def flush(self) -> Pcm:
         """The rest that the filter holds."""
-        import numpy as np
-
         empty = np.zeros(0, np.float32)
         return empty if self._stream is None else self._stream.resample_chunk(empty, last=True)

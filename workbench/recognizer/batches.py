@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import RowReader
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.clips import Clip, read, read_blocks
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.clips import Reading
 
     Pcm = NDArray[np.float32]
@@ -95,8 +96,6 @@ def decode_shard(
     """
     import torch
 
-    from workbench.recognizer.checkpoint import Checkpoint
-
     torch.set_num_threads(threads)
     return list(decode(Checkpoint.open(path), batches, how, load))
 
@@ -145,8 +144,6 @@ def _fault(row: Mapping[str, Any], error: Exception) -> Problem:
 
 
 def _read(checkpoint: Checkpoint, batch: Loaded, how: Decoding) -> list[Reading]:
-    from workbench.recognizer.clips import Clip, read, read_blocks
-
     if not batch:
         return []
     engine, tokenizer = checkpoint.engine(how.device, how.precision, how.runtime), checkpoint.tokenizer()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer.loading import quiet_nemo
 
 if TYPE_CHECKING:
     from workbench.recognizer.engine import Engine
@@ -63,8 +64,6 @@ class BoostTable:
         """The number of a list in the multi-model; held until ``stream`` is garbage."""
         from nemo.collections.asr.parts.context_biasing.biasing_multi_model import BiasingRequestItemConfig
         from nemo.collections.asr.parts.context_biasing.boosting_graph_batched import BoostingTreeModelConfig
-
-        from workbench.recognizer.loading import quiet_nemo
 
         if boost not in self._used:
             tree = BoostingTreeModelConfig(key_phrases_list=list(boost.phrases))

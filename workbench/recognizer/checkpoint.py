@@ -11,11 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2 as proto
+
 from workbench.errors import WorkbenchError, one_line
 from workbench.locales import AUTO, canonical
+from workbench.recognizer import runtimes
 from workbench.recognizer.archive import CONFIG, Archive
 from workbench.recognizer.config_rules import MAX_VOCABULARY
 from workbench.recognizer.hub import resolve
+from workbench.recognizer.streaming import Session
 from workbench.signatures import public
 from workbench.views import Player, Widget, view
 
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
     from workbench.recognizer.conditions import Condition
     from workbench.recognizer.engine import Engine
-    from workbench.recognizer.streaming import Session
 
 log = logging.getLogger("workbench.recognizer.checkpoint")
 _MIB = 1 << 20
@@ -115,8 +119,6 @@ class Checkpoint:
     def tokenizer(self) -> Any:
         """The checkpoint's ``sentencepiece.SentencePieceProcessor``, without NeMo."""
         if self._tokenizer is None:
-            import sentencepiece
-
             held = self.archive.read(self.archive.config["tokenizer"]["model_path"])
             self._tokenizer = sentencepiece.SentencePieceProcessor(model_proto=held)
         return self._tokenizer
@@ -186,8 +188,6 @@ class Checkpoint:
         Raises:
             WorkbenchError: as :meth:`model`; an unknown runtime, or one that cannot run here.
         """
-        from workbench.recognizer import runtimes
-
         settled = runtimes.settle(self, runtime, device, precision)
         return runtimes.engine_of(self, settled, device, precision)
 
@@ -206,8 +206,6 @@ class Checkpoint:
         Raises:
             WorkbenchError: the checkpoint cannot be exported.
         """
-        from workbench.recognizer import runtimes
-
         runtimes.prepare(self, int8=int8)
         return runtimes.proof(self)
 
@@ -231,8 +229,6 @@ class Checkpoint:
         Raises:
             WorkbenchError: unknown locale or look-ahead, no such device or runtime.
         """
-        from workbench.recognizer.streaming import Session
-
         return Session(
             self, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device, precision=precision,
             runtime=runtime,
@@ -358,7 +354,6 @@ def _tokenizer(archive: Archive) -> tuple[str, int]:
         WorkbenchError: it is none, or too large.
     """
     from google.protobuf.message import DecodeError
-    from sentencepiece import sentencepiece_model_pb2 as proto
 
     try:
         model = proto.ModelProto.FromString(archive.read(archive.config["tokenizer"]["model_path"]))

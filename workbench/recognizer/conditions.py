@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+from scipy.signal import butter, fftconvolve, resample_poly, sosfiltfilt
+
 from workbench.errors import WorkbenchError
 from workbench.signatures import public, takes_fields
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Pcm = NDArray[np.float32]
@@ -76,8 +78,6 @@ class Condition:
         Raises:
             WorkbenchError: babble without voices.
         """
-        import numpy as np
-
         out = np.asarray(pcm, dtype=np.float32)
         if not out.size:
             return out
@@ -97,15 +97,11 @@ class Condition:
 
 def gain(pcm: Pcm, gain_db: float) -> Pcm:
     """Louder or quieter by ``gain_db``, clipped at full scale."""
-    import numpy as np
-
     return np.asarray(np.clip(pcm * 10 ** (gain_db / 20), -1.0, 1.0), dtype=np.float32)
 
 
 def add_noise(pcm: Pcm, noise: Pcm, snr_db: float, sample_rate: int) -> Pcm:
     """Mix at a signal-to-noise ratio; a sum that would clip is scaled down whole, which keeps the ratio."""
-    import numpy as np
-
     noise_level = float(np.sqrt(np.mean(np.square(noise, dtype=np.float64))))
     if noise_level == 0:
         return pcm
@@ -116,8 +112,6 @@ def add_noise(pcm: Pcm, noise: Pcm, snr_db: float, sample_rate: int) -> Pcm:
 
 def speech_level(pcm: Pcm, sample_rate: int, frame_s: float = 0.02, floor_db: float = 30.0) -> float:
     """RMS over the frames within ``floor_db`` of the loudest: pauses would otherwise raise every SNR."""
-    import numpy as np
-
     frame = max(1, int(frame_s * sample_rate))
     whole = len(pcm) // frame * frame
     if not whole:
@@ -128,8 +122,6 @@ def speech_level(pcm: Pcm, sample_rate: int, frame_s: float = 0.02, floor_db: fl
 
 def make_noise(kind: Noise, samples: int, sample_rate: int, seed: int = 0, voices: Sequence[Pcm] = ()) -> Pcm:
     """Seeded noise of a named color, shape (samples,); the level is arbitrary."""
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     if kind == "babble":
         return _babble(samples, rng, voices)
@@ -150,8 +142,6 @@ def make_noise(kind: Noise, samples: int, sample_rate: int, seed: int = 0, voice
 
 
 def _babble(samples: int, rng: np.random.Generator, voices: Sequence[Pcm]) -> Pcm:
-    import numpy as np
-
     usable = [np.asarray(voice, dtype=np.float32) for voice in voices if len(voice)]
     if not usable:
         raise WorkbenchError(
@@ -167,8 +157,6 @@ def _babble(samples: int, rng: np.random.Generator, voices: Sequence[Pcm]) -> Pc
 
 def room_response(rt60_s: float, sample_rate: int, seed: int = 0, direct_to_late_db: float = 3.0) -> Pcm:
     """Impulse response of a room by Polack's model: direct sound, then noise falling 60 dB in ``rt60_s``."""
-    import numpy as np
-
     length = max(2, int(rt60_s * sample_rate))
     t = np.arange(length) / sample_rate
     tail = np.random.default_rng(seed).standard_normal(length) * 10 ** (-3 * t / rt60_s)
@@ -181,9 +169,6 @@ def room_response(rt60_s: float, sample_rate: int, seed: int = 0, direct_to_late
 
 def reverberate(pcm: Pcm, response: Pcm) -> Pcm:
     """The recording in the room of ``response``; same length and RMS, so loudness is not what changes."""
-    import numpy as np
-    from scipy.signal import fftconvolve
-
     wet = fftconvolve(pcm, response)[: len(pcm)]
     before, after = (float(np.sqrt(np.mean(np.square(x, dtype=np.float64)))) for x in (pcm, wet))
     return np.asarray(np.clip(wet * (before / after if after else 1.0), -1.0, 1.0), dtype=np.float32)
@@ -191,9 +176,6 @@ def reverberate(pcm: Pcm, response: Pcm) -> Pcm:
 
 def telephone_line(pcm: Pcm, sample_rate: int) -> Pcm:
     """Band-limited, at 8 kHz, through G.711 µ-law, and back to ``sample_rate``; same length."""
-    import numpy as np
-    from scipy.signal import butter, resample_poly, sosfiltfilt
-
     narrow = resample_poly(pcm, TELEPHONE_RATE, sample_rate) if sample_rate != TELEPHONE_RATE else pcm
     sos = butter(4, TELEPHONE_BAND_HZ, btype="bandpass", fs=TELEPHONE_RATE, output="sos")
     narrow = sosfiltfilt(sos, narrow) if len(narrow) > 30 else narrow
@@ -206,8 +188,6 @@ def telephone_line(pcm: Pcm, sample_rate: int) -> Pcm:
 
 def mu_law(pcm: Pcm, mu: float = 255.0) -> Pcm:
     """Through an 8-bit µ-law coder and back (the continuous curve of G.711, rounded to 8 bits)."""
-    import numpy as np
-
     x = np.clip(pcm, -1.0, 1.0)
     code = np.round(np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) * 127) / 127
     return np.asarray(np.sign(code) * np.expm1(np.abs(code) * np.log1p(mu)) / mu, dtype=np.float32)

@@ -11,10 +11,11 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -79,8 +80,6 @@ class MelStream:
     """One session's samples on their way to features. ``push`` may come from another thread than ``take``."""
 
     def __init__(self, frontend: MelFrontend, device: Any = "cpu") -> None:
-        import numpy as np
-
         self.frontend, self.device = frontend, device
         self.samples = 0
         self.frames = 0
@@ -142,8 +141,6 @@ class MelStream:
 
     def _front(self, count: int, passed: int) -> NDArray[np.float32]:
         """The first ``count`` samples held, or all where there are fewer; the first ``passed`` are let go."""
-        import numpy as np
-
         with self._lock:
             taken, held = [self._pieces.popleft()], 0
             while (held := held + taken[-1].size) < count and self._pieces:

@@ -6,6 +6,9 @@ import os
 import re
 from pathlib import Path
 
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+
 from workbench.errors import WorkbenchError
 
 _NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
@@ -40,9 +43,6 @@ def resolve(source: str | Path) -> Path:
 
 
 def _cached(name: str) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
     try:
         folder = snapshot_download(name, allow_patterns=["*.nemo"], local_files_only=True)
     except (LocalEntryNotFoundError, OSError, ValueError):
@@ -51,8 +51,6 @@ def _cached(name: str) -> Path | None:
 
 
 def _fetched(name: str) -> Path:
-    from huggingface_hub import constants, snapshot_download
-
     place = (
         f"With access, run: hf download {name} --include '*.nemo' --local-dir FOLDER; without, copy the "
         ".nemo file here from a machine that has it, and open it by its path."

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.recognizer.pool import Member, Pool
 from workbench.recognizer.words import WordClock
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workbench.recognizer.checkpoint import Checkpoint
@@ -217,8 +218,6 @@ def _report(
 
 
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
-    import numpy as np
-
     if not seconds:
         return {"count": 0}
     found = np.percentile(seconds, PERCENTILES) * 1000

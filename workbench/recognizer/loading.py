@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer.nemo_restore import restore as from_archive
 
 if TYPE_CHECKING:
     from workbench.recognizer.archive import Archive
@@ -106,8 +107,6 @@ def restore(archive: Archive, device: str, precision: str) -> Any:
     import torch
 
     with quiet_nemo():
-        from workbench.recognizer.nemo_restore import restore as from_archive
-
         model = from_archive(archive)
     model.eval()
     model.requires_grad_(False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.errors import WorkbenchError
+from workbench.recognizer.loading import quiet_nemo
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.recognizer.checkpoint import Checkpoint
 
 
@@ -28,10 +29,7 @@ def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int
     Raises:
         WorkbenchError: NeMo's loader cannot open the manifest; its own words are in the message.
     """
-    import pandas as pd
     from omegaconf import OmegaConf
-
-    from workbench.recognizer.loading import quiet_nemo
 
     model = checkpoint.model()
     prompts = dict(checkpoint.info.prompts)

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.recognizer.chunk_decoder import Search, chosen
 from workbench.recognizer.decoder import Decoded
@@ -25,7 +27,6 @@ from workbench.recognizer.frontend import MelFrontend
 from workbench.recognizer.onnx_graphs import FACTS, FORMAT, FRONTEND, GRAPHS
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -61,7 +62,6 @@ class OnnxEngine(Engine):
     """
 
     def __init__(self, folder: Path, threads: int = 1, int8: bool = False) -> None:
-        import numpy as np
         import torch
 
         facts = read_facts(folder)
@@ -201,8 +201,6 @@ class OnnxDecoder:
         self, search: Search, projected: Floats, output: Floats, hidden: list[Floats]
     ) -> list[list[float]]:
         """Find every row's tokens; ``output`` and ``hidden`` become the predictor's after them."""
-        import numpy as np
-
         sure: list[list[float]] = [[] for _ in search.counts]
         rows = search.unfinished(range(len(search.counts)))
         while rows:
@@ -228,14 +226,11 @@ class OnnxDecoder:
         return sure
 
     def _predict(self, labels: NDArray[np.int64], some: Any, output: Floats, hidden: list[Floats]) -> None:
-        import numpy as np
-
         before = [np.ascontiguousarray(part[:, some]) for part in hidden]
         given = {"labels": labels, "hidden": before[0], "cell": before[1]}
         output[some], hidden[0][:, some], hidden[1][:, some] = self._predictor.run(None, given)
 
     def _start(self, size: int) -> OnnxState:
-        import numpy as np
         import torch
 
         zeros = np.zeros((self._layers, size, self._width), np.float32)
@@ -269,8 +264,6 @@ class OnnxDecoder:
 
 def _confidence(logits: Floats) -> float:
     """NeMo's ``max_prob``: 0 where every label is as likely, 1 where one is certain."""
-    import numpy as np
-
     best = float(1.0 / np.exp(logits - logits.max()).sum())
     return min(1.0, max(0.0, (best * logits.size - 1) / (logits.size - 1)))
 

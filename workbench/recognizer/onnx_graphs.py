@@ -21,8 +21,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
+from workbench.recognizer.decoder import most_symbols
 
 if TYPE_CHECKING:
     from workbench.recognizer.engine import Engine
@@ -51,7 +54,6 @@ def write(engine: Engine, folder: Path, checkpoint_sha256: str) -> dict[str, Any
     Raises:
         WorkbenchError: a model whose look-aheads cannot share a graph, or that cannot stream.
     """
-    import numpy as np
     import torch
 
     contexts = check(engine)
@@ -92,8 +94,6 @@ def check(engine: Engine) -> list[tuple[int, int]]:
 
 def _facts(engine: Engine, contexts: list[tuple[int, int]], sha256: str) -> dict[str, Any]:
     import torch
-
-    from workbench.recognizer.decoder import most_symbols
 
     model, featurizer = engine.model, engine.frontend.featurizer
     guard = featurizer.log_zero_guard_value_fn(torch.zeros(1))

@@ -11,6 +11,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import soundfile
+import soxr
+
 from workbench.recognizer.clips import Clip, stream_together
 from workbench.starter_files import CORPUS, MANIFEST
 
@@ -29,10 +33,6 @@ def fixed_clips(sample_rate: int, slots: Sequence[int | None]) -> list[Clip]:
     Args:
         sample_rate: Hz. ``slots``: prompts of the checkpoint; ``[None]`` where its class takes none.
     """
-    import numpy as np
-    import soundfile
-    import soxr
-
     found = []
     rng = np.random.default_rng(20)
     for seconds in (0.7, 2.3):

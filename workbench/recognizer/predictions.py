@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from workbench.files import digest_fault, replacing, write_atomic
 from workbench.ingest.schema import PREDICTION_SCHEMA
 
@@ -36,8 +39,6 @@ class RunFacts:
 
 
 def schema() -> Any:
-    import pyarrow as pa
-
     times = [("start", pa.float64()), ("end", pa.float64())]
     word = pa.struct([("word", pa.string()), *times, ("confidence", pa.float32()), ("glued", pa.bool_())])
     span = pa.struct([("lang", pa.string()), ("start_word", pa.int32()), ("end_word", pa.int32()), *times])
@@ -87,16 +88,12 @@ class Shards:
 
     def finished(self) -> bool:
         """Whether the file is there and was made by this very job."""
-        import pyarrow.parquet as pq
-
         if not self.out.is_file() or digest_fault(self.out):
             return False
         return (pq.read_schema(self.out).metadata or {}).get(_JOB) == self.job.encode()
 
     def resume(self) -> set[str]:
         """Ids already done; shards of another job are removed."""
-        import pyarrow.parquet as pq
-
         mark = self.folder / "job"
         if not mark.is_file() or mark.read_text("ascii") != self.job:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -119,9 +116,6 @@ class Shards:
 
     def finish(self, order: Mapping[str, int]) -> Path:
         """Join the shards into ``out``, sorted by ``order``; the shards are removed."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         self.flush()
         tables = [pq.read_table(shard, schema=schema()) for shard in self._files()]
         table = pa.concat_tables(tables) if tables else schema().empty_table()
@@ -136,8 +130,6 @@ class Shards:
         return sorted(self.folder.glob("part-*.parquet"))
 
     def _table(self, rows: list[dict[str, Any]]) -> Any:
-        import pyarrow as pa
-
         facts = {
             "checkpoint_sha256": self.facts.checkpoint_sha256,
             "lookahead_ms": self.facts.lookahead_ms,
@@ -150,8 +142,6 @@ class Shards:
         return pa.Table.from_pylist([{**row, **facts} for row in rows], schema=schema())
 
     def _write(self, path: Path, table: Any) -> None:
-        import pyarrow.parquet as pq
-
         with replacing(path, digest=path == self.out) as draft:
             pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer import loading, onnx_graphs, onnx_parity
+from workbench.recognizer.onnx_engine import OnnxEngine
 from workbench.recognizer.onnx_graphs import FACTS, FORMAT
 
 if TYPE_CHECKING:
@@ -77,7 +78,6 @@ def engine_of(checkpoint: Checkpoint, runtime: str, device: str, precision: str)
     """
     if runtime == "torch":
         return loading.loaded(checkpoint.archive, device, precision)
-    from workbench.recognizer.onnx_engine import OnnxEngine
 
     folder, int8 = prepare(checkpoint, int8=runtime == "onnx-int8"), runtime == "onnx-int8"
     threads = min(2, os.cpu_count() or 1) if checkpoint.info.parameters > LARGE_STEP else 1
@@ -137,8 +137,6 @@ def export(
     Returns:
         The comparison, as :func:`proof`.
     """
-    from workbench.recognizer.onnx_engine import OnnxEngine
-
     engine = loading.loaded(checkpoint.archive, "cpu", "fp32")
     facts = onnx_graphs.write(engine, folder, checkpoint.sha256)
     if int8:

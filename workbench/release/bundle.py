@@ -19,8 +19,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import soundfile
 
 from workbench.cards import Card
 from workbench.errors import WorkbenchError
@@ -154,8 +157,6 @@ def _write_clips(
     lookahead_ms: int,
 ) -> None:
     """Clips as 16-bit WAV, so that no decoder stands between machines, and what is heard in them."""
-    import soundfile
-
     (draft / "clips").mkdir()
     expected = []
     for number, row in enumerate(rows):
@@ -200,8 +201,6 @@ def _seal(draft: Path, checkpoint: str, manifests: Mapping[str, str], ledger_hea
 
 
 def _versions() -> dict[str, str]:
-    from importlib import metadata
-
     found = {"python": sys.version.split()[0]}
     for name in ("nemotron-workbench", "nemo_toolkit", "torch"):
         try:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from huggingface_hub import EvalResult
+
 from workbench.cards import Card, Table, languages, license_fields, size_category
 
 if TYPE_CHECKING:
@@ -96,8 +98,6 @@ def _model_metadata(
     prediction: str | None,
 ) -> dict[str, Any]:
     """The front matter that the hub reads; figures only where there is enough data to state them."""
-    from huggingface_hub import EvalResult
-
     found: dict[str, Any] = {
         "library_name": "nemo",
         "pipeline_tag": "automatic-speech-recognition",

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench.language_tags import strip_tag
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding
 from workbench.text import normalize, normalized_keys
 from workbench.times import parse_utc
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.release.policy import CheckSpec
     from workbench.release.subject import Subject
 
@@ -26,8 +27,6 @@ def language(subject: Subject, spec: CheckSpec) -> list[Finding]:
 
     A locale that the base cannot know (it is being adapted) can only gain; the others must not lose.
     """
-    import numpy as np
-
     pair = subject.prompted("auto")
     if pair is None:
         needed = (
@@ -69,8 +68,6 @@ def keywords(subject: Subject, spec: CheckSpec) -> list[Finding]:
     Counted per utterance after ``basic`` normalization: an occurrence in the reference is missed when the
     hypothesis holds the phrase less often than the reference does.
     """
-    import numpy as np
-
     scored, rows = subject.evaluation.scored, subject.evaluation.rows
     locales = rows["target_lang"].tolist() if "target_lang" in rows else [None] * len(rows)
     texts = rows["text"].tolist()
@@ -246,8 +243,6 @@ def _none_of(what: str, count: int, total: int) -> Finding:
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:
-    import pandas as pd
-
     return frame[name] if name in frame else pd.Series([None] * len(frame), dtype=object)
 
 

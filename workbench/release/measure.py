@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,9 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.ingest.audio import Roots, read_row, roots_of
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.streaming import play
+from workbench.recognizer.words import WordClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +93,6 @@ def measure(
 
 
 def _main() -> int:
-    import resource
-
-    import numpy as np
-
-    from workbench.recognizer.checkpoint import Checkpoint
-    from workbench.recognizer.streaming import play
-    from workbench.recognizer.words import WordClock
-
     job = json.load(sys.stdin)
     checkpoint = Checkpoint.open(job["checkpoint"])
     delays: list[float] = []

@@ -28,6 +28,7 @@ from workbench.files import sha256_file, sync, write_atomic
 from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy import tainted_checkpoints
+from workbench.recognizer.archive import Archive
 from workbench.suites.predictions import unbound
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
@@ -88,8 +89,6 @@ def stage(ws: WorkspaceFolder, name: str, checkpoint: Path, *, generation: int |
         WorkbenchError: no such file, a hostile archive (see ``recognizer.archive``), or the pointers moved
             meanwhile.
     """
-    from workbench.recognizer.archive import Archive
-
     require(ws, "trainer", "release.stage")
     check_name(name)
     Archive(Path(checkpoint))

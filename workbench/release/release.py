@@ -13,15 +13,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.capacity.result import Capacity
 from workbench.cards import Card
 from workbench.corpus import predictions
+from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.evaluation.evaluation import score_predictions
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
 from workbench.ingest.audio import Roots
 from workbench.plain_data import read_yaml
 from workbench.privacy import tainted_checkpoints
 from workbench.privacy.erasure import with_terms
+from workbench.recognizer.checkpoint import Checkpoint
 from workbench.release import bundle as bundles
 from workbench.release import card as cards
 from workbench.release import changes, lineage, promotion
@@ -29,6 +33,7 @@ from workbench.release.gates import GateReport, Policy, gate
 from workbench.release.promotion import GATED, Pointers
 from workbench.signatures import public
 from workbench.suites.predictions import SuitePredictions
+from workbench.suites.run import run_suite
 from workbench.suites.store import Suite, suite_names
 from workbench.views import Widget, view
 from workbench.workspace.folder import WorkspaceFolder
@@ -36,7 +41,6 @@ from workbench.workspace.folder import WorkspaceFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from workbench.corpus.query.table import Corpus
     from workbench.evaluation.evaluation import Evaluation
     from workbench.release.measure import Measurement
     from workbench.suites.run import SuiteRun
@@ -100,9 +104,6 @@ class Release:
         Raises:
             WorkbenchError: no corpus has predictions of both checkpoints, or several have.
         """
-        from workbench.corpus.query.table import Corpus
-        from workbench.evaluation.evaluation import score_predictions
-
         folders = (
             [corpus.folder]
             if corpus is not None
@@ -135,9 +136,6 @@ class Release:
         Raises:
             WorkbenchError: there is none, or several: then name one.
         """
-        from workbench.recognizer.checkpoint import Checkpoint
-        from workbench.suites.run import run_suite
-
         names = suite_names(self.workspace)
         if suite is None and len(names) != 1:
             what = f"which suite? There are {', '.join(names)}" if names else "there is no suite"
@@ -272,8 +270,6 @@ class Release:
 
     def capacity(self) -> list[str]:
         """What the workspace's sweeps of this very checkpoint measured, one sentence a look-ahead."""
-        from workbench.capacity.result import Capacity
-
         found = []
         for path in sorted((self.workspace.reports / "capacity").glob("*.json")):
             measured = Capacity.load(path)
@@ -291,8 +287,6 @@ class Release:
 
     def card(self, purpose: cards.Purpose | None = None) -> Card:
         """The model card, with the figures of the last gate."""
-        from workbench.recognizer.checkpoint import Checkpoint
-
         info = Checkpoint.open(self.candidate_path).info
         facts: dict[str, Any] = {
             "SHA-256": self.candidate_sha256,
@@ -339,7 +333,6 @@ class Release:
         """
         if self.report is None:
             raise WorkbenchError("not gated yet", where=self.candidate, hint="Call gate(policy) first.")
-        from workbench.corpus.query.table import Corpus
 
         rows: list[Any] = clips.frame().to_dict("records") if isinstance(clips, Corpus) else list(clips)
         root = clips.audio_roots if audio_root is None and isinstance(clips, Corpus) else audio_root

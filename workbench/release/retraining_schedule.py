@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.decisions import ACCEPTED
 from workbench.privacy import tainted_checkpoints
 from workbench.release import changes
 from workbench.release.promotion import pointers
@@ -87,9 +89,6 @@ def retraining_status(
 
 def accepted_hours(ws: WorkspaceFolder, since: datetime) -> float:
     """Hours of utterances accepted after a moment, and still accepted."""
-    from workbench.corpus.query.table import Corpus
-    from workbench.corpus.review.decisions import ACCEPTED
-
     seconds = 0.0
     for name in ws.corpus_names():
         corpus = Corpus.open(ws.corpus_folder(name))

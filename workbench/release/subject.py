@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.evaluation.alike import differences
+from workbench.evaluation.clusters import cluster_sums, clusters_of
+from workbench.evaluation.evaluation import score_predictions
+from workbench.evaluation.significance import paired_difference
 from workbench.plain_values import plain
 from workbench.release.policy import Policy
 from workbench.release.verdicts import UNKNOWN, Finding, non_inferior
@@ -15,7 +20,6 @@ from workbench.suites.predictions import SuitePredictions
 from workbench.workspace.settings import Pilot
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from workbench.evaluation.evaluation import Evaluation
@@ -135,8 +139,6 @@ class Subject:
         return present.nonzero()[0], errors[0], errors[1], units[present]
 
     def _without_unknown_pieces(self) -> ScoredCorpus:
-        from workbench.evaluation.evaluation import score_predictions
-
         texts = {name: self.hypotheses(name) for name in (self.base, self.candidate)}
         if not any(column.str.contains("⁇", regex=False).fillna(False).any() for column in texts.values()):
             return self.evaluation.scored
@@ -169,8 +171,6 @@ class Subject:
             minimum_units: slices with fewer units are not enough data.
             pair: the predictions counted; default: base and candidate.
         """
-        import numpy as np
-
         labels = np.full(len(rows), "all", object)
         if by is not None:
             labels = self.evaluation.rows[by].to_numpy(object)[rows]
@@ -189,9 +189,6 @@ class Subject:
         return findings or [Finding("all", UNKNOWN, "nothing to compare")]
 
     def _difference(self, rows: Array, a: Array, b: Array, units: Array) -> dict[str, Any]:
-        from workbench.evaluation.clusters import cluster_sums, clusters_of
-        from workbench.evaluation.significance import paired_difference
-
         settings = self.evaluation.settings
         total = int(units.sum())
         clusters = clusters_of(self.evaluation.scored.speakers[rows], settings.thresholds.min_speakers)

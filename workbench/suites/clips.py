@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.ingest.audio import audio_digests
 from workbench.suites.suite import View
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 COLUMNS = ("id", "audio_sha256", "reference_sha256", "offset", "duration", "target_lang", "accent")
 
@@ -82,8 +81,6 @@ def read(folder: Path, suite: str, view: View) -> pd.DataFrame:
     Raises:
         WorkbenchError: they are gone, or some were erased since: what is left is no longer the suite.
     """
-    import pandas as pd
-
     path = path_of(folder, suite, view.clips_sha256)
     hint = f"Make a new version: ws.suite({suite!r}).renew()."
     if not path.is_file():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alike import differences
 from workbench.locales import CHARACTER_LANGUAGES
@@ -55,8 +57,6 @@ def refuse_pooled(run: SuitePredictions, by: Sequence[str]) -> None:
 
 def compared(table: pd.DataFrame, lacking: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The comparison with ``because``: slices that coverage leaves open lose their figures."""
-    import numpy as np
-
     tags = table["target_lang"] if "target_lang" in table else ["all"] * len(table)
     everywhere = list(lacking.get("all", ()))
     total = [w for some in lacking.values() for w in some] if "target_lang" not in table else []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from workbench.suites.suite import Requirement
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ALL = "all"
 
@@ -47,8 +46,6 @@ def coverage_table(clips: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     Args:
         clips: ``id, target_lang, accent`` of every clip of the suite; ids as in ``reading``.
     """
-    import pandas as pd
-
     records = [_record(ALL, None, set(clips["id"]), reading)]
     odd = {name: len(getattr(reading, name)) for name in ("repeated", "null", "unmatched")}
     records[0] |= odd

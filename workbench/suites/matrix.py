@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from workbench.suites.comparison import compared, refuse_unlike
 from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WORSE, BETTER, OPEN, LACKING = "worse", "better", "not shown", "not enough data"
 _TONES = {WORSE: "#f6c9c0", BETTER: "#c3e3cd", OPEN: "#f3f3f1", LACKING: "#ffffff"}
@@ -58,8 +56,6 @@ def forgetting_matrix(run: SuitePredictions, base: str, point: OperatingPoint) -
     Raises:
         WorkbenchError: two are not alike, or one was not run there.
     """
-    import pandas as pd
-
     others = [name for name in run.names if name != base]
     evaluation = None
     tables = []

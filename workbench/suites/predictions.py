@@ -10,8 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pandas as pd
+
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
+from workbench.evaluation import score_predictions
 from workbench.files import replacing, sha256_file
 from workbench.names import check_name
 from workbench.plain_values import plain
@@ -23,8 +26,6 @@ from workbench.suites.suite import SuiteVersion
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.evaluation import Evaluation
 
 _FACTS = ("lookahead_ms", "prompt_mode", "streaming", "runtime")
@@ -73,8 +74,6 @@ class SuitePredictions:
     def clips(self) -> pd.DataFrame:
         """Every clip: ``id`` (``corpus/id`` where the suite spans corpora), ``corpus, utterance_id,
         audio_sha256, reference_sha256, target_lang, accent``."""
-        import pandas as pd
-
         parts = []
         for name, held in self.suite.clips(self.version).items():
             made = held.rename(columns={"id": "utterance_id"}).assign(corpus=name)
@@ -111,8 +110,6 @@ class SuitePredictions:
         Raises:
             WorkbenchError: a name that is taken, a corpus of the suite without a prediction, missing columns.
         """
-        import pandas as pd
-
         if check_name(engine) in self.checkpoints:
             raise WorkbenchError(f"there is an engine {engine!r} already", where=self.suite.name)
         if lacking := sorted(set(self.version.corpora) - set(predictions)):
@@ -143,8 +140,6 @@ class SuitePredictions:
             WorkbenchError: a file that is not what the run says: another checkpoint, several in one, another
                 look-ahead, prompt, way of reading or engine, or audio that is not the suite's.
         """
-        import pandas as pd
-
         parts = []
         for name, path in self.files(engine, point):
             if path.is_file():
@@ -205,8 +200,6 @@ class SuitePredictions:
     def coverage(self, point: str | OperatingPoint | None = None) -> pd.DataFrame:
         """Clips ``expected, transcribed, failed, missing`` of every engine at every point (or one), by locale
         and accent; on the rows ``all`` also ``repeated, null, unmatched``."""
-        import pandas as pd
-
         points = self.points if point is None else (self.version.point(point),)
         tables = []
         for one in points:
@@ -243,8 +236,6 @@ class SuitePredictions:
         return engine if point == self.points[0] else f"{engine} @ {point.name}"
 
     def _scored(self, points: tuple[OperatingPoint, ...], engines: tuple[str, ...]) -> Evaluation:
-        from workbench.evaluation import score_predictions
-
         key = (points, engines)
         if key not in self._evaluations:
             tables = {}
@@ -300,8 +291,6 @@ class SuitePredictions:
         Raises:
             WorkbenchError: a reference, recording or locale changed since the suite was made.
         """
-        import pandas as pd
-
         refuse_changes(self.suite, self.version)
         parts = []
         for name in self.version.corpora:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from workbench.recognizer.transcribe import transcribe
 from workbench.signatures import public
 from workbench.suites.comparison import compared, refuse_pooled, refuse_unlike
 from workbench.suites.matrix import ForgettingMatrix, forgetting_matrix
@@ -82,8 +83,6 @@ def run_suite(
     Raises:
         WorkbenchError: audio, references or locales changed since the suite was made; or as ``transcribe``.
     """
-    from workbench.recognizer.transcribe import transcribe
-
     chosen = suite.latest if version is None else suite.version(version)
     refuse_changes(suite, chosen)
     suite.freeze(chosen)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import yaml
+
 from workbench.errors import WorkbenchError, one_line
 from workbench.suites.points import OperatingPoint
 
@@ -97,8 +99,6 @@ class SuiteVersion:
 
     def to_yaml(self) -> str:
         """The definition as text."""
-        import yaml
-
         content = {"schema_version": SCHEMA_VERSION, "version": self.version, **self._content()}
         text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
         return f"{_HEAD}{text}"
@@ -110,8 +110,6 @@ class SuiteVersion:
         Raises:
             WorkbenchError: not YAML, or not such a definition.
         """
-        import yaml
-
         try:
             raw = yaml.safe_load(text)
             if raw.pop("schema_version") > SCHEMA_VERSION:

@@ -13,11 +13,12 @@ from abc import abstractmethod
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.widgets.channel import answers
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 WHOLE_CLIP_S = 60.0
@@ -30,8 +31,6 @@ CACHED_SAMPLES = 20_000_000  # 80 MB of float32; about 20 minutes at 16 kHz
 
 def wav_bytes(pcm: NDArray[np.float32], sample_rate: int) -> bytes:
     """Mono float samples (n,), nominally −1…1, as a 16-bit PCM WAV file; louder samples are clipped."""
-    import numpy as np
-
     samples = np.asarray(pcm, dtype=np.float32).reshape(-1)
     whole = (np.clip(np.nan_to_num(samples), -1.0, 1.0) * 32767.0).round().astype("<i2")
     file = io.BytesIO()
@@ -45,8 +44,6 @@ def wav_bytes(pcm: NDArray[np.float32], sample_rate: int) -> bytes:
 
 def peaks(pcm: NDArray[np.float32], points: int = PEAK_POINTS) -> NDArray[np.float32]:
     """Largest magnitude in each of at most ``points`` equal stretches: (points,), 0…1 for unclipped audio."""
-    import numpy as np
-
     samples = np.abs(np.asarray(pcm, dtype=np.float32).reshape(-1))
     if not len(samples):
         return np.zeros(0, dtype=np.float32)

@@ -14,8 +14,13 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from workbench.corpus.quality.checks import run_checks
+from workbench.corpus.quality.signal import scan
 from workbench.errors import WorkbenchError
 from workbench.locales import LOCALES
+from workbench.names import current_user
 from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
@@ -26,7 +31,6 @@ from workbench.widgets.channel import LiveWidget, answers
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
@@ -63,8 +67,6 @@ class Board(AudioAnswers, LiveWidget):
         reviewer: str | None = None,
         order_by: str = "",
     ) -> None:
-        from workbench.names import current_user
-
         self.corpus = corpus
         self.reviewer = reviewer or current_user()
         self.view = BoardView(corpus, self.reviewer)
@@ -279,8 +281,6 @@ class Board(AudioAnswers, LiveWidget):
     @answers("check", queue="checks")
     def _check(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Measure the sound of all clips and run every check that can run; progress comes as events."""
-        from workbench.corpus.quality.signal import scan
-
         told = 0.0
 
         def progress(done: int, total: int) -> None:
@@ -324,8 +324,6 @@ class Board(AudioAnswers, LiveWidget):
             self.view.take_predictions(self._predictions, self._other)
 
     def _run_checks(self) -> None:
-        from workbench.corpus.quality.checks import run_checks
-
         try:
             self._take_predictions()
             self.view.take_findings(run_checks(self.corpus, predictions=self._predictions))
@@ -371,7 +369,6 @@ def predictions_of(
     """
     if given is not None and not isinstance(given, str):
         return given, None
-    import pandas as pd
 
     folder = corpus.folder / "predictions"
     found = sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)

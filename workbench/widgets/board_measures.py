@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.evaluation.evaluation import score_predictions
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -70,16 +71,12 @@ class Measures:
         self.hypotheses = dict(zip(places, words["hypothesis"].tolist(), strict=True))
 
     def _put(self, name: str, values: Any, places: list[int], rows: int) -> None:
-        import numpy as np
-
         column = np.full(rows, np.nan)
         column[places] = np.asarray(values, dtype=float)
         if not np.isnan(column).all():
             self.columns[name] = column
 
     def _compare(self, rates: NDArray[np.float64], places: list[int], rows: int) -> None:
-        import numpy as np
-
         theirs = np.full(rows, np.nan)
         theirs[places] = rates
         if "wer" in self.columns:

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.widgets.board_query import known
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
@@ -38,8 +39,6 @@ class BoardTable:
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        import numpy as np
-
         self._corpus = corpus
         self.countable = [name for name in corpus.columns if name not in _NOT_COUNTED]
         frame = corpus.frame(["id", "row_index", "duration", *FACETS, "status"])
@@ -97,8 +96,6 @@ class BoardTable:
 
     def tag_mask(self, tag: str) -> NDArray[np.bool_]:
         """Rows with a tag; all rows where none is asked for."""
-        import numpy as np
-
         mask = np.full(len(self), not tag)
         mask[[n for n, tags in self.tags.items() if tag in tags]] = True
         return mask
@@ -111,8 +108,6 @@ class BoardTable:
 
     def facet_mask(self, name: str, chosen: Iterable[str | None]) -> NDArray[np.bool_]:
         """Rows whose value is one of ``chosen``; all rows where nothing is chosen."""
-        import numpy as np
-
         codes, values = self.facets[name]
         wanted = [values.index(value) for value in chosen if value in values]
         if not list(chosen):
@@ -121,8 +116,6 @@ class BoardTable:
 
     def status_mask(self, status: str) -> NDArray[np.bool_]:
         """Rows of a status; ``decided`` means accepted or rejected, anything else all rows."""
-        import numpy as np
-
         if status == "decided":
             return np.asarray(self.status > 0)
         if status in STATUSES:
@@ -131,8 +124,6 @@ class BoardTable:
 
     def progress(self) -> dict[str, Any]:
         """Clips and minutes by status: of all, and per locale (``locales``), largest first."""
-        import numpy as np
-
         codes, values = self.facets["target_lang"]
         cells, size = codes * len(STATUSES) + self.status, len(values) * len(STATUSES)
         clips = np.bincount(cells, minlength=size).reshape(-1, len(STATUSES))
@@ -145,8 +136,6 @@ class BoardTable:
         self, name: str, mask: NDArray[np.bool_], keep: Sequence[str | None] = ()
     ) -> list[dict[str, Any]]:
         """Clips, minutes and decided minutes per value of a facet in the rows of ``mask``, largest first."""
-        import numpy as np
-
         codes, values = self.facets[name]
         size, decided = len(values), mask & (self.status > 0)
         clips = np.bincount(codes[mask], minlength=size)
@@ -165,8 +154,6 @@ def status_code(status: object) -> int:
 
 
 def _coded(column: Any) -> tuple[NDArray[np.int64], list[str | None]]:
-    import numpy as np
-
     values: list[str | None] = []
     code: dict[str | None, int] = {}
     codes = np.empty(len(column), dtype=np.int64)

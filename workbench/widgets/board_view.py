@@ -13,6 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
+from workbench.corpus.quality import listening_order
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import locate_text
 from workbench.widgets.board_measures import MEASURES, Measures
@@ -20,8 +24,6 @@ from workbench.widgets.board_query import Query, column_sql, search_sql
 from workbench.widgets.board_table import EDITABLE, FACETS, BoardTable
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
@@ -42,8 +44,6 @@ class BoardView:
     """A corpus as one reviewer sees it now. Methods may be called from any thread."""
 
     def __init__(self, corpus: Corpus, reviewer: str) -> None:
-        import numpy as np
-
         self.corpus, self.reviewer = corpus, reviewer
         self.query = Query()
         self.findings: dict[int, list[dict[str, Any]]] = {}
@@ -74,16 +74,12 @@ class BoardView:
 
     def pending_ids(self) -> list[str]:
         """Ids of the undecided clips of the view."""
-        import numpy as np
-
         with self._lock:
             numbers = self._shown[np.equal(self.table.status[self._shown], 0)]
         return [self.table.ids[n] for n in numbers.tolist()]
 
     def place_of(self, clip: str) -> int | None:
         """Where a clip stands in the view, from 0; None where it is not in it."""
-        import numpy as np
-
         places = np.flatnonzero(self._shown == self.table.number.get(clip, -1))
         return int(places[0]) if len(places) else None
 
@@ -251,8 +247,6 @@ class BoardView:
 
         ``other``: an earlier prediction, to show the difference to.
         """
-        from workbench.corpus.quality import listening_order
-
         frame = self.corpus.frame(["id", "text", "target_lang"])
         rated = predictions
         if "error_rate" not in predictions:
@@ -304,8 +298,6 @@ class BoardView:
 
     def _mask(self, query: Query) -> NDArray[np.bool_]:
         """Rows that match the SQL and the status of a query."""
-        import numpy as np
-
         mask = self.table.status_mask(query.status)
         if query.status == "disputed":
             mask = np.zeros(len(self.table), dtype=bool)
@@ -321,8 +313,6 @@ class BoardView:
         return mask
 
     def _rule_mask(self, rule: str) -> NDArray[np.bool_]:
-        import numpy as np
-
         mask = np.full(len(self.table), not rule)
         if rule:
             said = self.findings.items()
@@ -331,8 +321,6 @@ class BoardView:
 
     def _order(self, query: Query) -> NDArray[np.int64]:
         """All row numbers in the order of a query; unknown values last, ties in source order."""
-        import numpy as np
-
         name = query.order_by
         if not name:
             order = np.arange(len(self.table))
@@ -346,8 +334,6 @@ class BoardView:
         )
 
     def _order_by_measure(self, name: str, descending: bool) -> NDArray[np.int64]:
-        import numpy as np
-
         if not self.measures or name not in self.measures.columns:
             raise WorkbenchError(f"no {name} to sort by", hint="Transcribe the corpus first.")
         values = self.measures.columns[name]
@@ -359,11 +345,6 @@ class BoardView:
     ) -> tuple[NDArray[np.int64], dict[int, str], float]:
         """Row numbers of a mask in the listening order, why each comes where it does, and the minutes that
         hearing and deciding the undecided ones takes; with ``minutes``, only those that fit into them."""
-        import numpy as np
-        import pandas as pd
-
-        from workbench.corpus.quality import listening_order
-
         table, pending = self.table, mask & np.equal(self.table.status, 0)
         numbers = np.flatnonzero(pending)
         seconds = table.minutes[numbers] * 60

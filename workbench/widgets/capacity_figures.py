@@ -6,11 +6,13 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.capacity.result import PUBLISHED, PUBLISHED_AS
 from workbench.widgets.figures import INK, dress, look, plain
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
     from workbench.capacity import Capacity, Choice
 
 _METRICS = {"first_token": "First token", "word": "Word", "last_token": "Last token"}
@@ -22,9 +24,6 @@ def capacity_chart(capacity: Capacity, *, title: str = "") -> go.Figure:
     Above: the percentile of the budget (else last token p95), the budget as a dotted line, the largest number
     that held it as a ring. Below: computing over wall clock, where 100 % is the end.
     """
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
-
     budget, frame = capacity.budget, capacity.frame()
     metric = budget.metric if budget else "last_token"
     percentile = budget.percentile if budget else "p95"
@@ -102,8 +101,6 @@ def _ticks(measured: Iterable[int], largest: Iterable[int]) -> list[int]:
 
 def _published() -> str:
     """What others published, for scale beside what was measured here."""
-    from workbench.capacity.result import PUBLISHED, PUBLISHED_AS
-
     figures = " · ".join(f"{entry['streams']:,} streams at {entry['lookahead_ms']} ms" for entry in PUBLISHED)
     return f"{plain(PUBLISHED_AS)}:<br>{plain(figures)}"
 
@@ -113,8 +110,6 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
 
     Recommended settings are stars; points that another setting beats in everything are hollow.
     """
-    import plotly.graph_objects as go
-
     figure = go.Figure()
     for index, (locale, part) in enumerate(choice.table.groupby("locale", sort=True)):
         part = part.sort_values("latency_p95_s")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
 from workbench.errors import WorkbenchError
 from workbench.widgets.figures import INK, dress, look, plain
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
     from workbench.field.conditions import ConditionSweep
 
@@ -27,8 +29,6 @@ def conditions_panels(sweep: ConditionSweep, *, title: str = "") -> go.Figure:
     Raises:
         WorkbenchError: nothing was measured yet.
     """
-    from plotly.subplots import make_subplots
-
     table = sweep.table
     if not len(table):
         raise WorkbenchError("nothing measured yet", where="sweep of conditions")
@@ -73,8 +73,6 @@ def _line(
     heading: str,
     shown: bool,
 ) -> go.Scatter:
-    import plotly.graph_objects as go
-
     bars: dict[str, Any] = {}
     if low is not None and high is not None:
         bars = {"type": "data", "symmetric": False, "thickness": 1, "width": 3}

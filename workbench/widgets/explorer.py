@@ -20,6 +20,7 @@ from workbench.widgets.explorer_cell import utterances
 from workbench.widgets.explorer_comparison import beside, marks
 from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, fitting_first, heat_map, lookahead_of
 from workbench.widgets.explorer_static import explorer_html
+from workbench.widgets.playback import Playback
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,8 +128,6 @@ class Explorer(ExplorerActions):
     @answers("stream", queue="stream")
     def _stream(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Open playback of an utterance shortly before a moment; words and chunks are its own."""
-        from workbench.widgets.playback import Playback
-
         if self._checkpoints is None:
             raise WorkbenchError("no checkpoint to stream with", hint="Pass checkpoint=… to the explorer.")
         facts = self.evaluation.facts(self._choice.name)

@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 from workbench import text as txt
 from workbench.corpus.split.collection import WISHES, collection_requests
 from workbench.errors import WorkbenchError
+from workbench.evaluation.keywords import Keyword, read_keywords
+from workbench.evaluation.slices import BANDS
+from workbench.files import write_atomic
 from workbench.language_tags import strip_tag
 from workbench.locales import UNSPACED_LANGUAGES
+from workbench.spreadsheets import LINE_END, defused
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
 from workbench.widgets.explorer_comparison import ids_of
@@ -25,7 +29,6 @@ from workbench.widgets.explorer_static import heat_svg, svg_size
 if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
     from workbench.evaluation import Evaluation
-    from workbench.evaluation.keywords import Keyword
 
 MOST_SENT = 5_000
 KEYWORDS = "keywords.csv"
@@ -77,8 +80,6 @@ class ExplorerActions(AudioAnswers, LiveWidget):
     def _plan(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """Add minutes of a locale and accent to the collection plan, a JSON file beside the corpus that
         :func:`workbench.corpus.split.collection.plan` reads."""
-        from workbench.files import write_atomic
-
         minutes = float(body.get("minutes") or 0)
         if not 0 < minutes <= 100_000:
             raise WorkbenchError(f"{minutes:g} minutes cannot be planned", hint="Give a number above 0.")
@@ -118,7 +119,6 @@ class ExplorerActions(AudioAnswers, LiveWidget):
             return {"text": heat_svg(shown)} | dict(zip(("width", "height"), svg_size(shown), strict=True))
         if body.get("format") == "sql":
             return {"text": sql_of(where_of(self._choice, row, column))}
-        from workbench.spreadsheets import LINE_END, defused
 
         options: dict[str, Any] = {"metric": self._choice.metric, "normalizer": self._choice.normalizer}
         frame = self.evaluation.utterances(self._choice.name, where_of(self._choice, row, column), **options)
@@ -164,9 +164,6 @@ def add_keywords(
         WorkbenchError: no word is left once signs that start a spreadsheet formula are off; the file cannot
             be read as a keyword list.
     """
-    from workbench.evaluation.keywords import Keyword
-    from workbench.files import write_atomic
-
     cleaned = (" ".join(str(word).split()).lstrip(FORMULA + " ") for word in words)
     wanted = [Keyword(word[:200], domain, target_lang) for word in dict.fromkeys(cleaned) if word]
     if not wanted:
@@ -182,8 +179,6 @@ def add_keywords(
 
 
 def _listed(file: Path) -> list[Keyword]:
-    from workbench.evaluation.keywords import read_keywords
-
     if not file.exists() or file.read_text("utf-8-sig").strip() in ("", ",".join(COLUMNS)):
         return []
     return read_keywords(file)
@@ -216,8 +211,6 @@ def _bare(token: str) -> str:
 
 def sql_of(where: Mapping[str, Any] | None) -> str:
     """A cell as an expression for ``corpus.where``; bands become conditions on the number behind them."""
-    from workbench.evaluation.slices import BANDS
-
     parts = []
     for name, value in (where or {}).items():
         if value is None:

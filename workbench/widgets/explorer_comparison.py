@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+
 from workbench.errors import WorkbenchError
+from workbench.evaluation.alignment import INSERTION
+from workbench.evaluation.errors import accuracy_by_frequency
+from workbench.evaluation.events import error_events, hit_words
+from workbench.evaluation.language import NONE
+from workbench.evaluation.punctuation import CORRECT
+from workbench.evaluation.quality_views import case_errors, mark_events
+from workbench.evaluation.slices import BANDS as KNOWN
+from workbench.evaluation.slices import mask
 from workbench.widgets.explorer_data import Choice, where_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
     from workbench.evaluation import Evaluation
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -28,8 +36,6 @@ def quick(evaluation: Evaluation) -> Evaluation:
 
 def beside(evaluation: Evaluation, choice: Choice, row: str | None, column: str | None) -> dict[str, Any]:
     """Confused and lost words, errors by position, duration, SNR and frequency, languages, changes."""
-    from workbench.evaluation.errors import accuracy_by_frequency
-
     where = where_of(choice, row, column)
     shared: dict[str, Any] = {"where": where, "normalizer": choice.normalizer}
     scored = quick(evaluation)
@@ -84,21 +90,12 @@ def ids_of(evaluation: Evaluation, choice: Choice, where: Any, chosen: Mapping[s
 
 
 def _rows(evaluation: Evaluation, choice: Choice, where: Any) -> Array:
-    import numpy as np
-
-    from workbench.evaluation.slices import mask
-
     return np.flatnonzero(mask(evaluation.rows, where) & evaluation.scored.prediction(choice.name).present)
 
 
 def _by_word(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mapping[str, Any]) -> Array:
     """Rows with one word mistaken for another (``confusion``), lost in any way (``word``), or an error in
     one part of the utterance (``position``)."""
-    import numpy as np
-
-    from workbench.evaluation.alignment import INSERTION
-    from workbench.evaluation.events import error_events
-
     scored = evaluation.scored
     events = error_events(scored, choice.name, choice.normalizer, rows)
     number = {word: place for place, word in enumerate(events.vocabulary)}
@@ -117,10 +114,6 @@ def _by_word(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mappin
 
 def _by_frequency(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mapping[str, Any]) -> Array:
     """Rows that lost a word that occurs ``at_least`` times in these rows, but not twice as often."""
-    import numpy as np
-
-    from workbench.evaluation.events import hit_words
-
     numbers, hit, offsets = hit_words(evaluation.scored, choice.name, choice.normalizer, rows)
     occurs = np.bincount(numbers)[numbers] if len(numbers) else numbers
     low = int(chosen["at_least"])
@@ -130,8 +123,6 @@ def _by_frequency(evaluation: Evaluation, choice: Choice, rows: Array, chosen: M
 
 def _by_language(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mapping[str, Any]) -> Array:
     """Rows of one locale (``said``) that were taken for another (``heard``; ``none``: no tag came out)."""
-    from workbench.evaluation.language import NONE
-
     said = evaluation.rows["target_lang"].astype(object)
     heard = evaluation.scored.prediction(choice.name).column("detected_lang").fillna(NONE)
     wanted: Array = ((said == chosen["said"]) & (heard == chosen["heard"])).to_numpy(dtype=bool)
@@ -140,11 +131,6 @@ def _by_language(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Ma
 
 def _by_mark(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mapping[str, Any]) -> Array:
     """Rows in which a mark is missing, added or another one."""
-    import numpy as np
-
-    from workbench.evaluation.punctuation import CORRECT
-    from workbench.evaluation.quality_views import mark_events
-
     events = mark_events(evaluation, choice.name)
     place = events.marks.index(chosen["mark"]) if chosen["mark"] in events.marks else -2
     wrong = (events.kind != CORRECT) & ((events.said == place) | (events.heard == place))
@@ -153,8 +139,6 @@ def _by_mark(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mappin
 
 def _by_case(evaluation: Evaluation, choice: Choice, rows: Array, _: Mapping[str, Any]) -> Array:
     """Rows in which a word that is right came in other capitals."""
-    from workbench.evaluation.quality_views import case_errors
-
     wrong, _there = case_errors(evaluation, choice.name)
     found: Array = rows[wrong[rows] > 0]
     return found
@@ -172,18 +156,12 @@ FILTERS: Mapping[str, Callable[[Any, Choice, Any, Mapping[str, Any]], Any]] = {
 
 
 def _measured(evaluation: Evaluation, band: str) -> bool:
-    from workbench.evaluation.slices import BANDS as KNOWN
-
     column = KNOWN[band][0]
     return column in evaluation.rows.columns and bool(evaluation.rows[column].notna().any())
 
 
 def _heard_as(evaluation: Evaluation, choice: Choice, where: Any) -> list[dict[str, Any]]:
     """Languages that were detected in place of the one spoken, most frequent first."""
-    import pandas as pd
-
-    from workbench.evaluation.language import NONE
-
     rows, prediction = evaluation.rows, evaluation.scored.prediction(choice.name)
     if "target_lang" not in rows.columns or "detected_lang" not in prediction.source.columns:
         return []

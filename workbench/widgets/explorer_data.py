@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation.slices import BANDS, group
 from workbench.locales import LOCALES
 from workbench.text import NORMALIZERS
 
@@ -112,8 +113,6 @@ def lookahead_of(evaluation: Evaluation, name: str) -> str:
 
 def spans(evaluation: Evaluation) -> list[str]:
     """Columns that can span the map: with some, but not too many, values."""
-    from workbench.evaluation.slices import BANDS
-
     rows, found = evaluation.rows, []
     for name in SPANS:
         source = BANDS[name][0] if name in BANDS else name
@@ -242,8 +241,6 @@ def _findings(evaluation: Evaluation, choice: Choice) -> list[dict[str, Any]]:
 
 
 def _values(evaluation: Evaluation, name: str) -> list[Any]:
-    from workbench.evaluation.slices import group
-
     return [_plain(key[0]) for key in group(evaluation.rows, name).keys]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
 from workbench.errors import WorkbenchError
+from workbench.field.charts import QUANTITIES
 from workbench.widgets.figures import COLORS, INK, dress, plain
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
     from workbench.field import FieldReport
 
@@ -23,8 +26,6 @@ def field_chart(report: FieldReport, quantity: str = "empty", *, title: str = ""
     Raises:
         WorkbenchError: the log has no such figures; those it has are named.
     """
-    from plotly.subplots import make_subplots
-
     found = report.points[report.points["quantity"] == quantity]
     if not len(found):
         known = ", ".join(sorted(set(report.points["quantity"]))) or "none"
@@ -43,7 +44,6 @@ def field_chart(report: FieldReport, quantity: str = "empty", *, title: str = ""
         if quantity in ("empty", "other_language", "slow"):
             figure.update_yaxes(tickformat=".0%", row=row, col=1)
     figure.update_annotations(font={"color": INK, "size": 12})
-    from workbench.field.charts import QUANTITIES
 
     label = next(q.label for q in QUANTITIES if q.name == quantity)
     heading = title or f"{label.capitalize()} by week; shaded: limits against the baseline"
@@ -51,8 +51,6 @@ def field_chart(report: FieldReport, quantity: str = "empty", *, title: str = ""
 
 
 def _traces(part: pd.DataFrame) -> list[go.Scatter]:
-    import plotly.graph_objects as go
-
     judged, raised = part[part["judged"]], part[part["alarm"]]
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     band = {"fill": "tonexty", "fillcolor": "rgba(125,133,144,0.22)"}

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
 
@@ -16,7 +19,6 @@ __all__ = ["conditions_chart", "counts_by_locale", "rate_and_latency", "training
 
 if TYPE_CHECKING:
     import pandas as pd
-    import plotly.graph_objects as go
 
 # Okabe and Ito's colors for all kinds of color vision, without those that fail on white or on dark.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -38,8 +40,6 @@ def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: 
     Raises:
         WorkbenchError: a column is missing.
     """
-    from plotly.subplots import make_subplots
-
     _need(points, ["lookahead_ms", "rate"], "rate_and_latency")
     timed = "latency_p50_s" in points.columns and bool(points["latency_p50_s"].notna().any())
     figure: go.Figure = make_subplots(
@@ -67,8 +67,6 @@ def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: 
 
 
 def _rate_line(part: pd.DataFrame, name: str, style: dict[str, Any]) -> go.Scatter:
-    import plotly.graph_objects as go
-
     bars = None
     if {"low", "high"} <= set(part.columns):
         bars = {
@@ -92,8 +90,6 @@ def _rate_line(part: pd.DataFrame, name: str, style: dict[str, Any]) -> go.Scatt
 
 
 def _latency_lines(part: pd.DataFrame, name: str, style: dict[str, Any]) -> list[go.Scatter]:
-    import plotly.graph_objects as go
-
     lines = []
     for column, label, dash in (
         ("latency_p50_s", "latency, median", "solid"),
@@ -127,9 +123,6 @@ def training_curves(
     Raises:
         WorkbenchError: none of the runs holds one of the columns.
     """
-    import plotly.graph_objects as go
-    from plotly.subplots import make_subplots
-
     for column in columns:
         if not any(column in frame.columns for frame in runs.values()):
             known = sorted({name for frame in runs.values() for name in frame.columns})
@@ -173,8 +166,6 @@ def counts_by_locale(
     Args:
         groups: what ``Corpus.groups(locale, split_by)`` returns: those columns, ``utterances`` and ``hours``.
     """
-    import plotly.graph_objects as go
-
     _need(groups, [locale, value] + ([split_by] if split_by else []), "counts_by_locale")
     frame = groups.copy()
     frame[locale] = frame[locale].astype(object).where(frame[locale].notna(), "not stated")
@@ -211,8 +202,6 @@ def conditions_chart(table: pd.DataFrame, *, apart: Collection[str] = (), title:
     Raises:
         WorkbenchError: a column is missing.
     """
-    import plotly.graph_objects as go
-
     _need(table, ["condition", "error_rate", "marks_kept", "capitals_kept"], "conditions_chart")
     figure = go.Figure()
     lines = (

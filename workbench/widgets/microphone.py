@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
 
 from workbench.corpus.review.recordings import PURPOSES, keep_take, take_row, withdraw_take, write_sound
@@ -25,7 +26,6 @@ from workbench.widgets.static import MUTED, box, escape
 from workbench.workspace.roles import workspace_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
@@ -101,8 +101,6 @@ class Microphone(LiveWidget):
 
         ``number``: its place in the take, from 1. One that overtook another on the way waits for it.
         """
-        import numpy as np
-
         if self._session is None:
             raise WorkbenchError("nothing is being recorded", hint="Press record.")
         self._rate = int(body["sample_rate"])
@@ -154,8 +152,6 @@ class Microphone(LiveWidget):
 
     def take(self) -> tuple[NDArray[np.int16], int]:
         """The samples of the last take, (n,), and their rate; none once it was kept or discarded."""
-        import numpy as np
-
         return (np.concatenate(self._blocks) if self._blocks else np.zeros(0, np.int16)), self._rate
 
     def keep(self, text: str, locale: str, purpose: str, speaker: str = "") -> dict[str, Any]:

@@ -15,12 +15,14 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import traitlets
 
 from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, LOCALES
 from workbench.plain_values import plain
 from workbench.recognizer.conditions import Condition
+from workbench.recognizer.streaming import play
 from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
@@ -29,7 +31,6 @@ from workbench.widgets.playback_lane import align, lane_data, marks_of, units
 from workbench.widgets.playback_static import playback_html
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
@@ -127,8 +128,6 @@ class Playback(AudioAnswers, LiveWidget):
     # -- what the browser asks -------------------------------------------------------------------------------
 
     def load_audio(self, key: str) -> tuple[NDArray[np.float32], int]:
-        import numpy as np
-
         heard = self._condition.apply(self._pcm, self._rate)
         return np.concatenate([heard, np.zeros(int(self._tail_s * self._rate), np.float32)]), self._rate
 
@@ -199,8 +198,6 @@ class Playback(AudioAnswers, LiveWidget):
                 self._after()
 
     def _run(self, settings: Settings, condition: Condition) -> dict[str, Any]:
-        from workbench.recognizer.streaming import play
-
         pcm = condition.apply(self._pcm, self._rate)
         checkpoint = self._checkpoints[settings.checkpoint]
         events = play(checkpoint, pcm, self._rate, settings.locale, settings.lookahead_ms)
@@ -280,8 +277,6 @@ def _waiting(settings: Settings, before: Mapping[str, Any] | None = None) -> dic
 
 
 def _samples(audio: Any, sample_rate: int, corpus: Corpus | None) -> tuple[NDArray[np.float32], int]:
-    import numpy as np
-
     if isinstance(audio, str | Mapping):
         if corpus is None:
             raise WorkbenchError("a row needs its corpus", hint="Pass corpus=…, or the samples themselves.")

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rapidfuzz.distance import Levenshtein
+
 from workbench import text as texts
 from workbench.locales import LATIN_MARKS, LOCALES, UNSPACED_LANGUAGES
 from workbench.recognizer.words import spaced, written_units
@@ -33,8 +35,6 @@ def units(text: str, locale: str | None) -> list[str]:
 
 def align(reference: Sequence[str], hypothesis: Sequence[str], locale: str | None) -> list[Pair]:
     """Align written words, matching them without case and marks; equal but for those is 'style'."""
-    from rapidfuzz.distance import Levenshtein
-
     keys = [[_key(word, locale) for word in side] for side in (reference, hypothesis)]
     pairs: list[Pair] = []
     for step in Levenshtein.opcodes(*keys):

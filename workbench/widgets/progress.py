@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tqdm.auto import tqdm
+
 Progress = Callable[[int, int], None]
 
 
@@ -14,7 +16,6 @@ def progress_bar(label: str, progress: Progress | None, unit: str = "utt") -> It
     if progress is not None:
         yield progress
         return
-    from tqdm.auto import tqdm
 
     with tqdm(desc=label, unit=unit, leave=False) as bar:
 

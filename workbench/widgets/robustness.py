@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.evaluation import Evaluation
 
 
@@ -26,8 +26,6 @@ def robustness(evaluation: Evaluation) -> pd.DataFrame:
         words both sides have that can differ in case, and ``capitals_kept``, the share in the reference's
         case. Fractions; NaN where there is nothing to keep.
     """
-    import pandas as pd
-
     rows = []
     for name in evaluation.scored.predictions:
         rate = evaluation.overall(name)

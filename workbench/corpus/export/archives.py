@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import soundfile
+
 from workbench.corpus.export.export_rows import Place, plain_fields, write_lines
 from workbench.corpus.export.formats import nemo_row
 from workbench.corpus.workers import each_done
@@ -154,8 +156,6 @@ def _mono(place: Place, row: Mapping[str, Any]) -> tuple[Any, int]:
 
 
 def _flac(samples: Any, rate: int) -> bytes:
-    import soundfile
-
     target = io.BytesIO()
     soundfile.write(target, samples, rate, format="FLAC", subtype="PCM_16")
     return target.getvalue()

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from workbench.cards import Card, Table, languages, license_fields, size_category
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.ingest.schema import literal, quoted
@@ -112,7 +114,6 @@ def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: Outgoing) ->
     """Findings by rule among the rows that leave; None where no checks were run."""
     if findings is None:
         return None
-    import pyarrow as pa
 
     if hasattr(findings, "path"):
         source = f"read_parquet({literal(findings.path)})"

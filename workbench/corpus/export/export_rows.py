@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio
@@ -20,7 +24,6 @@ from workbench.language_tags import split_spans, strip_tag, with_tags
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
     from workbench.corpus.query.view import View
 
@@ -97,9 +100,6 @@ class Outgoing:
 
     def batches(self, split: str | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a split, or all, in the order of the source."""
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
-
         with pq.ParquetFile(self.path) as file:
             for batch in file.iter_batches(ROWS_AT_ONCE):
                 found = batch if split is None else batch.filter(pc.equal(batch.column(_SPLIT), split))
@@ -190,8 +190,6 @@ class _Spool:
             self._writer.close()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        import pyarrow.parquet as pq
-
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, batch.schema)
         self._writer.write_batch(batch)
@@ -206,8 +204,6 @@ def _in_order(batch: pa.RecordBatch, last: int) -> int:
 
 def _leaving(batch: pa.RecordBatch, only: str, made: Outgoing, stream: Any) -> pa.RecordBatch:
     """The rows that leave; the others are told apart, counted and listed."""
-    import pyarrow as pa
-
     asked = ("id", "status", "reason", "text", "duration", "target_lang")
     mask = []
     for id_, *row in zip(*(batch.column(n).to_pylist() for n in asked), strict=True):
@@ -242,8 +238,6 @@ def _dressed(
     batch: pa.RecordBatch, append_tag: bool, speaker_id: Callable[[str], str] | None, made: Outgoing
 ) -> pa.RecordBatch:
     """Transcripts with the tags of their languages, or none; pseudonyms for speakers; the split."""
-    import pyarrow as pa
-
     given = batch.column("text").to_pylist()
     if append_tag:
         tags = batch.column("target_lang").to_pylist()
@@ -269,8 +263,6 @@ def _tagged(text: str, tag: str) -> str:
 
 
 def _with(batch: pa.RecordBatch, name: str, values: list[Any]) -> pa.RecordBatch:
-    import pyarrow as pa
-
     return batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
 
 

@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.compute as pc
+
 from workbench.corpus.export.export_rows import (
     Place,
     ordered_names,
@@ -57,8 +59,6 @@ def as_csv(job: Job) -> dict[str, str]:
 
 def _present(job: Job) -> list[str]:
     """Columns in which any row says something, in the order in which rows first do."""
-    import pyarrow.compute as pc
-
     first: dict[str, tuple[int, int]] = {}
     done = 0
     for batch in job.rows.batches():

@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.corpus.quality import leakage, row_checks
+import numpy as np
+import pandas as pd
+
+from workbench.corpus.quality import duplicates, leakage, row_checks, sound_checks
 from workbench.corpus.quality.findings import COLUMNS, Findings
 from workbench.corpus.quality.own_rules import OwnRule, add_own
 from workbench.corpus.quality.rules import RULES, Rule, chosen
@@ -25,8 +28,6 @@ from workbench.signatures import public
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    import pandas as pd
 
     from workbench.corpus.quality.duplicates import Bands
     from workbench.corpus.query.view import View
@@ -134,8 +135,6 @@ class _Job:
 
     def run(self, database: duckdb.DuckDBPyConnection) -> tuple[Findings, int]:
         """Findings in the database, and how many rows were looked at."""
-        from workbench.corpus.quality import duplicates
-
         found = Findings(database, self.wanted)
         bands = None
         try:
@@ -171,8 +170,6 @@ class _Job:
 
     def _repeated(self, found: Findings, keys: Keys) -> None:
         """The same stretch of the same recording, and the same sentence, a second time."""
-        import numpy as np
-
         if "duplicate_audio" in self.wanted:
             part = np.where(keys.offset == 0, 0.0, keys.duration)
             again = _repeats(keys.audio(), keys.offset, part, self._channels(keys))
@@ -182,8 +179,6 @@ class _Job:
 
     def _channels(self, keys: Keys) -> Array:
         """(rows,) A number for each choice of channels: two speakers of a call are no duplicates."""
-        import numpy as np
-
         names = [name for name in ("channel", "channel_selector") if name in self.corpus.columns]
         made = np.zeros(len(keys), np.int64)
         if names:
@@ -197,8 +192,6 @@ class _Job:
     def _near(
         self, found: Findings, database: duckdb.DuckDBPyConnection, bands: Bands | None, keys: Keys
     ) -> None:
-        from workbench.corpus.quality import duplicates
-
         if bands is not None:
             threshold = self.thresholds.get("near_duplicate_text") or 0.9
             near = duplicates.near_texts(database, bands, keys, threshold)
@@ -213,8 +206,6 @@ class _Job:
                 found.places(name, keys, leakage.shared(keys, level))
 
     def _sound(self, found: Findings) -> None:
-        from workbench.corpus.quality import sound_checks
-
         if not any(rule.needs == "signal" and name not in self.not_run for name, rule in self.wanted.items()):
             return
         names = [n for n in ("row_index", "id", "audio_filepath", "offset", "duration", "channel",
@@ -247,8 +238,6 @@ def _channel_choice(row: Mapping[str, Any]) -> Any:
 
 def _repeats(*columns: Array) -> Array:
     """(rows,) First row that has the same values; NaN is like NaN."""
-    import numpy as np
-
     # Numbers are told apart by their bits, so that NaN, for what is unknown, has its place.
     bits = [c if c.dtype.kind == "i" else c.view(np.int64) for c in columns]
     order = np.lexsort(bits[::-1])
@@ -264,16 +253,12 @@ def _repeats(*columns: Array) -> Array:
 
 def _named(keys: Keys, firsts: Array) -> tuple[Array, Array]:
     """row_index of the rows that repeat an earlier one, and of these."""
-    import numpy as np
-
     again = np.flatnonzero((firsts >= 0) & (firsts < np.arange(len(firsts))))
     return keys.row_index[again], keys.row_index[firsts[again]]
 
 
 def summary(findings: pd.DataFrame) -> pd.DataFrame:
     """Findings by rule: ``rule, severity, utterances, share, reason, method, threshold, source``."""
-    import pandas as pd
-
     checked = findings.attrs.get("checked") or 1
     counts = Counter(findings["rule"])
     rows = [

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+import pyarrow as pa
+from rapidfuzz import fuzz, process
 
 from workbench.corpus.query import kernels
 from workbench.corpus.query.row_index import Keys, append, batches
@@ -125,9 +127,6 @@ def near_texts(
         keys: of the same rows.
         threshold: least similarity (rapidfuzz ratio).
     """
-    import pyarrow as pa
-    from rapidfuzz import fuzz, process
-
     scratch.execute("CREATE OR REPLACE TABLE pairs (row_index BIGINT, earlier BIGINT)")
     for found in bands.pairs(keys, threshold):
         if len(found):

@@ -8,6 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
 from workbench.corpus.quality.rules import RULES, Rule
 from workbench.corpus.query.row_index import Keys, append
 from workbench.files import replacing
@@ -15,8 +19,6 @@ from workbench.ingest.schema import literal
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    import pandas as pd
 
     from workbench.corpus.quality.text_checks import Hit
 
@@ -63,8 +65,6 @@ class Findings:
 
     def numbers(self, rule: str, hits: Iterable[tuple[int, float]]) -> None:
         """Hits of one rule by row_index, their values numbers; needs the table ``named``."""
-        import pyarrow as pa
-
         self._database.execute(
             "CREATE OR REPLACE TABLE later (row_index BIGINT, value VARCHAR, number DOUBLE)"
         )
@@ -79,8 +79,6 @@ class Findings:
 
     def pairs(self, rule: str, rows: Array, others: Array) -> None:
         """One finding a row, its value the id of another; needs the table ``named``."""
-        import pyarrow as pa
-
         self._database.execute("CREATE OR REPLACE TABLE later (row_index BIGINT, other BIGINT)")
         append(self._database, "later", pa.table({"row_index": rows, "other": others}))
         self._insert(
@@ -90,8 +88,6 @@ class Findings:
 
     def near(self, rule: str, found: Iterable[tuple[int, int, float]]) -> None:
         """The same from (row_index, row_index of the other, likeness)."""
-        import numpy as np
-
         rest = iter(found)
         while some := list(islice(rest, _AT_ONCE)):
             rows, others, _ = zip(*some, strict=True)
@@ -99,9 +95,6 @@ class Findings:
 
     def places(self, rule: str, keys: Keys, groups: Iterator[tuple[Array, str]]) -> None:
         """One finding for each place of each group, its value the group's word; needs the table ``named``."""
-        import numpy as np
-        import pyarrow as pa
-
         self._database.execute("CREATE OR REPLACE TABLE later (row_index BIGINT, value VARCHAR)")
         while some := list(islice(groups, _AT_ONCE)):
             rows = keys.row_index[np.concatenate([places for places, _ in some])]
@@ -129,8 +122,6 @@ class Findings:
         self, rules: Sequence[str], rows: Sequence[int] | None, ids: Sequence[str], values: Sequence[Any]
     ) -> Any:
         """Values as text, and numbers beside it: JSON writes them so that they come back the same."""
-        import pyarrow as pa
-
         numbers = [None if isinstance(value, str) else value for value in values]
         told = [v if isinstance(v, str) or v is None else json.dumps(v) for v in values]
         columns = {"rule": pa.array(rules, pa.string())}
@@ -158,8 +149,6 @@ class Findings:
 
     def frame(self) -> pd.DataFrame:
         """All findings in memory."""
-        import pandas as pd
-
         if not self._wanted:
             return pd.DataFrame(columns=list(COLUMNS))
         table = self._database.sql(self._ordered()).to_arrow_table()

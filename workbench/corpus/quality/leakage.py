@@ -14,15 +14,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from workbench.corpus.quality.measures import hash_file
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import Keys, Visitor, append, batches, digests, firsts, gather
 from workbench.errors import WorkbenchError
+from workbench.ingest.audio import locate_text
 from workbench.ingest.schema import literal
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    import pandas as pd
 
     from workbench.corpus.query.view import View
 
@@ -54,9 +58,6 @@ def read(
 def _tie_files(corpus: View, database: duckdb.DuckDBPyConnection, keys: Keys) -> None:
     """Tie the rows whose files hold the same bytes: first sizes are compared, then the ends of files of one
     size, and only what is still alike is read."""
-    import numpy as np
-
-    from workbench.corpus.quality.measures import hash_file
     from workbench.corpus.query import kernels
 
     found = np.zeros((len(keys), 2), np.uint64)
@@ -89,15 +90,11 @@ def _tie_files(corpus: View, database: duckdb.DuckDBPyConnection, keys: Keys) ->
 
 
 def _places(keys: Keys, row_index: Any) -> Array:
-    import numpy as np
-
     return np.searchsorted(keys.row_index, np.asarray(row_index, np.int64))
 
 
 def _size(written: str, roots: list[str]) -> int:
     """Bytes of a file; -1 where it is missing or lies outside the roots."""
-    from workbench.ingest.audio import locate_text
-
     try:
         # Missing files are told apart first: where they are followed to costs more.
         found = os.stat(os.path.normpath(os.path.join(roots[0], written)))
@@ -116,7 +113,6 @@ def _of_files(
     read_one: Callable[[str], str | None],
 ) -> Iterator[tuple[Array, Array]]:
     """Places of rows and the digests of what was read of their files, some at a time."""
-    from workbench.ingest.audio import locate_text
 
     def attempt(written: str) -> str | None:
         try:
@@ -135,8 +131,6 @@ def _of_files(
 
 def want(database: duckdb.DuckDBPyConnection, row_index: Array) -> None:
     """Make the table ``wanted`` of these rows."""
-    import pyarrow as pa
-
     database.execute("CREATE OR REPLACE TABLE wanted (row_index BIGINT)")
     append(database, "wanted", pa.table({"row_index": row_index}))
 
@@ -155,8 +149,6 @@ def _scanned(corpus: View, database: duckdb.DuckDBPyConnection, keys: Keys, foun
 
     Returns the sizes of all files that it met.
     """
-    import numpy as np
-
     database.execute("CREATE OR REPLACE TABLE scanned (row_index BIGINT, sha256 VARCHAR, whole BOOLEAN)")
     path = corpus.folder / "signal.parquet"
     if not path.exists():
@@ -174,8 +166,6 @@ def _scanned(corpus: View, database: duckdb.DuckDBPyConnection, keys: Keys, foun
 
 def shared(keys: Keys, level: str) -> Iterator[tuple[Array, str]]:
     """Places of the rows of one recording, sentence or speaker that stands in several splits, and these."""
-    import numpy as np
-
     from workbench.corpus.query import kernels
 
     told = keys.kept & (keys.split >= 0)
@@ -200,8 +190,6 @@ def find(corpus: View, speakers: str = "disjoint") -> pd.DataFrame:
         One row per shared audio, sentence or speaker: ``level``, ``blocks`` (false for speakers where the
         policy shares them), ``splits``, ``utterances`` and the ``ids``, sorted by level.
     """
-    import pandas as pd
-
     found = []
     with spill_db.database(corpus.folder) as database:
         keys = read(corpus, database)
@@ -218,9 +206,6 @@ def find(corpus: View, speakers: str = "disjoint") -> pd.DataFrame:
 
 def _ids(database: duckdb.DuckDBPyConnection, keys: Keys, groups: Iterable[Array]) -> Iterator[list[str]]:
     """The ids of rows, for each group of places."""
-    import numpy as np
-    import pyarrow as pa
-
     groups = list(groups)
     wanted = keys.row_index[np.concatenate(groups)] if groups else np.zeros(0, np.int64)
     want(database, wanted)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pandas as pd
+
 from workbench.corpus.quality.text_checks import disagreement
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.corpus.query.view import View
 
 WEIGHTS = {"error": 3.0, "warning": 1.0, "info": 0.2}
@@ -52,9 +53,6 @@ def ranked(
     minutes: float | None = None,
 ) -> pd.DataFrame:
     """The same for rows at hand: ``id``, ``duration`` in seconds, ``target_lang`` and ``accent``."""
-    import numpy as np
-    import pandas as pd
-
     rows = rows.copy()
     score: dict[str, float] = defaultdict(float)
     why: dict[str, list[str]] = defaultdict(list)

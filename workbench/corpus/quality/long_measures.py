@@ -11,10 +11,12 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from workbench.corpus.quality import measures
 from workbench.ingest.audio import checked, mix
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Samples = NDArray[np.float32]
@@ -25,8 +27,6 @@ class _Channel:
     """What one channel's blocks add up to, frame by frame."""
 
     def __init__(self, size: int, floor_db: float) -> None:
-        import numpy as np
-
         self.size, self.floor_db = size, floor_db
         self._rest: Samples = np.zeros(0, np.float32)
         self._levels: list[Any] = []
@@ -35,8 +35,6 @@ class _Channel:
         self.count, self.peak = 0, 0.0
 
     def add(self, samples: Samples, last: bool = False) -> None:
-        import numpy as np
-
         from workbench.corpus.quality import sound_kernels
 
         held = np.concatenate([self._rest, samples]) if len(self._rest) else samples
@@ -58,14 +56,10 @@ class _Channel:
 
     @property
     def levels(self) -> Any:
-        import numpy as np
-
         return np.concatenate(self._levels)[: max(1, self.count // self.size)]
 
     @property
     def peaks(self) -> Any:
-        import numpy as np
-
         return np.concatenate(self._peaks)
 
     @property
@@ -87,8 +81,6 @@ def measure_blocks(blocks: Blocks, sample_rate: int, channels: int) -> dict[str,
     Raises:
         WorkbenchError: samples that are no numbers or not scaled.
     """
-    from workbench.corpus.quality import measures
-
     size = max(1, round(measures.FRAME_S * sample_rate))
     mono = _Channel(size, measures.FLOOR_DBFS)
     apart = [_Channel(size, measures.FLOOR_DBFS) for _ in range(channels)] if channels > 1 else [mono]
@@ -102,7 +94,6 @@ def measure_blocks(blocks: Blocks, sample_rate: int, channels: int) -> dict[str,
     if not mono.count:
         return {**facts, "error": "the recording holds no samples"}
     clipping, frames = _near_extremes(blocks, mono, apart, sample_rate)
-    import numpy as np
 
     ranked = np.sort(mono.levels)
     leading, trailing = measures.silences(mono.levels, ranked)
@@ -124,8 +115,6 @@ def _near_extremes(
     blocks: Blocks, mono: _Channel, apart: list[_Channel], sample_rate: int
 ) -> tuple[float, Any]:
     """The largest share of clipped samples of a channel, and the windowed frames that spectra are made of."""
-    import numpy as np
-
     from workbench.corpus.quality import measures, sound_kernels
 
     window = measures.blackman_harris(False)

@@ -34,13 +34,14 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from scipy.fft import rfft
+from scipy.signal.windows import blackmanharris
 
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio
-
-if TYPE_CHECKING:
-    import numpy as np
 
 COLUMNS: dict[str, str] = {
     "id": "text", "peak_dbfs": "float", "rms_dbfs": "float", "snr_db": "float", "clipping_ratio": "float",
@@ -125,7 +126,6 @@ def _of_stretch(
     path: str, offset_s: float, duration_s: float | None, channel: tuple[int, ...] | None
 ) -> dict[str, Any]:
     """Measures of what any decoder reads; what is longer than LONG_S is gone over block by block."""
-    import numpy as np
 
     def blocks() -> Iterator[Any]:
         again = audio.stretch(path, offset_s, duration_s)
@@ -154,8 +154,6 @@ class _Scratch(threading.local):
     page faults than in arithmetic."""
 
     def __init__(self) -> None:
-        import numpy as np
-
         self._file = bytearray()
         self.frames = np.empty((FRAMES, _FFT), np.float32)
         self.mean = np.empty(_FFT // 2 + 1, np.float32)
@@ -189,8 +187,6 @@ def _contents(path: str, size: int) -> memoryview:
 def _wav_samples(data: memoryview) -> tuple[np.ndarray, int] | None:
     """Samples of a 16-bit WAV file as they are, int16 (frames, channels), and the rate; None for any other
     kind. Valid until the thread's next file."""
-    import numpy as np
-
     layout = audio.wav_layout(data)
     if layout is None:
         return None
@@ -216,8 +212,6 @@ def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
         samples: (frames, channels) or (frames,); float32 in [-1, 1], or int16.
         sample_rate: Hz.
     """
-    import numpy as np
-
     stacked = samples if samples.ndim == 2 else samples[:, None]
     frames, channels = stacked.shape
     facts = {"sample_rate": sample_rate, "channels": channels, "duration_s": frames / sample_rate}
@@ -255,8 +249,6 @@ class _Mono:
     """
 
     def __init__(self, samples: np.ndarray, sample_rate: int) -> None:
-        import numpy as np
-
         from workbench.corpus.quality import sound_kernels
 
         if samples.dtype != np.int16:
@@ -308,8 +300,6 @@ def clipped(inside: int, runs: int, near: int, peak: float, count: int) -> float
 
 def spectral(frames: np.ndarray, sample_rate: int, long: bool) -> dict[str, Any]:
     """Bandwidth and fingerprint of windowed frames, float32 (64, 512); no fingerprint where not ``long``."""
-    from scipy.fft import rfft
-
     from workbench.corpus.quality import sound_kernels
 
     own = _scratch
@@ -360,8 +350,6 @@ def bandwidth(mean_power: np.ndarray, sample_rate: int) -> float:
 
 def read_fingerprint(text: str) -> np.ndarray:
     """The fingerprint as float (64,) of unit length."""
-    import numpy as np
-
     values = np.frombuffer(bytes.fromhex(text), np.int8).astype(np.float64)
     return values / max(float(np.linalg.norm(values)), 1e-9)
 
@@ -369,8 +357,6 @@ def read_fingerprint(text: str) -> np.ndarray:
 @functools.cache
 def _edges(sample_rate: int) -> np.ndarray:
     """Bins where the bands of a fingerprint begin and end; none beyond half the rate."""
-    import numpy as np
-
     edges = np.round(np.geomspace(150, 4_000, 9) * _FFT / sample_rate).astype(int)
     within: np.ndarray = np.minimum(edges, _FFT // 2 + 1)
     return within
@@ -379,9 +365,6 @@ def _edges(sample_rate: int) -> np.ndarray:
 @functools.cache
 def blackman_harris(integers: bool) -> np.ndarray:
     """Blackman-Harris; for integers it brings them to full scale 1 as well."""
-    import numpy as np
-    from scipy.signal.windows import blackmanharris
-
     made = np.asarray(blackmanharris(_FFT, sym=False), np.float32)
     return made * np.float32(1 / 32768) if integers else made
 

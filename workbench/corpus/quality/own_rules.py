@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.corpus.quality.rules import RULES, Severity
 from workbench.errors import WorkbenchError
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.corpus.query.view import View
 
 _AT_ONCE = 5_000
@@ -70,8 +70,6 @@ class OwnRule:
 
 def add_own(frame: pd.DataFrame, corpus: View, own: Sequence[OwnRule]) -> pd.DataFrame:
     """Findings with those of the team's rules, errors first, each severity in the order of the rules."""
-    import pandas as pd
-
     rows = [
         {"id": id_, "rule": rule.id, "severity": rule.severity, "reason": rule.reason, "hint": rule.hint,
          "value": value}

@@ -14,6 +14,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from workbench.cluster import check_engine, over_ray
 from workbench.corpus.quality.measures import COLUMNS, channel_text, hash_file, measure_rows
 from workbench.corpus.workers import Answer, WorkerPool
@@ -26,7 +30,6 @@ from workbench.signatures import public
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
     from workbench.corpus.query.view import View
 
@@ -157,9 +160,6 @@ def _row_key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def _known(folder: Path) -> list[dict[str, Any]]:
     """Rows measured before, without fault, by this version."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     found: list[dict[str, Any]] = []
     for path in [folder / "signal.parquet", *sorted((folder / "signal.parts").glob("*.parquet"))]:
         if not path.exists():
@@ -235,21 +235,15 @@ class _Threads:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
     return pa.Table.from_pylist([{**row, "version": VERSION} for row in rows], schema=_schema())
 
 
 def _schema() -> pa.Schema:
-    import pyarrow as pa
-
     kinds = {"float": pa.float64(), "int": pa.int64(), "text": pa.string()}
     return pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()] + [("version", pa.int64())])
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    import pyarrow.parquet as pq
-
     with replacing(path, digest=path.name == "signal.parquet") as draft:
         pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
 
@@ -257,8 +251,6 @@ def _write(path: Path, table: pa.Table) -> None:
 def _merge(folder: Path, parts: Path, pending: Sequence[dict[str, Any]], ids: Sequence[str]) -> pd.DataFrame:
     """What was known, parts and the rest become one file, newest result per id, in the order of ids: batches
     may end in any order."""
-    import pyarrow as pa
-
     path = folder / "signal.parquet"
     new = [_current(part) for part in sorted(parts.glob("*.parquet"))]
     new += [_table(pending)] if pending else []
@@ -274,8 +266,6 @@ def _merge(folder: Path, parts: Path, pending: Sequence[dict[str, Any]], ids: Se
 
 def _current(path: Path) -> pa.Table:
     """Results of this version; others are dropped, they were measured otherwise."""
-    import pyarrow.compute as pc
-
     try:
         table = read_parquet(path, "table of measurements")
     except WorkbenchError:  # damaged: it is measured again
@@ -285,8 +275,6 @@ def _current(path: Path) -> pa.Table:
 
 
 def _of(table: pa.Table, ids: Sequence[str]) -> pd.DataFrame:
-    import pyarrow as pa
-
     hidden = ["size", "mtime_ns", "offset", "asked_s", "channel", "version"]
     places = {id_: place for place, id_ in enumerate(table["id"].to_pylist())}
     wanted = pa.array([places[id_] for id_ in ids if id_ in places], pa.int64())

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from workbench.corpus.quality import duplicates, measures, signal
 from workbench.corpus.quality.rules import Rule
 from workbench.corpus.quality.text_checks import Hit
@@ -99,8 +101,6 @@ def _crosses(wanted: Mapping[str, Rule], rule: str, value: Any, *, below: bool) 
 
 
 def _near(rows: Sequence[Mapping[str, Any]], threshold: float) -> Iterator[Hit]:
-    import numpy as np
-
     usable = [row for row in rows if isinstance(row.get("fingerprint"), str)]
     if len(usable) < 2:
         return

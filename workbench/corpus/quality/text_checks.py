@@ -9,14 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
 from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.language_tags import find_tags, strip_tag
 from workbench.text import normalize
 
 if TYPE_CHECKING:
-    import numpy as np
-
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Hit = tuple[str, str, Any]
@@ -139,8 +140,6 @@ def odd_rates(letters: Array, seconds: Array, locale: Array, threshold: float) -
         locale: (clips,) number of the locale of each.
         threshold: of the robust z; locales of fewer than LEAST_FOR_RATE clips are not judged.
     """
-    import numpy as np
-
     rated = np.flatnonzero((letters > 0) & (seconds > 0))
     rates = letters[rated] / seconds[rated]
     logs = np.fromiter(map(math.log, rates), np.float64, len(rates))
@@ -190,8 +189,6 @@ def unknown_rates(texts: Sequence[str], tokenizer: Any) -> list[float]:
 def disagreement(text: str | None, tag: Any, hypothesis: Any) -> float | None:
     """Characters in which a model's hypothesis differs from a transcript, both normalized, over those of the
     transcript; None where there is no transcript."""
-    from rapidfuzz.distance import Levenshtein
-
     reference = normalize(strip_tag(text or "")[0], tag)
     if not reference:
         return None

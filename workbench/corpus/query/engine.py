@@ -13,7 +13,10 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import duckdb
+import pyarrow as pa
 
 from workbench.corpus.query import filters, spill_db
 from workbench.corpus.review import decision_state
@@ -22,10 +25,6 @@ from workbench.errors import WorkbenchError
 from workbench.ingest.schema import EDITABLE, FIELDS, literal, quoted
 from workbench.locales import UNSPACED_LANGUAGES
 from workbench.plain_values import plain
-
-if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
 
 Result = TypeVar("Result")
 LONGEST_QUERY_S = 30.0
@@ -46,8 +45,6 @@ class Engine:
     """Queries over one corpus folder."""
 
     def __init__(self, folder: Path, decisions: DecisionStore, source_columns: Sequence[str]) -> None:
-        import duckdb
-
         self.folder = folder
         self.decisions = decisions
         self.source_columns = list(source_columns)
@@ -112,8 +109,6 @@ class Engine:
     def _scan(
         self, select: str, where: str, rest: str, take: Callable[[pa.RecordBatchReader], Result], rows: int
     ) -> Result:
-        import duckdb
-
         with closing(self._database.cursor()) as cursor:
             cursor.execute("BEGIN")
             source = self._chosen(cursor, where) if where else "rows"
@@ -169,8 +164,6 @@ class Engine:
         return self._undisturbed(lambda: self._check(expression))
 
     def _check(self, expression: str) -> str:
-        import duckdb
-
         cursor = self._database.cursor()
         try:
             text = filters.check(cursor, expression, self.columns)
@@ -204,8 +197,6 @@ class Engine:
                 cursor.close()
 
     def _rate(self, cursor: duckdb.DuckDBPyConnection, table: str) -> None:
-        import pyarrow as pa
-
         if self._rates is None:
             return
         found = cursor.execute(
@@ -336,8 +327,6 @@ def _run(
     cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any], limit_s: float | None
 ) -> pa.Table:
     """A query's rows; interrupted after ``limit_s``, where there is a limit."""
-    import duckdb
-
     done = threading.Event()
     if limit_s is not None:
         threading.Thread(target=_interrupt, args=(cursor, done, limit_s), daemon=True).start()

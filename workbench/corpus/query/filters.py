@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.ingest.schema import ALIASES
 
 if TYPE_CHECKING:
     import duckdb
@@ -186,8 +187,6 @@ def _check_function(node: dict[str, Any]) -> None:
 
 
 def _near(name: str, known: dict[str, str]) -> list[str]:
-    from workbench.ingest.schema import ALIASES
-
     wanted = name.lower()
     meant = [field for field, others in ALIASES.items() if wanted in others and field in known]
     close = difflib.get_close_matches(wanted, list(known), n=4, cutoff=0.55)

@@ -12,13 +12,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import pyarrow as pa
+
 from workbench.ingest.schema import quoted
 from workbench.text import normalized_keys
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    import pyarrow as pa
 
     from workbench.corpus.query.view import View
 
@@ -64,8 +65,6 @@ class Keys:
 
     def reordered(self, row_index: Array) -> Keys:
         """The same rows in the order of these ``row_index``, all of them."""
-        import numpy as np
-
         from workbench.corpus.query import kernels
 
         order = np.searchsorted(self.row_index, row_index)
@@ -96,8 +95,6 @@ class Keys:
 
     def components(self, levels: Iterable[str | Array], chosen: Array | None = None) -> Array:
         """First row of what hangs together by any of the levels; -1 for rows that are not chosen."""
-        import numpy as np
-
         from workbench.corpus.query import kernels
 
         parent = np.arange(len(self), dtype=np.int32)
@@ -173,8 +170,6 @@ class _Gathered:
 
     def add(self, columns: Columns) -> list[str]:
         """Take in a batch; returns the sentences of its rows, empty where there is none."""
-        import numpy as np
-
         texts = normalized_keys([text or "" for text in columns["text"]])
         plain = [not offset for offset in columns["offset"]]
         # A sentence is the same in its own language only: "no" is Spanish, Italian and English.
@@ -203,8 +198,6 @@ class _Gathered:
         self._parts.setdefault(name, []).append(part)
 
     def _name(self, columns: Columns, plain: list[bool], sentences: list[str]) -> None:
-        import pyarrow as pa
-
         table = {
             "row_index": pa.array(columns["row_index"], pa.int64()),
             "id": pa.array(columns["id"], pa.string()),
@@ -216,8 +209,6 @@ class _Gathered:
 
     def keys(self) -> Keys:
         """The arrays whole, rows in the order of the source."""
-        import numpy as np
-
         index = self._whole("row_index", np.zeros(0, np.int64))
         order = None if (index[1:] > index[:-1]).all() else np.argsort(index)
 
@@ -237,15 +228,11 @@ class _Gathered:
         return Keys(row_index, **numbers, cells=cells, splits=splits, kept=kept, ties=ties, **codes)
 
     def _whole(self, name: str, empty: Array) -> Array:
-        import numpy as np
-
         return np.concatenate(self._parts.pop(name, [empty]))
 
 
 def digests(values: Sequence[str | None]) -> Array:
     """128 bits of the hash of each text (n, 2); zeros where there is none."""
-    import numpy as np
-
     blake = hashlib.blake2b
     none = bytes(16)
     joined = b"".join(
@@ -257,8 +244,6 @@ def digests(values: Sequence[str | None]) -> Array:
 
 def firsts(digests: Array) -> Array:
     """Position of the first row with the same digest (rows, 2); -1 where it is zero."""
-    import numpy as np
-
     order = np.lexsort((digests[:, 1], digests[:, 0]))
     hashed = digests[order]
     new = np.ones(len(order), np.bool_)

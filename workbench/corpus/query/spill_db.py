@@ -9,10 +9,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import duckdb
+import duckdb
 
 MEMORY_LIMIT = "700MB"
 _PREFIX = ".scratch-"
@@ -44,8 +42,6 @@ def _runs(pid: int) -> bool:
 @contextmanager
 def database(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB of one's own, empty, that puts on disk what is beyond MEMORY_LIMIT."""
-    import duckdb
-
     place = folder(home)
     connection = duckdb.connect(
         ":memory:", config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(place)}

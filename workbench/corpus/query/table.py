@@ -10,6 +10,7 @@ from workbench.corpus import predictions as predicted
 from workbench.corpus.export.export import Export, Only, export
 from workbench.corpus.export.timed_text import Format as TimedText
 from workbench.corpus.export.timed_text import TimedTextExport, write_timed_text
+from workbench.corpus.imported_predictions import predictions_within
 from workbench.corpus.query.view import View
 from workbench.corpus.split import mixing, splits
 from workbench.corpus.split.splits import SplitReport
@@ -174,8 +175,6 @@ class Corpus(View):
 
     def take_predictions(self) -> list[MatchReport]:
         """Keep what the source's own columns ``pred_text`` and ``pred_text_NAME`` hold as predictions."""
-        from workbench.corpus.imported_predictions import predictions_within
-
         return predictions_within(self)
 
     def export_prediction(

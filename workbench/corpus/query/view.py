@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from workbench.corpus import record
+from workbench.corpus.quality.text_checks import unknown_rates
 from workbench.corpus.query.engine import Engine, plain_row
 from workbench.corpus.query.preview import preview_html
 from workbench.corpus.review.decisions import DecisionStore
@@ -216,8 +217,6 @@ class View:
             tokenizer: a ``SentencePieceProcessor``, or what holds one as ``tokenizer``, such as NeMo's
                 tokenizers and models.
         """
-        from workbench.corpus.quality.text_checks import unknown_rates
-
         self._engine.use_tokenizer(lambda texts: unknown_rates(texts, tokenizer))
 
     def frame(self, columns: Iterable[str] | None = None) -> pd.DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.ingest.schema import EDITABLE, literal
 
@@ -47,8 +49,6 @@ def load(cursor: duckdb.DuckDBPyConnection, decisions: DecisionStore, after: int
 
 def _read(cursor: duckdb.DuckDBPyConnection, decisions: DecisionStore, after: int) -> int:
     """The words that hold, as table ``changed``; how many there are."""
-    import pyarrow as pa
-
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE changed (id VARCHAR, field VARCHAR, value VARCHAR, reason VARCHAR)"
     )

@@ -22,7 +22,7 @@ from workbench.corpus.review import decision_queries as queries
 from workbench.corpus.review.decision_digests import ClipSum
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
-from workbench.ingest.schema import EDITABLE
+from workbench.ingest.schema import EDITABLE, split_name
 from workbench.names import current_user
 from workbench.signatures import public
 from workbench.times import utc_now
@@ -388,8 +388,6 @@ def _checked(field: str, value: str | None) -> str | None:
     if field == "target_lang":
         return locales.canonical(value)
     if field == "split":
-        from workbench.ingest.schema import split_name
-
         return split_name(value) or None
     return value if field == "text" else value or None
 

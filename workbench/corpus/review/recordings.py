@@ -14,6 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import soundfile
+
 from workbench import locales
 from workbench.corpus import record
 from workbench.errors import WorkbenchError
@@ -25,7 +29,6 @@ from workbench.workspace import roles
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
@@ -79,8 +82,6 @@ def take_row(
 
 def write_sound(path: Path, pcm: NDArray[np.int16], sample_rate: int) -> None:
     """Samples (n,) as a 16-bit WAV file, bit for bit; whole or not at all."""
-    import soundfile
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with replacing(path) as draft:
         soundfile.write(draft, pcm, sample_rate, subtype="PCM_16", format="WAV")
@@ -133,7 +134,6 @@ def withdraw_take(corpus: Corpus, id: str) -> None:
     home = roles.workspace_of(corpus.folder)
     if home is not None:
         roles.require(home, "reviewer|trainer|steward", WITHDRAWN)
-    import pyarrow.compute as pc
 
     with _alone(corpus):
         table = _read(corpus)
@@ -164,9 +164,6 @@ def _read(corpus: Corpus) -> pa.Table:
 
 def _with_row(table: pa.Table, row: dict[str, Any]) -> pa.Table:
     """The table with one more row; ``purpose`` becomes a column where there was none."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     names = {name.lower(): name for name in table.column_names}
     if "purpose" not in names:
         names["purpose"] = "purpose"

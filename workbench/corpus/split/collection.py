@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.corpus.split.splits import LEAST_SPEAKERS
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.corpus.query.view import View
 
 WISHES = "collection_plan.json"
@@ -99,8 +99,6 @@ def collection_requests(corpus: View) -> list[dict[str, Any]]:
 
 def _with_wishes(table: pd.DataFrame, wished: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[float]]:
     """The cells, with those that only a wish names, and the minutes wished for each."""
-    import pandas as pd
-
     cells = [tuple(cell) for cell in table[["target_lang", "accent"]].astype(object).to_numpy()]
     cells = [tuple(None if pd.isna(part) else part for part in cell) for cell in cells]
     minutes = [0.0] * len(cells)

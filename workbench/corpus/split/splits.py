@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from workbench.corpus.quality import leakage
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import NO_MATCH, Keys, batches
@@ -23,7 +25,6 @@ from workbench.ingest.schema import SPLITS
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
     import pandas as pd
 
     from workbench.corpus.query.view import View
@@ -110,7 +111,6 @@ def _decide(
     reason: str,
 ) -> list[str]:
     """Write the splits that changed as decisions; returns the ids set aside."""
-    import numpy as np
 
     def ids(chosen: Array) -> Iterator[str]:
         leakage.want(database, keys.row_index[chosen])
@@ -132,8 +132,6 @@ def _decide(
 
 def divide(keys: Keys, shares: Mapping[str, float], seed: int, speakers: str) -> Array:
     """Split of each row (rows,): its number in ``shares``, -1 where it is set aside; a pure function."""
-    import numpy as np
-
     seconds = np.where(np.nan_to_num(keys.duration) == 0, 1.0, keys.duration)
     tied: list[str | Array] = [keys.audio(), "sentence", *(["speaker"] if speakers == "disjoint" else [])]
     group = _numbered(keys.components(tied))
@@ -148,24 +146,18 @@ def divide(keys: Keys, shares: Mapping[str, float], seed: int, speakers: str) ->
 
 def _numbered(first: Array) -> Array:
     """Number of the group of each row, groups counted in order of their first rows (rows,)."""
-    import numpy as np
-
     new = first == np.arange(len(first), dtype=np.int32)
     return (np.cumsum(new, dtype=np.int32) - 1)[first]
 
 
 def _speakers_of(keys: Keys, group: Array) -> int:
     """How many speakers the group of the most rows holds."""
-    import numpy as np
-
     biggest = int(np.bincount(group).argmax())
     return len(np.unique(keys.ties["speaker"][group == biggest]))
 
 
 def _balanced(cell: Array, seconds: Array, group: Array, shares: Mapping[str, float], seed: int) -> Array:
     """Each group to the split that its cells miss most (groups,); large groups first, ties by the seed."""
-    import numpy as np
-
     sizes = np.bincount(group, seconds)
     shuffled = array("l", range(len(sizes)))
     random.Random(seed).shuffle(shuffled)
@@ -196,8 +188,6 @@ def _balanced(cell: Array, seconds: Array, group: Array, shares: Mapping[str, fl
 
 def _weights_of_cells(cell: Array, seconds: Array, group: Array) -> tuple[Array, Array, Array]:
     """Where the cells of each group begin (groups + 1,); cells and their seconds, in order of first rows."""
-    import numpy as np
-
     count = int(cell.max()) + 1
     pairs, first, of_row = np.unique(
         group.astype(np.int64) * count + cell, return_index=True, return_inverse=True
@@ -211,8 +201,6 @@ def _weights_of_cells(cell: Array, seconds: Array, group: Array) -> tuple[Array,
 
 def _set_aside(keys: Keys, assigned: Array, names: Sequence[str]) -> Array:
     """A sentence on several sides stays where it is rarest to lose: test, then validation, then train."""
-    import numpy as np
-
     rank = np.array([("test", "validation", "train").index(name) for name in names], np.int8)[assigned]
     sentence = keys.ties["sentence"]
     home = np.full(len(keys), len(names), np.int8)

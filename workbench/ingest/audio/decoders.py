@@ -15,13 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+import numpy as np
+import soundfile
+
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import containers
 from workbench.ingest.audio.ffmpeg import AvDecoder, changes, no_samples, unreadable
 from workbench.ingest.audio.locating import regular
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Samples = NDArray[np.float32]
@@ -91,8 +93,6 @@ def _known(head: bytes) -> bool:
 
 
 def _either(path: str | Path) -> Decoder:
-    import soundfile
-
     try:
         return SndDecoder(path)
     except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
@@ -116,8 +116,6 @@ def _wav(path: str | Path, stream: BinaryIO, size: int) -> Decoder:
 
 def _or_av(source: str | Path | FilePart, path: str | Path) -> Decoder:
     """GSM inside WAV cannot be sought in and is stated in other units; FFmpeg reads it as it is."""
-    import soundfile
-
     try:
         made = SndDecoder(source)
     except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError):
@@ -129,8 +127,6 @@ def _or_av(source: str | Path | FilePart, path: str | Path) -> Decoder:
 
 
 def _ogg(path: str | Path, stream: BinaryIO, size: int) -> Decoder:
-    import soundfile
-
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         links = containers.ogg_links(data)
     if links is None:
@@ -226,8 +222,6 @@ class SndDecoder:
         self._at = frame
 
     def read(self, count: int) -> Samples:
-        import soundfile
-
         if self._second is not None:
             return self._second.read(count)
         try:
@@ -260,7 +254,6 @@ class SndDecoder:
 @functools.cache
 def _straight() -> Any:
     """A ``SoundFile`` that reads on: the library's own seeks after each read, which changes an MP3."""
-    import soundfile
 
     class Straight(soundfile.SoundFile):  # type: ignore[misc]
         def seekable(self) -> bool:
@@ -287,8 +280,6 @@ class ChainDecoder:
         raise io.UnsupportedOperation("this decoder reads from the start only")
 
     def read(self, count: int) -> Samples:
-        import numpy as np
-
         parts: list[Samples] = []
         while count:
             found = self._current.read(count)
@@ -299,8 +290,6 @@ class ChainDecoder:
         return np.concatenate(parts) if parts else no_samples(self.channels)
 
     def _next(self) -> bool:
-        import soundfile
-
         if self._at + 1 >= len(self._links):
             return False
         self._at += 1

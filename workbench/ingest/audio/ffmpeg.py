@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import av
+import numpy as np
+
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Samples = NDArray[np.float32]
@@ -29,8 +31,6 @@ class AvDecoder:
     exact = False
 
     def __init__(self, path: str | Path, format: str | None = None) -> None:
-        import av
-
         self._path = path
         options = {"protocol_whitelist": "file", "format_whitelist": format or _FORMATS}
         self._container: Any = None
@@ -60,8 +60,6 @@ class AvDecoder:
         raise io.UnsupportedOperation("this decoder reads from the start only")
 
     def read(self, count: int) -> Samples:
-        import numpy as np
-
         parts: list[Samples] = []
         while count and self._waiting is not None:
             head, rest = self._waiting[:count], self._waiting[count:]
@@ -73,8 +71,6 @@ class AvDecoder:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _decoded(self, stream: Any) -> Iterator[Samples]:
-        import av
-
         packets = self._container.demux(stream)
         while True:
             try:
@@ -105,8 +101,6 @@ def _width(frame: Any) -> int:
 
 def _floats(frame: Any) -> Samples:
     """A frame of FFmpeg's as float32 (samples, channels) in [-1, 1]."""
-    import numpy as np
-
     data = frame.to_ndarray()
     stacked = data.T if frame.format.is_planar else data.reshape(-1, _width(frame))
     if stacked.dtype.kind == "f":
@@ -119,8 +113,6 @@ def _floats(frame: Any) -> Samples:
 
 
 def no_samples(channels: int) -> Samples:
-    import numpy as np
-
     return np.zeros((0, max(1, channels)), np.float32)
 
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
+
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio.decoders import Decoder, open_sound
 from workbench.ingest.audio.locating import regular
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Samples = NDArray[np.float32]
@@ -142,8 +143,6 @@ def read(path: str | Path, offset_s: float = 0.0, duration_s: float | None = Non
         WorkbenchError: the file is missing, no regular file, no audio, ends before ``offset_s``, or the
             stretch is too long to hold.
     """
-    import numpy as np
-
     found = stretch(path, offset_s, duration_s)
     blocks, held = [], 0
     for block in found.blocks:
@@ -185,8 +184,6 @@ class _SpillDecoder:
         self._at = frame
 
     def read(self, count: int) -> Samples:
-        import numpy as np
-
         wide = 4 * self.channels
         data = os.pread(self._stream.fileno(), count * wide, self._at * wide)
         found: Samples = np.frombuffer(data, np.float32).reshape(-1, self.channels)

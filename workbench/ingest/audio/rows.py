@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import soxr
+
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio.locating import locate_text, regular
 from workbench.ingest.audio.reading import read, stretch
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Samples = NDArray[np.float32]
@@ -97,8 +99,6 @@ def mix(samples: Samples, channel: Channel, where: str = "") -> Samples:
     Raises:
         WorkbenchError: there is no such channel.
     """
-    import numpy as np
-
     samples = chosen(samples, channel, where)
     mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
     return np.ascontiguousarray(mono, np.float32)
@@ -113,8 +113,6 @@ def checked(samples: Samples, where: str = "audio", first: int = 0) -> Samples:
     Raises:
         WorkbenchError: NaN or infinity, or integers that nobody scaled.
     """
-    import numpy as np
-
     if not samples.size:
         return samples
     # One pass for both faults: NaN and infinity come through the extremes.
@@ -164,7 +162,6 @@ def _mono(
         raise WorkbenchError("the recording holds no samples", where=name, hint="Fetch it again.")
     if sample_rate is None or sample_rate == rate:
         return mono, rate
-    import soxr
 
     resampled: Samples = soxr.resample(mono, rate, sample_rate, quality="HQ")
     return resampled, sample_rate
@@ -181,8 +178,6 @@ def mono_blocks(
     found, name, done = stretch(path, offset_s, duration_s), os.path.basename(path), 0
     resampler = None
     if found.rate != sample_rate:
-        import soxr
-
         resampler = soxr.ResampleStream(found.rate, sample_rate, 1, dtype="float32", quality="HQ")
     for block in found.blocks:
         mono = checked(mix(block, channel, name), name, done)
@@ -191,8 +186,6 @@ def mono_blocks(
     if not done:
         raise WorkbenchError("the recording holds no samples", where=name, hint="Fetch it again.")
     if resampler is not None:
-        import numpy as np
-
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
