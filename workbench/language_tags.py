@@ -102,6 +102,22 @@ def split_spans(text: str) -> list[tuple[str, str | None]]:
     return runs
 
 
+def foreign_tag(text: str, tag: str) -> str | None:
+    """The tag that a transcript ends in where it contradicts its row: the row's language occurs nowhere.
+
+    Args:
+        text: with its tags. tag: the row's locale.
+
+    Returns:
+        The locale, or what is written where that names several; None where all fits.
+    """
+    ends_in = strip_tag(text)[1] if "<" in text else None
+    if ends_in is None or ends_in == tag:
+        return None
+    said = {locale or tag for _, locale in split_spans(text)}
+    return None if len(said) > 1 and tag in said else ends_in
+
+
 def with_tags(spans: Sequence[tuple[str, str | None]]) -> str:
     """The opposite of :func:`split_spans`: each run with its tag at its end, as the model is trained."""
     return " ".join(f"{text} <{tag}>" if tag else text for text, tag in spans)

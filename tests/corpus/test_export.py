@@ -163,3 +163,28 @@ def test_a_part_of_a_recording_leaves_as_that_part(make: Any, tmp_path: Path) ->
             assert abs(np.abs(samples).max() - wanted) < 0.01
     assert corpus.audio("p1").shape == (16_000,)
     assert abs(np.abs(corpus.audio("p1")).max() - 0.5) < 0.01
+
+
+def test_a_transcript_that_ends_in_another_tag_stays_behind(make: Any, tmp_path: Path) -> None:
+    texts = ["Hello. <el-GR>", "Hello. <en-US>", "Hello. <el-GR> Good day. <en-US>", "Hi. <es-419>", "Plain."]
+    corpus = make([{"id": f"{n}", "text": text} for n, text in enumerate(texts)])
+    for append_tag in (True, False):
+        made = corpus.export(tmp_path / f"{append_tag}", only="not_rejected", append_tag=append_tag)
+        left = [json.loads(line) for line in (made.path / "left_out.jsonl").open()]
+        assert [(row["id"], row["why"]) for row in left] == [
+            ("0", "transcript ends in another tag"),
+            ("3", "transcript ends in another tag"),
+        ]
+        assert left[0]["detail"] == "<el-GR>, the row says en-US"
+        assert made.counts["utterances"] == 3
+
+
+@pytest.mark.parametrize(("given", "written"), [(1, 1), ([0, 1], [0, 1]), ("average", None), (None, None)])
+def test_a_manifest_names_the_channel_as_nemo_does(
+    make: Any, tmp_path: Path, given: Any, written: Any
+) -> None:
+    corpus = make([{"channel": given}])
+    made = corpus.export(tmp_path / "x", only="not_rejected")
+    row = json.loads(made.manifest("unassigned").read_text())
+    assert "channel" not in row
+    assert row.get("channel_selector") == written

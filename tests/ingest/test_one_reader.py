@@ -26,6 +26,7 @@ from workbench.finetuning.recipe import Source
 from workbench.finetuning.rows import read_source
 from workbench.finetuning.sounds import read_audio
 from workbench.ingest import audio
+from workbench.ingest.audio import containers
 
 SECONDS = 2.6
 
@@ -301,3 +302,48 @@ def test_opposite_channels_are_explained(tmp_path: Path) -> None:
     signal.scan(corpus)
     hits = list(sound_checks.hits(corpus, corpus.page(0, 10), RULES))
     assert any(rule == "audio_empty" and "opposite phase" in str(value) for _, rule, value in hits)
+
+
+@pytest.mark.parametrize("name", ["channel", "channel_selector"])
+def test_a_list_of_channels_survives_the_import(name: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "four.wav", speech(1.0, 16_000, 4), 16_000, subtype="FLOAT")
+    said: list[Any] = [[0, 2], 3, "average", "telephone"]
+    rows = [
+        {"id": f"{n}", "audio_filepath": "four.wav", "duration": 1.0, name: s} for n, s in enumerate(said)
+    ]
+    if name == "channel_selector":
+        rows.pop()
+    corpus = corpus_of(tmp_path / "c", rows, [tmp_path])
+    samples, _ = audio.read(tmp_path / "four.wav")
+    everything = samples.mean(axis=1, dtype=np.float32)
+    meant = [samples[:, [0, 2]].mean(axis=1, dtype=np.float32), samples[:, 3], everything, everything]
+    for row, expected in zip(rows, meant, strict=False):
+        np.testing.assert_array_equal(corpus.audio(row["id"], 16_000), expected)
+
+
+def _frames_of(data: bytes) -> list[int]:
+    """Where the frames of an MP3 begin."""
+    at, found = containers.id3_bytes(data[:10]), list[int]()
+    while (frame := containers._frame(data, at)) is not None:
+        found.append(at)
+        at += frame[0]
+    return found
+
+
+@pytest.mark.parametrize(("odd", "refused"), [(1, False), (6, True)])
+def test_a_damaged_frame_of_another_rate_is_passed_over_and_a_change_is_said(
+    odd: int, refused: bool, tmp_path: Path
+) -> None:
+    one = encode(tmp_path / "one", "vbr.mp3", SECONDS, 16_000, 1).read_bytes()
+    other = encode(tmp_path / "other", "x.mp3", SECONDS, 24_000, 1).read_bytes()
+    starts, cut = _frames_of(other), _frames_of(one)[20]
+    frames = other[starts[3] : starts[3 + odd]]
+    path = tmp_path / "a.mp3"
+    path.write_bytes(one[:cut] + frames + one[cut:])
+    if refused:
+        with pytest.raises(WorkbenchError, match="changes within the file"):
+            audio.read(path)
+    else:
+        samples, rate = audio.read(path)
+        assert rate == 16_000
+        assert len(samples) / rate == pytest.approx(SECONDS, abs=0.25)

@@ -14,7 +14,7 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import channel_of, locate_text, roots_of
 from workbench.ingest.manifest import expand, read
 from workbench.ingest.reader import LINE
-from workbench.language_tags import find_tags, split_spans, strip_tag, with_tags
+from workbench.language_tags import find_tags, foreign_tag, split_spans, strip_tag, with_tags
 from workbench.locales import AUTO, canonical
 
 if TYPE_CHECKING:
@@ -115,10 +115,10 @@ def _utterance(
     if odd := next((found for found in find_tags(given) if found.locale not in known), None):
         bad(f"the transcript holds {odd.written}, no tag of this checkpoint", "text", "Write it as <xx-XX>.")
         return None
-    text, ends_in = strip_tag(given)
+    text = strip_tag(given)[0]
     spans = tuple((run, locale or tag) for run, locale in split_spans(given))
     switched = len({locale for _, locale in spans}) > 1 and any(locale == tag for _, locale in spans)
-    if ends_in is not None and ends_in != tag and not switched:
+    if (ends_in := foreign_tag(given, tag)) is not None:
         bad(
             f"the transcript ends in <{ends_in}>, the row says {tag}", "text", "Set the right one of the two."
         )

@@ -32,7 +32,9 @@ FIELDS: dict[str, str] = {
 """Field → DuckDB type, in the order in which exports write them. Seconds are doubles; unknown is null."""
 
 TEXT_FIELDS = tuple(name for name, kind in FIELDS.items() if kind == "VARCHAR")
-EDITABLE = ("text", "target_lang", "accent", "speaker", "split")
+NUMBERS = ("offset", "duration")
+"""Where in its recording a row begins, and how long it is, in seconds."""
+EDITABLE = ("text", "target_lang", "accent", "speaker", "split", *NUMBERS)
 """What a reviewer may change; everything else is the source's word."""
 
 SPLITS = ("train", "validation", "test")

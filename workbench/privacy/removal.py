@@ -6,15 +6,15 @@ import os
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
-import soundfile
 
 from workbench.corpus import record
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.files import digest_path, replacing, sync
+from workbench.ingest.audio import channel_of
 from workbench.privacy.erasure_request import SHORTEST_NAME, Target, Trace
+from workbench.privacy.silencing import Silenced, silence
 from workbench.privacy.trace_scan import corpus_of, line_matches, parquet_keep
 
 
@@ -91,17 +91,12 @@ def _erase_decisions(path: Path, target: Target) -> None:
 
 
 def _silence(path: Path, target: Target) -> None:
-    """Zero the seconds of the utterances in a recording that others speak in too; lossless formats only."""
-    samples, rate = soundfile.read(path, dtype="int32", always_2d=True)
-    info = soundfile.info(path)
+    """Zero the seconds of the utterances in a recording that others speak in too: as the source has them, and
+    as a reviewer moved them."""
+    parts = []
     for clip in target.clips:
         if Path(str(clip["audio_filepath"])).name == path.name:
-            begin = round(float(clip.get("offset") or 0) * rate)
-            samples[begin : begin + _frames(clip, rate, len(samples))] = 0
-    with replacing(path) as draft:
-        soundfile.write(draft, samples, rate, subtype=info.subtype, format=info.format)
-
-
-def _frames(clip: dict[str, Any], rate: int, everything: int) -> int:
-    duration = clip.get("duration")
-    return everything if duration is None else round(float(duration) * rate)
+            channels = channel_of(clip)
+            for offset, duration in clip["stretches"]:
+                parts.append(Silenced(offset, duration, channels))
+    silence(path, parts)

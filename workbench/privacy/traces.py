@@ -14,7 +14,9 @@ from typing import Any
 from workbench.corpus import record
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import WorkbenchError
+from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.privacy.erasure_request import Kind, Target, Trace
+from workbench.privacy.silencing import can_silence
 from workbench.privacy.trace_scan import export_of, files_below, look_into, touched
 from workbench.reading import read_parquet
 from workbench.workspace.folder import WorkspaceFolder
@@ -96,7 +98,7 @@ def _audio(ws: WorkspaceFolder, target: Target, originals: bool) -> Iterator[Tra
             yield Trace("audio", path, "leave", count, "outside the workspace; erase with originals=True")
         elif path not in others:
             yield Trace("audio", path, "delete", count)
-        elif path.suffix.lower() in (".wav", ".flac"):
+        elif can_silence(path):
             yield Trace("audio", path, "silence", count)
         else:
             yield Trace(
@@ -116,6 +118,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
         "source",
         "recorded_at",
         "keep_days",
+        *CHANNEL_COLUMNS,
     )
     path = folder / "utterances.parquet"
     rows: list[dict[str, Any]] = read_parquet(path, "rows of the corpus", wanted).to_pylist()
@@ -127,7 +130,18 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
     for row in rows:
         row["shown_text"] = edited.get((row["id"], "text"))
         row["shown_speaker"] = edited.get((row["id"], "speaker"))
+        row["stretches"] = _stretches(row, edited)
     return rows
+
+
+def _stretches(
+    row: Mapping[str, Any], edited: Mapping[tuple[str, str], str | None]
+) -> list[tuple[float, float | None]]:
+    """(offset, duration) in seconds, as imported and, where a reviewer moved the ends, as they are now."""
+    began, lasted = float(row.get("offset") or 0.0), row.get("duration")
+    begins, lasts = edited.get((row["id"], "offset")), edited.get((row["id"], "duration"))
+    moved = float(begins) if begins else began, float(lasts) if lasts else lasted
+    return list(dict.fromkeys([(began, lasted), moved]))
 
 
 def _is_of(row: Mapping[str, Any], kind: Kind, value: str, roots: list[Path], ids: set[str]) -> bool:

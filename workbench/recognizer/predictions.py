@@ -19,10 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.files import digest_fault, replacing, write_atomic
+from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.ingest.schema import PREDICTION_SCHEMA
 
 SCHEMA_VERSION = PREDICTION_SCHEMA
 _JOB = b"workbench.job"
+_OF_JOB = ("id", "audio_filepath", "offset", "duration", *CHANNEL_COLUMNS, "target_lang", "audio_sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,7 @@ def job_digest(facts: RunFacts, rows: Iterable[Mapping[str, Any]]) -> str:
     """What must be the same for shards, or a finished file, to be used again."""
     digest = hashlib.sha256(repr((SCHEMA_VERSION, facts)).encode())
     for row in rows:
-        key = [
-            row.get(name)
-            for name in (
-                "id", "audio_filepath", "offset", "duration", "channel", "channel_selector", "target_lang",
-                "audio_sha256",
-            )
-        ]  # fmt: skip
+        key = [row.get(name) for name in _OF_JOB]
         digest.update(json.dumps(key, default=str).encode())
     return digest.hexdigest()
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
-from workbench.ingest.audio import Roots, read_row, roots_of
+from workbench.ingest.audio import CHANNEL_COLUMNS, Roots, read_row, roots_of
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.streaming import play
 from workbench.recognizer.words import WordClock
@@ -70,7 +70,7 @@ def measure(
     Raises:
         WorkbenchError: the process failed; the message ends as its log does.
     """
-    kept = ("audio_filepath", "offset", "duration", "channel", "channel_selector", "target_lang")
+    kept = ("audio_filepath", "offset", "duration", *CHANNEL_COLUMNS, "target_lang")
     job = {
         "checkpoint": str(Path(checkpoint).absolute()),
         "audio_roots": roots_of(audio_root),

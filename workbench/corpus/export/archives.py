@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import soundfile
 
-from workbench.corpus.export.export_rows import Place, plain_fields, write_lines
+from workbench.corpus.export.export_rows import Place, mono_fields, write_lines
 from workbench.corpus.export.formats import nemo_row
 from workbench.corpus.workers import each_done
 from workbench.ingest import audio
@@ -91,7 +91,7 @@ def write_tar(shard: Shard) -> int:
             data, suffix = audio_bytes(shard.place, row)
             name = f"{shard.number:05d}_{at:05d}{suffix}"
             _put(archive, name, data)
-            line = {**nemo_row(shard.place, row), "audio_filepath": name, "shard_id": shard.number}
+            line = {**nemo_row(shard.place, row, mono=True), "audio_filepath": name, "shard_id": shard.number}
             lines.append({**line, "offset": 0.0})
     write_lines(shard.folder / f"manifest_{shard.number}.json", lines)
     return len(lines)
@@ -175,7 +175,7 @@ def _cut(place: Place, row: Mapping[str, Any]) -> Any:
     cut = recording.to_cut()
     cut.id = row["id"]
     skipped = ("id", "audio_filepath", "offset", "duration", "text", "speaker")
-    custom = {k: v for k, v in nemo_row(place, row).items() if k not in skipped}
+    custom = {k: v for k, v in nemo_row(place, row, mono=True).items() if k not in skipped}
     cut.custom = dict(custom)
     cut.supervisions = [
         SupervisionSegment(
@@ -188,7 +188,7 @@ def _cut(place: Place, row: Mapping[str, Any]) -> Any:
 
 def _hf_row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
     data, suffix = audio_bytes(place, row)
-    fields = {k: v for k, v in plain_fields(row).items() if k not in ("audio_filepath", "offset")}
+    fields = {k: v for k, v in mono_fields(row).items() if k not in ("audio_filepath", "offset")}
     digest = hashlib.sha256(str(row["id"]).encode()).hexdigest()[:20]
     return {"audio": {"bytes": data, "path": f"{digest}{suffix}"}, **fields}
 

@@ -20,7 +20,7 @@ from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio
 from workbench.ingest.schema import FIELDS, literal
-from workbench.language_tags import split_spans, strip_tag, with_tags
+from workbench.language_tags import foreign_tag, split_spans, strip_tag, with_tags
 
 if TYPE_CHECKING:
     import duckdb
@@ -231,6 +231,8 @@ def _why_not(
         return "duration not known", None
     if not locales.is_known(tag):
         return "unknown locale tag", tag
+    if (ends_in := foreign_tag(text or "", tag)) is not None:
+        return "transcript ends in another tag", f"<{ends_in}>, the row says {tag}"
     return None
 
 
@@ -301,6 +303,11 @@ def plain_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row without the view's own columns and without nulls; fields first, extras after."""
     names = ordered_names(tuple(row))
     return {n: row[n] for n in names if row[n] is not None and not (n == "tags" and not row[n])}
+
+
+def mono_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a row whose sound is written anew, as mono: nothing is left to choose from."""
+    return {n: value for n, value in plain_fields(row).items() if n not in audio.CHANNEL_COLUMNS}
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

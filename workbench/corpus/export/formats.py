@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 
 from workbench.corpus.export.export_rows import (
     Place,
+    mono_fields,
     ordered_names,
     plain_fields,
     write_lines,
     written_path,
 )
+from workbench.ingest.audio import channel_of
 from workbench.spreadsheets import LINE_END, defused
 
 if TYPE_CHECKING:
@@ -37,8 +39,15 @@ def nemo(job: Job) -> dict[str, str]:
     return files
 
 
-def nemo_row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
-    made = {**plain_fields(row), "audio_filepath": written_path(place, row)}
+def nemo_row(place: Place, row: Mapping[str, Any], *, mono: bool = False) -> dict[str, Any]:
+    """A line of a manifest of NeMo's, which knows channels as ``channel_selector``.
+
+    Args:
+        mono: the row's sound is written beside it, alone: there is no channel left to choose.
+    """
+    made = {**mono_fields(row), "audio_filepath": written_path(place, row)}
+    if not mono and (channel := channel_of(row)) is not None:
+        made["channel_selector"] = channel[0] if len(channel) == 1 else list(channel)
     made["lang"] = made["target_lang"] = row["target_lang"]
     made["prompt_mode"] = place.settings["prompt_mode"]
     return made

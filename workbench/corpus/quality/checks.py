@@ -23,7 +23,7 @@ from workbench.corpus.quality.rules import RULES, Rule, chosen
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import Keys
 from workbench.errors import WorkbenchError
-from workbench.ingest.audio import channel_of
+from workbench.ingest.audio import CHANNEL_COLUMNS, channel_of
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class _Job:
 
     def _channels(self, keys: Keys) -> Array:
         """(rows,) A number for each choice of channels: two speakers of a call are no duplicates."""
-        names = [name for name in ("channel", "channel_selector") if name in self.corpus.columns]
+        names = [name for name in CHANNEL_COLUMNS if name in self.corpus.columns]
         made = np.zeros(len(keys), np.int64)
         if names:
             table = self.corpus.table(["row_index", *names])
@@ -208,9 +208,8 @@ class _Job:
     def _sound(self, found: Findings) -> None:
         if not any(rule.needs == "signal" and name not in self.not_run for name, rule in self.wanted.items()):
             return
-        names = [n for n in ("row_index", "id", "audio_filepath", "offset", "duration", "channel",
-                             "channel_selector")
-                 if n in self.corpus.columns]  # fmt: skip
+        wanted = ("row_index", "id", "audio_filepath", "offset", "duration", *CHANNEL_COLUMNS)
+        names = [n for n in wanted if n in self.corpus.columns]
         found.named(sound_checks.hits(self.corpus, _Rows(self.corpus.table(names)), self.wanted))
 
 
@@ -233,7 +232,7 @@ def _channel_choice(row: Mapping[str, Any]) -> Any:
     try:
         return channel_of(row)
     except WorkbenchError:
-        return row.get("channel"), row.get("channel_selector")
+        return tuple(row.get(name) for name in CHANNEL_COLUMNS)
 
 
 def _repeats(*columns: Array) -> Array:

@@ -23,7 +23,7 @@ from workbench.corpus.quality.measures import COLUMNS, channel_text, hash_file, 
 from workbench.corpus.workers import Answer, WorkerPool
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
-from workbench.ingest.audio import channel_of, locate_text
+from workbench.ingest.audio import CHANNEL_COLUMNS, channel_of, locate_text
 from workbench.locks import alone
 from workbench.reading import read_parquet
 from workbench.signatures import public
@@ -130,7 +130,7 @@ def read(corpus: View) -> pd.DataFrame | None:
 def _tasks(corpus: View) -> Iterator[Task]:
     roots = [str(root) for root in corpus.facts["audio_roots"]]
     names = ["id", "audio_filepath", "offset", "duration"]
-    names += [name for name in ("channel", "channel_selector") if name in corpus.columns]
+    names += [name for name in CHANNEL_COLUMNS if name in corpus.columns]
     for row in corpus.table(names).to_pylist():
         path, channel, fault = "", None, None
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from workbench.corpus.quality import duplicates, measures, signal
 from workbench.corpus.quality.rules import Rule
 from workbench.corpus.quality.text_checks import Hit
+from workbench.ingest.audio import CHANNEL_COLUMNS
 
 if TYPE_CHECKING:
     from workbench.corpus.query.view import View
@@ -68,7 +69,7 @@ def _of_clip(
             yield rule, _rounded(found[name])
     if _crosses(wanted, "dc_offset", abs(found["dc_offset"]), below=False):
         yield "dc_offset", _rounded(found["dc_offset"])
-    named = row.get("channel") is not None or row.get("channel_selector") is not None
+    named = any(row.get(name) is not None for name in CHANNEL_COLUMNS)
     if not named and _crosses(wanted, "channels", found["channels"], below=False):
         yield "channels", int(found["channels"])
     yield from _lengths(row, found, part, wanted)

@@ -286,7 +286,8 @@ class Engine:
 
 def _folded(name: str) -> str:
     if name in EDITABLE:
-        return f"CASE WHEN s.{name}_set THEN s.{name} ELSE u.{name} END AS {name}"
+        column = quoted(name)
+        return f"CASE WHEN s.{name}_set THEN s.{column} ELSE u.{column} END AS {column}"
     return f"u.{quoted(name)} AS {quoted(name)}"
 
 

@@ -40,8 +40,14 @@ class Corpus(View):
             lambda ids: self.decisions.reject(ids, reason, reviewer=reviewer, filter=self._sql())
         )
 
-    def edit(self, field: str, value: str | None, *, reviewer: str | None = None) -> int:
-        """Change a field of every row of this view; returns how many."""
+    def edit(self, field: str, value: str | float | None, *, reviewer: str | None = None) -> int:
+        """Change a field of every row of this view; returns how many.
+
+        Args:
+            field: ``text``, ``target_lang``, ``accent``, ``speaker``, ``split``, ``offset`` or ``duration``.
+            value: text, or seconds for the last two; None: not known.
+            reviewer: whose decision it is; the current user by default.
+        """
         return self._decide(
             lambda ids: self.decisions.edit(ids, field, value, reviewer=reviewer, filter=self._sql())
         )

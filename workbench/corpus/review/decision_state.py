@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from workbench.corpus.review.decisions import DecisionStore
-from workbench.ingest.schema import EDITABLE, literal
+from workbench.ingest.schema import EDITABLE, FIELDS, NUMBERS, literal, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -18,7 +18,7 @@ _AT_ONCE = 100_000
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the empty table ``state``."""
-    edits = ", ".join(f"{name} VARCHAR, {name}_set BOOLEAN" for name in EDITABLE)
+    edits = ", ".join(f"{quoted(name)} {FIELDS[name]}, {name}_set BOOLEAN" for name in EDITABLE)
     connection.execute(
         "CREATE TABLE state (row_index BIGINT, status VARCHAR, reason VARCHAR, tags VARCHAR[], "
         f"edited BOOLEAN, {edits})"
@@ -75,5 +75,9 @@ def _gathered(fields: set[str]) -> str:
         "bool_or(field <> 'status' AND field NOT LIKE 'tag:%')",
     ]  # fmt: skip
     for name in EDITABLE:
-        columns += [word("value", name), f"bool_or(field = '{name}')" if name in fields else "false"]
+        value = word("value", name)
+        columns += [
+            f"try_cast({value} AS DOUBLE)" if name in NUMBERS else value,
+            f"bool_or(field = '{name}')" if name in fields else "false",
+        ]
     return ", ".join(columns)

@@ -16,19 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import locales
 from workbench.corpus.review import decision_digests
 from workbench.corpus.review import decision_queries as queries
 from workbench.corpus.review.decision_digests import ClipSum
+from workbench.corpus.review.edited_values import checked_tag, checked_value
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
-from workbench.ingest.schema import EDITABLE, split_name
 from workbench.names import current_user
 from workbench.signatures import public
 from workbench.times import utc_now
 
 ACCEPTED, REJECTED, PENDING = "accepted", "rejected", "pending"
-_LONGEST_TEXT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +113,20 @@ class DecisionStore:
         self,
         ids: str | Iterable[str],
         field: str,
-        value: str | None,
+        value: str | float | None,
         *,
         reason: str | None = None,
         reviewer: str | None = None,
         filter: str = "",
     ) -> int:
-        """Change ``text``, ``target_lang``, ``accent``, ``speaker`` or ``split``; None means not known.
+        """Change a field of ``EDITABLE``: ``text``, ``target_lang``, ``accent``, ``speaker``, ``split``, or
+        ``offset`` and ``duration`` in seconds; None means not known.
 
         Raises:
-            WorkbenchError: another field, an unknown locale tag, or text that no transcript can hold.
+            WorkbenchError: another field, an unknown locale tag, text that no transcript can hold, or a time
+                that is none.
         """
-        return self._add("edit", ids, reviewer, field, _checked(field, value), reason, filter)
+        return self._add("edit", ids, reviewer, field, checked_value(field, value), reason, filter)
 
     def assign_split(
         self, ids: str | Iterable[str], split: str, *, reviewer: str | None = None, filter: str = ""
@@ -142,13 +142,13 @@ class DecisionStore:
         Raises:
             WorkbenchError: empty, or longer than 100 characters.
         """
-        return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", "1", None, filter)
+        return self._add("tag", ids, reviewer, f"tag:{checked_tag(tag)}", "1", None, filter)
 
     def untag(
         self, ids: str | Iterable[str], tag: str, *, reviewer: str | None = None, filter: str = ""
     ) -> int:
         """Take a tag off; returns the event's number."""
-        return self._add("tag", ids, reviewer, f"tag:{_checked_tag(tag)}", None, None, filter)
+        return self._add("tag", ids, reviewer, f"tag:{checked_tag(tag)}", None, None, filter)
 
     def resolve(
         self,
@@ -170,7 +170,7 @@ class DecisionStore:
             if value == REJECTED and not (reason or "").strip():
                 raise WorkbenchError("a rejection needs a reason")
         else:
-            value = _checked(field, value)
+            value = checked_value(field, value)
         return self._add("resolve", id, reviewer, field, value, reason, "")
 
     def undo(self, *, reviewer: str | None = None) -> Decision | None:
@@ -369,34 +369,6 @@ def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
 
 def _decision(row: Sequence[Any]) -> Decision:
     return Decision(*[*row[:10], bool(row[10])])
-
-
-def _checked(field: str, value: str | None) -> str | None:
-    if field not in EDITABLE:
-        raise WorkbenchError(f"{field[:40]!r} cannot be edited", hint=f"Editable: {', '.join(EDITABLE)}.")
-    if value is None:
-        if field == "text":
-            raise WorkbenchError("a transcript cannot be unknown", hint="Reject the clip, or leave it empty.")
-        return None
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or "\0" in value:
-        raise WorkbenchError(f"not a value for {field}", hint="Text without NUL characters.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise WorkbenchError(f"an unpaired surrogate at position {error.start}", where=field) from error
-    value = " ".join(value.split()) if field == "text" else value.strip()
-    if field == "target_lang":
-        return locales.canonical(value)
-    if field == "split":
-        return split_name(value) or None
-    return value if field == "text" else value or None
-
-
-def _checked_tag(tag: str) -> str:
-    text = tag.strip()
-    if not text or len(text) > 100 or not text.isprintable():
-        raise WorkbenchError("a tag is 1 to 100 printable characters")
-    return text
 
 
 def _kappa(shared: Sequence[dict[str, str]]) -> float | None:

@@ -19,6 +19,7 @@ from workbench.ingest.audio.decoders import AUDIO_SUFFIXES
 from workbench.ingest.audio.locating import Roots, locate, locate_text, regular, roots_of
 from workbench.ingest.audio.reading import SoundFacts, probe, read, stretch
 from workbench.ingest.audio.rows import (
+    CHANNEL_COLUMNS,
     RowReader,
     Stamp,
     audio_digests,
@@ -36,6 +37,7 @@ from workbench.ingest.audio.rows import (
 
 __all__ = [
     "AUDIO_SUFFIXES",
+    "CHANNEL_COLUMNS",
     "Roots",
     "RowReader",
     "SoundFacts",

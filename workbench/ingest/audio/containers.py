@@ -14,7 +14,7 @@ Bytes = bytes | mmap.mmap
 
 HEAD = 4_096
 """Bytes in which the header of a WAV file is looked for."""
-_PCM = 1
+_PCM, _EXTENSIBLE = 1, 0xFFFE
 _HUGE = 0x7FFF_0000
 """A WAV that was streamed states a size from here on, or 0: nobody knew it when the header was written."""
 _AFTER_SOUND = (b"LIST", b"fact", b"id3 ", b"ID3 ", b"cue ", b"smpl", b"bext", b"JUNK", b"PAD ", b"afsp")
@@ -54,6 +54,7 @@ class Wav:
         size_at: byte where the size of the sound stands; first: of the sound itself.
         stated: bytes of sound that it states; there: bytes that follow.
         frame_bytes: of one frame of all channels, 0 where frames have no fixed size; rate: Hz.
+        channels: how many. kind: code of the format, that of its own in an extensible header.
     """
 
     size_at: int
@@ -62,6 +63,8 @@ class Wav:
     there: int
     frame_bytes: int
     rate: int
+    channels: int = 0
+    kind: int = 0
 
     @property
     def streamed(self) -> bool:
@@ -80,20 +83,22 @@ def wav_facts(stream: BinaryIO, file_size: int) -> Wav | None:
     head = stream.read(12)
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
-    at, frame_bytes, rate = 12, 0, 0
+    at, frame_bytes, rate, channels, kind = 12, 0, 0, 0, 0
     for _ in range(1_000):
         stream.seek(at)
         name, size = struct.unpack("<4sI", found) if len(found := stream.read(8)) == 8 else (b"", 0)
         at += 8
-        if name == b"fmt " and len(fields := stream.read(min(size, 16))) == 16:
-            kind, channels, rate, _, block, bits = struct.unpack("<HHIIHH", fields)
+        if name == b"fmt " and len(fields := stream.read(min(size, 26))) >= 16:
+            kind, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", fields)
+            if kind == _EXTENSIBLE and len(fields) == 26:
+                kind = struct.unpack_from("<H", fields, 24)[0]
             frame_bytes = block if block == channels * bits // 8 and kind not in (2, 0x11, 0x31) else 0
         elif name == b"data":
             there = max(0, file_size - at)
             # A sound of 0 bytes with more behind it is empty, not streamed.
             if size == 0 and stream.read(4) in _AFTER_SOUND:
                 there = 0
-            return Wav(at - 4, at, size, there, frame_bytes, rate)
+            return Wav(at - 4, at, size, there, frame_bytes, rate, channels, kind)
         elif not name or at + size > file_size:
             return None
         at += size + size % 2

@@ -23,6 +23,8 @@ _FORMATS = (
     "mpegts,nistsphere,ogg,tta,w64,wav,wv"
 )
 """Containers that PyAV may open. Play lists, which name other files and addresses, are not among them."""
+_STRAY = 2
+"""So many frames in a row of another rate or width are damage, and passed over; more are a change."""
 
 
 class AvDecoder:
@@ -35,8 +37,11 @@ class AvDecoder:
         options = {"protocol_whitelist": "file", "format_whitelist": format or _FORMATS}
         self._container: Any = None
         try:
-            self._container = av.open(f"file:{os.fspath(path)}", format=format, options=options)
-            stream = next(iter(self._container.streams.audio), None)
+            self._container = av.open(
+                f"file:{os.fspath(path)}", format=format, options=options, metadata_errors="ignore"
+            )
+            # Of several, the one that ``ffmpeg`` takes: in a damaged Ogg the first may hold nothing.
+            stream = self._container.streams.best("audio")
             if stream is None:
                 raise WorkbenchError("no sound in the file", where=os.path.basename(path))
             self.rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
@@ -71,7 +76,7 @@ class AvDecoder:
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _decoded(self, stream: Any) -> Iterator[Samples]:
-        packets = self._container.demux(stream)
+        packets, stray = self._container.demux(stream), 0
         while True:
             try:
                 packet = next(packets, None)
@@ -86,7 +91,11 @@ class AvDecoder:
             for frame in frames:
                 self.rate, self.channels = self.rate or frame.sample_rate, self.channels or _width(frame)
                 if (frame.sample_rate, _width(frame)) != (self.rate, self.channels):
-                    raise changes(self._path)
+                    stray += 1
+                    if stray > _STRAY:
+                        raise changes(self._path)
+                    continue
+                stray = 0
                 if frame.samples:
                     yield _floats(frame)
 

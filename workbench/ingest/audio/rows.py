@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Channel = tuple[int, ...] | None
 """Channels that are averaged; None for all."""
 
+CHANNEL_COLUMNS = ("channel", "channel_selector", "source_channel")
+"""Where a row may name its channels: ours, NeMo's, and what a source wrote that is more than one number."""
 LOUDEST = 16.0
 """Float samples beyond this are integers that nobody scaled; decoded speech may exceed 1 a little."""
 SHORT_S, SHORT_SHARE = 0.05, 0.02
@@ -35,16 +37,19 @@ SHORT_S, SHORT_SHARE = 0.05, 0.02
 def channel_of(row: Mapping[str, Any]) -> Channel:
     """The channels of a row, from ``channel`` or else NeMo's ``channel_selector``; all where neither says.
 
-    A number from 0, a list of numbers, or ``"average"`` (all); lists may be JSON text.
+    A number from 0, a list of numbers, or ``"average"`` (all); lists may be JSON text. A source's own column
+    ``channel`` may mean something else ("telephone"): what is no choice there says nothing.
 
     Raises:
         WorkbenchError: anything else.
     """
-    for name in ("channel", "channel_selector"):
+    for name in CHANNEL_COLUMNS:
         value = row.get(name)
-        if value is None or value == "" or value != value:
+        if value is None or (isinstance(value, str | float) and (value == "" or value != value)):
             continue
         found = _channels(value)
+        if found == () and name == "source_channel":
+            continue
         if found == ():
             raise WorkbenchError(
                 f"a channel {str(value)[:40]!r}",
