@@ -29,9 +29,9 @@ SOAK = 500
 FRAME_S = 0.16
 """The longest frame of these codecs: what one damaged frame more or less comes to."""
 JUDGMENTS = {
-    "longer": "libsndfile keeps the time of a damaged block (ADPCM, W64), ffmpeg drops it: what follows stays "
+    "longer": "the time of a damaged block is kept (ADPCM, W64), where ffmpeg drops it: what follows stays "
     "where it was spoken",
-    "shorter": "what is damaged beyond repair is the end; header_length names the file where its header differs",
+    "shorter": "what is damaged beyond repair is the end; a finding names the file where its header differs",
     "refused, ffmpeg reads it": "joined streams of which one is lost: half a recording under a whole "
     "transcript is worse than none; and samples that are no numbers, which ffmpeg turns into 0",
 }
