@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
@@ -61,8 +62,6 @@ def _wav(path: Path) -> Wav | None:
 
 
 def _flac_bits(path: Path) -> int | None:
-    import soundfile
-
     with path.open("rb") as stream:
         if stream.read(4) != b"fLaC":
             return None
@@ -94,8 +93,6 @@ def _silence_wav(path: Path, draft: Path, facts: Wav, parts: Sequence[Silenced])
 
 
 def _silence_flac(path: Path, draft: Path, bits: int, parts: Sequence[Silenced]) -> None:
-    import soundfile
-
     found = stretch(path)
     subtype = next(name for name, size in _FLAC_BITS.items() if size == bits)
     done = 0
