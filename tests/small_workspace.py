@@ -57,20 +57,22 @@ def small_workspace(path: Path) -> Workspace:
             read = {"id": row["id"], "hypothesis": said, "detected_lang": row["target_lang"]}
             shards.add({**read, "confidence": 0.5, "words": [], "compute_s": 0.1})
         shards.finish({id_: n for n, id_ in enumerate(corpus.ids())})
-    made = corpus.export(ws.path / "exports" / "calls")
+    corpus.export(ws.path / "exports" / "calls")
     ws.add_checkpoint("base", STARTER)
-    recipe = Recipe(
-        "small",
-        str(ws.checkpoint_path("base")),
-        (Source(str(made.manifest("train")), audio_root=str(path / "recordings")),),
-        steps=60,
-    )
-    ws.prepare_launch(recipe)
+    ws.prepare_launch(small_recipe(ws))
     ws.release("base", base="base").promote(override="the first one")
     ws.set_terms("calls", license="CC0-1.0")
     suppression_list.place(ws, Target("speaker", "nobody"))
     tainted_checkpoints.add(ws, ["ab" * 32], "erasure-1")
     return ws
+
+
+def small_recipe(ws: Workspace) -> Recipe:
+    """On the workspace's own export."""
+    source = Source(
+        str(ws.path / "exports" / "calls" / "train.jsonl"), audio_root=str(ws.path / "recordings")
+    )
+    return Recipe("small", str(ws.checkpoint_path("base")), (source,), steps=60)
 
 
 def copied(ws: Workspace, path: Path) -> Path:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
 
 FULL = "the disk is full"
+DRAFT_S = 60.0
+"""Seconds after which a draft that nobody holds was left by a killed call."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SQLITE_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
 _SAID_SO = ("disk is full", "no space left", "file too large", "quota exceeded")
@@ -29,6 +34,8 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o600, *, digest: bo
 def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterator[Path]:
     """A temporary path beside ``path``; on leaving without an error it is synced and takes its place.
 
+    What killed writers of the same file left beside it goes: it may hold transcripts.
+
     Args:
         mode: of the file.
         digest: keep its digest beside it, for :func:`digest_fault`; kept up for ever once it is there.
@@ -37,10 +44,13 @@ def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterato
         WorkbenchError: the disk is full; ``path`` is as it was.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    living = None
     try:
         with naming_a_full_disk(path):
+            _clear_drafts(path)
             # Made here, so that whoever writes it finds it closed to others from the first byte on.
-            os.close(os.open(draft, os.O_CREAT | os.O_WRONLY, 0o600))
+            living = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            _held(living)
             yield draft
             draft.chmod(mode)
             sync(draft)
@@ -58,6 +68,32 @@ def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterato
                 sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
+        if living is not None:
+            os.close(living)
+
+
+def _clear_drafts(path: Path) -> None:
+    """Take away drafts of this file whose writer is gone; it held its draft as long as it lived."""
+    begin = f".{path.name}."
+    for name in os.listdir(path.parent):
+        if name.startswith(begin) and re.fullmatch(r"[0-9a-f]{12}\.part(\.draft)?", name[len(begin) :]):
+            left = path.with_name(name)
+            with contextlib.suppress(OSError):
+                descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                try:
+                    # A draft of this instant may not be held yet; one of an engine's own is held by nobody.
+                    if time.time() - os.fstat(descriptor).st_mtime > DRAFT_S and _held(descriptor):
+                        left.unlink(missing_ok=True)
+                finally:
+                    os.close(descriptor)
+
+
+def _held(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another one holds it, or the file system knows no locks
+        return False
+    return True
 
 
 def digest_path(path: Path) -> Path:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.capacity.result import Capacity
+from workbench.corpus import record
 from workbench.corpus.imported_predictions import MatchReport, import_prediction
-from workbench.corpus.importing import import_source, remove, replaced
+from workbench.corpus.importing import import_source, removal_facts, remove, replaced, settle_replaced
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.files import replacing
+from workbench.files import replacing, sha256_file
 from workbench.finetuning import cluster_scripts
 from workbench.finetuning import run as runs
 from workbench.finetuning.recipe import Recipe
@@ -25,10 +26,11 @@ from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy.suppression_list import erased_before
 from workbench.recognizer.checkpoint import Checkpoint
-from workbench.signatures import public
+from workbench.signatures import public, takes_fields
 from workbench.suites.store import Suite
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
+from workbench.workspace.settings import Config
 
 if TYPE_CHECKING:
     from workbench.ingest.erased import Erased
@@ -37,6 +39,13 @@ if TYPE_CHECKING:
 @public
 class Holdings(WorkspaceFolder):
     """A workspace folder with what lies in it; :class:`workbench.Workspace` adds what is done with it."""
+
+    @takes_fields(Config)
+    def __init__(self, path: str | Path | None = None, **settings: Any) -> None:
+        """As :class:`WorkspaceFolder` takes them; what a kill left of replacing a corpus is settled."""
+        super().__init__(path, **settings)
+        if not self.read_only:
+            settle_replaced(self.corpora, self._removed)
 
     def import_corpus(
         self,
@@ -80,7 +89,7 @@ class Holdings(WorkspaceFolder):
                 half-made keeps the name.
         """
         require(self, "trainer|steward", "corpus.import")
-        with replaced(self.corpus_folder(name), replace) as old:
+        with replaced(self.corpus_folder(name), replace, self._removed):
             folder = self.corpus_folder(name)
             import_source(
                 source, folder, name=name, plan=plan, mapping=mapping, defaults=defaults, tags=tags,
@@ -88,8 +97,6 @@ class Holdings(WorkspaceFolder):
                 erased=erased or (lambda rows: erased_before(self, rows)),
                 settling=alone(self.path / "locks" / "erasure", timeout_s=math.inf), progress=progress,
             )  # fmt: skip
-        if old is not None:
-            self.record("corpus.remove", old)
         return self.corpus(name)
 
     def remove_corpus(self, name: str) -> None:
@@ -106,7 +113,13 @@ class Holdings(WorkspaceFolder):
         """
         require(self, "trainer|steward", "corpus.remove")
         self.corpus(name)
-        self.record("corpus.remove", remove(self.corpus_folder(name)))
+        self._removed(self.corpus_folder(name))
+        remove(self.corpus_folder(name))
+
+    def _removed(self, folder: Path) -> None:
+        """Record that the corpus in a folder goes, once, however often a kill lets it be said."""
+        act = str(record.read(folder).get("import_id", ""))
+        self.record_once("corpus.remove", act or sha256_file(folder / record.NAME), removal_facts(folder))
 
     def import_prediction(
         self,

@@ -10,8 +10,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +29,12 @@ from workbench.ingest.plan import ImportPlan
 from workbench.ingest.reader import Reader
 from workbench.ingest.recordings import Missing, missing
 from workbench.ingest.schema import SCHEMA_VERSION
-from workbench.locks import alone
+from workbench.locks import alone, is_held
 from workbench.names import check_name
 
+Removed = Callable[[Path], None]
+"""What is told of a corpus that goes, while it is still there."""
+_GONE = ".gone"
 _BUSY = "another process is importing or changing this corpus"
 TEXT_ABSENT = "no column holds transcripts; the rows come without"
 
@@ -174,47 +177,80 @@ def removal_facts(folder: Path) -> dict[str, Any]:
     return {"utterances": facts["rows"], "table": facts["utterances_sha256"]}
 
 
-def remove(folder: Path) -> dict[str, Any]:
-    """Delete a corpus; returns :func:`removal_facts`.
+def remove(folder: Path) -> None:
+    """Delete a corpus.
 
     Raises:
         WorkbenchError: another process is importing or changing it.
     """
     with alone(folder / "lock", timeout_s=0, busy=_BUSY):
-        facts = removal_facts(folder)
-        (folder / "source.json").unlink()  # first: what is left after a crash is no corpus
-        shutil.rmtree(folder)
-    return facts
+        _delete(folder)
 
 
 @contextmanager
-def replaced(folder: Path, replace: bool) -> Iterator[dict[str, Any] | None]:
+def replaced(folder: Path, replace: bool, removed: Removed) -> Iterator[None]:
     """Within, the name of a corpus is free; after an error the old corpus has it again.
+
+    After a kill too: :func:`settle_replaced` then does what is left to do.
 
     Args:
         folder: of the corpus.
         replace: whether an old one may go.
-
-    Yields:
-        :func:`removal_facts` of the old one, None where there was none.
+        removed: told the folder of the old one once the new one is there, before the old one goes.
 
     Raises:
         WorkbenchError: there is one, and it may not go; or another process is changing it.
     """
-    if not (folder / "source.json").exists():
-        yield None
-        return
-    if not replace:
-        hint = "Choose another name, or replace it: replace=True (--replace)."
-        raise WorkbenchError(f"there is a corpus {folder.name!r} already", where=str(folder), hint=hint)
-    old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old")
-    with alone(folder / "lock", timeout_s=0, busy=_BUSY):
-        facts = removal_facts(folder)
-        os.replace(folder, old)
-    try:
-        yield facts
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    with alone(_place_lock(folder), timeout_s=0, busy=_BUSY):
+        _settle(folder, removed)
+        if not (folder / "source.json").exists():
+            yield
+            return
+        if not replace:
+            hint = "Choose another name, or replace it: replace=True (--replace)."
+            raise WorkbenchError(f"there is a corpus {folder.name!r} already", where=str(folder), hint=hint)
+        removal_facts(folder)  # a damaged record is said before anything moves
+        with alone(folder / "lock", timeout_s=0, busy=_BUSY):
+            os.replace(folder, folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.old"))
+        try:
+            yield
+        finally:
+            _settle(folder, removed)
+
+
+def settle_replaced(corpora: Path, removed: Removed) -> None:
+    """What a kill left of replacing corpora: the new one stays where it is whole, else the old one is back.
+
+    Args:
+        corpora: the folder of all corpora.
+        removed: as :func:`replaced` takes it.
+    """
+    for path in corpora.glob(f".*{_GONE}"):
+        shutil.rmtree(path, ignore_errors=True)
+    for name in sorted({path.name.split(".")[1] for path in corpora.glob(".*.*.old")}):
+        folder = corpora / name
+        if not is_held(_place_lock(folder)):  # else somebody is replacing it now
+            with suppress(WorkbenchError), alone(_place_lock(folder), timeout_s=0):
+                _settle(folder, removed)
+
+
+def _place_lock(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def _settle(folder: Path, removed: Removed) -> None:
+    for old in sorted(folder.parent.glob(f".{folder.name}.*.old")):
+        if (folder / "source.json").exists():
+            removed(old)
+            _delete(old)
+        else:
+            if folder.exists():
+                _delete(folder)
+            os.replace(old, folder)
+
+
+def _delete(folder: Path) -> None:
+    """At once, by its name; what a kill leaves of it is no corpus, and goes when the workspace is opened."""
+    gone = folder.with_name(f".{folder.name.strip('.')}.{secrets.token_hex(4)}{_GONE}")
+    os.replace(folder, gone)
+    shutil.rmtree(gone, ignore_errors=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 import soundfile
 
 from workbench.cards import Card
+from workbench.drafts import drafting
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
 from workbench.ingest.audio import Roots, read_row, roots_of
@@ -104,9 +104,8 @@ def build(
     chosen = list(rows)
     if not chosen:
         raise WorkbenchError("a smoke test needs clips", where=check, hint="Give a few utterance rows.")
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    draft.mkdir(parents=True, mode=0o700)
-    try:
+    with drafting(path.absolute()) as drafted:
+        draft = drafted.path
         target = draft / f"{name}.nemo"
         shutil.copyfile(checkpoint, target)
         if sha256_file(target) != sha256:
@@ -123,10 +122,8 @@ def build(
         shutil.copyfile(Path(smoke.__file__), draft / "smoke_test.py")
         _write_clips(draft, target, chosen, roots_of(audio_root), lookahead_ms)
         digest = _seal(draft, target.name, manifests or {}, ledger_head)
-        os.rename(draft, path)
+        drafted.put()
         sync(path.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Bundle(path, digest, len(chosen))
 
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench import drafts
 from workbench.corpus import record
 from workbench.corpus.export.export import folder_digest
+from workbench.corpus.query import spill_db
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import WorkbenchError
 from workbench.files import digest_fault, digest_path, sha256_file
@@ -22,7 +24,7 @@ from workbench.workspace import roles, settings
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.ledger import Head, Verification
 
-_LEFT = (".part", ".rows", ".draft", ".old", ".partial", ".erased")
+_LEFT = (".part", ".rows", ".draft", ".old", ".gone", ".erased")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,14 @@ def verify(ws: WorkspaceFolder, expected_head: str | Head | None = None) -> Work
 
 
 def leftovers(ws: WorkspaceFolder) -> Iterator[str]:
-    """Hidden drafts of killed exports, imports and writes inside the workspace."""
+    """Hidden drafts of killed exports, imports and writes inside the workspace, and of exports outside it."""
+    for name in ws.corpus_names():
+        for draft in drafts.left(ws.corpora / name):
+            if not draft.target.is_relative_to(ws.path):
+                yield str(draft.path)
     for folder, folders, files in os.walk(ws.path):
         for name in sorted([*folders, *files]):
-            if name.startswith(".") and name.endswith(_LEFT):
+            if name.startswith(".") and (name.endswith(_LEFT) or name.startswith(spill_db.PREFIX)):
                 yield str((Path(folder) / name).relative_to(ws.path))
         folders[:] = [name for name in folders if not name.startswith(".")]
 

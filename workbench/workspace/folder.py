@@ -168,7 +168,6 @@ class WorkspaceFolder:
 
     def corpus_names(self) -> list[str]:
         """Names of the corpora that were imported."""
-        there = (p for p in self.corpora.iterdir() if not p.name.startswith("."))
         there = (p for p in _inside(self.corpora) if not p.name.startswith("."))
         return sorted(p.name for p in there if (p / "source.json").exists())
 
@@ -178,7 +177,6 @@ class WorkspaceFolder:
 
     def run_names(self) -> list[str]:
         """Names of the runs that lie here."""
-        return sorted(p.name for p in self.runs.iterdir() if p.is_dir())
         return sorted(p.name for p in _inside(self.runs) if p.is_dir())
 
     def record(self, kind: str, payload: Mapping[str, Any] | None = None) -> Event:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +25,7 @@ from workbench.corpus.export.export_rows import (
 )
 from workbench.corpus.export.job import Job
 from workbench.corpus.query import spill_db
+from workbench.drafts import drafting
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
 from workbench.signatures import public
@@ -126,30 +125,27 @@ def export(
     _must_be_free(target, replace)
     if workers < 1:
         raise WorkbenchError(f"workers={workers}", hint="Use 1 or more.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
-    spool = draft.with_suffix(".rows")
-    draft.mkdir(mode=0o700)
-    try:
-        with spill_db.database(corpus.folder) as database:
-            rows = choose(corpus, only, append_tag, speaker_id, spool, draft / "left_out.jsonl")
-            _must_leave(rows, corpus, only)
-            settings: dict[str, Any] = {
-                "append_tag": append_tag,
-                "prompt_mode": prompt_mode,
-                "relative_paths": relative_paths,
-            }
-            if shard_size is not None:
-                settings["shard_size"] = shard_size
-            place = Place([str(root) for root in corpus.facts["audio_roots"]], target, settings)
-            job = Job(corpus, draft, rows, place, database, progress, workers)
-            made = _write(job, format, only, findings)
-        _put(draft, target)
-    finally:
-        spool.unlink(missing_ok=True)
-        shutil.rmtree(draft, ignore_errors=True)
-    if ledger is not None:
-        ledger.append("corpus.export", _payload(corpus, format, made))
+    with drafting(target, corpus.folder) as draft, spill_db.database(corpus.folder) as database:
+        rows = choose(
+            corpus, only, append_tag, speaker_id, draft.beside("rows"), draft.path / "left_out.jsonl"
+        )
+        _must_leave(rows, corpus, only)
+        settings: dict[str, Any] = {
+            "append_tag": append_tag,
+            "prompt_mode": prompt_mode,
+            "relative_paths": relative_paths,
+        }
+        if shard_size is not None:
+            settings["shard_size"] = shard_size
+        place = Place([str(root) for root in corpus.facts["audio_roots"]], target, settings)
+        job = Job(corpus, draft.path, rows, place, database, progress, workers)
+        made = _write(job, format, only, findings)
+        for path in [*draft.path.rglob("*"), draft.path]:
+            sync(path)
+        if ledger is not None:  # before it can be used: rows that left without a word are worse than a word
+            ledger.append("corpus.export", _payload(corpus, format, made))
+        draft.put()
+        sync(target.parent)
     return made
 
 
@@ -202,22 +198,6 @@ def _must_be_free(target: Path, replace: bool) -> None:
             return
         raise WorkbenchError("an export lies here already", where=str(target), hint="Pass replace=True.")
     raise WorkbenchError("the path is taken by something else", where=str(target), hint="Choose another.")
-
-
-def _put(draft: Path, target: Path) -> None:
-    """The finished folder takes its place; what lay there goes only after."""
-    for path in draft.rglob("*"):
-        if path.is_file():
-            sync(path)
-    sync(draft)
-    old = None
-    if target.exists():
-        old = target.with_name(f".{target.name}.{secrets.token_hex(6)}.old")
-        os.replace(target, old)
-    os.replace(draft, target)
-    sync(target.parent)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _payload(corpus: View, format: str, made: Export) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import duckdb
 
 MEMORY_LIMIT = "700MB"
-_PREFIX = ".scratch-"
+PREFIX = ".scratch-"
+"""How such a folder's name begins."""
 
 
 def folder(home: Path) -> Path:
@@ -21,7 +22,7 @@ def folder(home: Path) -> Path:
 
     DuckDB makes the folder once it needs it, and removes it when its database is closed.
     """
-    here = f"{_PREFIX}{socket.gethostname()}-"
+    here = f"{PREFIX}{socket.gethostname()}-"
     for left in home.glob(f"{here}*"):
         pid = left.name.removeprefix(here).split("-")[0]
         if pid.isdigit() and not _runs(int(pid)):

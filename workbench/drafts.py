@@ -1,0 +1,164 @@
+"""Drafts of what is handed out: hidden beside their target, and known until they are gone.
+
+A draft holds transcripts, and a killed call cannot take it away. The next call of the same corpus does,
+wherever the draft lay; ``verify`` names it until then. What a killed call had put aside goes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.files import write_atomic
+from workbench.locks import hold
+from workbench.reading import read_json
+
+HOME = ".drafts"
+"""The folder, within a corpus's own, that remembers where drafts lie."""
+_KINDS = ("part", "rows", "old", "live")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What one call writes before it has its place.
+
+    Attributes:
+        target: the place.
+        token: tells this call's files from those of others.
+    """
+
+    target: Path
+    token: str
+
+    def beside(self, kind: str) -> Path:
+        """A hidden path of this call beside the target: ``part`` becomes the target, ``rows`` is a spool,
+        ``old`` is what lay there, ``live`` is held while the call lives."""
+        return self.target.with_name(f".{self.target.name}.{self.token}.{kind}")
+
+    @property
+    def path(self) -> Path:
+        """The folder to write into; it becomes the target."""
+        return self.beside("part")
+
+    def put(self) -> None:
+        """The finished folder takes its place; what lay there goes only after."""
+        old = self.beside("old")
+        if self.target.exists():
+            os.replace(self.target, old)
+        os.replace(self.path, self.target)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Leave nothing of this call; what it had put aside goes back where nothing took its place."""
+        old = self.beside("old")
+        if old.exists() and not self.target.exists():
+            os.replace(old, self.target)
+        for kind in _KINDS:
+            path = self.beside(kind)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def drafting(target: Path, home: Path | None = None) -> Iterator[Draft]:
+    """Within, a call writes a folder that takes the place of ``target`` by :meth:`Draft.put`.
+
+    What killed calls left is cleared first: those that ``home`` remembers, and those to the same target.
+
+    Args:
+        target: absolute.
+        home: of the corpus, which then remembers the draft, where anything can be written there.
+    """
+    clear(home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _clear_beside(target)
+    draft = Draft(target, secrets.token_hex(6))
+    record = None if home is None or not os.access(home, os.W_OK) else home / HOME / f"{draft.token}.json"
+    living = _live(draft)
+    try:
+        if home is not None and record is not None:
+            record.parent.mkdir(mode=0o700, exist_ok=True)
+            write_atomic(record, json.dumps({"target": _told(target, home)}))
+        draft.path.mkdir(mode=0o700)
+        yield draft
+    finally:
+        draft.clear()
+        if record is not None:
+            record.unlink(missing_ok=True)
+        os.close(living)
+
+
+def left(home: Path) -> Iterator[Draft]:
+    """What calls left that ended without clearing up, as far as the corpus remembers it."""
+    for draft in _remembered(home):
+        if (held := _seized(draft)) is not None:
+            held.close()
+            yield draft
+
+
+def clear(home: Path | None) -> None:
+    """Take away what killed calls left, as far as the corpus remembers it."""
+    for draft in [] if home is None else list(_remembered(home)):
+        _clear(draft)
+        if home is not None and not draft.beside("live").exists():
+            with contextlib.suppress(PermissionError):
+                (home / HOME / f"{draft.token}.json").unlink(missing_ok=True)
+
+
+def _remembered(home: Path) -> Iterator[Draft]:
+    for record in sorted((home / HOME).glob("*.json")):
+        target = read_json(record, "record of a draft").get("target")
+        if isinstance(target, str) and re.fullmatch("[0-9a-f]{12}", record.stem):
+            yield Draft(Path(os.path.normpath(home / target)), record.stem)
+
+
+def _clear_beside(target: Path) -> None:
+    shape = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{12}})\.(?:{'|'.join(_KINDS)})")
+    for token in sorted({found[1] for name in os.listdir(target.parent) if (found := shape.fullmatch(name))}):
+        _clear(Draft(target, token))
+
+
+def _clear(draft: Draft) -> None:
+    if (held := _seized(draft)) is not None:
+        with held, contextlib.suppress(PermissionError):
+            draft.clear()
+
+
+def _live(draft: Draft) -> int:
+    """Hold the file that says that this call lives; who clears up may have taken it in the same instant."""
+    path = draft.beside("live")
+    while True:
+        if (held := hold(path)) is not None:
+            if path.exists() and path.stat().st_ino == os.fstat(held).st_ino:
+                return held
+            os.close(held)
+        time.sleep(0.01)
+
+
+def _seized(draft: Draft) -> contextlib.ExitStack | None:
+    """What a dead call left, held for the one who clears it; None where the call lives."""
+    stack = contextlib.ExitStack()
+    try:
+        descriptor = hold(draft.beside("live"), create=False)
+    except OSError:  # it is gone, as after half a clearing
+        return stack
+    if descriptor is None:
+        return None
+    stack.callback(os.close, descriptor)
+    return stack
+
+
+def _told(target: Path, home: Path) -> str:
+    """Relative where both lie in one workspace, so that a copy of it does not look for this one's drafts."""
+    workspace = home.parent.parent
+    return os.path.relpath(target, home) if target.is_relative_to(workspace) else str(target)
