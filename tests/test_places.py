@@ -17,6 +17,7 @@ from small_workspace import copied, small_workspace
 from workbench.api import Workspace
 from workbench.errors import WorkbenchError
 from workbench.finetuning.folder import RunFolder
+from workbench.finetuning.provenance import refuse_changes
 
 NOBODY = 65_534
 _LOOK = """
@@ -89,6 +90,21 @@ def test_a_moved_workspace_knows_its_sound_and_its_slots(whole: Workspace, tmp_p
     assert len(corpus.where("status = 'accepted'")) == 7
     assert Workspace(moved).verify().ok
     assert not path.exists()
+
+
+def test_a_moved_run_means_its_own_workspace(whole: Workspace, tmp_path: Path) -> None:
+    """Launch scripts are written for where they were made; all else is told from the run's folder."""
+    for path in (p for p in whole.runs.rglob("*") if p.is_file() and not p.name.startswith("launch.")):
+        assert str(whole.path).encode() not in path.read_bytes(), path.name
+    moved = Workspace(copied(whole, tmp_path / "copy"))
+    run = moved.run("small")
+    assert Path(run.recipe.base) == moved.checkpoint_path("base")
+    assert Path(run.recipe.sources[0].manifest).is_relative_to(moved.path)
+    assert run.recipe.sources[0].audio_root == str(moved.path / "recordings")
+    refuse_changes(run.folder, run.recipe)
+    (moved.path / "exports" / "calls" / "train.jsonl").write_text("{}")
+    with pytest.raises(WorkbenchError, match="manifest has changed"):
+        refuse_changes(run.folder, run.recipe)
 
 
 def test_a_copied_run_waits_at_the_slots_of_the_copy(whole: Workspace, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 from workbench.errors import Problem
 from workbench.files import sha256_file
 from workbench.finetuning import plan as batch_plan
+from workbench.finetuning.provenance import settled_data
 from workbench.finetuning.recipe import Recipe
 from workbench.ingest.manifest import expand, read
 from workbench.reading import read_parquet
@@ -55,7 +56,9 @@ def provenance(run: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    return {**found, **({"data": settled_data(found, run)} if "data" in found else {})}
 
 
 def training_rows(run: Path) -> pd.DataFrame:

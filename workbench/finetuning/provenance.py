@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning.folder import RunFolder, now, write_json
+from workbench.finetuning.run_paths import portable, settled
 from workbench.ingest.manifest import expand
 from workbench.reading import read_json
 
@@ -29,7 +31,7 @@ def gather(recipe: Recipe, folder: RunFolder) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "created_at": now(),
         "base": {"name": Path(recipe.base).name, "sha256": sha256_file(Path(recipe.base))},
-        "data": digests(recipe),
+        "data": {portable(path, folder.path): digest for path, digest in digests(recipe).items()},
         "plan_sha256": sha256_file(folder.plan),
         "processes": _processes(recipe),
         "recipe_sha256": hashlib.sha256(recipe.to_yaml().encode()).hexdigest(),
@@ -89,7 +91,16 @@ def write(folder: RunFolder, recipe: Recipe) -> None:
 
 def read(folder: RunFolder) -> dict[str, Any]:
     """What the run was made from. Raises WorkbenchError if it was never written."""
-    return read_json(folder.provenance, "provenance of the run")
+    found = read_json(folder.provenance, "provenance of the run")
+    return {**found, "data": settled_data(found, folder.path)}
+
+
+def settled_data(found: Mapping[str, Any], run: Path) -> dict[str, str]:
+    """Manifest → digest of a provenance, each manifest where it lies now."""
+    data = found.get("data", {})
+    return (
+        {settled(str(path), run): digest for path, digest in data.items()} if isinstance(data, dict) else {}
+    )
 
 
 def refuse_changes(folder: RunFolder, recipe: Recipe) -> None:

@@ -8,6 +8,7 @@ written there (1e-4, as for any other schedule) trains a hundred times too slowl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import yaml
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.finetuning.run_paths import settled
 from workbench.plain_data import read_yaml
 from workbench.plain_values import plain
 from workbench.schema_checks import Lines, build, yaml_lines
@@ -89,7 +91,8 @@ class Augmentation:
 @public
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All choices of one run. Paths are relative to the folder the run is started from.
+    """All choices of one run. Paths are relative to the folder the run is started from; those that begin
+    with ``run:``, as a run's own ``recipe.yaml`` has them, to the folder of that file.
 
     Attributes:
         base: a ``.nemo`` checkpoint.
@@ -159,7 +162,8 @@ class Recipe:
     def from_yaml(cls, path: str | Path) -> Recipe:
         """Read a recipe. Raises WorkbenchError: missing file, broken YAML, unknown or ill-typed field."""
         path = Path(path)
-        return _read(read_yaml(path), path.name, yaml_lines(path.read_text(encoding="utf-8")))
+        found = _read(read_yaml(path), path.name, yaml_lines(path.read_text(encoding="utf-8")))
+        return found.with_paths(lambda given: settled(given, path.absolute().parent))
 
     @classmethod
     def from_dict(cls, values: Any, where: str = "recipe") -> Recipe:
@@ -186,6 +190,22 @@ class Recipe:
     def changed(self, **changes: Any) -> Recipe:
         """A copy with other values; a field that does not exist is a ``TypeError`` that names the nearest."""
         return replace(self, **changes)
+
+    def with_paths(self, change: Callable[[str], str]) -> Recipe:
+        """A copy whose paths are what ``change`` gives for each: base, tokenizer, manifests, audio roots."""
+
+        def changed(source: Any) -> Any:
+            given = source.audio_root
+            root = change(given) if isinstance(given, str) else tuple(map(change, given or ())) or None
+            return replace(source, manifest=change(source.manifest), audio_root=root)
+
+        return replace(
+            self,
+            base=change(self.base),
+            tokenizer=None if self.tokenizer is None else change(self.tokenizer),
+            sources=tuple(changed(source) for source in self.sources),
+            validation=tuple(changed(source) for source in self.validation),
+        )
 
     def effective_peak(self) -> float:
         """The highest learning rate the optimizer will see, warm-up and length considered."""

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from workbench.finetuning import folder as files
 from workbench.finetuning.checks import problems
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.run_paths import portable
 from workbench.locks import is_held
 from workbench.signatures import public
 from workbench.views import Widget, view
@@ -248,7 +248,7 @@ def _prepare(folder: RunFolder, recipe: Recipe) -> None:
     from workbench.finetuning import plan, provenance
 
     folder.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
-    recipe.to_yaml(folder.recipe)
+    recipe.with_paths(lambda path: portable(path, folder.path)).to_yaml(folder.recipe)
     problems: list[Problem] = []
     sources = plan.read_training(recipe, problems)
     files.append(folder.problems, [problem.to_dict() for problem in problems])
@@ -268,16 +268,5 @@ def absolute(recipe: Recipe) -> Recipe:
     def full(path: str) -> str:
         return str(Path(path).expanduser().absolute())
 
-    def fixed(source: Any) -> Any:
-        given = source.audio_root
-        root = full(given) if isinstance(given, str) else tuple(full(one) for one in given or ()) or None
-        return replace(source, manifest=full(source.manifest), audio_root=root)
-
-    tokenizer = full(recipe.tokenizer) if recipe.tokenizer else None
-    base = full(recipe.base) if Path(recipe.base).expanduser().exists() else recipe.base
-    return recipe.changed(
-        base=base,
-        tokenizer=tokenizer,
-        sources=tuple(fixed(source) for source in recipe.sources),
-        validation=tuple(fixed(source) for source in recipe.validation),
-    )
+    there = Path(recipe.base).expanduser().exists()  # else a hub name
+    return recipe.with_paths(full).changed(base=full(recipe.base) if there else recipe.base)
