@@ -13,6 +13,7 @@ import numpy as np
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import channel_of, locate_text, roots_of
 from workbench.ingest.manifest import expand, read
+from workbench.ingest.purposes import refused_use
 from workbench.ingest.reader import LINE
 from workbench.language_tags import find_tags, foreign_tag, split_spans, strip_tag, with_tags
 from workbench.locales import AUTO, canonical
@@ -125,6 +126,9 @@ def _utterance(
         return None
     if not text:
         bad("no text", "text")
+        return None
+    if refused := refused_use(values.get("purpose"), "train"):
+        bad(refused, "purpose", "Ask its speaker, or test on it only.")
         return None
     duration, offset = _seconds(values.get("duration")), _seconds(values.get("offset") or 0.0)
     if duration is None or offset is None:

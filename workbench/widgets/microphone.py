@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from workbench.corpus.review.recordings import PURPOSES, keep_take, take_row, withdraw_take, write_sound
+from workbench.corpus.review.recordings import keep_take, take_row, withdraw_take, write_sound
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.ingest.purposes import PURPOSES
 from workbench.locales import AUTO, LOCALES
 from workbench.privacy.suppression_list import erased_before
 from workbench.signatures import public

@@ -97,7 +97,8 @@ def export(
     """Write the rows of a view.
 
     Args:
-        corpus: the rows; rejected ones never leave.
+        corpus: the rows; rejected ones never leave, nor do those on which reviewers differ, nor a recording
+            given for testing only as anything but a test row (or for training only as one).
         path: the folder to make.
         format: ``nemo`` (a manifest per split), ``shar`` (Lhotse Shar), ``tarred`` (NeMo tarred), ``hf``
             (a saved ``datasets.DatasetDict``) or ``csv``.
@@ -173,6 +174,8 @@ def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
         hint = "Accept some rows, or export with only='not_rejected'."
         if unknown and unknown == stayed:
             hint = "Correct the column target_lang, or declare the locale once: ws.add_locale('ca-ES')."
+        if rows.left_out.get("reviewers differ"):
+            hint = 'Let a third reviewer decide: the filter "reviewers differ" of the board.'
         why = ", ".join(f"{count:,} {reason}" for reason, count in rows.left_out.most_common(3))
         raise WorkbenchError(
             f"all {stayed:,} rows excluded ({why})" if stayed else f"no row is {only.replace('_', ' ')}",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio
+from workbench.ingest.purposes import refused_use
 from workbench.ingest.schema import FIELDS, literal
 from workbench.language_tags import foreign_tag, split_spans, strip_tag, with_tags
 
@@ -150,13 +152,16 @@ def choose(
         '"' + n.replace('"', '""') + '"' for n in (*names, "status", "reason", "row_index")
     )
 
+    # A clip accepted by one reviewer and rejected by another waits for a third: the later word is no verdict.
+    disputed = {c.id for c in corpus.decisions.conflicts() if c.field == "status"}
+
     def take(batches: Iterable[pa.RecordBatch]) -> Outgoing:
         made = Outgoing(path, still_named=None if speaker_id is None else {})
         with left_out.open("w", encoding="utf-8", newline="\n") as stream, _Spool(path) as spool:
             last = -1
             for batch in batches:
                 last = _in_order(batch, last)
-                kept = _leaving(batch, only, made, stream)
+                kept = _leaving(batch, only, disputed, made, stream)
                 if kept.num_rows:
                     spool.add(_dressed(kept.select(names), append_tag, speaker_id, made))
         return made
@@ -202,12 +207,23 @@ def _in_order(batch: pa.RecordBatch, last: int) -> int:
     return int(index[-1]) if len(index) else last
 
 
-def _leaving(batch: pa.RecordBatch, only: str, made: Outgoing, stream: Any) -> pa.RecordBatch:
+def _leaving(
+    batch: pa.RecordBatch, only: str, disputed: Collection[str], made: Outgoing, stream: Any
+) -> pa.RecordBatch:
     """The rows that leave; the others are told apart, counted and listed."""
     asked = ("id", "status", "reason", "text", "duration", "target_lang")
+    names = batch.schema.names
+    purposes = batch.column("purpose").to_pylist() if "purpose" in names else itertools.repeat(None)
+    uses = zip(purposes, batch.column("split").to_pylist(), strict=False)
     mask = []
-    for id_, *row in zip(*(batch.column(n).to_pylist() for n in asked), strict=True):
+    for (id_, *row), use in zip(
+        zip(*(batch.column(n).to_pylist() for n in asked), strict=True), uses, strict=True
+    ):
         why = _why_not(only, *row)
+        if why is None and id_ in disputed:
+            why = "reviewers differ", None
+        if why is None and (refused := refused_use(*use)) is not None:
+            why = refused, f"split {use[1] or UNASSIGNED}"
         mask.append(why is None)
         if why is not None:
             line = {"id": id_, "why": why[0], "detail": why[1]}

@@ -22,6 +22,7 @@ from workbench import locales
 from workbench.corpus import record
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
+from workbench.ingest.purposes import PURPOSES
 from workbench.ingest.row_validation import numbered
 from workbench.ingest.schema import FIELDS
 from workbench.reading import read_parquet
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
 
 SOURCE = "microphone takes"
-PURPOSES = ("training", "testing")
-"""What a speaker may agree to; a gate's ``terms`` check asks for one of them."""
 KEPT, WITHDRAWN = "corpus.take", "corpus.take.withdrawn"
 
 
