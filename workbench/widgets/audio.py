@@ -11,6 +11,7 @@ import threading
 import wave
 from abc import abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +94,12 @@ class AudioAnswers:
         pcm, sample_rate = self._audio(str(body["key"]))
         start_s, end_s = float(body["start_s"]), float(body["end_s"])
         return {"key": body["key"], "start_s": start_s}, [window(pcm, sample_rate, start_s, end_s)]
+
+    def forget_audio(self, keys: Iterable[str]) -> None:
+        """Read these recordings anew when they are next asked for: their row says another stretch now."""
+        with self._audio_lock:
+            for key in keys if "_audio_cache" in self.__dict__ else ():
+                self._audio_cache.pop(key, None)
 
     def _audio(self, key: str) -> tuple[NDArray[np.float32], int]:
         """Samples of ``key``, kept for the next window or replay; the oldest leave when too many."""

@@ -53,6 +53,7 @@ class Board(AudioAnswers, LiveWidget):
             or the name of one of the corpus; left out, the newest that it has.
         reviewer: whose decisions these are; the current user by default.
         order_by: a column, ``"priority"`` (which clips to listen to first) or nothing for the source's order.
+        blind: what other reviewers decided is hidden, in the table, in filters and in counts.
     """
 
     _esm = assets.module("board.js")
@@ -66,10 +67,12 @@ class Board(AudioAnswers, LiveWidget):
         predictions: pd.DataFrame | str | None = None,
         reviewer: str | None = None,
         order_by: str = "",
+        blind: bool = False,
     ) -> None:
-        self.corpus = corpus
         self.reviewer = reviewer or current_user()
-        self.view = BoardView(corpus, self.reviewer)
+        self.blind = blind
+        self.corpus = corpus.seen_by(self.reviewer) if blind else corpus
+        self.view = BoardView(self.corpus, self.reviewer)
         self.saved_views = SavedViews(corpus.folder)
         self._seen_s = 0.0  # when a view last asked for changes
         self._told = self.view.corpus.decisions.version()
@@ -107,12 +110,14 @@ class Board(AudioAnswers, LiveWidget):
                 self.view.ask(Query.from_json(remembered.get("query") or {}, self.corpus.columns))
             except WorkbenchError:
                 log.debug("a remembered filter no longer works; the board opens without it")
+        self.view.reread()
         self.view.catch_up()
         folder = hashlib.sha256(str(self.corpus.folder).encode()).hexdigest()[:16]
         return self._summary() | {
             "name": self.corpus.name,
             "memory_key": folder,
             "reviewer": self.reviewer,
+            "blind": self.blind,
             "columns": list(self.corpus.columns),
             "countable": self.view.table.countable,
             "locales": list(LOCALES),
@@ -148,8 +153,11 @@ class Board(AudioAnswers, LiveWidget):
     @answers("bars")
     def _bars(self, _body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """What the bars show after decisions; the view itself stays."""
-        disputed = len(self.view.disputed())
-        return {"facets": self._facets(), "pending": len(self.view.pending_ids()), "disputed": disputed}
+        return {
+            "facets": self._facets(),
+            "pending": len(self.view.pending_ids()),
+            **self.view.opinions.figures(),
+        }
 
     @answers("rows")
     def _rows(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -209,6 +217,7 @@ class Board(AudioAnswers, LiveWidget):
             return decisions.edit(clip, str(body["field"]), value, reviewer=who)
         if action == "resolve":
             field, reason = str(body["field"]), body.get("reason")
+            self.view.opinions.check_settling(clip, field, body.get("value"))
             return decisions.resolve(clip, field, body.get("value"), reason and str(reason), reviewer=who)
         if action == "tag":
             return decisions.tag(clip, str(body["value"]), reviewer=who)
@@ -264,6 +273,7 @@ class Board(AudioAnswers, LiveWidget):
         clips, reviewers, seq = self.view.changed_since(int(body.get("after") or 0), own)
         if not clips:
             return {"clips": [], "seq": seq}
+        self.forget_audio(clips)
         progress = self.view.table.progress()
         return {"clips": clips[:1000], "reviewers": reviewers, "progress": progress, "seq": seq}
 
@@ -272,6 +282,8 @@ class Board(AudioAnswers, LiveWidget):
         if self._told < 0:
             return False
         if time.monotonic() - self._seen_s < WATCHED_FOR_S:
+            if self.view.reread():
+                self.push("rows", {})
             version = self.corpus.decisions.version()
             if version != self._told:
                 self._told = version
@@ -295,6 +307,7 @@ class Board(AudioAnswers, LiveWidget):
 
     def _changed(self, clips: list[str], row: dict[str, Any] | None = None) -> dict[str, Any]:
         """What has changed; ``row``: of the one clip, where it was just read."""
+        self.forget_audio(clips)
         self.view.catch_up(known={clips[0]: row} if row else None)
         return {"clips": clips[:1000], "progress": self.view.table.progress()}
 
@@ -309,7 +322,7 @@ class Board(AudioAnswers, LiveWidget):
             "query": view.query.to_json(),
             "facets": self._facets(),
             "progress": view.table.progress(),
-            "disputed": len(view.disputed()),
+            **view.opinions.figures(),
             "measures": list(view.measures.columns) if view.measures else [],
             "findings_known": view.findings_known,
             "not_run": view.not_run,

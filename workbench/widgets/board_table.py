@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STATUSES = ("pending", "accepted", "rejected")
 FACETS = ("target_lang", "accent")
 """Columns whose values are counted from the start; any other of ``BoardTable.countable`` on demand."""
-EDITABLE = ("target_lang", "accent", "speaker", "split")
+EDITABLE = ("target_lang", "accent", "speaker", "split", "duration")
 _NOT_COUNTED = frozenset(
     {"id", "text", "audio_filepath", "offset", "duration", "row_index", "status", "reason", "tags", "edited",
      "audio_sha256", "original_text", "recorded_at", "lang"}
@@ -81,6 +81,8 @@ class BoardTable:
     def take(self, n: int, row: Mapping[str, Any]) -> None:
         """Note what a row of the corpus says now."""
         self.status[n] = status_code(row.get("status"))
+        if "duration" in row:
+            self.minutes[n] = (row["duration"] or 0.0) / 60
         for name in EDITABLE:
             if name not in self.facets or name not in row:
                 continue

@@ -20,6 +20,7 @@ from workbench.corpus.quality import listening_order
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import locate_text
 from workbench.widgets.board_measures import MEASURES, Measures
+from workbench.widgets.board_opinions import Opinions
 from workbench.widgets.board_query import Query, column_sql, search_sql
 from workbench.widgets.board_table import EDITABLE, FACETS, BoardTable
 
@@ -57,6 +58,9 @@ class BoardView:
         self._lock = threading.RLock()
         self._version = corpus.decisions.version()
         self._roots = [str(root) for root in corpus.facts["audio_roots"]]
+        self._rows_stamp = corpus.rows_stamp
+        self._heard: tuple[pd.DataFrame, pd.DataFrame | None] | None = None
+        self.opinions = Opinions(corpus, reviewer)
         self.table = BoardTable(corpus)
         self._shown: NDArray[np.int64] = np.arange(len(self.table))
 
@@ -203,10 +207,6 @@ class BoardView:
                 return event
         return None
 
-    def disputed(self) -> set[str]:
-        """Clips on which two reviewers differ and nobody has resolved it."""
-        return {conflict.id for conflict in self.corpus.decisions.conflicts()}
-
     def catch_up(self, *, known: Mapping[str, Mapping[str, Any]] | None = None) -> list[str]:
         """Take in what was decided since the last call, here or elsewhere; returns the clips named.
 
@@ -225,6 +225,23 @@ class BoardView:
             self.note(clip for clip in clips if clip not in (known or {}))
             self._version = version
         return list(clips)
+
+    def reread(self) -> bool:
+        """Take in rows that joined the corpus or left it, such as a recording taken back; whether any did."""
+        import numpy as np
+
+        stamp = self.corpus.rows_stamp
+        with self._lock:
+            if stamp == self._rows_stamp:
+                return False
+            self._rows_stamp, self.table = stamp, BoardTable(self.corpus)
+            self._shown, self._why, self.findings = np.arange(len(self.table)), {}, {}
+            if self._found is not None:
+                self.take_findings(self._found)
+            if self._heard is not None:
+                self.take_predictions(*self._heard)
+            self.ask(self.query)
+        return True
 
     def take_findings(self, findings: pd.DataFrame) -> None:
         """Lay the findings of ``corpus.checks.run_checks`` over the rows, worst first."""
@@ -253,7 +270,7 @@ class BoardView:
             rated = listening_order.with_error_rates(frame, predictions)
         measures = Measures(frame, predictions, self.table.number, other)
         with self._lock:
-            self.predictions, self.measures = rated, measures
+            self.predictions, self.measures, self._heard = rated, measures, (predictions, other)
 
     def _read(self, numbers: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
         """Some columns of the corpus as they are now, by row number."""
@@ -264,26 +281,10 @@ class BoardView:
         return {self.table.row_number[row.pop("row_index")]: row for row in table.to_pylist()}
 
     def _said_of(self, n: int) -> dict[str, Any]:
-        """Findings on a row, and the other reviewers' latest words; ``differs``: from this reviewer's own."""
-        words: dict[tuple[str, str], Any] = {}
-        for event in self.corpus.decisions.history(self.table.ids[n]) if self._version else ():
-            if not event.stands or event.field is None or event.field.startswith("tag:"):
-                continue
-            if event.action == "resolve":  # what was said before no longer counts
-                words = {key: word for key, word in words.items() if key[1] != event.field}
-            words[event.reviewer, event.field] = event
-        others = [
-            {"reviewer": who, "field": name, "value": word.value, "reason": word.reason, "at": word.at}
-            | {"differs": (own := words.get((self.reviewer, name))) is not None and own.value != word.value}
-            for (who, name), word in words.items()
-            if who != self.reviewer
-        ]
-        said: dict[str, Any] = {
-            "findings": self.findings.get(n, []), "others": others, "why": self._why.get(n, "")
-        }  # fmt: skip
-        if self.measures:
-            said["measures"] = self.measures.of(n)
-        return said
+        """Findings on a row, what reviewers say of it (see :class:`Opinions`), why it comes here, measures."""
+        opinions = self.opinions.of(self.table.ids[n]) if self._version else {"others": [], "dispute": []}
+        said = {"findings": self.findings.get(n, []), "why": self._why.get(n, ""), **opinions}
+        return said | {"measures": self.measures.of(n)} if self.measures else said
 
     def _edited_columns(self) -> list[str]:
         return [name for name in EDITABLE if name in self.corpus.columns]
@@ -301,7 +302,9 @@ class BoardView:
         mask = self.table.status_mask(query.status)
         if query.status == "disputed":
             mask = np.zeros(len(self.table), dtype=bool)
-            mask[[self.table.number[clip] for clip in self.disputed() if clip in self.table.number]] = True
+            mask[
+                [self.table.number[clip] for clip in self.opinions.disputed() if clip in self.table.number]
+            ] = True
         parts = [column_sql(name, text) for name, text in query.columns.items() if name in SEARCHABLE]
         parts += [search_sql(query.text)] if query.text else []
         for sql in filter(None, parts):

@@ -100,7 +100,7 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     def __del__(self) -> None:
         # One whose making failed has nothing to close.
-        if "_lanes_lock" in self.__dict__:
+        if "_queues_lock" in self.__dict__:
             super().__del__()
 
     def close(self) -> None:

@@ -135,8 +135,13 @@ class Engine:
                     return made
         raise AssertionError
 
+    @property
+    def rows_stamp(self) -> tuple[int, int] | None:
+        """Time and size of the rows' file."""
+        return _stamp(self.folder / "utterances.parquet")
+
     def _stamps(self) -> tuple[Any, Any]:
-        return _stamp(self.folder / "utterances.parquet"), _stamp(self.folder / "signal.parquet")
+        return self.rows_stamp, _stamp(self.folder / "signal.parquet")
 
     def _query(self, sql: str, parameters: Sequence[Any]) -> pa.Table:
         with closing(self._database.cursor()) as cursor:

@@ -207,6 +207,7 @@ class Corpus(View):
         predictions: pd.DataFrame | str | None = None,
         reviewer: str | None = None,
         order_by: str = "",
+        blind: bool = False,
     ) -> Widget:
         """The curation board on these utterances: table, filters, player, findings, decisions.
 
@@ -216,11 +217,17 @@ class Corpus(View):
                 the name of one; left out, the newest.
             reviewer: whose decisions these are; the current user by default.
             order_by: a column, ``"priority"`` (what to listen to first) or nothing for the source's order.
+            blind: hide what other reviewers decided, so that a second opinion is one.
 
         Raises:
             WorkbenchError: no such column or prediction.
         """
         made: Widget = view("board").Board(
-            self, findings=findings, predictions=predictions, reviewer=reviewer, order_by=order_by
+            self,
+            findings=findings,
+            predictions=predictions,
+            reviewer=reviewer,
+            order_by=order_by,
+            blind=blind,
         )
         return made

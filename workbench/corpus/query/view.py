@@ -85,6 +85,11 @@ class View:
         return record.read(self.folder)
 
     @property
+    def rows_stamp(self) -> tuple[int, int] | None:
+        """Changes when rows join the corpus or leave it."""
+        return self._engine.rows_stamp
+
+    @property
     def columns(self) -> list[str]:
         """Every column that filters and pages may name."""
         self._engine.sync()
@@ -136,6 +141,19 @@ class View:
             WorkbenchError: not one plain expression over the columns; the message names near columns.
         """
         return self._narrowed(self._engine.check(sql), sql.strip())
+
+    def seen_by(self, reviewer: str) -> Self:
+        """The same rows with one reviewer's own decisions and nobody else's, for a blind review.
+
+        What is decided on them joins the corpus's decisions as ever.
+
+        Args:
+            reviewer: whose words are read.
+        """
+        store = DecisionStore(self.decisions.path, roles.guard(self.folder, "reviewer"), only=reviewer)
+        made = copy.copy(self)
+        made._engine = Engine(self.folder, store, self._facts["columns"])
+        return made
 
     @property
     def whole(self) -> Self:

@@ -18,22 +18,25 @@ INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
 """
 
 COLUMNS = "events.seq, at, reviewer, action, field, value, reason, filter, clips, refers, stands"
+BY = "(?2 IS NULL OR reviewer = ?2 OR action = 'erase')"
+"""Of one reviewer and of erasures, or, where the second parameter is null, of all."""
 # Latest standing word on each (clip, field): SQLite takes the other columns from the row with max(seq).
 STATE = """
 SELECT clip, field, value, reason FROM (
   SELECT clip, field, value, reason, max(events.seq) FROM events JOIN targets USING (seq)
-  WHERE stands = 1 GROUP BY clip, field)
+  WHERE stands = 1 AND (:who IS NULL OR reviewer = :who) GROUP BY clip, field)
 """
 TOUCHED = """
-  SELECT clip FROM targets WHERE seq > ?
-  UNION SELECT clip FROM targets WHERE seq IN (SELECT refers FROM events WHERE seq > ? AND refers NOT NULL)
+  SELECT clip FROM targets WHERE seq > :after
+  UNION
+  SELECT clip FROM targets WHERE seq IN (SELECT refers FROM events WHERE seq > :after AND refers NOT NULL)
 """
 STATE_SINCE = f"""
 WITH touched AS MATERIALIZED ({TOUCHED})
 SELECT clip, field, value, reason FROM (
   SELECT clip, field, value, reason, max(events.seq)
   FROM touched CROSS JOIN targets USING (clip) JOIN events USING (seq)
-  WHERE stands = 1 GROUP BY clip, field)
+  WHERE stands = 1 AND (:who IS NULL OR reviewer = :who) GROUP BY clip, field)
 UNION ALL SELECT clip, '', NULL, NULL FROM touched
 """
 JUDGED = """

@@ -19,7 +19,7 @@ from typing import Any
 from workbench.corpus.review import decision_digests
 from workbench.corpus.review import decision_queries as queries
 from workbench.corpus.review.decision_digests import ClipSum
-from workbench.corpus.review.edited_values import checked_tag, checked_value
+from workbench.corpus.review.edited_values import checked_id, checked_tag, checked_value
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
 from workbench.names import current_user
@@ -62,10 +62,17 @@ class DecisionStore:
     ``ids`` arguments take one id or many. ``reviewer`` defaults to the current user.
     """
 
-    def __init__(self, path: str | Path, guard: Callable[[str, str | None], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        guard: Callable[[str, str | None], None] | None = None,
+        only: str | None = None,
+    ) -> None:
         """Open, creating where missing.
 
         Args:
+            only: whose words are read, as in a blind review; those of all by default. What is written is
+                the same either way.
             guard: called with what is to be decided and in whose name, before anything is written; raises
                 where that is not allowed.
 
@@ -73,7 +80,7 @@ class DecisionStore:
             WorkbenchError: not a decision file, of a newer schema, or it was there and is now missing or
                 empty.
         """
-        self._guard = guard
+        self._guard, self.only = guard, only
         self.path = Path(path)
         self._connections = Connections(self.path, "journal_mode = WAL", "synchronous = FULL")
         self.counter: Callable[[str], int] | None = None
@@ -183,13 +190,15 @@ class DecisionStore:
 
     def history(self, id: str) -> list[Decision]:
         """Every decision that names a clip, oldest first, undone ones included."""
-        sql = f"SELECT {queries.COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ? ORDER BY seq"
-        return [_decision(row) for row in self._connections.get().execute(sql, (id,))]
+        sql = f"SELECT {queries.COLUMNS} FROM events JOIN targets USING (seq) WHERE clip = ?"
+        sql += f" AND {queries.BY} ORDER BY seq"
+        return [_decision(row) for row in self._connections.get().execute(sql, (id, self.only))]
 
     def events(self, after: int = 0, limit: int = 1_000_000) -> list[Decision]:
         """Events in order, undo and redo among them."""
-        sql = f"SELECT {queries.COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [_decision(row) for row in self._connections.get().execute(sql, (after, limit))]
+        sql = f"SELECT {queries.COLUMNS} FROM events WHERE seq > ? AND {queries.BY} ORDER BY seq LIMIT ?"
+        rows = self._connections.get().execute(sql, (after, self.only, limit))
+        return [_decision(row) for row in rows]
 
     def clips_of(self, seq: int) -> list[str]:
         """The ids that an event names."""
@@ -240,10 +249,8 @@ class DecisionStore:
 
         Clips whose decisions were all undone come once, with field ''.
         """
-        sql, arguments = queries.STATE, ()
-        if after:
-            sql, arguments = queries.STATE_SINCE, (after, after)  # type: ignore[assignment]
-        yield from self._connections.get().execute(sql, arguments)
+        sql = queries.STATE_SINCE if after else queries.STATE
+        yield from self._connections.get().execute(sql, {"after": after, "who": self.only})
 
     def verify(self) -> list[str]:
         """What does not hold in the file, one sentence each; empty where all is well."""
@@ -315,7 +322,7 @@ class DecisionStore:
             summed = ClipSum()
             count = connection.executemany(
                 "INSERT OR IGNORE INTO targets VALUES (?, ?)",
-                ((clip, seq) for clip in summed.over(map(_checked_id, clips))),
+                ((clip, seq) for clip in summed.over(map(checked_id, clips))),
             ).rowcount
             if count < 1:
                 raise _nothing_named()
@@ -343,16 +350,6 @@ class DecisionStore:
             row = (utc_now(), who, action, None, None, None, None, found.clips, found.seq)
             decision_digests.keep(connection, _insert(connection, row))
         return found
-
-
-def _checked_id(clip: str) -> str:
-    if not isinstance(clip, str):
-        raise WorkbenchError(f"{str(clip)[:40]!r} is no id of a clip", hint="Give ids as text.")
-    try:
-        clip.encode()
-    except UnicodeEncodeError as error:
-        raise WorkbenchError(f"unpaired surrogate at position {error.start}", where="id") from error
-    return clip
 
 
 def _nothing_named() -> WorkbenchError:

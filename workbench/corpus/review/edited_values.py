@@ -1,4 +1,4 @@
-"""What a reviewer may write into a field of a row, as it is kept: text, tags of locales, seconds."""
+"""What a reviewer may write into a field of a row, as it is kept: text, tags of locales, seconds; ids."""
 
 from __future__ import annotations
 
@@ -57,6 +57,21 @@ def _seconds(field: str, value: str | float) -> str:
             f"{str(value)[:40]!r} is no {field}", hint=f"Seconds, at least {lowest:g}: 3.25, for example."
         )
     return repr(round(seconds, 6))
+
+
+def checked_id(clip: str) -> str:
+    """An id that can be kept.
+
+    Raises:
+        WorkbenchError: no text, or text with an unpaired surrogate.
+    """
+    if not isinstance(clip, str):
+        raise WorkbenchError(f"{str(clip)[:40]!r} is no id of a clip", hint="Give ids as text.")
+    try:
+        clip.encode()
+    except UnicodeEncodeError as error:
+        raise WorkbenchError(f"unpaired surrogate at position {error.start}", where="id") from error
+    return clip
 
 
 def checked_tag(tag: str) -> str:
