@@ -281,7 +281,7 @@ class BoardView:
         return {self.table.row_number[row.pop("row_index")]: row for row in table.to_pylist()}
 
     def _said_of(self, n: int) -> dict[str, Any]:
-        """Findings on a row, what reviewers say of it (see :class:`Opinions`), why it comes here, measures."""
+        """Findings on a row, what reviewers say of it (:class:`Opinions`), why it comes here, figures."""
         opinions = self.opinions.of(self.table.ids[n]) if self._version else {"others": [], "dispute": []}
         said = {"findings": self.findings.get(n, []), "why": self._why.get(n, ""), **opinions}
         return said | {"measures": self.measures.of(n)} if self.measures else said
