@@ -17,8 +17,10 @@ from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import BoardView, Query
 from workbench.widgets.explorer import Explorer
 from workbench.widgets.explorer_actions import add_keywords, as_written
+from workbench.widgets.explorer_cell import utterances
 from workbench.widgets.explorer_comparison import beside, ids_of, marks
 from workbench.widgets.explorer_data import ALL, Choice, fitting_first, heat_map
+from workbench.widgets.explorer_order import orders
 from workbench.widgets.explorer_static import HATCHED, heat_svg, strength, svg_size
 
 SAID = ["Ask Athina, please.", "The bank is closed.", "Athina is here today.", "Go home now, Nikos."]
@@ -196,3 +198,47 @@ def test_what_is_sent_to_curation_shows_on_the_board(evaluation: Evaluation, cor
     view.catch_up()
     assert view.ask(Query(tag=sent["tag"])) == 1
     assert view.details("u1")["tags"] == []
+
+
+@pytest.mark.parametrize(
+    "order", ["best", "wer", "cer", "insertions", "deletions", "lost", "gained", "duration"]
+)
+def test_utterances_come_in_the_order_asked_for(evaluation: Evaluation, order: str) -> None:
+    """Recomputed from the tables that the evaluation gives; pages cut one and the same list."""
+    chosen = choice(name="tuned-80", against="tuned-560", metric="wer")
+    assert order in orders(evaluation, chosen)
+    page = utterances(evaluation, chosen, ALL, ALL, {}, order=order)
+    frame = evaluation.utterances("tuned-80", metric="wer")
+    by_id = frame.set_index("id")
+    if order in ("wer", "cer"):
+        figure = evaluation.utterances("tuned-80", metric=order).set_index("id")["rate"]
+    elif order in ("lost", "gained"):
+        figure = by_id["rate"] - evaluation.utterances("tuned-560", metric="wer").set_index("id")["rate"]
+    else:
+        figure = by_id["rate" if order == "best" else order]
+    shown = [figure[item["id"]] for item in page["utterances"]]
+    assert shown == sorted(shown, reverse=order not in ("best", "gained"))
+    assert sorted(item["id"] for item in page["utterances"]) == sorted(frame["id"])
+    assert page["total"] == len(frame)
+    some = utterances(evaluation, chosen, ALL, ALL, {"kind": "word", "word": "go"}, order=order)
+    assert [item["id"] for item in some["utterances"]] == [
+        item["id"] for item in page["utterances"] if item["id"] in {u["id"] for u in some["utterances"]}
+    ]
+    with pytest.raises(WorkbenchError, match="no order 'luck'"):
+        utterances(evaluation, chosen, ALL, ALL, {}, order="luck")
+
+
+def test_each_word_lies_where_both_models_read_it_and_opens_its_clips(evaluation: Evaluation) -> None:
+    chosen = choice(name="tuned-560", against="base-560")
+    found = beside(evaluation, chosen, ALL, ALL)["scatter"]
+    at = {word: (p["before"], p["now"]) for p in found["points"] for word in p["words"]}
+    assert at["bank"] == (1.0, 1.0)
+    assert at["athina"] == (0.5, 1.0)  # lost in one of two sentences
+    assert at["nikos"] == (0.0, 1.0)
+    assert found["worse"] == 0
+    assert found["better"] == sum(x < y for x, y in at.values())
+    assert sum(p["count"] for p in found["points"]) == found["better"] + found["same"]
+    assert found["points"][0]["before"] == 0.0, "what changed most comes first"
+    ids = ids_of(evaluation, chosen, None, {"kind": "said", "words": ["nikos", "bank"]})
+    assert ids == {"u1", "u3", "u5", "u7"}
+    assert "scatter" not in beside(evaluation, choice(), ALL, ALL)

@@ -71,7 +71,7 @@ def test_the_last_writer_is_not_silently_right(make: Callable[..., Corpus], tmp_
     assert _left_out(corpus.export(tmp_path / "two").path) == {}
     corpus.decisions.reject([first, third, second], "noise", reviewer="ben")
     corpus.decisions.accept([first, third, second], reviewer="eva")
-    with pytest.raises(WorkbenchError, match="3 reviewers differ.*third reviewer"):
+    with pytest.raises(WorkbenchError, match=r"3 reviewers differ.*third reviewer"):
         corpus.export(tmp_path / "three")
 
 

@@ -67,3 +67,28 @@ test("when the kernel is gone, what waits is told, and what is asked then too", 
   assert.equal(channel.timer, null);
   channel.close();
 });
+
+test("what the kernel had taken is asked again once the connection is back, with the same ticket", async () => {
+  let asleep = true;
+  const model = wire((message, answer) => {
+    answer({ received: message.ask }); // and the answer is lost while the laptop sleeps
+    if (!asleep) answer({ answer: message.ask, body: { value: 7 } });
+  });
+  let said = (..._args) => {};
+  model.widget_manager.kernel.connectionStatusChanged = { connect: (fn) => (said = fn), disconnect() {} };
+  const channel = new Channel(model);
+  const kinds = [];
+  let back = 0;
+  channel.onWaiting((wait) => kinds.push(wait?.kind ?? null));
+  channel.onBack(() => (back += 1));
+  const answer = channel.ask("seven");
+  said(null, "connecting");
+  await new Promise((done) => setTimeout(done, 1600));
+  assert.ok(kinds.includes("offline"));
+  asleep = false;
+  said(null, "connected");
+  assert.equal((await answer).value, 7);
+  assert.deepEqual([...new Set(model.sent.map((message) => message.ask))].length, 1);
+  assert.equal(back, 1);
+  channel.close();
+});

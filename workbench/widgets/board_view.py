@@ -228,8 +228,6 @@ class BoardView:
 
     def reread(self) -> bool:
         """Take in rows that joined the corpus or left it, such as a recording taken back; whether any did."""
-        import numpy as np
-
         stamp = self.corpus.rows_stamp
         with self._lock:
             if stamp == self._rows_stamp:

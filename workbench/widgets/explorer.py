@@ -19,6 +19,7 @@ from workbench.widgets.explorer_actions import ExplorerActions
 from workbench.widgets.explorer_cell import utterances
 from workbench.widgets.explorer_comparison import beside, marks
 from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, fitting_first, heat_map, lookahead_of
+from workbench.widgets.explorer_order import WORST, orders
 from workbench.widgets.explorer_static import explorer_html
 from workbench.widgets.playback import Playback
 
@@ -109,7 +110,10 @@ class Explorer(ExplorerActions):
         """A page of utterances of a cell; what lies beside them is asked for apart."""
         row, column = body.get("row"), body.get("column")
         chosen, offset = dict(body.get("filter") or {}), int(body.get("offset") or 0)
-        page = utterances(self.evaluation, self._choice, row, column, chosen, offset)
+        order = str(body.get("order") or WORST)
+        if order not in orders(self.evaluation, self._choice):
+            order = WORST  # such as the difference to a base that is no longer chosen
+        page = utterances(self.evaluation, self._choice, row, column, chosen, offset, order)
         if not offset:
             self.opened = plain({"row": row, "column": column, "filter": chosen})
         return page

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.widgets.explorer_comparison import ids_of, quick
 from workbench.widgets.explorer_data import PAGE, Choice, where_of
+from workbench.widgets.explorer_order import WORST, ordered, orders
 
 if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
@@ -22,22 +23,30 @@ def utterances(
     column: str | None,
     chosen: Mapping[str, Any],
     offset: int = 0,
+    order: str = WORST,
 ) -> dict[str, Any]:
-    """A page of the cell's utterances. ``chosen``: a filter of :func:`ids_of`, or empty."""
+    """A page of the cell's utterances. ``chosen``: a filter of :func:`ids_of`, or empty; ``order``: see
+    :func:`workbench.widgets.explorer_order.orders`."""
     where = where_of(choice, row, column)
     options: dict[str, Any] = {"where": where, "metric": choice.metric, "normalizer": choice.normalizer}
+    if chosen or order != WORST:
+        frame = evaluation.utterances(choice.name, **options)
     if chosen:
         wanted = ids_of(evaluation, choice, where, chosen)
-        frame = evaluation.utterances(choice.name, **options)
         frame = frame[frame["id"].isin(wanted)]
+        total = len(frame)
+    elif order != WORST:
         total = len(frame)
     else:
         frame = evaluation.utterances(choice.name, limit=offset + PAGE, **options)
         found = quick(evaluation).rates(choice.name, (), **options)
         total = int(found["utterances"].sum()) if len(found) else 0
+    frame = ordered(evaluation, choice, frame, order)
     page = frame.iloc[offset : offset + PAGE].to_dict("records")
     return {
         "total": total,
+        "order": order,
+        "orders": orders(evaluation, choice),
         "offset": offset,
         "utterances": [_utterance(evaluation, choice, record) for record in page],
     }

@@ -18,6 +18,7 @@ from workbench.evaluation.quality_views import case_errors, mark_events
 from workbench.evaluation.slices import BANDS as KNOWN
 from workbench.evaluation.slices import mask
 from workbench.widgets.explorer_data import Choice, where_of
+from workbench.widgets.explorer_scatter import scatter
 
 if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
@@ -52,6 +53,7 @@ def beside(evaluation: Evaluation, choice: Choice, row: str | None, column: str 
         if _measured(evaluation, band):
             out[name] = _records(scored.rates(choice.name, (band,), metric=choice.metric, **shared))
     if choice.against:
+        out["scatter"] = scatter(scored, choice.against, choice.name, where, choice.normalizer)
         changes = scored.changes(choice.against, choice.name, where, choice.metric, choice.normalizer)
         out["changes"] = {
             verdict: int((changes["verdict"] == verdict).sum()) for verdict in ("better", "worse")
@@ -112,6 +114,15 @@ def _by_word(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mappin
     return np.unique(events.row[hit])
 
 
+def _by_said(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mapping[str, Any]) -> Array:
+    """Rows whose reference holds one of ``words``."""
+    numbers, _, offsets = hit_words(evaluation.scored, choice.name, choice.normalizer, rows)
+    wanted = {str(word) for word in chosen.get("words") or ()}
+    vocabulary = evaluation.scored.store.words(choice.normalizer).vocabulary
+    held = np.isin(numbers, [place for place, word in enumerate(vocabulary) if word in wanted])
+    return np.unique(np.repeat(rows, np.diff(offsets))[held])
+
+
 def _by_frequency(evaluation: Evaluation, choice: Choice, rows: Array, chosen: Mapping[str, Any]) -> Array:
     """Rows that lost a word that occurs ``at_least`` times in these rows, but not twice as often."""
     numbers, hit, offsets = hit_words(evaluation.scored, choice.name, choice.normalizer, rows)
@@ -147,6 +158,7 @@ def _by_case(evaluation: Evaluation, choice: Choice, rows: Array, _: Mapping[str
 FILTERS: Mapping[str, Callable[[Any, Choice, Any, Mapping[str, Any]], Any]] = {
     "confusion": _by_word,
     "word": _by_word,
+    "said": _by_said,
     "position": _by_word,
     "frequency": _by_frequency,
     "language": _by_language,

@@ -138,7 +138,9 @@ class Board {
     this.channel.on("checks", (body) => this.checked(body));
     this.channel.on("checking", (at) => this.side.progress(at));
     this.channel.on("decisions", ({ seq }) => seq > this.seq && this.sync());
+    this.channel.on("rows", () => this.reopen());
     this.channel.on("view", ({ by }) => by !== this.channel.view && this.reopen());
+    this.channel.onBack(() => this.sync());
     this.timer = setInterval(() => this.sync(), SYNC_MS);
     this.onVisible = () => this.sync();
     document.addEventListener("visibilitychange", this.onVisible);
@@ -339,7 +341,7 @@ class Board {
     }
   }
 
-  /** Another page of this board asked for another view: this one shows it too. */
+  /** Another page asked for another view, or rows came or went: this page shows it too. */
   async reopen() {
     try {
       const opened = await this.channel.ask("open", {});
@@ -364,6 +366,8 @@ class Board {
     }
     const opened = remembered && !first.ui.selected ? await this.channel.ask("open", { remembered }) : first;
     Object.assign(this, { key: stored, name: opened.name, reviewer: opened.reviewer, seq: opened.seq });
+    this.head.blind(opened.blind);
+    this.clip.facts.reviewer = opened.reviewer;
     this.clip.autoplay = Boolean(opened.ui.autoplay);
     if (opened.ui.spectrogram) this.clip.player.toggleSpectrogram(true);
     fill(this.lists.target_lang, ...opened.locales.map((tag) => h("option", { value: tag })));

@@ -144,6 +144,8 @@ export class Clip {
    * @param {{ play?: boolean, own?: boolean }} [how] `own`: what changed is this reviewer's own doing
    */
   async show(next, { play = false, own = false } = {}) {
+    const heard = this.row?.id === next?.id && this.row?.duration !== next?.duration;
+    if (heard) this.audio.delete(next.id); // another stretch of the recording
     const same = this.row?.id === next?.id;
     if (!same && this.transcript.editing) void this.transcript.save(); // of the clip being left
     this.row = next;
@@ -154,6 +156,7 @@ export class Clip {
     }
     this.draw();
     this.noteSeen(next, !same || own);
+    if (heard) void this.listen(next, false);
     if (same) return;
     this.closePrompts();
     await this.listen(next, play);

@@ -1,10 +1,10 @@
 // Beside the chosen clip: findings, tags, what the model and other reviewers said, its facts, its history.
 import { ruleName, saying } from "./board_table.js";
-import { clock, fill, h, icon, set } from "./dom.js";
+import { fill, h, icon, set } from "./dom.js";
 import { board as words } from "./strings.js";
 
 const ABOUT = ["domain", "source", "license", "recorded_at", "audio_filepath"];
-const EDITED = ["target_lang", "accent", "speaker", "split"];
+const EDITED = ["target_lang", "accent", "speaker", "split", "duration"];
 const TONE = { error: "bad", warning: "warn" };
 
 export class Facts {
@@ -16,6 +16,7 @@ export class Facts {
   constructor({ decide, onLeave }) {
     this.decide = decide;
     this.onLeave = onLeave;
+    this.reviewer = "";
     /** @type {any} */
     this.row = null;
     this.findings = h("div", { class: "nwb-findings" });
@@ -135,37 +136,63 @@ export class Facts {
   }
 
   drawOthers(row) {
-    const others = row.others ?? [];
-    this.others.hidden = !others.length;
+    const disputes = row.dispute ?? [];
+    const settled = new Set(disputes.map(({ field }) => field));
+    const others = (row.others ?? []).filter(({ field }) => !settled.has(field));
+    this.others.hidden = !others.length && !disputes.length;
     const line = (other) =>
       h(
         "div",
-        { class: `nwb-finding ${other.differs ? "nwb-warn" : "nwb-calm"}` },
-        icon(other.differs ? "warn" : "person", 14),
+        { class: "nwb-finding nwb-calm" },
+        icon("person", 14),
+        h("div", {}, h("strong", {}, h("bdi", {}, other.reviewer)), h("div", { dir: "auto" }, saying(other))),
+      );
+    fill(this.others, h("h4", {}, words.marks), ...disputes.map((one) => this.dispute(one)), ...others.map(line));
+  }
+
+  /** Reviewers differ: a third makes one word hold; one of them may give in, and is no judge of the own word. */
+  dispute({ field, words: said, party }) {
+    const take = (word) =>
+      this.decide("resolve", { field, value: word.value, reason: word.reason }, words.done.settled);
+    const line = (word) => {
+      const own = word.reviewer === this.reviewer;
+      const label = words.takeWord(word.reviewer);
+      return h(
+        "li",
+        {},
         h(
           "div",
           {},
-          h("strong", {}, h("bdi", {}, other.reviewer)),
-          h("div", { dir: "auto" }, saying(other)),
-          other.differs ? this.settle(other) : null,
+          h("strong", {}, own ? words.you : h("bdi", {}, word.reviewer)),
+          h("div", { dir: "auto" }, saying({ ...word, field })),
         ),
+        own
+          ? null
+          : h(
+              "button",
+              {
+                type: "button",
+                class: "nwb-btn",
+                title: label,
+                "aria-label": label,
+                dataset: { testid: "board-take" },
+                onclick: () => take(word),
+              },
+              words.take,
+            ),
       );
-    fill(this.others, h("h4", {}, words.marks), ...others.map(line));
-  }
-
-  /** Two reviewers differ: either word can be made the one that holds. */
-  settle(other) {
-    const mine = (this.row.history ?? []).findLast(
-      (event) => event.stands && event.reviewer !== other.reviewer && event.field === other.field,
-    );
-    const take = (word) =>
-      this.decide("resolve", { field: other.field, value: word.value, reason: word.reason }, words.done.settled);
-    const button = (text, word) => h("button", { type: "button", class: "nwb-btn", onclick: () => take(word) }, text);
+    };
     return h(
       "div",
-      { class: "nwb-settle" },
-      button(words.takeTheirs, other),
-      mine ? button(words.keepMine, mine) : null,
+      { class: "nwb-finding nwb-warn nwb-dispute", dataset: { testid: "board-dispute" } },
+      icon("warn", 14),
+      h(
+        "div",
+        {},
+        h("strong", {}, words.dispute(field === "status" ? null : (words.fields[field] ?? words.transcript))),
+        h("ul", {}, ...said.map(line)),
+        h("div", { class: "nwb-muted" }, party ? words.disputeParty : words.disputeThird),
+      ),
     );
   }
 
@@ -175,20 +202,23 @@ export class Facts {
     fill(
       this.about,
       ...EDITED.filter((name) => name in row).flatMap((name) => this.field(name)),
-      ...fact("duration", clock(row.duration, 2)),
       ...ABOUT.flatMap((name) => fact(name, row[name])),
     );
   }
 
   /** A fact that a reviewer may set right: saved on Enter or when left. */
   field(name) {
-    const was = this.row[name] ?? "";
+    const now = this.row[name];
+    const seconds = name === "duration";
+    const was = seconds && typeof now === "number" ? now.toFixed(2) : (now ?? "");
     const input = h("input", {
       class: "nwb-field",
       dir: "auto",
       value: was,
       placeholder: words.none,
-      "aria-label": words.fields[name],
+      "aria-label": seconds ? words.lengthLabel : words.fields[name],
+      title: seconds ? words.lengthLabel : null,
+      inputmode: seconds ? "decimal" : null,
       spellcheck: "false",
       list: `nwb-values-${name}`,
       dataset: { testid: `board-field-${name}` },

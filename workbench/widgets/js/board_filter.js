@@ -40,6 +40,7 @@ export class Filter {
         "div",
         { class: "nwb-filter-row nwb-filter-under" },
         this.total,
+        this.agree,
         this.clear,
         h("span", { class: "nwb-spring" }),
         this.order,
@@ -142,6 +143,7 @@ export class Filter {
 
   underRow() {
     this.total = h("span", { class: "nwb-num nwb-total", role: "status", dataset: { testid: "board-total" } });
+    this.agree = h("span", { class: "nwb-muted nwb-num", dataset: { testid: "board-agreement" } });
     const plain = (testid, text, onclick, mark = null) =>
       h("button", { type: "button", class: "nwb-btn nwb-plain", dataset: { testid }, onclick }, mark, text);
     this.clear = plain("board-clear", words.clear, () => this.clearAll(), icon("clear", 13));
@@ -245,6 +247,9 @@ export class Filter {
     const ranked = query.order_by === "priority" && summary.spent;
     const spent = ranked ? ` · ${words.spent(summary.spent, query.minutes)}` : "";
     this.total.textContent = `${words.clips(count(summary.total))} · ${words.minutes(summary.minutes)}${spent}`;
+    const { agreement } = summary;
+    this.agree.textContent = agreement?.clips ? words.agreement(agreement) : "";
+    set(this.agree, { title: agreement?.clips ? words.agreementHint(agreement) : null });
     this.clear.hidden = !narrowed(query);
     this.bulk.disabled = !summary.total;
     set(this.bulk, { title: words.bulkTitle(count(summary.pending)) });

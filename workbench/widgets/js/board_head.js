@@ -11,6 +11,11 @@ export class Head {
     this.figure = h("span", { class: "nwb-num", dataset: { testid: "board-progress" } });
     this.who = h("span", { class: "nwb-who nwb-muted" });
     this.state = h("span", { class: "nwb-saved", role: "status", dataset: { testid: "board-saved" } });
+    this.hidden = h(
+      "span",
+      { class: "nwb-tag nwb-accent", title: words.blindHint, hidden: true, dataset: { testid: "board-blind" } },
+      words.blind,
+    );
     const help = h(
       "button",
       {
@@ -31,6 +36,7 @@ export class Head {
       h("div", { class: "nwb-head-progress" }, this.figure, this.meter),
       h("span", { class: "nwb-spring" }),
       this.state,
+      this.hidden,
       this.who,
       help,
     );
@@ -60,6 +66,11 @@ export class Head {
     );
     fill(this.who, icon("person", 14), h("bdi", {}, reviewer));
     set(this.who, { title: words.reviewer(reviewer) });
+  }
+
+  /** @param {boolean} on others' decisions are hidden */
+  blind(on) {
+    this.hidden.hidden = !on;
   }
 
   /** @param {"" | "saving" | "saved" | Error} state */

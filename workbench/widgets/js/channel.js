@@ -10,11 +10,14 @@
 // `ask` rejects with ChannelError: `.message` is a sentence for the user, `.fault` true when it is a bug.
 //
 // A busy kernel is no fault: a question has no time limit. The kernel says at once that it has it; until then it is
-// sent again, and the kernel does what a ticket asks only once. So no click is lost, and none counts twice.
+// sent again, and the kernel does what a ticket asks only once. So no click is lost, and none counts twice. When the
+// connection was away (a laptop slept), what the kernel had taken is asked again: its answer may have been lost.
 import { Tickets } from "./tickets.js";
 
 const TICK_MS = 500;
 const HEAVY_BYTES = 200_000;
+/** Events of the window after which a connection may be had again. */
+const WAKES = ["online", "focus", "pageshow"];
 const GONE = ["restarting", "autorestarting", "dead", "terminating"];
 
 export class ChannelError extends Error {
@@ -60,6 +63,9 @@ export class Channel {
     this.asked = 0;
     this.lost = false;
     this.saidWait = false;
+    this.connected = true;
+    /** @type {Set<() => void>} */
+    this.backListeners = new Set();
     this.kernel = model.widget_manager?.kernel;
     this.timer = null;
     this.connect();
@@ -74,6 +80,29 @@ export class Channel {
     // A restarted kernel closes the widget's comm; ipywidgets then says so in one of these ways.
     for (const name of ["comm:close", "comm_live_update", "destroy"]) this.model.on(name, this.onGone);
     this.kernel?.statusChanged?.connect?.(this.onStatus);
+    /** @type {(sender: any, status: string) => void} */
+    this.onConnection = (_sender, status) => this.setConnected(status === "connected");
+    this.kernel?.connectionStatusChanged?.connect?.(this.onConnection);
+    this.onWake = () => this.wake();
+    for (const name of WAKES) globalThis.addEventListener?.(name, this.onWake);
+  }
+
+  /** @param {boolean} value */
+  setConnected(value) {
+    if (this.connected === value) return;
+    this.connected = value;
+    if (value) {
+      this.tickets.forget();
+      for (const id of this.tickets.all()) this.send(id);
+      for (const fn of this.backListeners) fn();
+    }
+    this.sayWait();
+  }
+
+  /** The network or the page is back: JupyterLab may have given the connection up meanwhile. */
+  wake() {
+    if (document.hidden || this.lost || this.kernel?.connectionStatus !== "disconnected") return;
+    this.kernel.reconnect?.().catch?.(() => {});
   }
 
   /**
@@ -147,7 +176,7 @@ export class Channel {
   }
 
   sayWait() {
-    const wait = this.lost ? null : this.tickets.wait(performance.now());
+    const wait = this.lost ? null : this.tickets.wait(performance.now(), this.connected);
     if (!wait && !this.saidWait) return;
     this.saidWait = wait !== null;
     for (const fn of this.waitListeners) fn(wait);
@@ -183,6 +212,12 @@ export class Channel {
     return () => this.lostListeners.delete(fn);
   }
 
+  /** The connection was away and is back: what was pushed meanwhile may be missed. @param {() => void} fn */
+  onBack(fn) {
+    this.backListeners.add(fn);
+    return () => this.backListeners.delete(fn);
+  }
+
   /** @param {(wait: Wait | null) => void} fn */
   onWaiting(fn) {
     this.waitListeners.add(fn);
@@ -193,6 +228,8 @@ export class Channel {
     this.model.off("msg:custom", this.receive);
     for (const name of ["comm:close", "comm_live_update", "destroy"]) this.model.off(name, this.onGone);
     this.kernel?.statusChanged?.disconnect?.(this.onStatus);
+    this.kernel?.connectionStatusChanged?.disconnect?.(this.onConnection);
+    for (const name of WAKES) globalThis.removeEventListener?.(name, this.onWake);
     this.asking.clear();
     this.tickets.open.clear();
     this.rest();

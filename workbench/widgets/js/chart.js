@@ -2,9 +2,8 @@
 //
 //   const chart = createChart(host, { title, format, zero: true, log: false });
 //   chart.show([{ name, x: [], y: [], color: 0, dash: 0, faint: false }]);    chart.destroy();
-import { fill, h, perFrame } from "./dom.js";
+import { fill, h, perFrame, svg as shape } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 190;
 const EDGE = { left: 50, right: 12, top: 12, bottom: 24 };
 export const DASHES = ["", "6 4", "2 3", "9 3 2 3"];
@@ -205,11 +204,5 @@ function lineKey(line) {
 function text(x, y, content, anchor) {
   const el = shape("text", { x, y, "text-anchor": anchor, class: "nwb-tick" });
   el.textContent = content;
-  return el;
-}
-
-function shape(tag, attributes) {
-  const el = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, String(value));
   return el;
 }

@@ -33,6 +33,22 @@ export function set(el, props) {
   return el;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * The same for a shape of a drawing: svg("circle", { cx: 3, onclick: go }, svg("title", {}, "Three")).
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, any>} [props]
+ * @param {...(Node|string|number|null|false|undefined)} children
+ * @returns {SVGElementTagNameMap[K]}
+ */
+export function svg(tag, props = {}, ...children) {
+  const el = document.createElementNS(SVG, tag);
+  set(el, props);
+  return fill(el, ...children);
+}
+
 /** Replace all children. */
 export function fill(el, ...children) {
   el.replaceChildren(
@@ -53,7 +69,6 @@ export function direction(text) {
 /** The `dir` of one word in a line that runs `line`: digits and marks alone ("17:45.") stand as their line runs. */
 export const directionOf = (word, line) => (/\p{L}/u.test(word) ? null : line);
 
-const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   play: "M8 5.5v13l11-6.5z",
   pause: "M7 5h4v14H7zM13 5h4v14h-4z",
@@ -85,7 +100,6 @@ const SOLID = new Set(["play", "pause", "record", "stop"]);
 
 /** An icon, drawn in the text color; hidden from screen readers (label the button). @returns {SVGElement} */
 export function icon(name, size = 16) {
-  const svg = document.createElementNS(SVG, "svg");
   const solid = SOLID.has(name);
   const attributes = {
     viewBox: "0 0 24 24",
@@ -100,11 +114,7 @@ export function icon(name, size = 16) {
     "stroke-linecap": "round",
     "stroke-linejoin": "round",
   };
-  for (const [k, v] of Object.entries(attributes)) svg.setAttribute(k, String(v));
-  const path = document.createElementNS(SVG, "path");
-  path.setAttribute("d", ICONS[name] ?? ICONS.info);
-  svg.append(path);
-  return svg;
+  return svg("svg", attributes, svg("path", { d: ICONS[name] ?? ICONS.info }));
 }
 
 /** Seconds as 1:02.3, or 1:02:03 from an hour on. */

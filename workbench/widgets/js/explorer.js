@@ -23,6 +23,9 @@ class View {
     /** @type {any} the cell that is open */
     this.at = undefined;
     this.filter = {};
+    this.order = "worst";
+    /** @type {string[]} */
+    this.orders = [];
     /** @type {any[]} */
     this.items = [];
     this.total = 0;
@@ -225,14 +228,13 @@ class View {
     set(this.parts.list, { "aria-busy": "true" });
     this.showChips();
     const [page, side] = await Promise.all([
-      this.ask("cell", { row, column, filter }),
+      this.ask("cell", { row, column, filter, order: this.order }),
       same && this.side ? this.side : this.ask("beside", { row, column }),
     ]);
     if (turn !== this.turn || !page) return;
     this.side = side;
     if (!this.parts.marksAsked) this.askMarks();
-    this.total = page.total;
-    this.items = page.utterances;
+    this.take(page);
     this.showUtterances();
     this.showSide();
     if (!same) this.bringToSight();
@@ -256,7 +258,8 @@ class View {
 
   async more() {
     const turn = this.turn;
-    const page = await this.ask("cell", { ...this.at, filter: this.filter, offset: this.items.length });
+    const { filter, order } = this;
+    const page = await this.ask("cell", { ...this.at, filter, order, offset: this.items.length });
     if (!page || turn !== this.turn) return;
     this.items = [...this.items, ...page.utterances];
     this.showUtterances();
@@ -336,6 +339,32 @@ class View {
     this.player = createPlayer(this.parts.player, { height: 48, label: words.player });
   }
 
+  take({ total, utterances, order, orders }) {
+    Object.assign(this, { total, items: utterances, order, orders });
+  }
+
+  /** In which order the utterances are listed. */
+  orderSelect() {
+    const select = h(
+      "select",
+      {
+        class: "nwb-input",
+        "aria-label": words.order,
+        title: words.order,
+        dataset: { testid: "order", key: "order" },
+        onchange: (e) => this.reorder(e.target.value),
+      },
+      ...this.orders.map((name) => h("option", { value: name }, words.orders[name] ?? name)),
+    );
+    select.value = this.order;
+    return select;
+  }
+
+  reorder(order) {
+    this.order = order;
+    this.open(this.at.row, this.at.column, this.filter);
+  }
+
   showChips() {
     const text = Object.keys(this.filter).length ? words.filter[this.filter.kind](this.filter) : "";
     const changes = this.side?.changes;
@@ -377,6 +406,7 @@ class View {
                 ),
               )
             : []),
+          this.orders.length ? this.orderSelect() : null,
           this.model.get("can").listen && this.items.length
             ? h(
                 "button",
@@ -411,12 +441,19 @@ class View {
     this.showChips();
   }
 
+  /** What the predictions that are compared are called. */
+  compared() {
+    const { choice, choices } = this.model.get("map");
+    const label = (name) => choices.names.find(([known]) => known === name)?.[1] ?? name;
+    return { before: label(choice.against), now: label(choice.name) };
+  }
+
   showSide() {
     if (!this.side) return;
     const is = (filter) => Object.entries(filter).every(([key, value]) => this.filter[key] === value);
     drawSide(
       this.parts.side,
-      { ...this.side, ...this.marks },
+      { ...this.side, ...this.marks, names: this.compared() },
       {
         is,
         choose: (filter) => this.choose(filter),

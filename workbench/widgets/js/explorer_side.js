@@ -2,6 +2,7 @@
 //   drawSide(host, side, { is(filter), choose(filter), keyword(words) })
 import { barList, columnChart } from "./bars.js";
 import { fill, set } from "./dom.js";
+import { scatterPlot } from "./scatter.js";
 import { explorer as words } from "./strings.js";
 
 export function drawSide(host, side, { is, choose, keyword }) {
@@ -10,6 +11,7 @@ export function drawSide(host, side, { is, choose, keyword }) {
   keepFocus(host, () =>
     fill(
       host,
+      side.scatter ? scatterPlot(side.scatter, side.names, linked) : null,
       confusionBars(side, linked, plus),
       lostBars(side, linked, plus),
       languageBars(side, linked),

@@ -1,15 +1,6 @@
 // The lineage to click through. Kernel side: lineage.py, which also chooses every place.
-import { fill, h } from "./dom.js";
+import { fill, h, svg } from "./dom.js";
 import { lineage as words } from "./strings.js";
-
-const SVG = "http://www.w3.org/2000/svg";
-
-function svg(tag, attributes, ...children) {
-  const el = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, String(value));
-  el.append(...children);
-  return el;
-}
 
 function render({ model, el }) {
   const drawing = model.get("drawing");

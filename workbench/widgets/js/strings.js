@@ -9,6 +9,7 @@ export const common = {
   waiting: {
     unreceived: "Waiting for the kernel. It is busy; your request is kept and goes through by itself.",
     working: "The kernel is working on it.",
+    offline: "No connection to the server. Your request is kept and goes out when it is back.",
   },
 };
 
@@ -232,8 +233,20 @@ export const board = {
   emptyCorpus: "This corpus holds no clips.",
   edited: "edited",
   differs: "differs from yours",
-  takeTheirs: "Take theirs",
-  keepMine: "Keep mine",
+  dispute: (what) => (what ? `Reviewers differ on: ${what}` : "Reviewers differ"),
+  disputeParty: "A third reviewer decides. You may take the other word.",
+  disputeThird: "Your choice settles it.",
+  take: "Take this",
+  takeWord: (who) => `Take the word of ${who}`,
+  you: "You",
+  blind: "Blind review",
+  blindHint: "What other reviewers decided is hidden from you",
+  agreement: ({ clips, agreed }) => `reviewers agree on ${agreed} of ${clips} ${clips === 1 ? "clip" : "clips"}`,
+  agreementHint: ({ kappa }) =>
+    `Clips that two or more reviewers accepted or rejected${
+      kappa === null || kappa === undefined ? "" : `; Cohen's kappa ${kappa.toFixed(2)}`
+    }`,
+  lengthLabel: "Length in seconds",
   notRun: (n) => `${n} ${n === 1 ? "check" : "checks"} not run`,
   othersSay: (name, what) => `${name}: ${what}`,
   transcript: "Transcript",
@@ -340,6 +353,13 @@ const percent = (value, digits = 1) =>
 /** A right-to-left word in a sentence from left to right, held apart so that it does not draw its neighbors along. */
 const apart = (word) => (/[\u0590-\u08ff\ufb1d-\ufefc]/.test(word) ? `\u2068${word}\u2069` : word);
 
+/** The first few words of a list, and how many more there are. */
+const wordsOf = (list, all) => {
+  const shown = list.slice(0, 3).map((word) => `“${apart(word)}”`);
+  const more = all - shown.length;
+  return shown.join(", ") + (more > 0 ? ` and ${count(more, "other", "others")}` : "");
+};
+
 const unitsOf = (item) =>
   item.metric === "cer" ? count(item.units, "character", "characters") : count(item.units, "word", "words");
 
@@ -411,13 +431,14 @@ export const explorer = {
   reasonOf: (item) => `${count(item.errors, "error", "errors")} in ${unitsOf(item)}`,
   errorsOf: (item) => `${count(item.errors, "error", "errors")} in ${unitsOf(item)}`,
   aligned: "Reference above, recognized below; a word plays from its place, arrow keys walk",
-  total: (n, filter) => `${n} ${n === "1" ? "utterance" : "utterances"}${filter ? ` with ${filter}` : ", worst first"}`,
+  total: (n, filter) => `${n} ${n === "1" ? "utterance" : "utterances"}${filter ? ` with ${filter}` : ""}`,
   clear: "Show all",
   more: (n) => `Show ${n} more`,
   changes: (verdict, n) => `${n} got ${verdict}`,
   filter: {
     confusion: (f) => `“${apart(f.reference)}” recognized as “${apart(f.hypothesis)}”`,
     word: (f) => `“${apart(f.word)}” missed`,
+    said: (f) => wordsOf(f.words, f.words.length),
     position: (f) => `an error in part ${f.part + 1} of ${f.bins}`,
     duration: (f) => `a duration of ${f.band}`,
     snr: (f) => `an SNR of ${f.band}`,
@@ -427,6 +448,28 @@ export const explorer = {
     case: () => "a word with other capitalization",
     changed: (f) => `${f.verdict === "better" ? "fewer" : "more"} errors than before`,
   },
+  order: "Order of the utterances",
+  orders: {
+    worst: "Worst first",
+    best: "Best first",
+    wer: "Highest WER",
+    cer: "Highest CER",
+    substitutions: "Most substitutions",
+    insertions: "Most insertions",
+    deletions: "Most deletions",
+    lost: "Lost most against the other",
+    gained: "Gained most against the other",
+    confidence: "Least confident",
+    duration: "Longest",
+  },
+  scatter: "Word accuracy, before and now",
+  scatterNote: ({ better, worse, same }) => `${better} words better, ${worse} worse, ${same} alike`,
+  scatterRare: (n) => `${count(n, "word occurs", "words occur")} only once and ${n === 1 ? "is" : "are"} left out.`,
+  scatterAxis: (name) => `accuracy by ${name}`,
+  scatterHint: "Each point is one or more words; arrow keys walk, Enter opens their clips",
+  scatterPoint: (point) =>
+    `${wordsOf(point.words, point.count)}: ${percent(point.before, 0)} → ${percent(point.now, 0)}, ` +
+    `${count(point.occurrences, "occurrence", "occurrences")}`,
   confusions: "Confusions",
   noConfusions: "No word was confused with another.",
   noLost: "No word was missed.",

@@ -5,10 +5,9 @@
 //   strip.range(start_s, end_s);     // the stretch of the waveform that is in view
 //   strip.at(time_s);                // cursor
 //   strip.destroy();
-import { direction, directionOf, h, perFrame, set } from "./dom.js";
+import { direction, directionOf, h, perFrame, set, svg as shape } from "./dom.js";
 import { playback as words } from "./strings.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 50;
 const ROWS = { chunk: [2, 11], compute: [15, 6], word: [23, 15] };
 const START = 0,
@@ -164,10 +163,4 @@ function drawWords(svg, rows, x, width, line) {
       free = at + room + 6;
     }
   }
-}
-
-function shape(tag, attributes) {
-  const el = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, String(value));
-  return el;
 }

@@ -14,7 +14,8 @@
 
 /**
  * @typedef {object} Wait what a view shows while it waits
- * @property {"unreceived"|"working"} kind the kernel has not taken the oldest question, or has and works on it
+ * @property {"unreceived"|"working"|"offline"} kind the kernel has not taken the oldest question, or has and works on
+ *   it, or is out of reach
  * @property {number} since_s
  * @property {number} questions
  */
@@ -52,6 +53,11 @@ export class Tickets {
     this.open.delete(id);
   }
 
+  /** Ids of all that is open, oldest first. */
+  all() {
+    return [...this.open.keys()];
+  }
+
   /** The kernel is another one or was away: nothing that it had received counts. */
   forget() {
     for (const ticket of this.open.values()) ticket.received = false;
@@ -78,9 +84,10 @@ export class Tickets {
   /**
    * What to show, or null while every question is young.
    * @param {number} now_ms
+   * @param {boolean} [connected]
    * @returns {Wait | null}
    */
-  wait(now_ms) {
+  wait(now_ms, connected = true) {
     const asked = [...this.open.values()].filter((ticket) => !ticket.background);
     const late = (/** @type {Ticket[]} */ some, /** @type {number} */ after_ms) =>
       some.filter((ticket) => now_ms - ticket.sent_ms >= after_ms);
@@ -92,7 +99,11 @@ export class Tickets {
       asked.filter((ticket) => ticket.received),
       WORKING_AFTER_MS,
     );
-    const [kind, which] = unreceived.length ? ["unreceived", unreceived] : ["working", working];
+    const [kind, which] = !connected
+      ? ["offline", late(asked, SAID_AFTER_MS)]
+      : unreceived.length
+        ? ["unreceived", unreceived]
+        : ["working", working];
     if (!which.length) return null;
     const first_ms = Math.min(...which.map((/** @type {Ticket} */ ticket) => ticket.sent_ms));
     return {
