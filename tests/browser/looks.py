@@ -30,3 +30,52 @@ CONTRAST = """(root) => {
 NAMELESS = """(root) => [...root.querySelectorAll("button, input, select, textarea, [tabindex]")]
     .filter((el) => !(el.getAttribute("aria-label") || el.textContent.trim() || el.labels?.length))
     .map((el) => el.outerHTML)"""
+
+_SEEN = """
+    const seen = (el) => el.checkVisibility({ visibilityProperty: true, opacityProperty: true })
+        && !el.closest(".nwb-sr, details:not([open]) > :not(summary)")
+        && el.getBoundingClientRect().width > 0;
+    const scrolls = (el) => /auto|scroll/.test(getComputedStyle(el).overflowX);
+    const inScroller = (el, root) => {
+        for (let at = el.parentElement; at && at !== root; at = at.parentElement)
+            if (scrolls(at)) return true;
+        return false;
+    };
+    const name = (el) => `${el.className?.baseVal ?? el.className} “${el.textContent.trim().slice(0, 24)}”`;
+"""
+# Controls beyond the widget's edge, and controls and heads whose own text does not fit into them.
+CUT = f"""(root) => {{ {_SEEN}
+    const box = root.getBoundingClientRect(), bad = [];
+    for (const el of root.querySelectorAll("button, input, select, textarea, summary, h3, h4, .nwb-num")) {{
+        if (!seen(el)) continue;
+        const own = el.getBoundingClientRect();
+        if (!inScroller(el, root) && (own.right > box.right + 1 || own.left < box.left - 1))
+            bad.push(["beyond the edge", name(el)]);
+        const text = el.matches("button, summary, h3, h4, .nwb-num") && el.clientWidth > 0;
+        const hides = /hidden|clip/.test(getComputedStyle(el).overflowX);
+        if (text && hides && el.scrollWidth > el.clientWidth + 1 && !el.title && !el.closest("[title]"))
+            bad.push(["text cut off", name(el)]);
+        if (el.matches("select") && el.selectedOptions.length) {{
+            const ruler = document.createElement("canvas").getContext("2d");
+            ruler.font = getComputedStyle(el).font;
+            const wide = ruler.measureText(el.selectedOptions[0].text).width;
+            if (el.clientWidth < Math.min(wide, 120) + 16) bad.push(["choice cut off", name(el)]);
+        }}
+    }}
+    return bad;
+}}"""
+# Pairs of controls that lie over each other by more than a few pixels.
+OVERLAPPING = f"""(root) => {{ {_SEEN}
+    const all = [...root.querySelectorAll("button, input, select, textarea, summary")].filter(seen)
+        .filter((el) => !el.closest("[role=grid], .nwb-scatter, .nwb-lane, dialog, [role=dialog]"));
+    const boxes = all.map((el) => el.getBoundingClientRect()), bad = [];
+    for (let i = 0; i < all.length; i += 1) for (let k = i + 1; k < all.length; k += 1) {{
+        if (all[i].contains(all[k]) || all[k].contains(all[i])) continue;
+        const [a, b] = [boxes[i], boxes[k]];
+        const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (wide > 3 && high > 3 && !inScroller(all[i], root) && !inScroller(all[k], root))
+            bad.push(["overlap", name(all[i]), name(all[k])]);
+    }}
+    return bad;
+}}"""

@@ -53,12 +53,7 @@ def view(book: Notebook) -> Locator:
 
 
 def rows_on_the_board(book: Notebook) -> Locator:
-    """The board's rows, after its cell has been run again."""
-    book.page.evaluate(
-        """async () => { const panel = window.jupyterapp.shell.currentWidget;
-            panel.content.activeCellIndex = 2;
-            await window.jupyterapp.commands.execute("notebook:run-cell"); }"""
-    )
+    """The rows of the board that has been open all along: takes come to it and leave it by themselves."""
     return book.panel.get_by_test_id("board").locator("[role=row][aria-selected]")
 
 

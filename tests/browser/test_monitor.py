@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from labpage import REPO, Lab, Notebook
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
+from sleepy import laptop, offline
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(2400)]  # limits only end a test that hangs
 STARTER = REPO / "data"
@@ -86,8 +87,29 @@ def test_the_kernel_restarts_and_the_run_goes_on(book: Notebook, view: Locator) 
     book.wait(lambda: step(again) > before, "further steps of the same run", 300)
 
 
-def test_it_is_cancelled_and_resumed_to_its_end(book: Notebook, lab: Lab, view: Locator, picture) -> None:
-    view.get_by_test_id("cancel").click()
+def cancel_in_a_second_tab(browser: Browser, book: Notebook) -> None:
+    """On a laptop that sleeps meanwhile: the run trains on, and Cancel still reaches it, from this tab too."""
+    book.lab.command("docmanager:save")
+    with laptop(browser, book.lab.server) as (lab, way):
+        second = Notebook(lab, book.name)
+        second.show()
+        other = second.panel.get_by_test_id("monitor").first
+        expect(other.get_by_test_id("run")).to_have_attribute("data-status", "running")
+        way.sleep()
+        second.wait(lambda: offline(lab.page), "the connection is gone")
+        before = book.kernel("len(run.metrics('train'))")
+        book.wait(lambda: book.kernel("len(run.metrics('train'))") > before, "the run goes on", 300)
+        way.wake()
+        second.wait(lambda: not offline(lab.page), "the connection is back", 120)
+        other.get_by_test_id("cancel").click()
+        expect(other.get_by_test_id("cancel")).to_be_disabled()  # taken, and said so
+        expect(other.get_by_test_id("run")).to_have_attribute("data-status", "cancelled", timeout=300_000)
+
+
+def test_it_is_cancelled_and_resumed_to_its_end(
+    book: Notebook, browser: Browser, lab: Lab, view: Locator, picture
+) -> None:
+    cancel_in_a_second_tab(browser, book)
     expect(view.get_by_test_id("run")).to_have_attribute("data-status", "cancelled", timeout=300_000)
     assert step(view) < STEPS
     view.get_by_test_id("resume").click()

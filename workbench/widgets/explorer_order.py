@@ -1,4 +1,4 @@
-"""In which order the explorer lists a cell's utterances: by a rate, a kind of error, a difference or a doubt."""
+"""The order of a cell's utterances in the explorer: a rate, a kind of error, a difference, a doubt."""
 
 from __future__ import annotations
 

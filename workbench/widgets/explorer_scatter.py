@@ -20,9 +20,9 @@ def scatter(evaluation: Evaluation, against: str, name: str, where: Any, normali
     """Words of the references that two predictions share, as points.
 
     Returns:
-        ``points``, those that changed most first: ``before`` and ``now`` (accuracy, 0 to 1), ``words`` at this
-        place, most frequent first, ``occurrences`` of all of them, ``count`` of words; ``better``, ``worse``
-        and ``same``: words; ``rare``: words left out for occurring less than ``LEAST`` times.
+        ``points``, those that changed most first: ``before`` and ``now`` (accuracy, 0 to 1), ``words`` at
+        this place, most frequent first, ``occurrences`` of all of them, ``count`` of words; ``better``,
+        ``worse`` and ``same``: words; ``rare``: words left out for occurring less than ``LEAST`` times.
     """
     asked: dict[str, Any] = {"where": where, "normalizer": normalizer}
     before, now = evaluation.words(against, **asked), evaluation.words(name, **asked)
