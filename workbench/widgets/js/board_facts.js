@@ -224,7 +224,7 @@ export class Facts {
       dataset: { testid: `board-field-${name}` },
     });
     const keep = async () => {
-      const value = input.value.trim();
+      const value = seconds ? input.value.trim().replace(",", ".") : input.value.trim();
       if (value === was) return;
       const body = { field: name, value: value || null };
       const done = await this.decide("edit", body, words.done.field(words.fields[name]));
