@@ -88,7 +88,7 @@ def test_the_kernel_restarts_and_the_run_goes_on(book: Notebook, view: Locator) 
 
 
 def cancel_in_a_second_tab(browser: Browser, book: Notebook) -> None:
-    """On a laptop that sleeps meanwhile: the run trains on, and Cancel still reaches it, from this tab too."""
+    """On a laptop that sleeps meanwhile: the run trains on, and Cancel reaches it from this tab too."""
     book.lab.command("docmanager:save")
     with laptop(browser, book.lab.server) as (lab, way):
         second = Notebook(lab, book.name)
