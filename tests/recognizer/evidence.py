@@ -67,10 +67,13 @@ class Progress:
     Results of another checkpoint, of other code that decodes or of other libraries do not count.
     """
 
-    DECODING = ("chunk_decoder", "clips", "decoder", "engine", "frontend", "stream")
+    DECODING = (
+        "chunk_decoder", "clips", "decoder", "engine", "events", "frontend", "onnx_engine", "onnx_graphs",
+        "onnx_modules", "stream", "stream_pipeline", "transcript", "words",
+    )  # fmt: skip
 
     def __init__(self, name: str, checkpoint: Checkpoint, folder: Path = ROOT / "build" / "soak") -> None:
-        libraries = [version(library) for library in ("torch", "nemo_toolkit")]
+        libraries = [version(library) for library in ("torch", "nemo_toolkit", "onnxruntime")]
         state = hashlib.sha256(" ".join([checkpoint.sha256, *libraries]).encode())
         for part in self.DECODING:
             state.update((ROOT / "workbench" / "recognizer" / f"{part}.py").read_bytes())

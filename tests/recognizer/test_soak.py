@@ -14,8 +14,8 @@ import math
 import os
 import random
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -24,6 +24,9 @@ from evidence import CHECKPOINT, Progress, earlier, heard, record, starter_rows
 from offline import decision_gap
 
 from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.clips import Clip, read
+from workbench.recognizer.events import LanguageSpan, StreamEvent, Word
+from workbench.recognizer.stream_pipeline import StreamPipeline
 from workbench.starter_files import CORPUS
 
 pytestmark = [pytest.mark.model, pytest.mark.soak, pytest.mark.timeout(12 * 3600)]
@@ -34,6 +37,25 @@ PARTS = 20
 HOUR_LOOKAHEADS = (560,)
 PIECE = 16_000
 """Samples of a piece in the hour of audio: a second at most, as a caller sends them."""
+
+
+RUNTIMES = ("torch", "onnx")
+"""Of the sessions that are held against the transcription, which torch makes."""
+
+
+class Said(NamedTuple):
+    """What was said of a clip: tokens, their frames, text, words with their times, spans of languages."""
+
+    ids: list[int]
+    frames: list[int]
+    text: str
+    words: list[dict[str, Any]]
+    spans: tuple[LanguageSpan, ...]
+
+
+def spelled(words: Sequence[Word]) -> list[dict[str, Any]]:
+    """Words with their times, without confidences, whose last digits a batch changes."""
+    return [{key: value for key, value in word.to_dict().items() if key != "confidence"} for word in words]
 
 
 def recordings() -> list[dict[str, Any]]:
@@ -64,42 +86,81 @@ def batches(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return found
 
 
-def compared(checkpoint: Checkpoint, batch: list[dict[str, Any]], lookahead_ms: int) -> dict[str, Any]:
-    """What streaming and offline decoding of one batch have in common, and where they part."""
-    from workbench.recognizer.clips import Clip, decode_offline, stream_together
+def live(checkpoint: Checkpoint, clips: list[Clip], lookahead_ms: int, runtime: str) -> list[Said]:
+    """What sessions say of clips, stepped together: every chunk becomes an event, as a caller sees it."""
+    engine, right = checkpoint.engine("cpu", "fp32", runtime), checkpoint.right_context(lookahead_ms)
+    callers = [StreamPipeline(checkpoint, engine, right, clip.slot) for clip in clips]
+    for caller, clip in zip(callers, clips, strict=True):
+        caller.push(clip.pcm, engine.sample_rate)
+        caller.end()
+    events: list[list[StreamEvent]] = [[] for _ in callers]
+    active = list(range(len(callers)))
+    while active:
+        active = [i for i in active if callers[i].stream.ready or callers[i].stream.rest > 0]
+        due = [callers[i].due_samples() for i in active]
+        steps = engine.step([callers[i].stream for i in active]) if active else []
+        for i, samples, decoded in zip(active, due, steps, strict=True):
+            events[i].append(callers[i].event(decoded, samples, 0.0, last=False))
+    found = []
+    for caller, of_clip in zip(callers, events, strict=True):
+        last = caller.event(None, caller.due_samples(), 0.0, last=True)
+        tokens = [token for event in of_clip for token in event.new_tokens]
+        ids, frames = [token.id for token in tokens], [token.frame for token in tokens]
+        found.append(Said(ids, frames, last.transcript, spelled(last.words), last.spans))
+    return found
 
+
+def compared(checkpoint: Checkpoint, batch: list[dict[str, Any]], lookahead_ms: int) -> dict[str, Any]:
+    """What a transcription and live sessions of one batch have in common, and where they part."""
     engine, right = checkpoint.engine("cpu"), checkpoint.right_context(lookahead_ms)
-    begin, ties, faults = time.process_time(), [], []
+    begin = time.process_time()
     clips = [Clip(heard(row), checkpoint.slot("auto")) for row in batch]
-    whole_clips, streams = decode_offline(engine, clips, right), stream_together(engine, clips, right)
-    for row, clip, whole, streamed in zip(batch, clips, whole_clips, streams, strict=True):
-        if (whole.ids, whole.frames) == (streamed.ids, streamed.frames):
-            continue
-        # Against the clip decoded alone: either of the two batches may have tipped a tie.
-        gaps = [decision_gap(checkpoint, clip.pcm, lookahead_ms, found) for found in (whole, streamed)]
-        gap = max(gap for gap in gaps if math.isfinite(gap))
-        (ties if gap <= TOLERANCE else faults).append({"id": row["id"], "gap": gap})
+    read_at_once = [
+        Said(one.decoded.ids, one.decoded.frames, one.text, spelled(one.words), one.spans)
+        for one in read(engine, clips, checkpoint.tokenizer(), right, streaming=False)
+    ]
+    runtimes = {}
+    for runtime in RUNTIMES:
+        ties, faults, torn = [], [], []
+        for row, clip, whole, said in zip(
+            batch, clips, read_at_once, live(checkpoint, clips, lookahead_ms, runtime), strict=True
+        ):
+            if (whole.ids, whole.frames) == (said.ids, said.frames):
+                if whole != said:
+                    torn.append({"id": row["id"], "transcribed": whole.text, "live": said.text})
+                continue
+            # Against the clip decoded alone: either of the two batches may have tipped a tie.
+            gaps = [decision_gap(checkpoint, clip.pcm, lookahead_ms, one) for one in (whole, said)]
+            gap = max((gap for gap in gaps if math.isfinite(gap)), default=math.inf)
+            (ties if gap <= TOLERANCE else faults).append({"id": row["id"], "gap": gap})
+        runtimes[runtime] = {"ties": ties, "mismatches": faults, "texts_or_words_differ": torn}
     return {
         "recordings": len(batch),
         "rows": sum(row["rows"] for row in batch),
         "audio_s": sum(row["duration"] for row in batch),
-        "tokens": sum(len(whole.ids) for whole in whole_clips),
-        "ties": ties,
-        "mismatches": faults,
+        "tokens": sum(len(whole.ids) for whole in read_at_once),
+        "words": sum(len(whole.words) for whole in read_at_once),
+        "spans": sum(len(whole.spans) for whole in read_at_once),
+        "runtimes": runtimes,
         "cpu_s": time.process_time() - begin,
     }
 
 
 def summed(results: list[dict[str, Any]], recordings: int) -> dict[str, Any]:
     """The figures of one look-ahead; ``of``: recordings that there are."""
+    counts = {name: sum(one[name] for one in results) for name in ("rows", "tokens", "words", "spans")}
     return {
         "recordings": sum(one["recordings"] for one in results),
         "of": recordings,
-        "rows": sum(one["rows"] for one in results),
+        **counts,
         "audio_h": round(sum(one["audio_s"] for one in results) / 3600, 3),
-        "tokens": sum(one["tokens"] for one in results),
-        "ties": [tie for one in results for tie in one["ties"]],
-        "mismatches": [fault for one in results for fault in one["mismatches"]],
+        "runtimes": {
+            runtime: {
+                kind: [fault for one in results for fault in one["runtimes"][runtime][kind]]
+                for kind in ("ties", "mismatches", "texts_or_words_differ")
+            }
+            for runtime in RUNTIMES
+        },
         "cpu_s": round(sum(one["cpu_s"] for one in results), 1),
     }
 
@@ -111,8 +172,9 @@ def key_of(batch: list[dict[str, Any]], lookahead_ms: int) -> str:
 
 @pytest.mark.parametrize("lookahead_ms", [1120, 560, 320, 160, 80])
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_recording_streams_as_it_decodes_offline(lookahead_ms, part):
-    """Tokens and frames are equal; exceptions only where a decision hung on 1e-3, and those are listed."""
+def test_every_recording_streams_as_it_is_transcribed(lookahead_ms, part):
+    """Tokens, frames, text, words and spans are equal between transcription and live sessions, in torch and
+    in ONNX Runtime; exceptions only where a decision hung on 1e-3, and those are listed."""
     checkpoint = Checkpoint.open(CHECKPOINT)
     progress, rows = Progress("parity", checkpoint), recordings()
     every = batches(rows)
@@ -124,7 +186,9 @@ def test_every_recording_streams_as_it_decodes_offline(lookahead_ms, part):
     done = earlier("streaming-parity", checkpoint).get("lookaheads_ms", {})
     record("streaming-parity", checkpoint, {"lookaheads_ms": {**done, str(lookahead_ms): found}})
     assert found["tokens"] > found["recordings"]
-    assert not found["mismatches"]
+    for runtime in found["runtimes"].values():
+        assert not runtime["mismatches"]
+        assert not runtime["texts_or_words_differ"]
 
 
 def pieces() -> Iterator[np.ndarray]:
