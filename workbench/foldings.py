@@ -9,6 +9,7 @@ wasla       Arabic ٱ as ا (``ar``)
 stress      stress marks over Cyrillic vowels off (``ru uk bg be``)
 tone        Vietnamese tone marks where the old spelling has them: hòa for hoà (``vi``)
 swiss       ß as ss (``de``)
+numerals    numbers in digits as they are said, by num2words: 23 as vingt-trois (:mod:`workbench.numerals`)
 list        the workspace's substitution list: equal spellings, units, brand names
 =========== ======================================================================================
 """
@@ -180,7 +181,7 @@ _FOLDS: dict[str, Callable[[str, str], str]] = {
     "swiss": _swiss,
 }
 BY_CHARACTER = frozenset(_FOLDS)
-FOLDINGS = (*_FOLDS, "markup", "list")
+FOLDINGS = (*_FOLDS, "markup", "numerals", "list")
 """Every folding by name."""
 LANGUAGES = frozenset({"ro", "mo", "ar", "ru", "uk", "bg", "be", "vi", "de"})
 """Languages that some folding treats alone."""

@@ -26,7 +26,7 @@ from functools import cache
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from workbench import foldings
+from workbench import foldings, numerals
 from workbench.errors import WorkbenchError
 from workbench.foldings import Substitution
 from workbench.language_tags import strip_tag
@@ -74,6 +74,8 @@ def normalize_many(
     language = _language(locale)
     if "markup" in folds:
         texts = foldings.strip_markup(texts)
+    if "numerals" in folds:
+        texts = [numerals.spoken(text, language) for text in texts]
     lines = NORMALIZERS[base](texts, language)
     by_character = [fold for fold in folds if fold in foldings.BY_CHARACTER]
     if by_character:
@@ -82,7 +84,7 @@ def normalize_many(
             block = foldings.fold(block, fold, language)
         lines = block.split("\n")
     if "list" in folds and substitutions:
-        plain = "+".join(part for part in (base, *folds) if part not in ("list", "markup"))
+        plain = "+".join(part for part in (base, *folds) if part not in ("list", "markup", "numerals"))
         lines = foldings.substitute(
             lines, language, substitutions, lambda text: normalize_many([text], locale, plain)[0]
         )
@@ -112,7 +114,7 @@ def parted(name: str) -> tuple[str, tuple[str, ...]]:
 def is_piecewise(name: str) -> bool:
     """Whether a normalizer changes each piece between spaces for itself."""
     base, folds = parted(name)
-    return base in PIECEWISE and not {"markup", "list"} & set(folds)
+    return base in PIECEWISE and not {"markup", "numerals", "list"} & set(folds)
 
 
 def words(text: str, locale: str | None) -> list[str]:
@@ -135,7 +137,7 @@ def characters(text: str, locale: str | None) -> str:
 def rules_of(language: str) -> tuple[object, ...]:
     """What the normalizers and splitters here ask of a language code; equal for languages treated alike."""
     groups = ({"en"}, _DOTTED, _POINTED, UNSPACED_LANGUAGES, CHARACTER_LANGUAGES)
-    alone = language if language in foldings.LANGUAGES else ""
+    alone = language if language in foldings.LANGUAGES | numerals.LANGUAGES else ""
     return (alone, *(language in group for group in groups))
 
 

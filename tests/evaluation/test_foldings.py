@@ -30,6 +30,19 @@ from workbench.locales import CHARACTER_LANGUAGES, LOCALES, UNSPACED_LANGUAGES
         ("ru-RU", "stress", "за\u0301мок замо\u0301к", "замок замок"),
         ("vi-VN", "tone", "hoà khoẻ thuý quý hoàng", "hòa khỏe thúy quý hoàng"),
         ("de-DE", "swiss", "Straße", "strasse"),
+        ("de-DE", "numerals", "Es kostet 1.234 Euro.", "es kostet eintausendzweihundertvierunddreißig euro"),
+        ("fr-FR", "numerals", "23 pages", "vingt trois pages"),
+        ("es-ES", "numerals", "tres o 4,5", "tres o cuatro punto cinco"),
+        ("it-IT", "numerals", "il 8 marzo", "il otto marzo"),
+        ("pt-BR", "numerals", "16 reais", "dezesseis reais"),
+        ("ru-RU", "numerals", "12 лет", "двенадцать лет"),
+        (
+            "en-US",
+            "numerals",
+            "at 10:30, 1,200, 07",
+            "at ten thirty one thousand two hundred zero seven",
+        ),
+        ("ja-JP", "numerals", "12月", "十二月"),
         ("en-US", "markup", "well [laughter] so <v-noise> (cough) yes", "well so yes"),
     ],
 )
@@ -68,6 +81,12 @@ def test_foldings_never_break_a_text(text: str, locale: str, fold: str) -> None:
     assert "\n" not in once
     assert once == once.strip()
     assert txt.normalize_many([text, "x"], locale, f"basic+{fold}")[1] == "x"
+
+
+def test_numerals_that_are_no_plain_numbers_stay() -> None:
+    for text in ("a4 2nd", "7.8.9", "1" * 16):
+        assert txt.normalize(text, "en-US", "basic+numerals") == txt.normalize(text, "en-US")
+    assert txt.normalize("12 άτομα", "el-GR", "basic+numerals") == "12 άτομα"
 
 
 def test_unknown_names_say_what_there_is() -> None:

@@ -26,6 +26,7 @@ from workbench.cli.verbs import (
     view,
     workspace,
 )
+from workbench.ingest import not_speech
 from workbench.plain_values import records
 from workbench.widgets.progress import progress_bar
 
@@ -340,6 +341,9 @@ def export(
     ] = False,
     shard_size: Annotated[int | None, typer.Option(help="Utterances per shard.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that write shards.")] = 1,
+    silence_limit: Annotated[
+        float, typer.Option(help="Share of rows that may be declared to hold no speech.")
+    ] = not_speech.LIMIT,
 ) -> Told:
     """Write the accepted rows out for training, with a data card."""
     chosen = view(corpus, where)
@@ -347,7 +351,7 @@ def export(
         made = chosen.export(
             path, format, append_tag=append_tag, only=only, prompt_mode=prompt_mode,
             relative_paths=relative_paths, replace=replace, pseudonymize=pseudonymize, shard_size=shard_size,
-            workers=workers, progress=shown,
+            workers=workers, silence_limit=silence_limit, progress=shown,
         )  # fmt: skip
     data: dict[str, Any] = {
         "path": made.path,

@@ -16,6 +16,7 @@ from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.scored import FACTS, Prediction, ScoredCorpus
 from workbench.evaluation.units import number_texts
 from workbench.foldings import MARKUP, Substitution
+from workbench.ingest import not_speech
 from workbench.language_tags import strip_tag
 
 if TYPE_CHECKING:
@@ -69,10 +70,23 @@ def put_together(
 
 
 def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
+    import numpy as np
+
     for column in ("id", "text"):
         if column not in rows.columns:
             raise WorkbenchError(f"the utterances have no column {column!r}", hint="Give Corpus.frame().")
     null = rows["text"].isna()
+    if null.any():
+        # Of clips that are declared to hold no speech, nothing said is the reference.
+        columns = {name: rows[name][null] for name in ("tags", not_speech.COLUMN) if name in rows.columns}
+        silent = np.fromiter(not_speech.declared(columns, int(null.sum())), bool, int(null.sum()))
+        rows = rows.assign(text=rows["text"].where(~null | ~_spread(null, silent), ""))
+        null = rows["text"].isna()
+    translated = _translated(rows)
+    if translated.any():
+        hint = "Left out of every figure: recognition is scored in the language that is spoken."
+        problems.append(_problem("utterances", "a translation", rows["id"][translated], hint))
+        rows, null = rows[~translated], null[~translated]
     if null.any():
         problems.append(
             _problem("utterances", "no reference text", rows["id"][null], "Left out of every figure.")
@@ -90,6 +104,28 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
     rows = rows.reset_index(drop=True)
     _list_markup("utterances", "reference", rows["text"], rows["id"], problems)
     return rows
+
+
+def _spread(mask: pd.Series, values: Array) -> Array:
+    """Values of the rows of a mask as values of all rows; False elsewhere."""
+    found = mask.to_numpy(bool).copy()
+    found[found] = values
+    return found
+
+
+def _translated(rows: pd.DataFrame) -> Array:
+    """Which rows are translations; each pair of languages is looked at once."""
+    import numpy as np
+
+    stated = ["lang", "target_lang"]
+    if not set(stated) <= set(rows.columns):
+        return np.zeros(len(rows), bool)
+    pairs = rows[stated].drop_duplicates()
+    found = [pair for pair in pairs.itertuples(index=False) if not_speech.translation(*pair)]
+    mask = np.zeros(len(rows), bool)
+    for lang, target in found:
+        mask |= ((rows["lang"] == lang) & (rows["target_lang"] == target)).to_numpy(bool)
+    return mask
 
 
 def _frame(name: str, source: pd.DataFrame | str | Path) -> pd.DataFrame:

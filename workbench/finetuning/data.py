@@ -138,7 +138,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
                 signal = augment(self._cache.read(utterance), self.recipe.augmentation, rng)
                 closing = utterance.closing_locale
                 tag = "" if closing in self.untagged else f" <{closing}>"
-                pieces = self.tokenize(utterance.label + tag)
+                pieces = self.tokenize((utterance.label + tag).strip()) if utterance.label or tag else []
                 refuse_dense(len(pieces), len(signal) / SAMPLE_RATE, self.frame_s, utterance.audio.name)
             except WorkbenchError as error:
                 if (source, row) not in self._told:
@@ -146,7 +146,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
                     self.on_problem(problem_of(utterance, error))
                 continue
             signals.append(torch.from_numpy(signal))
-            tokens.append(torch.tensor(pieces))
+            tokens.append(torch.tensor(pieces, dtype=torch.int64))
             slots.append(int(self._slots[position]))
         if not signals:
             return None

@@ -190,7 +190,9 @@ def text_style(rows: Sequence[Utterance]) -> pd.DataFrame:
     """
     table = []
     for locale in sorted({row.locale for row in rows}):
-        texts = [row.text for row in rows if row.locale == locale]
+        texts = [row.text for row in rows if row.locale == locale and row.text]
+        if not texts:
+            continue  # clips without speech only
         known = LOCALES.get(locale)
         marks = known.final_marks if known else ".?!"
         letters = [next((c for c in text if c.isalpha()), "") for text in texts]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.ingest import not_speech
 from workbench.ingest.audio import channel_of, locate_text, roots_of
 from workbench.ingest.manifest import expand, read
 from workbench.ingest.purposes import refused_use
@@ -78,7 +79,19 @@ def read_source(
                 row = _utterance(values, int(values[LINE]), path, roots, source, prompts, limits, problems)
                 if row is not None:
                     rows.append(row)
-    return rows
+    return _spoken_enough(rows, str(source.manifest), problems)
+
+
+def _spoken_enough(rows: list[Utterance], where: str, problems: list[Problem]) -> list[Utterance]:
+    """The rows with no more of them declared without speech than a tenth; the others are noted."""
+    silent = [row for row in rows if not row.text]
+    most = int(not_speech.LIMIT * len(rows))
+    if len(silent) <= most:
+        return rows
+    dropped = {id(row) for row in silent[most:]}
+    what = f"{len(dropped):,} of {len(silent):,} rows without speech are beyond a tenth of the rows"
+    problems.append(Problem(where, what, "A model that hears much silence says nothing.", field="text"))
+    return [row for row in rows if id(row) not in dropped]
 
 
 def _utterance(
@@ -124,8 +137,13 @@ def _utterance(
             f"the transcript ends in <{ends_in}>, the row says {tag}", "text", "Set the right one of the two."
         )
         return None
-    if not text:
-        bad("no text", "text")
+    silent = not_speech.is_declared(values.get(not_speech.COLUMN), values.get("tags"))
+    if silent == bool(text):
+        what = "declared to hold no speech, and has a text" if silent else "no text"
+        bad(what, "text", "Declare clips without speech by a true column no_speech.")
+        return None
+    if (between := not_speech.translation(values.get("lang"), tag)) is not None:
+        bad(f"a translation, {between}", "lang", "Recognition learns from what is spoken, in its language.")
         return None
     if refused := refused_use(values.get("purpose"), "train"):
         bad(refused, "purpose", "Ask its speaker, or test on it only.")
@@ -175,6 +193,8 @@ def draw_validation(recipe: Recipe, prompts: Sequence[str], problems: list[Probl
         limits = (recipe.min_duration_s, recipe.max_duration_s)
         groups: dict[str, list[Utterance]] = {}
         for row in read_source(source, prompts, problems, limits):
+            if not row.text:
+                continue  # nothing to be right or wrong about: ``Evaluation.silence`` scores such clips
             groups.setdefault(row.locale, []).append(row)
         for locale in sorted(groups):
             own = sorted(groups[locale], key=lambda row: (row.file, row.line))

@@ -64,6 +64,7 @@ def summarize(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, A
         "licenses": _by(scratch, rows, "license"),
         "consent": _by(scratch, rows, "consent"),
         "sources": _by(scratch, rows, "source"),
+        "declared_without_speech": rows.silent,
         "left_out": dict(sorted(rows.left_out.items())),
         "rejected_because": dict(sorted(rows.rejected.items())),
     }

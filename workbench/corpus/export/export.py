@@ -28,6 +28,7 @@ from workbench.corpus.query import spill_db
 from workbench.drafts import drafting
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
+from workbench.ingest import not_speech
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def export(
     progress: Progress | None = None,
     workers: int = 1,
     shard_size: int | None = None,
+    silence_limit: float = not_speech.LIMIT,
 ) -> Export:
     """Write the rows of a view.
 
@@ -116,6 +118,7 @@ def export(
         workers: processes that write the shards of ``shar`` and ``tarred``; the bytes are the same with any
             number.
         shard_size: utterances per shard of ``shar`` and ``tarred``; a number of its own by default.
+        silence_limit: most of the rows, as a share, that may be declared to hold no speech.
 
     Raises:
         WorkbenchError: nothing is left to write, the path is taken, or the format is unknown.
@@ -131,6 +134,7 @@ def export(
             corpus, only, append_tag, speaker_id, draft.beside("rows"), draft.path / "left_out.jsonl"
         )
         _must_leave(rows, corpus, only)
+        _must_speak(rows, corpus, silence_limit)
         settings: dict[str, Any] = {
             "append_tag": append_tag,
             "prompt_mode": prompt_mode,
@@ -181,6 +185,18 @@ def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
             f"all {stayed:,} rows excluded ({why})" if stayed else f"no row is {only.replace('_', ' ')}",
             where=corpus.name,
             hint=hint,
+        )
+
+
+def _must_speak(rows: Outgoing, corpus: View, limit: float) -> None:
+    """Raises WorkbenchError where more than ``limit`` of the rows are declared to hold no speech."""
+    if rows.silent > limit * len(rows):
+        share = 100 * rows.silent / len(rows)
+        raise WorkbenchError(
+            f"{rows.silent:,} of {len(rows):,} rows ({share:.1f} %) are declared to hold no speech, "
+            f"more than {100 * limit:g} %",
+            where=corpus.name,
+            hint="Export fewer of them, or raise silence_limit: a model of much silence says nothing.",
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 from workbench import locales
 from workbench.errors import WorkbenchError
-from workbench.ingest import audio
+from workbench.ingest import audio, not_speech
 from workbench.ingest.purposes import refused_use
 from workbench.ingest.schema import FIELDS, literal
 from workbench.language_tags import foreign_tag, split_spans, strip_tag, with_tags
@@ -43,6 +42,21 @@ HIDDEN = frozenset(
 )  # fmt: skip
 """Columns of the view that are the workbench's own; they stay out of exports."""
 _MOST_FOLDERS = 4_096
+_ASKED = frozenset(
+    {
+        "id",
+        "status",
+        "reason",
+        "text",
+        "duration",
+        "target_lang",
+        "lang",
+        "tags",
+        "purpose",
+        "split",
+        not_speech.COLUMN,
+    }  # fmt: skip
+)
 UNASSIGNED = "unassigned"
 _SPLIT = "_split"
 
@@ -88,6 +102,7 @@ class Outgoing:
         path: Parquet of the rows in the order of the source, with the split that they leave in.
         splits: split, as a file name → rows.
         left_out: why rows stayed behind → how many; ``rejected``: reasons → how many.
+        silent: rows that leave, declared to hold no speech.
         still_named: field → rows that still name their speaker; None where speakers keep their names.
     """
 
@@ -95,6 +110,7 @@ class Outgoing:
     splits: dict[str, int] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    silent: int = 0
     still_named: dict[str, int] | None = None
 
     def __len__(self) -> int:
@@ -211,19 +227,22 @@ def _leaving(
     batch: pa.RecordBatch, only: str, disputed: Collection[str], made: Outgoing, stream: Any
 ) -> pa.RecordBatch:
     """The rows that leave; the others are told apart, counted and listed."""
-    asked = ("id", "status", "reason", "text", "duration", "target_lang")
-    names = batch.schema.names
-    purposes = batch.column("purpose").to_pylist() if "purpose" in names else itertools.repeat(None)
-    uses = zip(purposes, batch.column("split").to_pylist(), strict=False)
+    held = {name: batch.column(name).to_pylist() for name in batch.schema.names if name in _ASKED}
+    none = [None] * batch.num_rows
+    languages, purposes = held.get("lang", none), held.get("purpose", none)
+    asked = [held[name] for name in ("id", "status", "reason", "text", "duration", "target_lang")]
+    uses = zip(purposes, held["split"], strict=True)
+    silent = not_speech.declared(held, batch.num_rows)
     mask = []
-    for (id_, *row), use in zip(
-        zip(*(batch.column(n).to_pylist() for n in asked), strict=True), uses, strict=True
+    for (id_, *row), lang, use, is_silent in zip(
+        zip(*asked, strict=True), languages, uses, silent, strict=True
     ):
-        why = _why_not(only, *row)
+        why = _why_not(only, *row, lang=lang, is_silent=is_silent)
         if why is None and id_ in disputed:
             why = "reviewers differ", None
         if why is None and (refused := refused_use(*use)) is not None:
             why = refused, f"split {use[1] or UNASSIGNED}"
+        made.silent += why is None and is_silent
         mask.append(why is None)
         if why is not None:
             line = {"id": id_, "why": why[0], "detail": why[1]}
@@ -235,14 +254,27 @@ def _leaving(
 
 
 def _why_not(
-    only: str, status: str, reason: str | None, text: str | None, duration: float | None, tag: Any
+    only: str,
+    status: str,
+    reason: str | None,
+    text: str | None,
+    duration: float | None,
+    tag: Any,
+    *,
+    lang: Any,
+    is_silent: bool,
 ) -> tuple[str, str | None] | None:
     if status == "rejected":
         return "rejected", reason
     if only == "accepted" and status != "accepted":
         return "not decided", None
-    if not (text or "").strip():
+    has_text = bool((text or "").strip())
+    if not has_text and not is_silent:
         return "no transcript", None
+    if has_text and is_silent:
+        return "declared without speech, and has a transcript", None
+    if (between := not_speech.translation(lang, tag)) is not None:
+        return "a translation", between
     if duration is None:
         return "duration not known", None
     if not locales.is_known(tag):
@@ -256,7 +288,7 @@ def _dressed(
     batch: pa.RecordBatch, append_tag: bool, speaker_id: Callable[[str], str] | None, made: Outgoing
 ) -> pa.RecordBatch:
     """Transcripts with the tags of their languages, or none; pseudonyms for speakers; the split."""
-    given = batch.column("text").to_pylist()
+    given = [text or "" for text in batch.column("text").to_pylist()]
     if append_tag:
         tags = batch.column("target_lang").to_pylist()
         texts = [_tagged(text, tag) for text, tag in zip(given, tags, strict=True)]
@@ -277,7 +309,7 @@ def _tagged(text: str, tag: str) -> str:
     spans = split_spans(text)
     if len({locale or tag for _, locale in spans}) > 1:
         return with_tags([(run, locale or tag) for run, locale in spans])
-    return f"{strip_tag(text)[0]} <{tag}>"
+    return f"{strip_tag(text)[0]} <{tag}>".lstrip()
 
 
 def _with(batch: pa.RecordBatch, name: str, values: list[Any]) -> pa.RecordBatch:

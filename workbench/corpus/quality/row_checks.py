@@ -12,6 +12,7 @@ from workbench.corpus.quality import text_checks
 from workbench.corpus.quality.findings import Findings
 from workbench.corpus.quality.text_checks import Hit
 from workbench.corpus.query.row_index import Columns, Keys
+from workbench.ingest import not_speech
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MORE = ("lang", "license", "consent")
+MORE = ("lang", "license", "consent", "tags", not_speech.COLUMN)
 """Columns that are read beside those of ``keys``."""
 
 
@@ -61,7 +62,8 @@ class RowChecks:
 
     def _hits(self, columns: Columns) -> Iterator[Hit]:
         ids, texts, tags = columns["id"], columns["text"], columns["target_lang"]
-        yield from text_checks.hits(ids, texts, tags, self._thresholds)
+        silent = not_speech.declared(columns, len(ids))
+        yield from text_checks.hits(ids, texts, tags, self._thresholds, silent)
         yield from _locale_hits(columns)
         yield from _length_hits(columns, self._thresholds)
         if self._tokenizer is not None:
@@ -99,12 +101,14 @@ class RowChecks:
 
 def _locale_hits(columns: Columns) -> Iterator[Hit]:
     none = [None] * len(columns["id"])
-    langs, licenses, consents = (columns.get(name, none) for name in MORE)
+    langs, licenses, consents = (columns.get(name, none) for name in ("lang", "license", "consent"))
     rows = zip(columns["id"], columns["target_lang"], langs, licenses, consents, strict=True)
     for id_, tag, lang, license_, consent in rows:
         if not locales.is_known(tag):
             yield id_, "unknown_tag", tag
-        if lang is not None and lang != tag:
+        if (between := not_speech.translation(lang, tag)) is not None:
+            yield id_, "translation", between
+        elif lang is not None and lang != tag:
             yield id_, "lang_differs", lang
         if license_ is None or consent is None:
             yield id_, "terms_missing", "license" if license_ is None else "consent"

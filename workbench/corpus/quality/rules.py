@@ -199,7 +199,34 @@ _ROWS: tuple[Rule, ...] = (
         needs="signal",
     ),
     # Transcript
-    Rule("text_empty", "error", "no transcript", "Write it or reject.", "nothing but spaces"),
+    Rule(
+        "text_empty",
+        "error",
+        "no transcript",
+        "Write it, reject, or declare the clip as one without speech: the tag 'no speech'.",
+        "nothing but spaces",
+    ),
+    Rule(
+        "no_speech",
+        "info",
+        "declared to hold no speech",
+        "Nothing to do; exports and training take it, up to a tenth of their rows.",
+        "empty, with a true column no_speech or the tag 'no speech'",
+    ),
+    Rule(
+        "no_speech_text",
+        "error",
+        "declared to hold no speech, and has a transcript",
+        "Remove the one that is wrong.",
+        "a true column no_speech or the tag 'no speech' beside a transcript",
+    ),
+    Rule(
+        "translation",
+        "error",
+        "the transcript is in another language than what is spoken: a translation",
+        "Reject it, or correct lang or target_lang; exports and training leave it out.",
+        "languages of lang and target_lang differ",
+    ),
     Rule(
         "wrong_script",
         "error",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +49,24 @@ def script_of(character: str) -> str | None:
 
 
 def hits(
-    ids: Sequence[str], texts: Sequence[str | None], tags: Sequence[Any], thresholds: Mapping[str, float]
+    ids: Sequence[str],
+    texts: Sequence[str | None],
+    tags: Sequence[Any],
+    thresholds: Mapping[str, float],
+    silent: Iterable[bool] | None = None,
 ) -> Iterator[Hit]:
-    """Findings of all transcript rules but the rate."""
-    for id_, text, tag in zip(ids, texts, tags, strict=True):
+    """Findings of all transcript rules but the rate.
+
+    Args:
+        tags: locale tags. ``silent``: whether each row is declared to hold no speech; none by default.
+    """
+    declared = [False] * len(ids) if silent is None else silent
+    for id_, text, tag, is_silent in zip(ids, texts, tags, declared, strict=True):
         if not text or text.isspace():
-            yield id_, "text_empty", None
+            yield id_, "no_speech" if is_silent else "text_empty", None
             continue
+        if is_silent:
+            yield id_, "no_speech_text", text[:40]
         bare = text.strip()
         if "<" in text:
             tags = find_tags(text)

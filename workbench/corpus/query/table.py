@@ -15,6 +15,7 @@ from workbench.corpus.query.view import View
 from workbench.corpus.split import mixing, splits
 from workbench.corpus.split.splits import SplitReport
 from workbench.errors import WorkbenchError
+from workbench.ingest import not_speech
 from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace import roles
@@ -122,6 +123,7 @@ class Corpus(View):
         shard_size: int | None = None,
         findings: pd.DataFrame | Checked | None = None,
         workers: int = 1,
+        silence_limit: float = not_speech.LIMIT,
         progress: Callable[[int, int], None] | None = None,
     ) -> Export:
         """Write the rows of this view out; rejected ones never leave.
@@ -139,6 +141,8 @@ class Corpus(View):
             shard_size: utterances per shard of ``shar`` and ``tarred``.
             findings: of the checks, for the data card.
             workers: processes that write the shards of ``shar`` and ``tarred``.
+            silence_limit: most of the rows, as a share, that may be declared to hold no speech (a true column
+                ``no_speech``, or the tag 'no speech').
             progress: called with (rows done, rows in all).
 
         Raises:
@@ -159,7 +163,7 @@ class Corpus(View):
             self, path, format, append_tag=append_tag, only=only, prompt_mode=prompt_mode,
             relative_paths=relative_paths, replace=replace, shard_size=shard_size, findings=findings,
             speaker_id=pseudonym if pseudonymize else None, workers=workers, ledger=self._ledger,
-            progress=progress,
+            silence_limit=silence_limit, progress=progress,
         )  # fmt: skip
 
     @property
