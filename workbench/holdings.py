@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from workbench.capacity.result import Capacity
 from workbench.corpus import record
 from workbench.corpus.imported_predictions import MatchReport, import_prediction
 from workbench.corpus.importing import import_source, removal_facts, remove, replaced, settle_replaced
+from workbench.corpus.mixed_speech import join_clips
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import replacing, sha256_file
@@ -120,6 +122,37 @@ class Holdings(WorkspaceFolder):
         """Record that the corpus in a folder goes, once, however often a kill lets it be said."""
         act = str(record.read(folder).get("import_id", ""))
         self.record_once("corpus.remove", act or sha256_file(folder / record.NAME), removal_facts(folder))
+
+    def mixed_speech(
+        self, name: str, corpus: Corpus, *, clips: int = 96, seed: int = 0, replace: bool = False
+    ) -> Corpus:
+        """Import a corpus of clips that switch languages, made of real ones put one after the other.
+
+        Args:
+            name: of the new corpus.
+            corpus: rows of two languages at least, such as ``ws.corpus("calls").where("split = 'test'")``.
+            clips: how many, of two or three sentences each.
+            seed: of what is drawn.
+            replace: a corpus of this name goes.
+
+        Returns:
+            Rows with a tag at the end of each sentence; ``Evaluation.code_switching`` scores them.
+
+        Raises:
+            WorkbenchError: as :meth:`import_corpus`, or fewer than two languages.
+        """
+        require(self, "trainer|steward", "corpus.import")
+        target = self.path / "joined" / f"{check_name(name)}-{secrets.token_hex(4)}"
+        try:
+            made = join_clips(corpus, target, clips=clips, seed=seed)
+            found = self.import_corpus(name, made, replace=replace)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        for older in target.parent.glob(f"{name}-????????"):
+            if older != target:
+                shutil.rmtree(older, ignore_errors=True)
+        return found
 
     def import_prediction(
         self,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cluster import check_engine
 from workbench.errors import Problem
 from workbench.evaluation import answers, confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation import code_switching as code_switching_view
 from workbench.evaluation import leaderboard as leaderboard_view
 from workbench.evaluation import silence as silence_views
 from workbench.evaluation.alike import audio_changes, differences
@@ -259,6 +260,7 @@ class Evaluation:
     calibration = quality_views.calibration
     confidence = quality_views.confidence
     silence = silence_views.silence
+    code_switching = code_switching_view.code_switching
     leaderboard = leaderboard_view.leaderboard
     headline = answers.headline
     is_better = answers.is_better

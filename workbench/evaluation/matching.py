@@ -41,7 +41,8 @@ def put_together(
     problems: list[Problem] = []
     rows = _usable_rows(rows, problems)
     index = pd.Index(rows["id"])
-    columns, found = [_texts(rows["text"])], []
+    # The column itself may come to share the texts that are compared, which hold no tags.
+    columns, found, tagged = [_texts(rows["text"])], [], rows["text"].array
     shared = [True]
     for done, (name, source) in enumerate(predictions.items()):
         frame, positions = _matched(name, _frame(name, source), index, problems)
@@ -66,12 +67,10 @@ def put_together(
         name: Prediction(name, codes[place + 1], frame, positions, _facts(frame))
         for place, (name, frame, positions) in enumerate(found)
     }
-    return ScoredCorpus(rows, np.asarray(languages), store, codes[0], scored, problems)
+    return ScoredCorpus(rows, np.asarray(languages), store, codes[0], scored, problems, tagged)
 
 
 def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
-    import numpy as np
-
     for column in ("id", "text"):
         if column not in rows.columns:
             raise WorkbenchError(f"the utterances have no column {column!r}", hint="Give Corpus.frame().")
@@ -115,8 +114,6 @@ def _spread(mask: pd.Series, values: Array) -> Array:
 
 def _translated(rows: pd.DataFrame) -> Array:
     """Which rows are translations; each pair of languages is looked at once."""
-    import numpy as np
-
     stated = ["lang", "target_lang"]
     if not set(stated) <= set(rows.columns):
         return np.zeros(len(rows), bool)

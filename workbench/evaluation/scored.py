@@ -6,6 +6,7 @@ read as an empty one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,6 +92,8 @@ class ScoredCorpus:
     reference_codes: Array
     predictions: dict[str, Prediction]
     problems: list[Problem]
+    tagged: Sequence[str] = ()
+    """References with the language tags that are written in them, one a row."""
     kept: dict[Any, Any] = field(default_factory=dict)
     """Results of the other views, kept for the next question."""
     _pairs: dict[str, tuple[Array, Array, Array]] = field(default_factory=dict)

@@ -7,6 +7,7 @@ than its ``target_lang`` is a translation: a recognizer cannot learn from it, no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ def is_declared(no_speech: Any, tags: Any = None) -> bool:
     """Whether a row's values of ``no_speech`` and ``tags`` declare it to hold no speech."""
     if no_speech is not None and str(no_speech).strip().lower() in _TRUE:
         return True
+    # A manifest's list comes as the text that stands there.
+    held = re.split(r"[\[\]\",;]+", tags) if isinstance(tags, str) else tags
     try:
-        return any(str(tag).strip().lower().replace("-", " ").replace("_", " ") == TAG for tag in tags)
+        return any(str(tag).strip().lower().replace("-", " ").replace("_", " ") == TAG for tag in held)
     except TypeError:  # no list, as in rows of other sources
         return False
 

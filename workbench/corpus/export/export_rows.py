@@ -55,7 +55,7 @@ _ASKED = frozenset(
         "purpose",
         "split",
         not_speech.COLUMN,
-    }  # fmt: skip
+    }
 )
 UNASSIGNED = "unassigned"
 _SPLIT = "_split"
