@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from huggingface_hub import EvalResult
 
 from workbench.cards import Card, Table, languages, license_fields, size_category
+from workbench.evaluation.confidence import confidence_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +74,7 @@ def model_card(
         card.add("Error rates by slice", _figures(evaluation, prediction), _reading(evaluation))
         if base is not None:
             card.add("Change against the base", _differences(evaluation, base, prediction))
+        card.add("Confidence", *_confidence(evaluation, prediction))
     if measurement is not None:
         card.add("Latency and memory", _measured(measurement))
     card.add("Capacity", *capacity)
@@ -88,6 +91,37 @@ def model_card(
     card.add("Limits", *limits(evaluation, prediction, training))
     card.add("License", *_licenses(purpose, training))
     return card
+
+
+_JUDGED = 2_000
+"""Utterances that confidence is judged on at most, drawn from a seed."""
+
+
+def _confidence(evaluation: Evaluation, prediction: str) -> list[Any]:
+    """What the words' confidence is worth: judged as it comes, and with a temperature fitted on validation
+    rows, where the evaluation holds any; a table of where to put the line."""
+    scored, rules = evaluation.scored, evaluation.normalizer
+    drawn = np.sort(np.random.default_rng(26).permutation(len(scored))[:_JUDGED])
+    splits = evaluation.rows["split"].iloc[drawn] if "split" in evaluation.rows else None
+    fitted_on = splits.eq("validation").fillna(False).to_numpy(bool) if splits is not None else drawn < 0
+    judged = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0)
+    if not judged.words or judged.auc is None:
+        return [str(judged)]
+    found: list[Any] = [str(judged)]
+    if fitted_on.any():
+        fitted = confidence_of(scored, prediction, rules, drawn[fitted_on]).temperature
+        after = confidence_of(scored, prediction, rules, drawn[~fitted_on], fitted)
+        found.append(
+            f"Temperature {fitted:.2f}, fitted on validation rows: its distance from the share that is right "
+            f"goes from {judged.calibration_error:.3f} to {after.calibration_error:.3f}."
+        )
+    else:
+        found.append("No temperature: the evaluation holds no validation rows to fit one on.")
+    lines = [
+        (f"{row['below']:g}", *(f"{100 * row[key]:.0f} %" for key in ("flagged", "wrong_found")))
+        for row in judged.thresholds.to_dict("records")
+    ]
+    return [*found, Table(("confidence below", "of all words", "of the wrong words"), lines)]
 
 
 def _model_metadata(

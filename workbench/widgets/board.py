@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from workbench.corpus.quality import listening_order
 from workbench.corpus.quality.checks import run_checks
 from workbench.corpus.quality.signal import scan
 from workbench.errors import WorkbenchError
@@ -393,6 +394,5 @@ def predictions_of(
                 f"no prediction {given[:40]!r}", where=corpus.name, hint=f"There is {known}."
             )
         found = [path for path in found if path.stem != given] + named
-    columns = ["id", "hypothesis", "detected_lang", "confidence"]
-    tables = [pd.read_parquet(path, columns=columns) for path in found[-2:]]
+    tables = [listening_order.read_prediction(path) for path in found[-2:]]
     return (tables[-1] if tables else None), (tables[0] if len(tables) > 1 else None)

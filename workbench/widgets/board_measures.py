@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.evaluation.evaluation import score_predictions
+from workbench.recognizer.languages import runs
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-MEASURES = ("wer", "cer", "substitutions", "insertions", "deletions", "confidence", "difference")
-"""``difference``: word error rate of this prediction minus that of the other one, where there is one."""
+MEASURES = (
+    "wer", "cer", "substitutions", "insertions", "deletions", "confidence", "doubtful", "difference",
+)  # fmt: skip
+"""``doubtful``: share of words whose confidence is so low that wrong ones are looked for there;
+``difference``: word error rate of this prediction minus that of the other one, where there is one."""
 
 
 class Measures:
@@ -23,7 +27,7 @@ class Measures:
     Args:
         rows: ``id``, ``text``, ``target_lang`` as they stand when the board opens. A reference edited later
             keeps the measures of the one it had.
-        predictions: ``id``, ``hypothesis`` and, where known, ``confidence``.
+        predictions: ``id``, ``hypothesis`` and, where known, ``confidence``, ``doubtful`` and ``spans``.
         number: id → row number.
         other: a second prediction, to compare with.
     """
@@ -37,6 +41,7 @@ class Measures:
     ) -> None:
         self.columns: dict[str, NDArray[np.float64]] = {}
         self.hypotheses: dict[int, str] = {}
+        self.languages: dict[int, list[list[Any]]] = {}
         if "hypothesis" not in predictions:
             return
         given = {"this": _once(predictions)} | ({} if other is None else {"other": _once(other)})
@@ -53,6 +58,13 @@ class Measures:
             self._take(words, places, len(number))
             letters = evaluation.utterances(name, metric="cer")
             self._put("cer", letters["rate"], [number[clip] for clip in letters["id"]], len(number))
+            if "spans" in table:
+                said = zip(table["id"], table["spans"], strict=True)
+                found = {number[clip]: runs(spans) for clip, spans in said if clip in number}
+                self.languages = {n: held for n, held in found.items() if held}
+            if "doubtful" in table:
+                sure = table[table["id"].isin(number)]
+                self._put("doubtful", sure["doubtful"], [number[c] for c in sure["id"]], len(number))
             if "confidence" in table:
                 sure = table[table["id"].isin(number)]
                 self._put("confidence", sure["confidence"], [number[c] for c in sure["id"]], len(number))

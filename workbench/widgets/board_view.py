@@ -138,6 +138,7 @@ class BoardView:
         history = [asdict(event) for event in self.corpus.decisions.history(clip)]
         heard = self.measures.hypotheses.get(n) if self.measures else None
         more = {"place": self.place_of(clip), "history": history, "hypothesis": heard}
+        more["languages"] = self.measures.languages.get(n, []) if self.measures else []
         return row | more | {"missing": self._missing(row)} | self._said_of(n)
 
     def next_place(self, place: int, step: int = 1, *, pending: bool = True) -> int | None:

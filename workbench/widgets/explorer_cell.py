@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from workbench.recognizer.languages import runs
 from workbench.widgets.explorer_comparison import ids_of, quick
 from workbench.widgets.explorer_data import PAGE, Choice, where_of
 from workbench.widgets.explorer_order import WORST, ordered, orders
@@ -64,11 +65,20 @@ def _utterance(evaluation: Evaluation, choice: Choice, record: Mapping[str, Any]
         "rate": None if rate == float("inf") else rate,
         "metric": record["metric"],
         "words": aligned(evaluation, choice.name, record["id"], choice.normalizer),
+        "languages": _languages(evaluation, choice.name, record["id"]),
         **known,
     }
     if choice.against:
         made["against"] = aligned(evaluation, choice.against, record["id"], choice.normalizer)
     return made
+
+
+def _languages(evaluation: Evaluation, name: str, id: str) -> list[list[Any]]:
+    """[tag, words] of each run of a language that was recognized, where there are two."""
+    prediction = evaluation.scored.prediction(name)
+    at = int(prediction.positions[evaluation.scored.positions[id]])
+    held = prediction.source["spans"].iloc[at] if at >= 0 and "spans" in prediction.source.columns else None
+    return runs(held) if hasattr(held, "__len__") else []
 
 
 def aligned(evaluation: Evaluation, name: str, id: str, normalizer: str) -> list[list[Any]]:

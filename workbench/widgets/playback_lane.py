@@ -16,6 +16,7 @@ from rapidfuzz.distance import Levenshtein
 
 from workbench import text as texts
 from workbench.locales import LATIN_MARKS, LOCALES, UNSPACED_LANGUAGES
+from workbench.recognizer.languages import written_ends
 from workbench.recognizer.words import spaced, written_units
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None)
     Returns:
         ``events``: [audio_start, audio_end, compute, emission, keep, add, partial, tag] each, where the final
         transcript is its first ``keep`` code points as they were and ``add``; ``words``: [text, start, end,
-        emission, confidence]; and ``final``, ``lang``, ``lang_at``, ``alignment``, ``errors``, ``style``,
+        emission, confidence]; ``spans``: [tag, words up to its end, emission], where there are two languages;
+        and ``final``, ``lang``, ``lang_at``, ``alignment``, ``errors``, ``style``,
         ``marks``, ``figures``.
     """
     rows, previous = [], ""
@@ -130,6 +132,7 @@ def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None)
         "words": words,
         "final": final,
         "lang": events[-1].detected_lang if events else None,
+        "spans": _span_ends(events, tag),
         "lang_at": next((_ms(event.emission_s) for event in events if event.detected_lang), None),
         "alignment": [list(pair) for pair in pairs],
         "errors": error_counts(pairs) if pairs else None,
@@ -137,6 +140,24 @@ def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None)
         "marks": marks_of(pairs),
         "figures": _figures(events, words),
     }
+
+
+def _span_ends(events: Sequence[StreamEvent], locale: str | None) -> list[list[Any]]:
+    """[tag, written words up to its end, emission] of each span of languages; empty where there is one."""
+    spans = events[-1].spans if events else ()
+    if len({span.lang for span in spans}) < 2:
+        return []
+    by_unit = (locale or "").split("-")[0] in UNSPACED_LANGUAGES
+    ends = written_ends(spans, events[-1].words, by_unit=by_unit)
+    found = []
+    for number, (tag, end) in enumerate(ends):
+        out = next((event for event in events if _has_closed(event, number, tag)), events[-1])
+        found.append([tag, end, _ms(out.emission_s)])
+    return found
+
+
+def _has_closed(event: StreamEvent, number: int, tag: str | None) -> bool:
+    return len(event.spans) > number and event.spans[number].lang == tag
 
 
 def _common(left: str, right: str) -> int:

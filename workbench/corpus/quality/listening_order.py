@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from workbench.corpus.quality.text_checks import disagreement
 
@@ -21,6 +25,9 @@ OVERHEAD_S = 6.0
 UNKNOWN_S = 5.0
 """What a clip whose length nobody states is taken to last."""
 _RARE_SHARE = 0.05
+DOUBT = 0.6
+"""Confidence of a word below which it is in doubt: on the starter that flags three words of five, and four of
+five wrong ones; ``Evaluation.confidence`` has the table for a checkpoint of yours."""
 
 
 def order(
@@ -34,8 +41,9 @@ def order(
     Args:
         corpus: the rows; decided ones are left out.
         findings: of ``run_checks``; each adds the weight of its severity, a rule once per clip.
-        predictions: ``id``, ``confidence`` (0 to 1) and ``hypothesis``, or the ``error_rate`` of it;
-            disagreement and low confidence add up to 2 and 1.
+        predictions: ``id``, ``hypothesis`` or its ``error_rate``, and ``doubtful`` (share of words below
+            :data:`DOUBT`, see :func:`read_prediction`) or ``confidence`` (0 to 1); disagreement and doubt
+            add up to 2 and 1.
         minutes: stop when the reviewer's time is used up.
 
     Returns:
@@ -84,6 +92,28 @@ def ranked(
     return pd.DataFrame(rows[columns]).reset_index(drop=True)
 
 
+def read_prediction(path: Path, doubt: float = DOUBT) -> pd.DataFrame:
+    """A prediction as the order takes it: ``id, hypothesis, detected_lang, confidence``, where they are kept
+    ``spans``, and ``doubtful``: the share of words whose confidence is below ``doubt``."""
+    kept = pq.read_schema(path).names
+    columns = ("id", "hypothesis", "detected_lang", "confidence", "spans", "words")
+    table = pq.read_table(path, columns=[name for name in columns if name in kept])
+    frame = table.drop_columns(["words"] if "words" in table.column_names else []).to_pandas()
+    if "words" not in table.column_names:
+        return frame
+    words = table.column("words").combine_chunks()
+    if isinstance(words, pa.ChunkedArray):
+        words = pa.concat_arrays(words.chunks) if words.num_chunks else pa.array([], words.type)
+    owners = pc.list_parent_indices(words).to_numpy(zero_copy_only=False)
+    sure = pc.struct_field(pc.list_flatten(words), "confidence").to_numpy(zero_copy_only=False)
+    known = np.isfinite(sure.astype(float))
+    counts = np.bincount(owners[known], minlength=len(frame))
+    low = np.bincount(owners[known], weights=sure[known] < doubt, minlength=len(frame))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frame["doubtful"] = low / counts
+    return frame
+
+
 def with_error_rates(rows: pd.DataFrame, predictions: pd.DataFrame | None) -> pd.DataFrame | None:
     """Predictions of these rows with ``error_rate``, characters over what stands in ``text``, where it is
     not there yet."""
@@ -103,10 +133,13 @@ def _by_model(predictions: pd.DataFrame | None) -> list[tuple[str, float, str]]:
         return []
     found = []
     for row in predictions.to_dict("records"):
-        rate, sure = row.get("error_rate"), row.get("confidence")
+        rate, sure, doubt = row.get("error_rate"), row.get("confidence"), row.get("doubtful")
         if isinstance(rate, float) and rate == rate and rate > 0:
             found.append((row["id"], DISAGREEMENT * min(1.0, rate), "the model disagrees"))
-        if isinstance(sure, float) and sure == sure and sure < 0.9:
+        if isinstance(doubt, float) and doubt == doubt:
+            if doubt > 0:
+                found.append((row["id"], UNSURE * min(1.0, doubt), f"{100 * doubt:.0f} % of words in doubt"))
+        elif isinstance(sure, float) and 0 <= sure < 0.9:
             found.append((row["id"], UNSURE * (1 - sure), "the model is unsure"))
     return found
 

@@ -1,6 +1,7 @@
 // Beside the chosen clip: findings, tags, what the model and other reviewers said, its facts, its history.
 import { ruleName, saying } from "./board_table.js";
 import { fill, h, icon, set } from "./dom.js";
+import { languageLine } from "./languages.js";
 import { board as words } from "./strings.js";
 
 const ABOUT = ["domain", "source", "license", "recorded_at", "audio_filepath"];
@@ -127,6 +128,7 @@ export class Facts {
       this.heard,
       h("h4", {}, words.heard),
       h("div", { dir: "auto" }, heard || words.heardNothing),
+      languageLine(row.languages),
       h(
         "div",
         { class: "nwb-muted nwb-num" },

@@ -3,6 +3,7 @@
 //   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
 //   lane.show(data, { choices, differs, alone });    lane.at(time_s);    lane.element
 import { direction, directionOf, fill, h, icon, set } from "./dom.js";
+import { languageChip } from "./languages.js";
 import { playback as words } from "./strings.js";
 
 const ADD = 5,
@@ -132,7 +133,18 @@ function wordSpans(state, data, go) {
   };
   add(state.final, false);
   add(state.partial, true);
-  return byCharacter ? out : out.flatMap((span, index) => (index ? [" ", span] : [span]));
+  const spaced = byCharacter ? out : out.flatMap((span, index) => (index ? [" ", span] : [span]));
+  return withLanguages(spaced, out, state, data);
+}
+
+/** Words with a chip behind the last one of each language, as soon as its tag is out. */
+function withLanguages(children, spans, state, data) {
+  for (const [tag, end, at] of data.spans ?? []) {
+    const last = spans[end - 1];
+    if (!last || at > state.emission) continue;
+    children.splice(children.indexOf(last) + 1, 0, " ", languageChip(tag));
+  }
+  return children;
 }
 
 function paintTag(parts, data, state) {

@@ -110,9 +110,16 @@ export const playback = {
 
 const measureText = (name, value) => {
   if (value === null || value === undefined) return "–";
+  if (name === "doubtful") return `${(100 * value).toFixed(0)} %`;
   if (name === "confidence") return value.toFixed(2);
   if (["wer", "cer", "difference"].includes(name)) return `${(100 * value).toFixed(0)} %`;
   return String(value);
+};
+
+export const languages = {
+  label: "Languages recognized, with their words",
+  until: (tag) => (tag ? `${tag} up to here` : "no language tag came"),
+  words: (n) => count(n, "word", "words"),
 };
 
 export const board = {
@@ -199,6 +206,7 @@ export const board = {
     insertions: "insertions",
     deletions: "deletions",
     confidence: "confidence",
+    doubtful: "words in doubt",
     difference: "difference",
   },
   measure: measureText,
@@ -224,6 +232,7 @@ export const board = {
     insertions: "Ins",
     deletions: "Del",
     confidence: "Conf",
+    doubtful: "Doubt",
     difference: "Δ WER",
     findings: "Findings",
   },

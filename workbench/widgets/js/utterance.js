@@ -1,5 +1,6 @@
 // One utterance of the explorer: errors, reference and hypothesis aligned word by word, and what to do with it.
 import { direction, directionOf, h, icon } from "./dom.js";
+import { languageLine } from "./languages.js";
 import { playback, explorer as words } from "./strings.js";
 
 /** actions: { listen(id, start_s), stream(id, at_s), send(ids, reason), keyword(words, id) }; can: what is possible. */
@@ -61,7 +62,15 @@ export function utteranceElement(item, { choice, can, actions }) {
       ]
     : [];
   const data = { testid: "utterance", id: item.id };
-  return h("li", { class: "nwb-utterance", dataset: data }, head, form, ...sides, pairs(item, item.words, actions));
+  return h(
+    "li",
+    { class: "nwb-utterance", dataset: data },
+    head,
+    form,
+    ...sides,
+    pairs(item, item.words, actions),
+    languageLine(item.languages),
+  );
 }
 
 function factsOf(item) {
