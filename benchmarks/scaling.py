@@ -113,7 +113,7 @@ def workers(options: argparse.Namespace) -> list[dict[str, Any]]:
     """
     from signal_scan import prepare
 
-    from workbench.corpus.quality.measures import measure_rows
+    from workbench.corpus.quality.measure_rows import measure_rows
     from workbench.recognizer.batches import decode_shard
 
     results = []

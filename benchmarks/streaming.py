@@ -29,8 +29,9 @@ import soundfile
 import torch
 
 from workbench.recognizer.checkpoint import Checkpoint
-from workbench.recognizer.loading import quiet_nemo, restore
+from workbench.recognizer.loading import restore
 from workbench.recognizer.pool import Pool
+from workbench.recognizer.quiet import quiet_nemo
 
 DATA = Path(__file__).parents[1] / "data"
 PACKET = 320

@@ -70,8 +70,9 @@ def takes_fields(kind: Any, *, without: Iterable[str] = ()) -> Callable[[F], F]:
             for f in fields(kind)
             if f.name not in taken
         ]
-        # unwrapped: the mark of a public class checks the method already, but lets any keyword through
-        checked = _checked(inspect.unwrap(function), [*(p.name for p in own), *(p.name for p in added)])
+        # the mark of a public class checks the method already, but lets any keyword through
+        plain: F = inspect.unwrap(function)
+        checked = _checked(plain, [*(p.name for p in own), *(p.name for p in added)])
         checked.__signature__ = found.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
         return checked
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from workbench.corpus import workers
-from workbench.corpus.quality import measures, signal
+from workbench.corpus.quality import measure_rows, measures, signal
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 
@@ -29,7 +29,7 @@ Make = Callable[..., Corpus]
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the rows that were really measured, in order."""
     seen: list[str] = []
-    real = measures.measure_rows
+    real = measure_rows.measure_rows
 
     def watched(tasks: Any) -> Any:
         seen.extend(task[0] for task in tasks)
@@ -125,7 +125,7 @@ def test_processes_measure_what_threads_measure(make: Make, monkeypatch: pytest.
 def test_a_worker_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with workers.WorkerPool(1) as pool, pytest.raises(WorkbenchError, match="ended with code 1") as fault:
-        pool.submit(measures.measure_rows, [("a", "a.wav", 0.0, None, None, None, None)]).result()
+        pool.submit(measure_rows.measure_rows, [("a", "a.wav", 0.0, None, None, None, None)]).result()
     assert "1 clips from a" in str(fault.value)
 
 
@@ -137,16 +137,16 @@ def test_a_wav_file_is_read_as_libsndfile_reads_it(tmp_path: Path) -> None:
     for frames in (4_000, 9_000, 500):
         wave = np.random.default_rng(frames).uniform(-1, 1, (frames, 2))
         soundfile.write(path, wave, 8_000, subtype="PCM_16")
-        data = measures._contents(str(path), path.stat().st_size)
+        data = measures.contents(str(path), path.stat().st_size)
         assert bytes(data) == path.read_bytes()
-        samples, rate = measures._wav_samples(data) or (None, 0)
+        samples, rate = measures.wav_samples(data) or (None, 0)
         assert rate == 8_000
         assert np.array_equal(samples, soundfile.read(path, dtype="int16", always_2d=True)[0])
-    assert measures._wav_samples(data[:-100]) is None
-    assert bytes(measures._contents(str(path), 7)) == path.read_bytes()  # it grew since it was looked at
+    assert measures.wav_samples(data[:-100]) is None
+    assert bytes(measures.contents(str(path), 7)) == path.read_bytes()  # it grew since it was looked at
     for subtype in ("PCM_24", "FLOAT"):
         soundfile.write(path, wave, 8_000, subtype=subtype)
-        assert measures._wav_samples(memoryview(path.read_bytes())) is None
+        assert measures.wav_samples(memoryview(path.read_bytes())) is None
 
 
 def test_chunks_around_the_samples_do_not_matter(tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ def test_chunks_around_the_samples_do_not_matter(tmp_path: Path) -> None:
     plain = path.read_bytes()
     listed = plain[:36] + b"LIST" + (5).to_bytes(4, "little") + b"notes\0" + plain[36:]
     for data in (plain, listed):
-        samples, rate = measures._wav_samples(memoryview(data)) or (None, 0)
+        samples, rate = measures.wav_samples(memoryview(data)) or (None, 0)
         assert rate == 16_000
         assert np.array_equal(samples[:, 0], soundfile.read(path, dtype="int16")[0])
     wide = plain[:20] + b"\x03\0" + plain[22:]  # floats, by their header
     nobody = plain[:22] + b"\0\0" + plain[24:]  # no channels
     for data in (b"", plain[:20], plain[:40], b"RIFX" + plain[4:], wide, nobody, plain[:-2]):
-        assert measures._wav_samples(memoryview(data)) is None
+        assert measures.wav_samples(memoryview(data)) is None
 
 
 def by_numpy(sound: np.ndarray, rate: int) -> dict[str, Any]:

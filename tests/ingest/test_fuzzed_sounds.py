@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from sound_codecs import CODECS, MONO, encode, ffmpeg_frames
 
-from workbench.corpus.quality import measures
+from workbench.corpus.quality import measure_rows
 from workbench.errors import WorkbenchError
 from workbench.finetuning.rows import Utterance
 from workbench.finetuning.sounds import read_audio
@@ -84,7 +84,7 @@ def _heard(path: Path) -> tuple[Any, ...]:
     whole = outcome(lambda: audio.read_mono(path))
     pieces = outcome(lambda: np.concatenate(list(audio.mono_blocks(path, 0.0, None, 16_000))))
     played = outcome(lambda: audio.read_mono(path, sample_rate=16_000))
-    row = measures.measure_rows([("a", str(path), 0.0, None, None, None, None)])[0]
+    row = measure_rows.measure_rows([("a", str(path), 0.0, None, None, None, None)])[0]
     if isinstance(whole, str):
         assert (pieces, played) == (whole, whole)
         assert row["error"] == whole

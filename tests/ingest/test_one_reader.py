@@ -17,7 +17,7 @@ import soundfile
 from sound_codecs import CODECS, MONO, encode, ffmpeg_frames, speech
 
 from workbench.corpus.importing import import_source
-from workbench.corpus.quality import measures, signal, sound_checks
+from workbench.corpus.quality import measure_rows, measures, signal, sound_checks
 from workbench.corpus.quality.checks import run_checks
 from workbench.corpus.quality.rules import RULES
 from workbench.corpus.query.table import Corpus
@@ -265,12 +265,12 @@ def test_a_recording_of_hours_is_measured_as_a_short_one(
 ) -> None:
     soundfile.write(tmp_path / "a.wav", speech(9.0, 16_000, 2), 16_000, subtype="FLOAT")
     task = ("a", str(tmp_path / "a.wav"), 0.0, None, None, None, None)
-    short = measures.measure_rows([task])[0]
-    monkeypatch.setattr(measures, "LONG_S", 2.0)
+    short = measure_rows.measure_rows([task])[0]
+    monkeypatch.setattr(measure_rows, "LONG_S", 2.0)
     from workbench.ingest.audio import reading
 
     monkeypatch.setattr(reading, "BLOCK", 12_345)
-    long = measures.measure_rows([task])[0]
+    long = measure_rows.measure_rows([task])[0]
     for name, value in short.items():
         if name == "fingerprint":
             one, two = measures.read_fingerprint(value), measures.read_fingerprint(long[name])

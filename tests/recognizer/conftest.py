@@ -85,7 +85,7 @@ def build(tokenizer_folder: Path, path: Path, heard: list[np.ndarray]) -> None:
     import torch
 
     from tooling.starter import network, tokenizer
-    from workbench.recognizer.loading import quiet_nemo
+    from workbench.recognizer.quiet import quiet_nemo
 
     lines = (STARTER / "manifest.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(line)["text"] for line in lines[::6]]

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,15 +20,32 @@ from workbench.files import replacing
 from workbench.ingest.transcripts import Heard, read_transcripts
 from workbench.names import check_name
 
-if TYPE_CHECKING:
-    from workbench.corpus.query.table import Corpus
-
 IMPORTED = "imported"
 NOT_STATED = "not stated"
 _SHOWN = 5
 _NEAR_S = 0.05
 """Two offsets are the same stretch within this."""
 Row = dict[str, Any]
+
+
+class Utterances(Protocol):
+    """What is asked of a :class:`workbench.corpus.query.table.Corpus`, which keeps the predictions."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+    @property
+    def columns(self) -> Any: ...
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table: ...
+
+    def prediction_names(self) -> Any: ...
 
 
 @dataclass
@@ -89,7 +106,7 @@ class MatchReport:
 
 
 def import_prediction(
-    corpus: Corpus,
+    corpus: Utterances,
     source: Any,
     name: str,
     *,
@@ -284,7 +301,7 @@ class _Matcher:
         return True
 
 
-def predictions_within(corpus: Corpus) -> list[MatchReport]:
+def predictions_within(corpus: Utterances) -> list[MatchReport]:
     """What the columns ``pred_text`` and ``pred_text_NAME`` of the source hold, kept as predictions."""
     made = []
     for column in corpus.columns:

@@ -21,7 +21,7 @@ import numpy as np
 from workbench.deployment.package import Package, describe, empty_folder
 from workbench.errors import WorkbenchError
 from workbench.recognizer import onnx_graphs
-from workbench.recognizer.loading import quiet_nemo
+from workbench.recognizer.quiet import quiet_nemo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,14 +9,10 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.recognizer.loading import quiet_nemo
-
-if TYPE_CHECKING:
-    from workbench.recognizer.engine import Engine
-    from workbench.recognizer.stream import Stream
+from workbench.recognizer.quiet import quiet_nemo
 
 MAX_PHRASES = 10_000
 
@@ -60,7 +56,7 @@ class BoostTable:
         self._decoding, self._tokenizer = decoding, tokenizer
         self._used: dict[Boost, list[Any]] = {}
 
-    def attach(self, boost: Boost, stream: Stream) -> int:
+    def attach(self, boost: Boost, stream: object) -> int:
         """The number of a list in the multi-model; held until ``stream`` is garbage."""
         from nemo.collections.asr.parts.context_biasing.biasing_multi_model import BiasingRequestItemConfig
         from nemo.collections.asr.parts.context_biasing.boosting_graph_batched import BoostingTreeModelConfig
@@ -84,13 +80,6 @@ class BoostTable:
         if self._used[boost][1] == 0:
             item, _ = self._used.pop(boost)
             item.remove_from_multi_model(self._decoding.biasing_multi_model)
-
-
-def attach(engine: Engine, stream: Stream, boost: Boost | None) -> None:
-    """Give a stream its boosting list."""
-    if boost is not None:
-        with engine.lock:
-            stream.boost = engine.boosts.attach(boost, stream)
 
 
 def _release(table: weakref.ref[BoostTable], boost: Boost) -> None:

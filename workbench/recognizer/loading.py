@@ -1,21 +1,20 @@
-"""Restoring a checkpoint with NeMo: device, precision, and NeMo's chatter kept down."""
+"""Restoring a checkpoint with NeMo: device and precision."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer.engine import Engine
 from workbench.recognizer.nemo_restore import restore as from_archive
+from workbench.recognizer.quiet import quiet_nemo
 
 if TYPE_CHECKING:
     from workbench.recognizer.archive import Archive
-    from workbench.recognizer.engine import Engine
 
 log = logging.getLogger("workbench.recognizer.loading")
 PRECISIONS = ("fp32", "bf16")
@@ -33,8 +32,6 @@ def loaded(archive: Archive, device: str = "auto", precision: str = "auto") -> E
     Raises:
         WorkbenchError: as :func:`choose` and :func:`restore`.
     """
-    from workbench.recognizer.engine import Engine
-
     place = choose(device, precision)
     key: tuple[str | int, ...] = (str(archive.path), *archive.state, *place)
     return kept(key, lambda: Engine(restore(archive, *place)))
@@ -84,18 +81,6 @@ def _is_there(index: str) -> bool:
     import torch
 
     return index.isdecimal() and int(index) < torch.cuda.device_count()
-
-
-@contextlib.contextmanager
-def quiet_nemo() -> Iterator[None]:
-    """Import NeMo and keep its INFO and WARNING lines off the notebook; errors pass."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    # NeMo's telemetry library is off; it says so in two warnings at import.
-    logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
-    from nemo.utils import logging as nemo_logging
-
-    with nemo_logging.temp_verbosity(nemo_logging.ERROR):
-        yield
 
 
 def restore(archive: Archive, device: str, precision: str) -> Any:

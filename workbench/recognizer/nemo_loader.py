@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workbench.errors import WorkbenchError
-from workbench.recognizer.loading import quiet_nemo
+from workbench.recognizer.quiet import quiet_nemo
 from workbench.signatures import public
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ class Member:
     @property
     def kind(self) -> tuple[int, str]:
         """What members of one step share: look-ahead and runtime."""
-        return self.lookahead_ms, self._listener.stream.engine.runtime
+        return self.lookahead_ms, self._listener.engine.runtime
 
     @property
     def backlog_s(self) -> float:
@@ -161,7 +161,7 @@ class Pool:
             engine = self.checkpoint.engine(
                 *self._place, settle(self.checkpoint, self._asked, *self._place, boosted=True)
             )
-        listener = StreamPipeline(self.checkpoint, engine, right, slot, favored)
+        listener = StreamPipeline(engine, self.checkpoint.tokenizer(), right, slot, favored)
         member = Member(self, listener, locale, (right + 1) * self.checkpoint.info.frame_ms)
         with self.changed:
             self._members.append(member)
@@ -176,7 +176,7 @@ class Pool:
             decoding = [m for m in batch if m._listener.stream.ready or m._listener.stream.rest > 0]
         begin = self._clock()
         streams = [member._listener.stream for member in decoding]
-        decoded = iter(streams[0].engine.step(streams) if streams else ())
+        decoded = iter(decoding[0]._listener.engine.step(streams) if streams else ())
         spent_s = self._clock() - begin
         with self.changed:
             for member, samples in zip(batch, due, strict=True):

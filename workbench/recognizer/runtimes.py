@@ -24,7 +24,7 @@ from workbench.recognizer.onnx_engine import OnnxEngine
 from workbench.recognizer.onnx_graphs import FACTS, FORMAT
 
 if TYPE_CHECKING:
-    from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.recognizer.checkpoint_info import OpenCheckpoint
     from workbench.recognizer.clips import Clip
     from workbench.recognizer.engine import Engine
 
@@ -45,7 +45,11 @@ def cache_folder() -> Path:
 
 
 def settle(
-    checkpoint: Checkpoint, runtime: str, device: str = "auto", precision: str = "auto", boosted: bool = False
+    checkpoint: OpenCheckpoint,
+    runtime: str,
+    device: str = "auto",
+    precision: str = "auto",
+    boosted: bool = False,
 ) -> str:
     """'torch', 'onnx' or 'onnx-int8' for what was asked.
 
@@ -70,7 +74,7 @@ def settle(
     return runtime
 
 
-def engine_of(checkpoint: Checkpoint, runtime: str, device: str, precision: str) -> Engine:
+def engine_of(checkpoint: OpenCheckpoint, runtime: str, device: str, precision: str) -> Engine:
     """The checkpoint's engine in a settled runtime; graphs that are not there yet are exported first.
 
     Raises:
@@ -84,14 +88,14 @@ def engine_of(checkpoint: Checkpoint, runtime: str, device: str, precision: str)
     return loading.kept(("onnx", str(folder), int8), lambda: OnnxEngine(folder, threads, int8))
 
 
-def is_proved(checkpoint: Checkpoint) -> bool:
+def is_proved(checkpoint: OpenCheckpoint) -> bool:
     """Whether graphs of this checkpoint are there and say what torch says."""
     if not any((cache_folder() / "onnx").glob("*")):
         return False  # without reading the whole file for its digest
     return bool(proof(checkpoint).get("fp32", {}).get("proved"))
 
 
-def proof(checkpoint: Checkpoint) -> dict[str, Any]:
+def proof(checkpoint: OpenCheckpoint) -> dict[str, Any]:
     """What was compared when the graphs were written: ``fp32`` and ``int8``; empty where there are none."""
     with contextlib.suppress(OSError, ValueError):
         found: dict[str, Any] = json.loads((_folder(checkpoint) / PARITY).read_text("utf-8"))
@@ -99,7 +103,7 @@ def proof(checkpoint: Checkpoint) -> dict[str, Any]:
     return {}
 
 
-def prepare(checkpoint: Checkpoint, *, int8: bool = False, clips: Sequence[Clip] = ()) -> Path:
+def prepare(checkpoint: OpenCheckpoint, *, int8: bool = False, clips: Sequence[Clip] = ()) -> Path:
     """The folder of the checkpoint's graphs; written, and compared with torch, where they are not there.
 
     Args:
@@ -130,7 +134,7 @@ def prepare(checkpoint: Checkpoint, *, int8: bool = False, clips: Sequence[Clip]
 
 
 def export(
-    checkpoint: Checkpoint, folder: Path, *, int8: bool = False, clips: Sequence[Clip] = ()
+    checkpoint: OpenCheckpoint, folder: Path, *, int8: bool = False, clips: Sequence[Clip] = ()
 ) -> dict[str, Any]:
     """Write the checkpoint's graphs into an empty folder, compare them with torch, and record both.
 
@@ -160,5 +164,5 @@ def quantize(folder: Path) -> None:
         onnx_graphs.quantize(folder / f"{name}.onnx", folder / f"{name}.int8.onnx")
 
 
-def _folder(checkpoint: Checkpoint) -> Path:
+def _folder(checkpoint: OpenCheckpoint) -> Path:
     return cache_folder() / "onnx" / f"{checkpoint.sha256}-{FORMAT}"

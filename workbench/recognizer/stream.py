@@ -5,20 +5,31 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.recognizer.frontend import MelStream
+from workbench.recognizer.frontend import MelFrontend, MelStream
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    from workbench.recognizer.engine import Engine
-
     Caches = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 _numbers = itertools.count()
+
+
+class StreamEngine(Protocol):
+    """What a stream asks of the engine that steps it."""
+
+    device: torch.device
+    subsampling: int
+    decoder: Any
+
+    @property
+    def frontend(self) -> MelFrontend: ...
+
+    def encoder_frames(self, features: int) -> int: ...
 
 
 class Stream:
@@ -33,7 +44,7 @@ class Stream:
             The samples that wait are ``mel.waiting_bytes``.
     """
 
-    def __init__(self, engine: Engine, right: int, prompt: int | None, boost: int = -1) -> None:
+    def __init__(self, engine: StreamEngine, right: int, prompt: int | None, boost: int = -1) -> None:
         self.engine, self.right, self.prompt, self.boost = engine, right, prompt, boost
         self.number = next(_numbers)
         self.mel = MelStream(engine.frontend, engine.device)

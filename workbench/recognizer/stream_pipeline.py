@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.audio import Resampler
-from workbench.recognizer.boosting import Boost, attach
+from workbench.recognizer.boosting import Boost
 from workbench.recognizer.events import StreamEvent
 from workbench.recognizer.stream import Stream
 from workbench.recognizer.transcript import Transcript
 
 if TYPE_CHECKING:
-    from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.decoder import Decoded
     from workbench.recognizer.engine import Engine
 
@@ -22,23 +21,26 @@ class StreamPipeline:
     """Samples in, decoded chunks in, events out.
 
     Args:
+        engine: that encodes and decodes. ``tokenizer``: of its checkpoint.
         right: look-ahead in encoder frames; ``slot``: of the prompt; ``boost``: phrases to favor.
     """
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
         engine: Engine,
+        tokenizer: Any,
         right: int,
         slot: int | None,
         boost: Boost | None = None,
     ) -> None:
         self.stream = Stream(engine, right, slot)
-        attach(engine, self.stream, boost)
-        self.transcript = Transcript(checkpoint.tokenizer(), engine.frame_s)
+        if boost is not None:
+            with engine.lock:
+                self.stream.boost = engine.boosts.attach(boost, self.stream)
+        self.transcript = Transcript(tokenizer, engine.frame_s)
         self.ended = False
         self.index = 0
-        self._engine, self._rate = engine, engine.sample_rate
+        self.engine, self._rate = engine, engine.sample_rate
         self._resampler = Resampler(engine.sample_rate)
         self._audio_s = self._emission_s = self._carried_s = 0.0
 
@@ -67,7 +69,7 @@ class StreamPipeline:
     def due_samples(self) -> int:
         """Samples up to which the chunk reaches that is computed next."""
         if self.stream.ready:
-            return self._engine.frontend.samples_for(self.stream.next_features)
+            return self.engine.frontend.samples_for(self.stream.next_features)
         return self.stream.mel.samples
 
     def event(self, decoded: Decoded | None, samples: int, compute_s: float, last: bool) -> StreamEvent:

@@ -16,7 +16,7 @@ from workbench.recognizer.stream_pipeline import StreamPipeline
 from workbench.signatures import public
 
 if TYPE_CHECKING:
-    from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.recognizer.checkpoint_info import OpenCheckpoint
 
 __all__ = ["Session", "StreamEvent", "Token", "Word", "play"]
 
@@ -38,7 +38,7 @@ class Session:
 
     def __init__(
         self,
-        checkpoint: Checkpoint,
+        checkpoint: OpenCheckpoint,
         *,
         locale: str = "auto",
         lookahead_ms: int | None = None,
@@ -57,7 +57,9 @@ class Session:
 
     def reset(self) -> None:
         """Forget everything heard; the session can be fed again from its start."""
-        self._listener = StreamPipeline(self.checkpoint, self._engine, self._right, self._slot, self._boost)
+        self._listener = StreamPipeline(
+            self._engine, self.checkpoint.tokenizer(), self._right, self._slot, self._boost
+        )
 
     def feed(self, pcm: Any, sample_rate: int) -> list[StreamEvent]:
         """Hear any number of samples; one event for each chunk that became complete.
@@ -133,7 +135,7 @@ class Session:
 
 
 def play(
-    checkpoint: Checkpoint,
+    checkpoint: OpenCheckpoint,
     pcm: Any,
     sample_rate: int,
     locale: str = "auto",
@@ -152,5 +154,8 @@ def play(
     Raises:
         WorkbenchError: as ``Session``.
     """
-    session = checkpoint.session(locale, lookahead_ms, boost, device, precision, runtime)
+    session = Session(
+        checkpoint, locale=locale, lookahead_ms=lookahead_ms, boost=boost, device=device, precision=precision,
+        runtime=runtime,
+    )  # fmt: skip
     return [*session.feed(pcm, sample_rate), *session.finish()]

@@ -32,7 +32,6 @@ import functools
 import hashlib
 import math
 import threading
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,6 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.signal.windows import blackmanharris
 
-from workbench.errors import WorkbenchError
 from workbench.ingest import audio
 
 COLUMNS: dict[str, str] = {
@@ -58,8 +56,6 @@ FLOOR_DBFS = -120.0
 FRAME_S = 0.02
 LEAST_CLIPPED = 0.05
 """Peak below which nothing is taken for clipped, of full scale."""
-LONG_S = 600.0
-"""From this length on a recording is measured block by block."""
 SILENCE_BELOW_SPEECH_DB = 35.0
 SILENCE_DBFS = -60.0
 BANDWIDTH_RULE_DB = -50.0
@@ -68,85 +64,6 @@ FRAMES = 64
 _PRINTED_S = 0.4
 _KEPT = 16 << 20
 """Bytes of a file that a thread keeps room for."""
-_AT_ONCE = 64 << 20
-"""A file of more bytes is hashed and decoded in pieces."""
-
-
-def measure_rows(tasks: Sequence[Any]) -> list[dict[str, Any]]:
-    """Measure a batch; a clip that cannot be read gives a row with ``error``."""
-    return [_row(*task) for task in tasks]
-
-
-def _row(
-    id: str,
-    path: str,
-    offset_s: float,
-    duration_s: float | None,
-    channel: tuple[int, ...] | None,
-    _: Any,
-    fault: str | None,
-) -> dict[str, Any]:
-    asked_s = -1.0 if duration_s is None else round(duration_s, 4)
-    row: dict[str, Any] = {"id": id, "offset": round(offset_s, 4), "asked_s": asked_s}
-    row["channel"] = channel_text(channel)
-    if fault is not None:
-        return {**row, "error": fault}
-    try:
-        found = audio.regular(path)
-        row.update(size=found.st_size, mtime_ns=found.st_mtime_ns)
-        decoded, whole = None, not offset_s and duration_s is None
-        if path[-4:].lower() == ".wav" and whole and found.st_size <= _AT_ONCE:
-            # One read serves the hash and the samples.
-            data = _contents(path, found.st_size)
-            row["audio_sha256"] = hashlib.sha256(data).hexdigest()
-            decoded = _wav_samples(data)
-        else:
-            row["audio_sha256"] = audio.digest_of(path, found.st_size, found.st_mtime_ns)
-        if decoded is None:
-            row.update(_of_stretch(path, offset_s, duration_s, channel))
-        else:
-            samples, rate = decoded
-            row.update(measure(samples if channel is None else audio.chosen(samples, channel), rate))
-            row["header_s"] = row["duration_s"]
-        if not whole:
-            row["header_s"] = None
-    except WorkbenchError as error:
-        row["error"] = error.what
-    except (OSError, ValueError, MemoryError) as error:
-        row["error"] = type(error).__name__
-    return row
-
-
-def channel_text(channel: tuple[int, ...] | None) -> str | None:
-    """Channels as the scan keeps them."""
-    return None if channel is None else ",".join(map(str, channel))
-
-
-def _of_stretch(
-    path: str, offset_s: float, duration_s: float | None, channel: tuple[int, ...] | None
-) -> dict[str, Any]:
-    """Measures of what any decoder reads; what is longer than LONG_S is gone over block by block."""
-
-    def blocks() -> Iterator[Any]:
-        again = audio.stretch(path, offset_s, duration_s)
-        return (block if channel is None else audio.chosen(block, channel) for block in again.blocks)
-
-    opened = audio.stretch(path, offset_s, duration_s)
-    held, count = [], 0
-    for block in opened.blocks:
-        held.append(block if channel is None else audio.chosen(block, channel))
-        count += len(block)
-        if count > LONG_S * opened.rate:
-            from workbench.corpus.quality.long_measures import measure_blocks
-
-            width = held[0].shape[1]
-            held.clear()
-            return {**measure_blocks(blocks, opened.rate, width), "header_s": opened.stated_s}
-    if not held:
-        return {"header_s": opened.stated_s, "error": "the recording holds no samples"}
-    samples = held[0] if len(held) == 1 else np.concatenate(held)
-    audio.checked(audio.mix(samples, None))
-    return {**measure(samples, opened.rate), "header_s": opened.stated_s}
 
 
 class _Scratch(threading.local):
@@ -172,7 +89,7 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def _contents(path: str, size: int) -> memoryview:
+def contents(path: str, size: int) -> memoryview:
     """A whole file; valid until the thread's next."""
     held = _scratch.file(size + 1)
     with open(path, "rb", buffering=0) as stream:
@@ -184,7 +101,7 @@ def _contents(path: str, size: int) -> memoryview:
     return held[:count]
 
 
-def _wav_samples(data: memoryview) -> tuple[np.ndarray, int] | None:
+def wav_samples(data: memoryview) -> tuple[np.ndarray, int] | None:
     """Samples of a 16-bit WAV file as they are, int16 (frames, channels), and the rate; None for any other
     kind. Valid until the thread's next file."""
     layout = audio.wav_layout(data)

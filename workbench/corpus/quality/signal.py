@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.cluster import check_engine, over_ray
-from workbench.corpus.quality.measures import COLUMNS, channel_text, hash_file, measure_rows
+from workbench.corpus.quality.measure_rows import channel_text, measure_rows
+from workbench.corpus.quality.measures import COLUMNS, hash_file
 from workbench.corpus.workers import Answer, WorkerPool
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
