@@ -73,18 +73,18 @@ def test_words_in_doubt_are_counted_and_heard_first(tmp_path: Path) -> None:
     path = tmp_path / "p.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=schema()), path)
     found = listening_order.read_prediction(path)
-    doubtful = dict(zip(found["id"], found["doubtful"], strict=True))
-    assert doubtful["a"] == 0.0
-    assert abs(doubtful["b"] - 2 / 3) < 1e-9
-    assert doubtful["c"] != doubtful["c"]
-    assert doubtful["d"] == 1.0
+    low_confidence = dict(zip(found["id"], found["low_confidence"], strict=True))
+    assert low_confidence["a"] == 0.0
+    assert abs(low_confidence["b"] - 2 / 3) < 1e-9
+    assert low_confidence["c"] != low_confidence["c"]
+    assert low_confidence["d"] == 1.0
     clips = pd.DataFrame({"id": list("abcd"), "duration": 1.0, "target_lang": "en-US", "accent": None})
     order = listening_order.ranked(clips, predictions=found)
     assert order["id"].tolist()[:2] == ["d", "b"]
     assert order["why"].tolist()[:2] == ["100 % of words in doubt", "67 % of words in doubt"]
     measures = Measures(clips.assign(text="w w"), found, {id_: n for n, id_ in enumerate("abcd")})
-    assert measures.of(3)["doubtful"] == 1.0
+    assert measures.of(3)["low_confidence"] == 1.0
     assert measures.languages[0] == [["en-US", 1], ["es-US", 1]]
     # A prediction of another engine, without words, is read as it is.
     pq.write_table(pa.table({"id": ["a"], "hypothesis": ["x"], "confidence": [0.5]}), path)
-    assert "doubtful" not in listening_order.read_prediction(path)
+    assert "low_confidence" not in listening_order.read_prediction(path)

@@ -38,7 +38,7 @@ ROW_GROUP = 40_960
 """Rows that are held before they are written, about."""
 _BLOCK = 1 << 20
 _NEEDLES = (b"NaN", b"Infinity", b"\\u0000")
-_DOUBTFUL = re.compile(rb":\s*(?:NaN|-?Infinity)|\\u0000|\x00|,\s*\}")
+_SUSPECT = re.compile(rb":\s*(?:NaN|-?Infinity)|\\u0000|\x00|,\s*\}")
 _OVERLAP = 64
 """Bytes of a block that are looked at again with the next, so that nothing hides on the border."""
 
@@ -234,7 +234,7 @@ def _scan(path: Path) -> tuple[int, str]:
             if open_line + (first if first >= 0 else end) - kept > LINE_LIMIT:
                 raise NotPlainError
             open_line = open_line + count if first < 0 else end - 1 - buffer.rfind(b"\n", kept, end)
-            if _suspicious(buffer, codes[:end]) and _DOUBTFUL.search(buffer, 0, end):
+            if _suspicious(buffer, codes[:end]) and _SUSPECT.search(buffer, 0, end):
                 raise NotPlainError
             # The end of this block comes before the next, in the same buffer.
             rest = bytes(view[max(0, end - _OVERLAP) : end])

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MEASURES = (
-    "wer", "cer", "substitutions", "insertions", "deletions", "confidence", "doubtful", "difference",
+    "wer", "cer", "substitutions", "insertions", "deletions", "confidence", "low_confidence", "difference",
 )  # fmt: skip
-"""``doubtful``: share of words whose confidence is so low that wrong ones are looked for there;
+"""``low_confidence``: share of words whose confidence is so low that wrong ones are looked for there;
 ``difference``: word error rate of this prediction minus that of the other one, where there is one."""
 
 
@@ -27,7 +27,7 @@ class Measures:
     Args:
         rows: ``id``, ``text``, ``target_lang`` as they stand when the board opens. A reference edited later
             keeps the measures of the one it had.
-        predictions: ``id``, ``hypothesis`` and, where known, ``confidence``, ``doubtful`` and ``spans``.
+        predictions: ``id``, ``hypothesis`` and, where known, ``confidence``, ``low_confidence``, ``spans``.
         number: id → row number.
         other: a second prediction, to compare with.
     """
@@ -62,9 +62,11 @@ class Measures:
                 said = zip(table["id"], table["spans"], strict=True)
                 found = {number[clip]: runs(spans) for clip, spans in said if clip in number}
                 self.languages = {n: held for n, held in found.items() if held}
-            if "doubtful" in table:
+            if "low_confidence" in table:
                 sure = table[table["id"].isin(number)]
-                self._put("doubtful", sure["doubtful"], [number[c] for c in sure["id"]], len(number))
+                self._put(
+                    "low_confidence", sure["low_confidence"], [number[c] for c in sure["id"]], len(number)
+                )
             if "confidence" in table:
                 sure = table[table["id"].isin(number)]
                 self._put("confidence", sure["confidence"], [number[c] for c in sure["id"]], len(number))

@@ -41,9 +41,9 @@ def order(
     Args:
         corpus: the rows; decided ones are left out.
         findings: of ``run_checks``; each adds the weight of its severity, a rule once per clip.
-        predictions: ``id``, ``hypothesis`` or its ``error_rate``, and ``doubtful`` (share of words below
-            :data:`DOUBT`, see :func:`read_prediction`) or ``confidence`` (0 to 1); disagreement and doubt
-            add up to 2 and 1.
+        predictions: ``id``, ``hypothesis`` or its ``error_rate``, and ``low_confidence`` (share of words
+            below :data:`DOUBT`, see :func:`read_prediction`) or ``confidence`` (0 to 1); disagreement and
+            doubt add up to 2 and 1.
         minutes: stop when the reviewer's time is used up.
 
     Returns:
@@ -94,7 +94,7 @@ def ranked(
 
 def read_prediction(path: Path, doubt: float = DOUBT) -> pd.DataFrame:
     """A prediction as the order takes it: ``id, hypothesis, detected_lang, confidence``, where they are kept
-    ``spans``, and ``doubtful``: the share of words whose confidence is below ``doubt``."""
+    ``spans``, and ``low_confidence``: the share of words whose confidence is below ``doubt``."""
     kept = pq.read_schema(path).names
     columns = ("id", "hypothesis", "detected_lang", "confidence", "spans", "words")
     table = pq.read_table(path, columns=[name for name in columns if name in kept])
@@ -110,7 +110,7 @@ def read_prediction(path: Path, doubt: float = DOUBT) -> pd.DataFrame:
     counts = np.bincount(owners[known], minlength=len(frame))
     low = np.bincount(owners[known], weights=sure[known] < doubt, minlength=len(frame))
     with np.errstate(invalid="ignore", divide="ignore"):
-        frame["doubtful"] = low / counts
+        frame["low_confidence"] = low / counts
     return frame
 
 
@@ -133,7 +133,7 @@ def _by_model(predictions: pd.DataFrame | None) -> list[tuple[str, float, str]]:
         return []
     found = []
     for row in predictions.to_dict("records"):
-        rate, sure, doubt = row.get("error_rate"), row.get("confidence"), row.get("doubtful")
+        rate, sure, doubt = row.get("error_rate"), row.get("confidence"), row.get("low_confidence")
         if isinstance(rate, float) and rate == rate and rate > 0:
             found.append((row["id"], DISAGREEMENT * min(1.0, rate), "the model disagrees"))
         if isinstance(doubt, float) and doubt == doubt:

@@ -110,7 +110,7 @@ export const playback = {
 
 const measureText = (name, value) => {
   if (value === null || value === undefined) return "–";
-  if (name === "doubtful") return `${(100 * value).toFixed(0)} %`;
+  if (name === "low_confidence") return `${(100 * value).toFixed(0)} %`;
   if (name === "confidence") return value.toFixed(2);
   if (["wer", "cer", "difference"].includes(name)) return `${(100 * value).toFixed(0)} %`;
   return String(value);
@@ -206,7 +206,7 @@ export const board = {
     insertions: "insertions",
     deletions: "deletions",
     confidence: "confidence",
-    doubtful: "words in doubt",
+    low_confidence: "words of low confidence",
     difference: "difference",
   },
   measure: measureText,
@@ -232,7 +232,7 @@ export const board = {
     insertions: "Ins",
     deletions: "Del",
     confidence: "Conf",
-    doubtful: "Doubt",
+    low_confidence: "Low confidence",
     difference: "Δ WER",
     findings: "Findings",
   },
