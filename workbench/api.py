@@ -85,23 +85,27 @@ class Workspace(Serving):
         self,
         *,
         now: datetime | None = None,
-        evaluation: Evaluation | None = None,
-        released: str | None = None,
-        today: str | None = None,
+        at_release: SuiteRun | None = None,
+        today: SuiteRun | None = None,
+        point: str | None = None,
     ) -> RetrainingStatus | None:
         """Where the workspace stands since its last release, and why retraining is due, if it is.
 
         Args:
             now: default: the clock.
-            evaluation: a test of whether a slice regressed: it holds the next two predictions.
-            released: the prediction made at the release.
-            today: one of the same checkpoint, on the same kind of calls made since.
+            at_release: whether a locale regressed: a run of the suite that the release was gated on, with the
+                checkpoint in production.
+            today: a run of a later version of that suite (``renew``), with the same checkpoint.
+            point: operating point the two are held at; default: the first.
 
         Returns:
             None where nothing was released yet.
+
+        Raises:
+            WorkbenchError: one run without the other, or two that are not alike.
         """
         return retraining_schedule.retraining_status(
-            self, now=now, evaluation=evaluation, released=released, today=today
+            self, now=now, at_release=at_release, today=today, point=point
         )
 
     def transcribe(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 from candidates import POLICY
 
 from workbench.api import Workspace
 from workbench.corpus.query.table import Corpus
+from workbench.errors import WorkbenchError
+from workbench.files import sha256_file
 from workbench.release import Release, retraining_schedule
+from workbench.suites.run import SuiteRun
+from workbench.suites.store import Suite
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.settings import RetrainingSchedule
 
@@ -52,9 +57,44 @@ def test_the_overview_shows_the_cadence_and_what_the_last_release_changed(home: 
     assert "days since tuned went out (every 0)" in shown
 
 
-def test_a_slice_that_slipped_is_named(home: WorkspaceFolder) -> None:
-    evaluation = Release(home, candidate="tuned", base="base").evaluation()
-    assert retraining_schedule.regressed(evaluation, "base", "tuned", 0.02) == []
-    reasons = retraining_schedule.regressed(evaluation, "tuned", "base", 0.02)
-    assert len(reasons) == 1
-    assert reasons[0].startswith("it-IT regressed by ")
+def _two_versions(home: WorkspaceFolder, worse: bool) -> tuple[SuiteRun, SuiteRun]:
+    """Runs of a suite at the release, and renewed with calls that came since (texts of odd length)."""
+    suite = Suite(home, "pilot")
+    runs = []
+    texts = Corpus.open(home.corpus_folder("calls")).frame().set_index("id")["text"]
+    for where in ("length(text) % 2 = 0", "true"):
+        version = suite.create({"calls": where})
+        suite.freeze(version)
+        digest = sha256_file(home.checkpoint_path("tuned"))
+        run = SuiteRun(suite, version, {"tuned": digest})
+        table = pd.read_parquet(home.corpus_folder("calls") / "predictions" / "tuned.parquet")
+        other = pd.read_parquet(home.corpus_folder("calls") / "predictions" / "base.parquet")
+        newer = (table["id"].map(texts).str.len() % 2 == 1) & worse
+        table["hypothesis"] = table["hypothesis"].where(~newer, other["hypothesis"])
+        path = run.path("calls", digest, version.points[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.assign(runtime="torch", precision="fp32").to_parquet(path)
+        runs.append(run)
+    return runs[0], runs[1]
+
+
+def test_a_locale_that_regressed_since_the_release_is_named(home: WorkspaceFolder) -> None:
+    Release(home, candidate="tuned", base="base").promote(override="test")
+    then, today = _two_versions(home, worse=True)
+    found = retraining_schedule.retraining_status(home, at_release=then, today=today)
+    assert found is not None
+    assert [reason.split(" by ")[0] for reason in found.due] == ["it-IT regressed"]
+    assert "newer clips" in found.due[0]
+
+
+def test_like_calls_since_the_release_are_no_reason(home: WorkspaceFolder) -> None:
+    Release(home, candidate="tuned", base="base").promote(override="test")
+    then, today = _two_versions(home, worse=False)
+    assert retraining_schedule.retraining_status(home, at_release=then, today=today).due == ()
+    with pytest.raises(WorkbenchError, match="version 2 twice"):
+        retraining_schedule.retraining_status(home, at_release=today, today=today)
+    with pytest.raises(WorkbenchError, match="one suite run alone"):
+        retraining_schedule.retraining_status(home, today=today)
+    other = SuiteRun(today.suite, today.version, {"other": "f" * 64})
+    with pytest.raises(WorkbenchError, match="is not in the run today"):
+        retraining_schedule.retraining_status(home, at_release=then, today=other)

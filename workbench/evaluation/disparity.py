@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,42 @@ from workbench.evaluation.slices import Where, group, mask
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceDifference:
+    """Rate of the second slice minus the first's, with its bounds; NaN where too few are independent."""
+
+    rates: tuple[float, float]
+    difference: float
+    low: float
+    high: float
+
+
+def difference_of_slices(
+    scored: ScoredCorpus,
+    name: str,
+    settings: Settings,
+    rows: Sequence[Array],
+    metric: str,
+    normalizer: str,
+    *,
+    one_sided: bool = False,
+) -> SliceDifference:
+    """Two slices of one prediction, chosen before anybody looked at them. A speaker of both counts as one.
+
+    Args:
+        rows: places of the utterances of each slice.
+        metric: 'wer' or 'cer'.
+        one_sided: each bound holds the confidence by itself.
+    """
+    errors, units = scored.totals(name, metric, normalizer)  # type: ignore[arg-type]
+    errors = errors * (units > 0)
+    rates = tuple(float(errors[r].sum() / units[r].sum()) if units[r].sum() else math.nan for r in rows)
+    first, second, clusters = _influences(scored, settings, list(rows), errors, units)
+    confidence = 1 - 2 * (1 - settings.confidence) if one_sided else settings.confidence
+    low, high = linear_interval(rates[1] - rates[0], second - first, clusters, confidence)
+    return SliceDifference((rates[0], rates[1]), rates[1] - rates[0], low, high)
 
 
 def gap(

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.decisions import ACCEPTED
+from workbench.errors import WorkbenchError
 from workbench.privacy import tainted_checkpoints
 from workbench.release import changes
 from workbench.release.promotion import pointers
 from workbench.signatures import public
+from workbench.suites.since import regressed
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
-    from workbench.evaluation.evaluation import Evaluation
+    from workbench.suites.predictions import SuitePredictions
 
 
 @public
@@ -44,33 +46,37 @@ def retraining_status(
     ws: WorkspaceFolder,
     *,
     now: datetime | None = None,
-    evaluation: Evaluation | None = None,
-    released: str | None = None,
-    today: str | None = None,
+    at_release: SuitePredictions | None = None,
+    today: SuitePredictions | None = None,
+    point: str | None = None,
 ) -> RetrainingStatus | None:
     """Where the workspace stands; None where nothing was released yet.
 
     Args:
         now: default: the clock.
-        evaluation, released, today: a test of whether a slice regressed: the prediction made at the
-            release and one of the same checkpoint on the same kind of calls made since, both in the
-            evaluation's rows.
+        at_release, today: whether a locale regressed: runs of two versions of a suite, the one of the release
+            and one renewed since, both with the checkpoint in production.
+        point: operating point they are held at; default: the first.
+
+    Raises:
+        WorkbenchError: one run without the other, or two that are not alike.
     """
+    if (at_release is None) != (today is None):
+        raise WorkbenchError(
+            "one suite run alone", where="retraining status", hint="Give both: at_release=…, today=…"
+        )
     at = pointers(ws)
     if at.production is None:
         return None
     retraining_schedule, reasons = ws.config.retraining_schedule, []
+    since = parse_utc(at.production.since)
+    assert since is not None
+    days = ((now or datetime.now(UTC)) - since).total_seconds() / 86_400
     if erased := tainted_checkpoints.read(ws).get(at.production.sha256):
         certificates = ", ".join(erased)
         reasons.append(
             f"at once: {at.production.name} was trained on data erased since (certificates {certificates})"
         )
-    since = parse_utc(at.production.since)
-    assert since is not None
-    days = ((now or datetime.now(UTC)) - since).total_seconds() / 86_400
-    if erased := tainted_checkpoints.read(ws).get(at.production.sha256):
-        name, why = at.production.name, ", ".join(erased)
-        reasons.append(f"{name} was trained on data that were erased since ({why}); train without them now")
     if days >= retraining_schedule.days:
         reasons.append(
             f"{days:.0f} days since {at.production.name} went out (every {retraining_schedule.days:.0f})"
@@ -78,8 +84,10 @@ def retraining_status(
     hours = accepted_hours(ws, since)
     if hours >= retraining_schedule.accepted_hours:
         reasons.append(f"{hours:.1f} hours accepted since (every {retraining_schedule.accepted_hours:g})")
-    if evaluation is not None and released is not None and today is not None:
-        reasons += regressed(evaluation, released, today, retraining_schedule.regressed)
+    if at_release is not None and today is not None:
+        reasons += regressed(
+            at_release, today, at.production.sha256, retraining_schedule.regressed, point=point
+        )
     before = changes.read(ws, at.previous.sha256) if at.previous else {}
     changed = changes.between(before, changes.read(ws, at.production.sha256))
     return RetrainingStatus(
@@ -102,13 +110,3 @@ def accepted_hours(ws: WorkspaceFolder, since: datetime) -> float:
             seconds += sum(r["duration"] or 0 for r in rows if r["id"] in fresh and r["status"] == ACCEPTED)
         corpus.close()
     return seconds / 3600
-
-
-def regressed(evaluation: Evaluation, released: str, today: str, by_more_than: float) -> list[str]:
-    """Locales whose rate is shown to have risen by more than so much."""
-    table = evaluation.compare(released, today, by="target_lang")
-    return [
-        f"{row['target_lang']} regressed by {100 * row['difference']:.1f} points since the release"
-        for row in table.to_dict("records")
-        if row["enough"] != "no" and row["lower_bound"] > by_more_than
-    ]
