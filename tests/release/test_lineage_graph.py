@@ -19,7 +19,20 @@ def test_lineage_leads_from_the_release_back_to_the_recordings(home: WorkspaceFo
     made = release.graph()
     kinds = [node.kind for node in made.ancestors("release production")]
     assert kinds[0] == "gate"
-    assert {"checkpoint", "prediction", "corpus", "source"} <= set(kinds)
+    assert {"checkpoint", "prediction", "suite", "corpus", "source"} <= set(kinds)
+    # The gate rests on the suite's predictions of both, not on those that were picked by hand.
+    gate = next(node.id for node in made.nodes.values() if node.kind == "gate")
+    into = [made.nodes[edge.start] for edge in made.edges if edge.to == gate]
+    assert sorted(node.label for node in into) == [
+        "base on pilot v1",
+        "pilot v1",
+        "tuned",
+        "tuned on pilot v1",
+    ]
+    suite = next(node for node in made.nodes.values() if node.kind == "suite")
+    assert suite.facts["frozen"] == "yes"
+    assert {edge.start for edge in made.edges if edge.to == suite.id} == {"corpus calls"}
+    assert len({(node.kind, node.label) for node in made.nodes.values()}) == len(made.nodes)
     drawn = ElementTree.fromstring(made.svg())
     boxes = drawn.findall(".//{http://www.w3.org/2000/svg}g")
     assert len(boxes) == len(made.nodes)

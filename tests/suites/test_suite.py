@@ -200,6 +200,31 @@ def test_an_imported_engine_joins_as_its_own(ws: Workspace) -> None:
         run.join("other", {})
 
 
+def test_what_import_prediction_kept_joins_by_its_name(ws: Workspace) -> None:
+    suite = ws.suite("pilot")
+    suite.create({"calls": "accent = 'jysk'", "guardrails": "target_lang = 'it-IT'"})
+    run = open_run(suite)
+    plant(run, "base", WORSE)
+    for name in ("calls", "guardrails"):
+        texts = ws.corpus(name).frame(["id", "text"]).set_index("id")["text"].to_dict()
+        ws.import_prediction(ws.corpus(name), texts, "whisper", engine="whisper-large-v3")
+    joined = run.join("whisper")
+    assert joined.evaluation(engines=["whisper"]).overall("whisper")["rate"] == 0
+    coverage = joined.coverage().query("engine == 'whisper' and target_lang == 'all'").iloc[0]
+    assert (coverage["missing"], coverage["unmatched"]) == (0, 0)
+    with pytest.raises(WorkbenchError, match="engine torch against imported whisper-large-v3"):
+        joined.compare("base", "whisper")
+    # Picked by hand, the two may be compared: what differs is said first.
+    by_hand = joined.evaluation(engines=["base", "whisper"])
+    assert (by_hand.compare("base", "whisper", by="target_lang")["difference"] < 0).all()
+    assert (
+        run.join("again", {"calls": "whisper", "guardrails": "whisper"}).checkpoints["again"]
+        == (joined.checkpoints["whisper"])
+    )
+    with pytest.raises(WorkbenchError, match="no prediction 'nobody'"):
+        run.join("nobody")
+
+
 @pytest.mark.model
 @pytest.mark.timeout(600)
 def test_a_run_transcribes_what_is_missing_and_goes_on(tiny: Workspace) -> None:

@@ -6,12 +6,12 @@ names of another.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.corpus import predictions, record
+from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
 from workbench.privacy import tainted_checkpoints
@@ -19,6 +19,8 @@ from workbench.reading import read_json
 from workbench.release import lineage_drawing, promotion
 from workbench.release.lineage_graph import Edge, Node
 from workbench.release.promotion import GATED
+from workbench.suites.store import Suite, suite_names
+from workbench.suites.suite import SuiteVersion
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -85,6 +87,8 @@ def graph(ws: WorkspaceFolder) -> Graph:
         _corpus(made, ws.corpora / name)
     for run in ancestry.runs(ws):
         _run(made, run)
+    for name in suite_names(ws):
+        _suite(made, Suite(ws, name))
     _gates(made, ws)
     _releases(made, ws)
     return made
@@ -132,25 +136,91 @@ def _holder(made: Graph, manifest: Path) -> str:
     return made._add(Node(f"source {manifest}", "source", manifest.name))
 
 
+def _suite(made: Graph, suite: Suite) -> None:
+    """Each version of a suite, from its corpora, and what each checkpoint or engine made of it."""
+    for number in suite.versions:
+        try:
+            version = suite.version(number)
+        except WorkbenchError as error:  # edited after it was run: it is shown, and what is wrong with it
+            made._add(
+                Node(
+                    f"suite {suite.name} v{number}", "suite", f"{suite.name} v{number}", {"fault": error.what}
+                )
+            )
+            continue
+        facts = {
+            "sha256": version.digest,
+            "utterances": version.utterances,
+            "operating points": ", ".join(point.name for point in version.points),
+            "frozen": "yes" if suite.path(number).with_suffix(".run").exists() else "not run yet",
+        }
+        node = made._add(Node(_suite_id(version.digest), "suite", f"{suite.name} v{number}", facts))
+        for corpus in version.corpora:
+            made._join(f"corpus {corpus}", node)
+        for folder in _made_of(suite.workspace, version):
+            _suite_prediction(made, node, f"{suite.name} v{number}", folder)
+
+
+def _suite_id(digest: str) -> str:
+    return f"suite {digest[:16]}"
+
+
+def _made_of(ws: WorkspaceFolder, version: SuiteVersion) -> list[Path]:
+    """Folders of predictions of a version, one a corpus and checkpoint."""
+    places = [ws.corpus_folder(name) / "predictions" / "suites" for name in version.corpora]
+    return sorted(
+        found for place in places for found in place.glob(f"{version.digest[:16]}/*") if found.is_dir()
+    )
+
+
+def _suite_prediction(made: Graph, suite: str, label: str, folder: Path) -> None:
+    """One thing for all corpora and operating points that a checkpoint or engine was run at."""
+    read = sorted(folder.glob("*.parquet"))
+    if not read:
+        return
+    by = sorted({digest for path in read for digest in predictions.made_by(path)})
+    known = [
+        made.nodes[f"checkpoint {digest}"].label for digest in by if f"checkpoint {digest}" in made.nodes
+    ]
+    name = ", ".join(known) or f"imported {folder.name[:8]}"
+    id = f"prediction {suite} {folder.name}"
+    before = made.nodes[id].facts["operating points"].split(", ") if id in made.nodes else []
+    points = sorted({*before, *(path.stem for path in read)})
+    facts = {"of": label, "operating points": ", ".join(points)}
+    made.nodes[id] = Node(id, "prediction", f"{name} on {label}", facts)
+    made._join(suite, id)
+    for digest in by:
+        made._join(f"checkpoint {digest}", id)
+
+
 def _gates(made: Graph, ws: WorkspaceFolder) -> None:
     for event in ws.ledger.events(kind=GATED):
         told = event.payload
         if told is None:
             continue
+        suite = told.get("suite")
         facts = {
             "at": event.at,
             "report": told.get("report"),
             "policy": told.get("policy"),
+            "suite": suite,
             "by": event.actor,
         }
         node = made._add(Node(f"gate {event.id}", "gate", str(told.get("verdict", "?")), facts))
         made._join(f"checkpoint {told.get('candidate')}", node)
-        for name in _predictions_of(made, f"checkpoint {told.get('candidate')}"):
-            made._join(name, node)
+        if suite is None:
+            for name in _predictions_of(made, f"checkpoint {told.get('candidate')}"):
+                made._join(name, node)
+            continue
+        made._join(_suite_id(str(suite)), node)
+        for role in ("base", "candidate"):
+            made._join(f"prediction {_suite_id(str(suite))} {str(told.get(role))[:16]}", node)
 
 
-def _predictions_of(made: Graph, checkpoint: str) -> Iterator[str]:
-    yield from [e.to for e in made.edges if e.start == checkpoint and made.nodes[e.to].kind == "prediction"]
+def _predictions_of(made: Graph, checkpoint: str) -> list[str]:
+    """Predictions picked by hand that a checkpoint made; those of suites are named by their gates."""
+    from_it = [edge.to for edge in made.edges if edge.start == checkpoint]
+    return [id for id in from_it if made.nodes[id].kind == "prediction" and "corpus" in made.nodes[id].facts]
 
 
 def _releases(made: Graph, ws: WorkspaceFolder) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.release.lineage_graph import Linked, Node
 
-KINDS = ("source", "corpus", "export", "run", "checkpoint", "prediction", "gate", "release")
+KINDS = ("source", "corpus", "export", "run", "checkpoint", "suite", "prediction", "gate", "release")
 WIDTH, HEIGHT = 168, 40
 _ROW, _COLUMN, _MARGIN, _LONGEST = 56, 216, 16, 22
 

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError
+from workbench.recognizer import runtimes
 from workbench.text import NORMALIZERS
 
 PromptMode = Literal["langID", "auto"]
 Metric = Literal["headline", "wer", "cer"]
-RUNTIMES = ("torch", "onnx", "onnx-int8")
+RUNTIMES = tuple(name for name in runtimes.RUNTIMES if name != "auto")
 IMPORTED = "imported"
 """Runtime of predictions that another engine made."""
 _CHOICES: dict[str, tuple[str, ...]] = {

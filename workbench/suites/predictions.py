@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from workbench.corpus import predictions as kept
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
@@ -101,21 +102,28 @@ class SuitePredictions:
         folder = self.suite.workspace.corpus_folder(corpus) / "predictions" / "suites"
         return folder / self.version.digest[:16] / digest[:16] / f"{point.reading}.parquet"
 
-    def join(self, engine: str, predictions: Mapping[str, pd.DataFrame | Path]) -> Self:
-        """The run with an imported engine beside its checkpoints: ``engine`` at the point 'imported'.
+    def join(
+        self, engine: str, predictions: Mapping[str, pd.DataFrame | Path | str] | str | None = None
+    ) -> Self:
+        """The run with another engine's transcripts beside its checkpoints.
 
         Args:
-            predictions: corpus → table with ``id`` and ``hypothesis``, or its Parquet.
+            engine: what it is called in this run.
+            predictions: name under which ``ws.import_prediction`` kept them in every corpus of the suite
+                (default: ``engine``); or corpus → such a name, a table with ``id`` and ``hypothesis``, or its
+                Parquet.
 
         Raises:
             WorkbenchError: a name that is taken, a corpus of the suite without a prediction, missing columns.
         """
         if check_name(engine) in self.checkpoints:
             raise WorkbenchError(f"there is an engine {engine!r} already", where=self.suite.name)
+        if predictions is None or isinstance(predictions, str):
+            predictions = dict.fromkeys(self.version.corpora, predictions or engine)
         if lacking := sorted(set(self.version.corpora) - set(predictions)):
             raise WorkbenchError(f"no prediction for corpus {', '.join(lacking)}", where=f"engine {engine}")
         frames = {
-            name: pd.read_parquet(found) if isinstance(found, str | Path) else found
+            name: found if isinstance(found, pd.DataFrame) else self._imported(name, found)
             for name, found in predictions.items()
         }
         digest = hashlib.sha256()
@@ -128,10 +136,19 @@ class SuitePredictions:
         for name in self.version.corpora:
             path = made.path(name, digest.hexdigest(), OperatingPoint(runtime=IMPORTED))
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            facts = {"checkpoint_sha256": digest.hexdigest(), "runtime": f"{IMPORTED} {engine}"}
+            facts = {"checkpoint_sha256": digest.hexdigest()}
+            if "runtime" not in frames[name]:  # ws.import_prediction says which engine it was
+                facts["runtime"] = f"{IMPORTED} {engine}"
             with replacing(path) as draft:
                 frames[name].assign(**facts).to_parquet(draft, index=False)
         return made
+
+    def _imported(self, corpus: str, found: Path | str) -> pd.DataFrame:
+        """A Parquet, or the clips of the suite in a prediction that was imported under a name."""
+        if isinstance(found, Path) or found.endswith(".parquet"):
+            return kept.read_file(Path(found))
+        frame = self.corpus(corpus).prediction(found)
+        return frame[frame["id"].astype(str).isin(self.clips_of(corpus)["utterance_id"])]
 
     def frame(self, engine: str, point: OperatingPoint) -> pd.DataFrame | None:
         """The prediction of an engine at a point over all corpora, ids as in :attr:`clips`; None: not run.

@@ -632,6 +632,7 @@ export const lineage = {
     export: "export",
     run: "run",
     checkpoint: "checkpoint",
+    suite: "suite",
     prediction: "prediction",
     gate: "gate",
     release: "release",
