@@ -26,6 +26,7 @@ from workbench.evaluation.rates import Thresholds
 from workbench.field.conditions import BANDS, SNR_DB, ConditionSweep, sweep_conditions
 from workbench.field.dashboard import FieldReport, watch_log
 from workbench.field.log import read_log
+from workbench.field.suite_baseline import suite_baseline
 from workbench.finetuning.learning_curve import learning_curve
 from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
@@ -439,6 +440,22 @@ class Workspace(Serving):
             read_log(paths), baseline, baseline_weeks=baseline_weeks, release=release,
             false_alarms_per_week=false_alarms_per_week, workspace=self,
         )  # fmt: skip
+
+    def suite_baseline(
+        self, run: SuiteRun, engine: str, release: str, *, point: str | None = None
+    ) -> Baseline:
+        """A baseline for ``field_log(…, baseline=…)`` before there are weeks: what a suite had.
+
+        Args:
+            run: of the suite, with the checkpoint that the release serves.
+            engine: its name in the run.
+            release: what the log calls that release.
+            point: operating point that callers get; default: the first.
+
+        Raises:
+            WorkbenchError: not run there, clips are missing, or no locale has enough clips.
+        """
+        return suite_baseline(run, engine, release, point=point)
 
     def pipeline(
         self,

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 import workbench as wb
 from workbench.cli import corpora, decisions, evaluating, governing, project, recognizing, serving, training
@@ -56,10 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except wb.WorkbenchError as error:
         sys.stderr.write(f"workbench: {error}\n")
-    except click.exceptions.Abort:
+    except typer.Abort:
         return 130
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:  # an option or argument that cannot be read
+        said = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        sys.stderr.write(f"workbench: {said} See workbench VERB --help.\n")
     except KeyboardInterrupt:
         return 130
     except Exception:

@@ -15,6 +15,7 @@ from workbench.cli.verbs import (
     Engine,
     Told,
     Where,
+    numbers,
     pairs,
     verb,
     view,
@@ -103,10 +104,8 @@ def suite(
     if views:
         points: list[dict[str, object]] = [{"normalizer": normalizer}]
         points += [{"normalizer": normalizer, "prompt_mode": "auto"}] if auto else []
-        for text in (lookaheads_ms or "").split(","):
-            if text.strip():
-                point = {"streaming": True, "lookahead_ms": int(text), "normalizer": normalizer}
-                points.append(point)
+        for ms in numbers(lookaheads_ms, int) or ():
+            points.append({"streaming": True, "lookahead_ms": ms, "normalizer": normalizer})
         named = {view: "split = 'test'" for view in views if "=" not in view}
         named |= pairs(view for view in views if "=" in view)
         found.create(named, points=points, replayed=replayed or (), minimum_utterances=minimum)
@@ -121,11 +120,16 @@ def run_suite(
     checkpoints: Checkpoints,
     base: Annotated[str | None, typer.Option(help="Compare the others with this one, by locale.")] = None,
     point: Annotated[str | None, typer.Option(help="Operating point; default: the first.")] = None,
+    join: Annotated[
+        list[str] | None, typer.Option(help="Another engine: a prediction imported into every corpus.")
+    ] = None,
     engine: Engine = "local",
     address: Address = None,
 ) -> Told:
     """Transcribe what is missing of a suite and say what it covers. Exit code 3: not enough to compare."""
     run = workspace().run_suite(name, *checkpoints, engine=engine, address=address)
+    for imported in join or ():
+        run = run.join(imported)
     covered = run.coverage(point)
     if base is None:
         return Told.table(covered[covered["accent"].isna()].drop(columns=["accent"]))

@@ -19,7 +19,7 @@ from workbench.workspace import json_store
 if TYPE_CHECKING:
     from workbench.field.log import FieldLog
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @public
@@ -28,10 +28,12 @@ class Baseline:
     """What later weeks are held against.
 
     Attributes:
-        weeks: Mondays (ISO) of the weeks it was taken from.
+        weeks: Mondays (ISO) of the weeks it was taken from; none where it is a suite's.
         slow_limits: locale → 95th percentile of its latency in ms.
         levels: quantity → locale → (n, value, variance of one call) over all those weeks.
         dispersion: quantity → (how many times more the weeks vary than by chance, degrees of freedom).
+        suite, prompt_mode: the suite, version and operating point that it was taken from, and its prompt;
+            None: weeks of a log.
     """
 
     release: str | None
@@ -39,6 +41,8 @@ class Baseline:
     slow_limits: dict[str, float]
     levels: dict[str, dict[str, tuple[float, float, float]]] = field(default_factory=dict)
     dispersion: dict[str, tuple[float, float]] = field(default_factory=dict)
+    suite: str | None = None
+    prompt_mode: str | None = None
 
     @classmethod
     def of(cls, log: FieldLog, weeks: int = 6, release: str | None = None) -> Baseline:
@@ -62,10 +66,18 @@ class Baseline:
         rows = log.rows[week.isin(numbers).to_numpy()]
         slow = latency_limits(rows)
         made = cls(release, [week.isoformat() for week in chosen], slow)
-        made._fit(weekly(rows, slow), len(chosen))
+        made.fit(weekly(rows, slow), len(chosen))
         return made
 
-    def _fit(self, table: pd.DataFrame, weeks: int) -> None:
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words."""
+        if self.suite is not None:
+            return f"clips of suite {self.suite}, not calls: no volume, no latency"
+        return f"{len(self.weeks)} weeks from {self.weeks[0]}"
+
+    def fit(self, table: pd.DataFrame, weeks: int) -> None:
+        """Take levels and dispersion from weekly sums (see :func:`workbench.field.weekly.weekly`)."""
         for quantity in QUANTITIES:
             levels: dict[str, tuple[float, float, float]] = {}
             squares, freedom = list[float](), 0
@@ -100,6 +112,8 @@ class Baseline:
             "slow_limits": self.slow_limits,
             "levels": self.levels,
             "dispersion": self.dispersion,
+            "suite": self.suite,
+            "prompt_mode": self.prompt_mode,
         }
 
     def save(self, path: Path) -> Path:

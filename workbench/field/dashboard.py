@@ -20,11 +20,12 @@ from workbench.evaluation.report_parts import table as html_table
 from workbench.field.baseline import Baseline
 from workbench.field.charts import QUANTITIES, SMALLEST, Quantity
 from workbench.field.control_chart_svg import control_chart
-from workbench.field.drift import alarms, points, shown
+from workbench.field.drift import alarms, causes, points, shown
 from workbench.field.log import FieldLog
 from workbench.field.proposals import Proposal, propose
 from workbench.field.weekly import weekly
 from workbench.files import write_atomic
+from workbench.locales import AUTO
 from workbench.plain_values import plain, records
 from workbench.signatures import public
 from workbench.views import view
@@ -92,11 +93,13 @@ class FieldReport:
             "of_other_releases": self.log.others,
             "damaged": _damage(self.log),
             "baseline_weeks": self.baseline.weeks,
+            "baseline_suite": self.baseline.suite,
             "dispersion": {name: found[0] for name, found in self.baseline.dispersion.items()},
             "false_alarms_per_week": self.false_alarms_per_week,
             "weekly": records(self.weekly),
             "points": records(self.points),
             "alarms": records(self.alarms),
+            "causes": causes(self.alarms),
             "method": _SOURCES,
         }
 
@@ -179,8 +182,8 @@ class FieldReport:
         release = f" of release {text(self.baseline.release)}" if self.baseline.release else ""
         return (
             f'<p class="soft">{len(rows):,} calls{release}, {span}; {len(self.log.problems):,} of '
-            f"{self.log.lines:,} lines could not be used. Baseline: {len(self.baseline.weeks)} weeks from "
-            f"{self.baseline.weeks[0]}.{self._unwatched()}</p>"
+            f"{self.log.lines:,} lines could not be used. Baseline: {text(self.baseline.origin)}."
+            f"{self._unwatched()}</p>"
         )
 
     def _unwatched(self) -> str:
@@ -197,7 +200,7 @@ class FieldReport:
             if not judged:
                 return f'<div class="say"><p>{text(self.unjudged())}</p></div>'
             return f'<div class="say"><p>No drift: {judged} chart points are within their limits.</p></div>'
-        items = "".join(f"<li>{text(sentence)}</li>" for sentence in self.alarms["sentence"])
+        items = "".join(f"<li>{text(sentence)}</li>" for sentence in causes(self.alarms))
         return f'<h2>Drift</h2><div class="say"><ul>{items}</ul></div>'
 
     def _latest(self) -> str:
@@ -262,15 +265,15 @@ def watch_log(
     """Hold a log against a release's baseline.
 
     Args:
-        baseline: saved from an earlier log of the same release; None takes the first ``baseline_weeks`` whole
-            weeks of this one.
+        baseline: saved from an earlier log of the same release, or of a suite (``ws.suite_baseline``); None
+            takes the first ``baseline_weeks`` whole weeks of this one.
         release: use the calls of this release only; None: the last one that the log names, or all if it
             names none.
         workspace: whose terms and erasures proposals keep to.
 
     Raises:
         WorkbenchError: no usable line, too few weeks, a release that the log does not name, or a baseline of
-            another release.
+            another release or prompt.
     """
     if not len(log):
         first = next(iter(log.problems), None)
@@ -285,10 +288,23 @@ def watch_log(
             where="field log",
             hint=f"Take one of {release}.",
         )
+    if baseline is not None and baseline.suite is not None:
+        _refuse_other_prompt(log, baseline)
     baseline = baseline or Baseline.of(log, baseline_weeks, release)
     table = weekly(log.rows, baseline.slow_limits)
     found = points(table, baseline, false_alarms_per_week)
     return FieldReport(log, baseline, table, found, alarms(found), false_alarms_per_week, workspace)
+
+
+def _refuse_other_prompt(log: FieldLog, baseline: Baseline) -> None:
+    automatic = float((log.rows["requested_lang"] == AUTO).mean())
+    if (automatic > 0.5) != (baseline.prompt_mode == AUTO):
+        raise WorkbenchError(
+            f"not alike: {automatic:.0%} of the calls asked for auto, the baseline's prompt is "
+            f"{baseline.prompt_mode}",
+            where=f"suite {baseline.suite}",
+            hint="Take the operating point that callers get: ws.suite_baseline(…, point=…).",
+        )
 
 
 def _heading(quantity: Quantity) -> str:

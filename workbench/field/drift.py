@@ -59,6 +59,47 @@ def alarms(found: pd.DataFrame) -> pd.DataFrame:
     return raised
 
 
+def causes(raised: pd.DataFrame) -> list[str]:
+    """The alarms in as few sentences as there are causes, the latest first: a quantity that stays away from
+    the usual on one side is one, and so are locales in which it began in the same week."""
+    if not len(raised):
+        return []
+    rows = raised.assign(
+        up=[(r["z"] if r["rule"] == "week" else r["ewma"]) > 0 for r in raised.to_dict("records")],
+        monday=pd.to_datetime(raised["week"]),
+    ).sort_values("monday", kind="stable")
+    spells: dict[tuple[Any, ...], list[tuple[str, pd.DataFrame]]] = {}
+    for (quantity, locale, up), own in rows.groupby(["quantity", "locale", "up"], sort=False):
+        # A quiet week between two alarms does not make them two causes; a month of them does.
+        spell = (own["monday"].diff() > pd.Timedelta(days=28)).cumsum()
+        for _, part in own.groupby(spell, sort=False):
+            key = (quantity, bool(up), part["monday"].iloc[0])
+            spells.setdefault(key, []).append((str(locale), part))
+    ordered = sorted(spells.items(), key=lambda item: (item[0][2], item[0][0]), reverse=True)
+    return [_cause(key, parts_) for key, parts_ in ordered]
+
+
+def _cause(key: tuple[Any, ...], spells: list[tuple[str, pd.DataFrame]]) -> str:
+    if len(spells) == 1 and len(spells[0][1]) == 1:
+        return sentence(spells[0][1].to_dict("records")[0])
+    quantity = next(q for q in QUANTITIES if q.name == key[0])
+    told = []
+    for locale, part in sorted(spells):
+        newest = part.iloc[-1]
+        told.append(
+            f"{locale} {shown(quantity, newest['value'])} (usually {shown(quantity, newest['usual'])})"
+        )
+    weeks = max(len(part) for _, part in spells)
+    since = (
+        f"in the week of {key[2].date().isoformat()}"
+        if weeks == 1
+        else (f"since the week of {key[2].date().isoformat()}, {weeks} weeks beyond the limits")
+    )
+    side = "above" if key[1] else "below"
+    label = quantity.label[0].upper() + quantity.label[1:]
+    return f"{label} {side} the usual: {', '.join(told)}, {since}."
+
+
 def sentence(row: dict[str, Any]) -> str:
     """What an alarm says, in words."""
     quantity = next(q for q in QUANTITIES if q.name == row["quantity"])
@@ -116,7 +157,8 @@ def _chart(quantity: Quantity, locale: str, part: pd.DataFrame, baseline: Baseli
     base = tuple(np.full(len(part), v) for v in level)
     z = residual(quantity.kind, held["n"], held["value"], held["variance"], base) / np.sqrt(spread)  # type: ignore[arg-type]
     weeks = [week.isoformat() for week in part["week"]]
-    after = np.array([week > baseline.weeks[-1] for week in weeks])
+    last = baseline.weeks[-1] if baseline.weeks else ""
+    after = np.array([week > last for week in weeks])
     enough = held["n"] >= SMALLEST
     if quantity.kind == "count":
         enough = np.ones(len(part), bool)

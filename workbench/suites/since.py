@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation import score_predictions
 from workbench.evaluation.disparity import difference_of_slices
 from workbench.locales import CHARACTER_LANGUAGES
 from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 BEFORE, SINCE = "at release", "since"
 COLUMNS = ("target_lang", "rate_before", "rate_since", "difference", "lower_bound", "clips", "because")
@@ -42,8 +43,6 @@ def since_release(
         WorkbenchError: the two are not alike (suite, version, operating point, checkpoint), or there are no
             clips since.
     """
-    import pandas as pd
-
     at = at_release.version.point(point)
     names = _alike(at_release, today, checkpoint, at)
     before, after = at_release.evaluation(at, names[:1]), today.evaluation(at, names[1:])
@@ -62,12 +61,12 @@ def since_release(
         ],
         ignore_index=True,
     )
-    told = [at_release.frame(names[0], at), today.frame(names[1], at)]
+    told = at_release.frame(names[0], at), today.frame(names[1], at)
     assert told[0] is not None
     assert told[1] is not None
-    told[0] = told[0].assign(id=[f"1/{id}" for id in told[0]["id"]])
+    earlier = told[0].assign(id=[f"1/{id}" for id in told[0]["id"]])
     columns = ["id", "hypothesis"]
-    predicted = pd.concat([made[columns] for made in told], ignore_index=True)
+    predicted = pd.concat([earlier[columns], told[1][columns]], ignore_index=True)
     lacking = {
         BEFORE: at_release.shortfalls(names[0], point=at),
         SINCE: today.shortfalls(names[1], point=at),
@@ -124,11 +123,6 @@ def _alike(
 def _table(
     rows: pd.DataFrame, predicted: pd.DataFrame, at: OperatingPoint, lacking: dict[str, dict[str, list[str]]]
 ) -> pd.DataFrame:
-    import numpy as np
-    import pandas as pd
-
-    from workbench.evaluation import score_predictions
-
     evaluation = score_predictions(rows, {"production": predicted}, normalizer=at.normalizer)
     scored = evaluation.scored
     tags, when = (scored.rows[name].to_numpy(object) for name in ("target_lang", "when"))
