@@ -15,6 +15,7 @@ from workbench.api import Workspace
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
 from workbench.privacy import tainted_checkpoints
+from workbench.release.gate_report import GateReport
 from workbench.release.promotion import pointers, promote, stage
 from workbench.release.retraining_schedule import retraining_status
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN
@@ -34,6 +35,46 @@ def test_formatting_is_not_charged_for_pieces_that_the_tokenizer_does_not_know()
         score_predictions(rows, {"base": base, "tuned": bare}), "{kind: formatting, margin: 0.01}"
     )
     assert report.verdict == FAIL
+
+
+def _on_silence(base: float, tuned: float, check: str, clips: int = 120) -> GateReport:
+    """Clips of two locales whose references are empty or a mark alone; shares of them get words."""
+    rows = rows_of(clips)
+    rows["text"] = ["" if i % 2 else "." for i in range(len(rows))]
+    spoken = rows_of(clips).assign(id=[f"spoken-{i}" for i in range(2 * clips)])
+    every = pd.concat([rows, spoken], ignore_index=True)
+    tables = {}
+    for name, digest, share in (("base", BASE, base), ("tuned", TUNED, tuned)):
+        made = heard(spoken, SAME, digest, 1)
+        silent = made.assign(
+            id=rows["id"],
+            hypothesis=["thank you" if (i * 37) % 100 < 100 * share else "" for i in range(len(rows))],
+        )
+        tables[name] = pd.concat([made, silent], ignore_index=True)
+    return judged(score_predictions(every, tables), check)
+
+
+@pytest.mark.parametrize(("base", "tuned", "expected"), [
+    (0.1, 0.1, PASS), (0.3, 0.05, PASS), (0.05, 0.3, FAIL), (0.0, 0.0, PASS),
+])  # fmt: skip
+def test_words_invented_in_silence_are_judged_apart(base: float, tuned: float, expected: str) -> None:
+    report = _on_silence(base, tuned, "{kind: silence, margin: 0.02}")
+    assert report.verdict == expected, str(report)
+    assert {f.slice for f in report.checks[0].evidence} == {"el-GR", "en-US"}
+    assert "120 silent clips" in report.checks[0].evidence[0].because
+    # They are in no error rate: the same clips leave it where it was.
+    assert _on_silence(base, tuned, "{kind: not_worse, margin: 0.02}").verdict == PASS
+
+
+def test_silence_that_nobody_tested_is_no_pass() -> None:
+    rows = rows_of()
+    tables = {"base": heard(rows, SAME, BASE, 1), "tuned": heard(rows, SAME, TUNED, 1)}
+    report = judged(score_predictions(rows, tables), "{kind: silence}")
+    assert report.verdict == UNKNOWN
+    assert "no test clip is silent" in report.checks[0].because
+    assert _on_silence(0.0, 0.0, "{kind: silence}", clips=8).verdict == UNKNOWN
+    assert _on_silence(0.3, 0.3, "{kind: silence, maximum: 0.1}").verdict == FAIL
+    assert _on_silence(0.05, 0.05, "{kind: silence, maximum: 0.1}").verdict == PASS
 
 
 @pytest.mark.parametrize(("base_tags", "tuned_tags", "expected"), [

@@ -127,7 +127,11 @@ def run_suite(
     address: Address = None,
 ) -> Told:
     """Transcribe what is missing of a suite and say what it covers. Exit code 3: not enough to compare."""
-    run = workspace().run_suite(name, *checkpoints, engine=engine, address=address)
+    ws = workspace()
+    ws.suite(name).latest.point(point)  # refused before anything is transcribed
+    if base is not None and base not in checkpoints:
+        raise typer.BadParameter(f"--base {base!r} is none of {', '.join(checkpoints)}")
+    run = ws.run_suite(name, *checkpoints, engine=engine, address=address)
     for imported in join or ():
         run = run.join(imported)
     covered = run.coverage(point)

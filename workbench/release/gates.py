@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.release import data_checks, measured_checks, rate_checks
+from workbench.release import data_checks, measured_checks, rate_checks, silence_checks
 from workbench.release.gate_report import GateReport
 from workbench.release.policy import CheckSpec, Policy
 from workbench.release.subject import Subject
@@ -40,6 +40,7 @@ _JUDGES: dict[str, Callable[[Subject, CheckSpec], list[Finding]]] = {
     "not_worse": rate_checks.not_worse,
     "weighted_rate": rate_checks.weighted_rate,
     "formatting": rate_checks.formatting,
+    "silence": silence_checks.silence,
     "streaming": rate_checks.streaming,
     "language": data_checks.language,
     "keywords": data_checks.keywords,

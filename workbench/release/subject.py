@@ -160,6 +160,7 @@ class Subject:
         wanted: list[str] | None,
         margin: float,
         minimum_units: int = 0,
+        words: bool = True,
         pair: tuple[str, str] | None = None,
     ) -> list[Finding]:
         """Non-inferiority of counted errors, slice by slice, with the evaluation's clusters and seed.
@@ -169,6 +170,7 @@ class Subject:
             by: column to slice by; None for one slice over all.
             wanted: only these slices; those without a row are not enough data.
             minimum_units: slices with fewer units are not enough data.
+            words: slices with too few reference words are not enough data, either.
             pair: the predictions counted; default: base and candidate.
         """
         labels = np.full(len(rows), "all", object)
@@ -180,7 +182,7 @@ class Subject:
             chosen = labels == name
             row = self._difference(rows[chosen], a[chosen], b[chosen], units[chosen])
             verdict, because = non_inferior(row, margin)
-            if row["units"] < minimum_units or self.too_few(row):
+            if row["units"] < minimum_units or (words and self.too_few(row)):
                 verdict, because = UNKNOWN, f"{because}; only {row['units']} units"
             why = self.open(pair or (self.base, self.candidate), name if by == "target_lang" else None)
             if why:
