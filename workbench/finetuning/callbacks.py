@@ -133,8 +133,9 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             pass
         stop = self._stop_reason(trainer)
         if step % self.recipe.save_every == 0 or stop or step == self.recipe.steps:
+            began = time.monotonic()
             trainer.save_checkpoint(self.folder.last)
-            self.folder.update_state(saved_step=step)
+            self.folder.update_state(saved_step=step, save_s=round(time.monotonic() - began, 3))
         if stop:
             self.outcome = stop
             trainer.should_stop = True

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from workbench.errors import Problem
 from workbench.finetuning.checks import problems
@@ -87,8 +89,10 @@ class Preflight:
         if not self.ok:
             return lines
         lines.append(f"effective peak learning rate {self.effective_peak:.1e}")
-        how = "measured" if self.measured else "estimated"
+        how = "measured" if self.measured else "a rough estimate"
         lines.append(f"memory {self.memory_mb:.0f} MB ({how}), longest utterance {self.longest_s:.1f} s")
+        if not self.measured:
+            lines.append("time not measured: preflight(recipe, measure_steps=8) tries it on this machine")
         lines.append(f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free")
         if self.step_s is not None and self.total_s is not None:
             each = f", {self.validation_s:.1f} s a validation" if self.validation_s else ""
@@ -112,8 +116,9 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     Args:
         recipe: the recipe.
         folder: where the run will live; its disk is the one looked at.
-        measure_steps: train this many real steps in a process of their own, for time and memory; 0 only
-            estimates memory.
+        measure_steps: train this many steps of the plan in a process of their own, with validation and
+            checkpoints, for time and memory: the heaviest step and others that stand for all; 8 tell them
+            well. 0 only estimates memory, roughly.
     """
     from workbench.finetuning import plan, sounds
     from workbench.finetuning.base import base_of, notices, tokenizer_of
@@ -228,16 +233,19 @@ def disk_needed_mb(recipe: Recipe, base: Base) -> float:
     return weights_mb * (2 * 3 + max(1, recipe.average_best) + 1 + 2 + 1)
 
 
-def _measure(recipe: Recipe, steps: int, plan: pd.DataFrame, found: Preflight) -> None:
-    """Real steps, validations and checkpoints, by the real worker, on the beginning of the real plan."""
-    from workbench.finetuning.run import start
-
+def _measure(recipe: Recipe, steps: int, drawn: pd.DataFrame, found: Preflight) -> None:
+    """Real steps, validations and checkpoints, by the real worker, on steps that stand for the real plan."""
+    chosen = typical_steps(drawn, steps)
+    steps = len(chosen)
     short = recipe.changed(
         steps=steps, warmup_steps=min(recipe.warmup_steps, steps - 1), validate_every=steps, save_every=steps
     )
+    numbers = dict(zip(chosen, range(steps), strict=True))
+    part = drawn[drawn["step"].isin(chosen)].assign(step=lambda rows: rows["step"].map(numbers))
+    part = part.sort_values(["step", "part"], kind="stable").astype({"step": "int32"})
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="preflight-") as place:
-        run = start(short, Path(place) / "run", check=False)
+        run = start(short, Path(place) / "run", check=False, drawn=part.reset_index(drop=True))
         state = run.wait()
         whole_s = time.monotonic() - began
         if state["status"] != "finished":
@@ -245,18 +253,48 @@ def _measure(recipe: Recipe, steps: int, plan: pd.DataFrame, found: Preflight) -
             return
         train = run.metrics("train")
     found.measured = True
-    padded = padded_seconds(plan)
     # The first step compiles and allocates.
     used = slice(1, None) if len(train) > 1 else slice(None)
-    times, heard = train["step_s"].to_numpy(float)[used], padded[: len(train)][used]
+    times, heard = train["step_s"].to_numpy(float)[used], padded_seconds(part)[: len(train)][used]
     found.step_s = float(statistics.median(times))
     found.validation_s = float(state.get("validation_s") or 0.0)
-    rate = float(times.sum() / heard.sum())
+    save_s = float(state.get("save_s") or 0.0)
     passes = math.ceil(recipe.steps / recipe.validate_every) + 1 + (recipe.average_best > 1)
     passes = passes if recipe.validation else 0
-    once = whole_s - float(train["step_s"].sum()) - (2 * found.validation_s if recipe.validation else 0.0)
-    found.total_s = max(0.0, once) + rate * float(padded.sum()) + passes * found.validation_s
+    measured_s = float(train["step_s"].sum()) + save_s
+    once = whole_s - measured_s - (2 * found.validation_s if recipe.validation else 0.0)
+    saves = math.ceil(recipe.steps / recipe.save_every)
+    found.total_s = (
+        max(0.0, once)
+        + _steps_s(times, heard, padded_seconds(drawn))
+        + passes * found.validation_s
+        + saves * save_s
+    )
     found.memory_mb = float(state.get("peak_memory_mb") or train["memory_mb"].max())
+
+
+def typical_steps(plan: pd.DataFrame, count: int) -> list[int]:
+    """Steps of a plan that stand for all of it: first the one that takes the most memory (the longest
+    utterances, squared: a joint grows with frames times labels), then evenly spaced by padded length."""
+    weight = (plan["duration_s"] ** 2).groupby([plan["step"], plan["part"]]).sum().groupby("step").max()
+    heaviest = int(weight.idxmax())
+    rest = np.argsort(padded_seconds(plan), kind="stable")
+    rest = rest[rest != heaviest]
+    more = min(count - 1, len(rest))
+    places = ((np.arange(more) + 0.5) * len(rest) / max(more, 1)).astype(int)
+    # Not in the order of their length: a machine that warms up would pass for one.
+    order = np.random.default_rng(0).permutation(more)
+    return [heaviest, *(int(rest[places[at]]) for at in order)]
+
+
+def _steps_s(times: Any, padded: Any, whole: Any) -> float:
+    """Seconds of all steps: a part that each step takes and one by its padded length, where enough were
+    measured to tell them apart; else by length alone. One slow step does not decide (Theil and Sen)."""
+    if len(times) >= 4:
+        slope, base, *_ = stats.theilslopes(times, padded)
+        if slope >= 0 and base >= 0:
+            return float(base * len(whole) + slope * whole.sum())
+    return float(times.sum() / padded.sum() * whole.sum())
 
 
 def padded_seconds(plan: pd.DataFrame) -> Any:

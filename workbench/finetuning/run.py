@@ -193,6 +193,7 @@ def start(
     slots: str | Path | None = None,
     slot_count: int = 1,
     check: bool = True,
+    drawn: pd.DataFrame | None = None,
 ) -> Run:
     """Check the recipe, draw the batch plan and start the training process.
 
@@ -202,11 +203,12 @@ def start(
         slots: folder of the workspace's slots; the run waits for a free one. None: it starts at once.
         slot_count: how many slots there are.
         check: False leaves out ``checks.problems``, where it was just done.
+        drawn: the batch plan (see ``plan.draw``); drawn from the recipe by default.
 
     Raises:
         WorkbenchError: the recipe is faulty, or the folder holds a run.
     """
-    run = prepare(recipe, folder, check=check)
+    run = prepare(recipe, folder, check=check, drawn=drawn)
     try:
         # Relative, so that a workspace that was moved or copied is a workspace of its own.
         place = os.path.relpath(Path(slots).absolute(), run.folder.path) if slots else ""
@@ -220,7 +222,9 @@ def start(
     return run
 
 
-def prepare(recipe: Recipe, folder: str | Path, *, check: bool = True) -> Run:
+def prepare(
+    recipe: Recipe, folder: str | Path, *, check: bool = True, drawn: pd.DataFrame | None = None
+) -> Run:
     """Check the recipe and make the run's folder with its batch plan; nothing is started.
 
     Raises:
@@ -237,14 +241,14 @@ def prepare(recipe: Recipe, folder: str | Path, *, check: bool = True) -> Run:
         more = f" ({len(faults) - 1} more: wb.preflight(recipe))" if len(faults) > 1 else ""
         raise WorkbenchError(faults[0] + more)
     try:
-        _prepare(run.folder, recipe)
+        _prepare(run.folder, recipe, drawn)
     except BaseException:
         shutil.rmtree(run.folder.path, ignore_errors=True)
         raise
     return run
 
 
-def _prepare(folder: RunFolder, recipe: Recipe) -> None:
+def _prepare(folder: RunFolder, recipe: Recipe, drawn: pd.DataFrame | None) -> None:
     from workbench.finetuning import plan, provenance
 
     folder.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -252,7 +256,7 @@ def _prepare(folder: RunFolder, recipe: Recipe) -> None:
     problems: list[Problem] = []
     sources = plan.read_training(recipe, problems)
     files.append(folder.problems, [problem.to_dict() for problem in problems])
-    plan.write(plan.draw(recipe, sources), folder.plan)
+    plan.write(plan.draw(recipe, sources) if drawn is None else drawn, folder.plan)
     provenance.write(folder, recipe)
     hours = plan.consumed_hours(plan.read(folder.plan))
     planned = hours.groupby("target_lang")["hours"].sum().round(6).to_dict()
