@@ -20,6 +20,7 @@ from scipy import stats
 
 from workbench.errors import Problem
 from workbench.finetuning.checks import problems
+from workbench.finetuning.run import start
 from workbench.locales import LOCALES
 from workbench.signatures import public
 
