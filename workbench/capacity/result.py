@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -178,6 +179,54 @@ class Capacity:
                     f"{_ms(row['last_token_p95_ms'])}, busy {row['busy']:.0%}{beside}, on {machine}."
                 )
         return found
+
+    @property
+    def answer(self) -> str:
+        """How many callers a machine? What was measured at the limit of this machine, in one sentence; never
+        what memory would hold."""
+        held = [found for found in self.largest if found.streams]
+        if held:
+            most = max(held, key=lambda found: found.streams)
+            rest = [
+                f"{'at least ' if f.fails_at is None else ''}{f.streams} at {f.lookahead_ms} ms"
+                for f in self.largest
+                if f is not most
+            ]
+            others = f" ({', '.join(rest)})" if rest else ""
+            start = "At least " if most.fails_at is None else ""
+            return (
+                f"{start}{most.streams} callers at once on this machine at {most.lookahead_ms} ms "
+                f"look-ahead{others}, within {self.budget}, on {self.machine_line()}."
+            )
+        if self.largest:
+            return f"Not one caller: {self.budget} was missed with a single stream, on {self.machine_line()}."
+        rows = self.frame().to_dict("records")
+        if not rows:
+            return "Capacity was not measured."
+        fullest = max(rows, key=lambda row: int(row["streams"]))
+        return (
+            f"At least {fullest['streams']} callers at once were served at {fullest['lookahead_ms']} ms "
+            f"look-ahead, the processor busy {fullest['busy']:.0%} of the time; the limit was not searched: "
+            "give a budget."
+        )
+
+    def __repr__(self) -> str:
+        return "\n".join([self.answer, *self.lines()])
+
+    def _repr_html_(self) -> str:
+        """The answer, then a line per look-ahead; what was not measured behind it, and called so."""
+        lines = "".join(f"<li>{escape(line)}</li>" for line in self.lines())
+        guessed = "".join(
+            f"<li>{found['lookahead_ms']} ms, {escape(found['what'])}: {found['streams']:,} streams "
+            f"({escape(found['because'])})</li>"
+            for found in self.extrapolations()
+        )
+        more = (
+            f"<details><summary>Not measured: extrapolated</summary><ul>{guessed}</ul></details>"
+            if guessed
+            else ""
+        )
+        return f"<p><b>{escape(self.answer)}</b></p><ul>{lines}</ul>{more}"
 
     def line(self) -> str:
         """The first of :meth:`lines`, or that nothing was measured."""

@@ -11,6 +11,7 @@ from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.rates import Thresholds
 from workbench.foldings import Substitution
 from workbench.signatures import public
+from workbench.workspace.roles import workspace_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ def evaluate(
         normalizer: of the headline figures; every method takes another.
         by: slices of the headline; columns that do not exist or are empty are left out.
         thresholds: when a slice is too small to speak.
-        traffic: share of the pilot's calls by locale tag, such as ``ws.config.pilot.weights()``.
+        traffic: share of calls by locale tag; by default those of the workspace's pilot plan; ``{}``: none.
         substitutions: spellings that count as others (``written,meant,language``); by default the workspace's
             ``substitutions.csv`` where there is one. The normalizer's name then ends with ``+list``.
         resamples: of the bootstrap behind every interval.
@@ -63,6 +64,9 @@ def evaluate(
     if substitutions is None:
         kept = corpus.folder.parent.parent / "substitutions.csv"
         substitutions = kept if kept.is_file() else ()
+    if traffic is None:
+        home = workspace_of(corpus.folder)
+        traffic = home.pilot.weights() if home is not None else {}
     return score_predictions(
         corpus.frame(), tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
         substitutions=substitutions, resamples=resamples, seed=seed,

@@ -32,6 +32,17 @@ class LanguageScore:
     accuracy: pd.DataFrame
     confusion: pd.DataFrame
 
+    def __repr__(self) -> str:
+        return f"{self.accuracy!r}\n\n{self.confusion}"
+
+    def _repr_html_(self) -> str:
+        """The answer, its figure and short table; what was taken for what behind it."""
+        counts = pd.DataFrame(self.confusion).to_html(border=0)
+        return (
+            f"{self.accuracy._repr_html_()}<details><summary>What was taken for what (rows: said, columns: "
+            f'detected)</summary><div style="overflow-x:auto">{counts}</div></details>'
+        )
+
 
 def share_table(
     scored: ScoredCorpus,

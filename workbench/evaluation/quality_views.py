@@ -5,6 +5,7 @@ methods; ``by`` and ``where`` as in :meth:`Evaluation.rates`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
+from workbench.evaluation.answers_more import shown_keywords, shown_language, shown_tradeoff
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
 from workbench.evaluation.confidence import Confidence, confidence_of
 from workbench.evaluation.scored import Headline
@@ -92,7 +94,8 @@ def language(self: Asked, name: str, where: Where = None) -> lid.LanguageScore:
             hint="Transcribe with this package.",
         )
     rows = rows_of(self, name, where=where)
-    return lid.language_score(self.scored, name, self.settings, rows)
+    found = lid.language_score(self.scored, name, self.settings, rows)
+    return replace(found, accuracy=shown_language(found.accuracy, found.confusion, name))
 
 
 def auto_cost(
@@ -129,7 +132,8 @@ def keywords(
     and perhaps ``domain`` and ``target_lang``, each with its interval. NaN where a keyword does not occur."""
     found = kw.read_keywords(keywords)
     rows = rows_of(self, name, where=where)
-    return kw.keyword_table(self.scored, name, normalizer_of(self, normalizer), rows, found, self.settings)
+    rules = normalizer_of(self, normalizer)
+    return shown_keywords(kw.keyword_table(self.scored, name, rules, rows, found, self.settings), name)
 
 
 def tradeoff(
@@ -166,7 +170,8 @@ def tradeoff(
         measured = latency.set_index("lookahead_ms")
         for column in ("latency_p50_s", "latency_p95_s"):
             joined[column] = joined["lookahead_ms"].map(measured[column])
-    return joined.iloc[delay.argsort(kind="stable")].reset_index(drop=True)
+    ordered = joined.iloc[delay.argsort(kind="stable")].reset_index(drop=True)
+    return shown_tradeoff(ordered, (by,) if isinstance(by, str) else tuple(by)) if len(ordered) else ordered
 
 
 def calibration(

@@ -18,12 +18,14 @@ _ROWS, _ALL_ROWS = 12, 200
 class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
     """A data frame that shows itself as a sentence and a short table; everything else as pandas has it.
 
-    ``sentence`` says what it comes to, ``short`` maps at most six headings to what their cells say of a row.
+    ``sentence`` says what it comes to, ``short`` maps at most six headings to what their cells say of a row,
+    ``figure`` is HTML that stands between the two.
     """
 
-    _metadata: ClassVar[list[str]] = ["sentence", "short"]
+    _metadata: ClassVar[list[str]] = ["sentence", "short", "figure"]
     sentence: str
     short: Mapping[str, Cell]
+    figure: str
 
     @property
     def _constructor(self) -> Any:
@@ -63,22 +65,23 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
         )
         counted = f"{len(self):,} rows, {len(self.columns)} columns"
         return (
-            f"<p><b>{escape(self.sentence)}</b></p><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
+            f"<p><b>{escape(self.sentence)}</b></p>{self.figure}<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
             f'<details><summary>More: {counted}</summary><div style="overflow-x:auto">{whole}</div></details>'
         )
 
 
-def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell]) -> Shown:
+def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell], figure: str = "") -> Shown:
     """A table with its answer.
 
     Args:
         frame: what the table holds.
         sentence: what it comes to.
         short: heading → text of a cell from the row; at most six.
+        figure: HTML shown between the sentence and the table.
     """
     assert len(short) <= MOST_COLUMNS, "a table shows six columns at most"
     found = Shown(frame)
-    found.sentence, found.short = sentence, short
+    found.sentence, found.short, found.figure = sentence, short, figure
     return found
 
 
@@ -119,6 +122,18 @@ def comparison_columns(by: Sequence[str]) -> dict[str, Cell]:
         "difference": lambda r: _points(r["difference"]),
         "95 % interval": lambda r: _span(r["low"], r["high"], _points),
         "reading": lambda r: str(readings.direction(r)),
+    }
+
+
+def share_columns(
+    first: Mapping[str, Cell], figure: str, low: str, high: str, of: Mapping[str, Cell]
+) -> dict[str, Cell]:
+    """The short columns of a table of shares: what, the share, its interval, and out of how many."""
+    return {
+        **first,
+        figure: lambda r: _percent(r[figure]),
+        "95 % interval": lambda r: _span(r[low], r[high], _percent),
+        **of,
     }
 
 

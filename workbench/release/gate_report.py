@@ -107,8 +107,24 @@ class GateReport:
             f"utterances of {', '.join(bound['corpora'])} at {', '.join(bound['points'])}"
         )
 
+    @property
+    def answer(self) -> str:
+        """May we ship? Yes, no, or not yet, and why, in one sentence."""
+        failed = [check for check in self.checks if check.verdict == FAIL]
+        lacking = [check for check in self.checks if check.verdict == UNKNOWN]
+        said = f"{self.candidate} against {self.base}"
+        if failed:
+            more = f", and {len(failed) - 1} more" if len(failed) > 1 else ""
+            return f"Do not ship {said}: {failed[0].name} failed ({failed[0].because}){more}."
+        if lacking:
+            more = f", and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            return f"Not yet, {said}: not enough data for {lacking[0].name} ({lacking[0].because}){more}."
+        how = "all" if self.suite else "but on predictions picked by hand, so not without an override; all"
+        return f"Ship {said}: {how} {len(self.checks)} checks of policy {self.policy} passed."
+
     def __str__(self) -> str:
         lines = [
+            self.answer,
             f"{self.candidate} against {self.base}, policy {self.policy}: {self.verdict}",
             f"  {self.basis}",
         ]
@@ -126,4 +142,5 @@ class GateReport:
         )
         title += f"<br>{html.escape(self.basis)}"
         body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-        return f"<table><caption>{title}</caption>{body}</table>"
+        said = f"<p><b>{html.escape(self.answer)}</b></p>"
+        return f"{said}<table><caption>{title}</caption>{body}</table>"

@@ -125,7 +125,9 @@ class Release:
             )
         rows = (corpus if corpus is not None else Corpus.open(matching[0])).where(where).frame()
         tables = {n: predictions.read_file(path) for n, (_, path) in held[matching[0]].items()}
-        return score_predictions(rows, tables, normalizer=self.workspace.config.normalizer)
+        return score_predictions(
+            rows, tables, normalizer=self.workspace.config.normalizer, traffic=self.workspace.pilot.weights()
+        )
 
     def suite_run(self, suite: str | None = None) -> SuiteRun:
         """Base and candidate on a suite: what is missing is transcribed.

@@ -267,7 +267,11 @@ class SuitePredictions:
                     "nothing was run at this operating point", where=points[0].name, hint=hint
                 )
             self._evaluations[key] = score_predictions(
-                self.rows(), tables, normalizer=points[0].normalizer, corpus=self._only_corpus()
+                self.rows(),
+                tables,
+                normalizer=points[0].normalizer,
+                traffic=dict(self.version.weights),
+                corpus=self._only_corpus(),
             )
         return self._evaluations[key]
 

@@ -1,0 +1,150 @@
+"""The answers of language identification, keywords and the look-ahead: sentence, figure, short table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.evaluation import readings
+from workbench.evaluation.shown import (
+    Shown,
+    heading,
+    rate_columns,
+    share_columns,
+    show,
+    slice_cell,
+)
+from workbench.evaluation.small_figures import Bar, Line, bars, lines
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_BARS = 14
+_CLOSE = 0.01
+"""A look-ahead within one point of the best is as good for most callers."""
+
+
+def shown_language(accuracy: pd.DataFrame, confusion: pd.DataFrame, name: str) -> Shown:
+    """How often the language was found; the locales with the lowest share first in the figure."""
+    rows = accuracy.to_dict("records")
+    whole = next((row for row in rows if row["target_lang"] == "all"), None)
+    if whole is None or not whole["total"]:
+        return show(accuracy, f"{name}: no utterance with a known locale.", _LANGUAGE)
+    sentence = f"{name}: the right locale in {_share(whole, 'accuracy')} of {whole['total']:,} utterances"
+    if worst := _most_confused(confusion):
+        sentence += f"; most often {worst}"
+    own = sorted((row for row in rows if row["target_lang"] != "all"), key=lambda row: row["accuracy"])
+    drawn = [
+        Bar(str(row["target_lang"]), row["accuracy"], row["low"], row["high"],
+            f"{row['correct']:,} of {row['total']:,} utterances", not math.isnan(row["low"]))
+        for row in own[:MOST_BARS]
+    ]  # fmt: skip
+    return show(accuracy, f"{sentence}.", _LANGUAGE, bars(drawn, "Share of utterances with the right locale"))
+
+
+_LANGUAGE = share_columns(
+    {"locale": lambda r: "not stated" if r["target_lang"] is None else str(r["target_lang"])},
+    "accuracy", "low", "high",
+    {
+        "utterances": lambda r: f"{r['correct']:,} of {r['total']:,}",
+        "right language": lambda r: "–" if r["language_accuracy"] != r["language_accuracy"]
+        else readings.percent(r["language_accuracy"]),
+    },
+)  # fmt: skip
+
+
+def _most_confused(confusion: pd.DataFrame) -> str:
+    """The largest entry off the diagonal, in words; empty where there is none."""
+    found = [
+        (int(count), str(said), str(heard))
+        for said, row in confusion.iterrows()
+        for heard, count in row.items()
+        if said != heard and count
+    ]
+    if not found:
+        return ""
+    count, said, heard = max(found, key=lambda item: (item[0], item[1]))
+    how = "no tag at all" if heard == "none" else f"taken for {heard}"
+    return f"{said} {how} ({count:,} times)"
+
+
+def shown_keywords(table: pd.DataFrame, name: str) -> Shown:
+    """How many keyword occurrences were recognized, and which is missed most."""
+    rows = table.to_dict("records")
+    whole, own = rows[-1], rows[:-1]
+    if not whole["reference"]:
+        sentence = f"{name}: no keyword occurs in these utterances"
+    else:
+        sentence = (
+            f"{name}: {_share(whole, 'recall')} of {whole['reference']:,} keyword occurrences recognized"
+        )
+        if whole["precision"] == whole["precision"]:
+            sentence += f", {_share(whole, 'precision')} of those written are right"
+        missed = max(own, key=lambda row: row["reference"] - row["recalled"])
+        if count := missed["reference"] - missed["recalled"]:
+            sentence += f"; missed most: {missed['keyword']} ({count:,} of {missed['reference']:,})"
+    drawn = [
+        Bar(str(row["keyword"]), row["recall"], row["recall_low"], row["recall_high"],
+            f"{row['recalled']:,} of {row['reference']:,} occurrences", row["enough"] != "no")
+        for row in sorted(own, key=lambda row: -row["reference"])[:MOST_BARS]
+    ]  # fmt: skip
+    return show(table, f"{sentence}.", _KEYWORDS, bars(drawn, "Recall: occurrences recognized, by keyword"))
+
+
+_KEYWORDS = share_columns(
+    {"keyword": lambda r: str(r["keyword"])},
+    "recall", "recall_low", "recall_high",
+    {
+        "occurrences": lambda r: f"{r['recalled']:,} of {r['reference']:,}",
+        "precision": lambda r: "–" if r["precision"] != r["precision"] else readings.percent(r["precision"]),
+        "reading": lambda r: "not enough data" if r["enough"] == "no" else "",
+    },
+)  # fmt: skip
+
+
+def shown_tradeoff(table: pd.DataFrame, by: Sequence[str]) -> Shown:
+    """What waiting brings: rates by look-ahead, and the shortest that is within a point of the best."""
+    name_of = slice_cell(by)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_dict("records"):
+        groups.setdefault(name_of(row), []).append(row)
+    said = [_waiting(label, rows, bool(by)) for label, rows in groups.items()]
+    told = "; ".join(text for text in said[:3] if text)
+    more = f"; and {len(said) - 3} more" if len(said) > 3 else ""
+    drawn = [Line(label, tuple((_at(row), row["rate"]) for row in rows)) for label, rows in groups.items()]
+    columns = {k: v for k, v in rate_columns(by).items() if k not in ("speakers", "words")}
+    short = {"look-ahead": _at, **columns, "last text, p95": _delay}
+    figure = lines(drawn[:6], f"Error rate by look-ahead, {heading(by)}")
+    return show(table, f"{told}{more}." if told else "Nothing was said in these utterances.", short, figure)
+
+
+def _waiting(label: str, rows: Sequence[dict[str, Any]], named: bool) -> str:
+    known = [row for row in rows if row["rate"] == row["rate"]]
+    if not known:
+        return ""
+    start = f"{label}: " if named else ""
+    unit = "characters" if known[0].get("metric") == "cer" else "words"
+    best = min(row["rate"] for row in known)
+    close = next(row for row in known if row["rate"] <= best + _CLOSE)
+    figures = ", ".join(f"{readings.percent(row['rate'])} at {_at(row)}" for row in (known[0], known[-1]))
+    if len(known) == 1:
+        return f"{start}{readings.percent(best)} of {unit} wrong at {_at(known[0])}"
+    return f"{start}{figures} of {unit} wrong; {_at(close)} is the shortest within a point of the best"
+
+
+def _at(row: Any) -> str:
+    at = row["lookahead_ms"]
+    return "offline" if at is None or at != at else f"{int(at):,} ms"
+
+
+def _delay(row: Any) -> str:
+    at = row.get("latency_p95_s")
+    return "–" if at is None or at != at else f"{1000 * at:,.0f} ms"
+
+
+def _share(row: dict[str, Any], figure: str) -> str:
+    low, high = (row.get(f"{figure}_{end}", row.get(end)) for end in ("low", "high"))
+    if low is None or high is None or low != low:
+        return readings.percent(row[figure])
+    return f"{readings.percent(row[figure])} ({readings.percent(low)} to {readings.percent(high)})"
