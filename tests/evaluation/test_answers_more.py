@@ -45,7 +45,7 @@ def scored(speakers: int = 12) -> Evaluation:
 
 
 def shown(made: Shown) -> list[str]:
-    """Tags of the page in order; the sentence stands first, six columns at most, the figures are well-formed."""
+    """Tags of the page in order; the sentence stands first, six columns at most, figures are well-formed."""
     page = made._repr_html_()
     assert page.startswith(f"<p><b>{made.sentence}</b></p>")
     assert len(made.short) <= MOST_COLUMNS
