@@ -12,7 +12,7 @@ from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
 
 WORSE, BETTER, OPEN, LACKING = "worse", "better", "not shown", "not enough data"
-_TONES = {WORSE: "#f6c9c0", BETTER: "#c3e3cd", OPEN: "#f3f3f1", LACKING: "#ffffff"}
+_TONES = {WORSE: "#f8cdb4", BETTER: "#bcdcf0", OPEN: "#f3f3f1", LACKING: "#ffffff"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def _cell(row: dict[str, float]) -> str:
     else:
         text = f"{100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
         title = f"{100 * row['rate_base']:.1f} % to {100 * row['rate']:.1f} % {str(row['metric']).upper()}"
+    style = f"background:{_TONES[verdict]};color:#1c1c1a;print-color-adjust:exact"
     return (
-        f'<td style="background:{_TONES[verdict]};color:#1c1c1a" title="{html.escape(title, quote=True)}">'
+        f'<td style="{style}" title="{html.escape(title, quote=True)}">'
         f"{html.escape(text)}<br><small>{verdict}</small></td>"
     )

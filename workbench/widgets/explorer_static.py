@@ -93,7 +93,7 @@ def _map(shown: Mapping[str, Any]) -> str:
 
 def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
     depth, kind = strength(cell, compared)
-    color = {"heat": "214,98,20", "good": "23,113,74", "bad": "179,38,30"}.get(kind)
+    color = {"heat": "214,98,20", "good": "11,98,168", "bad": "179,38,30"}.get(kind)
     ground = f"rgba({color},{0.08 + 0.5 * depth:.2f})" if color else "#7d859022"
     hatch = f";background-image:{HATCHED}" if cell["confounded"] else ""
     small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
@@ -153,7 +153,7 @@ def _fitting(text: str, letters: int) -> str:
 
 def _svg_cell(cell: Mapping[str, Any], compared: bool, x: int, y: int, font: str) -> str:
     depth, kind = strength(cell, compared)
-    color = {"heat": "#d66214", "good": "#17714a", "bad": "#b3261e"}.get(kind)
+    color = {"heat": "#d66214", "good": "#0b62a8", "bad": "#b3261e"}.get(kind)
     fill, opacity = (color, 0.08 + 0.5 * depth) if color else ("#8a93a3", 0.18)
     place = f'x="{x}" y="{y}" width="{WIDE - 2}" height="{TALL - 2}"'
     shape = f'<rect {place} fill="{fill}" fill-opacity="{opacity:.2f}"/>'
