@@ -13,6 +13,7 @@ those that were seen.
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import logging
 import math
@@ -73,7 +74,11 @@ class ErasurePlan:
         return f"{self.utterances} utterances; {parts}; {len(self.marked)} checkpoints to mark"
 
     def _repr_html_(self) -> str:
-        return str(self.frame().to_html(index=False, escape=True))
+        """By kind of trace, with the first of each: a speaker may have left thousands. All are in ``frame()``."""
+        found = self.frame().fillna("").groupby(["where", "action", "why"], sort=False, as_index=False)
+        table = found.agg(places=("path", "size"), traces=("count", "sum"), first=("path", "first"))
+        caption = f"<caption>{html.escape(str(self))}</caption>"
+        return str(table.to_html(index=False, escape=True)).replace("<thead>", f"{caption}<thead>", 1)
 
 
 @public
