@@ -74,7 +74,7 @@ class ErasurePlan:
         return f"{self.utterances} utterances; {parts}; {len(self.marked)} checkpoints to mark"
 
     def _repr_html_(self) -> str:
-        """By kind of trace, with the first of each: a speaker may have left thousands. All are in ``frame()``."""
+        """By kind of trace, with the first of each: there may be thousands. All are in ``frame()``."""
         found = self.frame().fillna("").groupby(["where", "action", "why"], sort=False, as_index=False)
         table = found.agg(places=("path", "size"), traces=("count", "sum"), first=("path", "first"))
         caption = f"<caption>{html.escape(str(self))}</caption>"
