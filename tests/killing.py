@@ -85,6 +85,7 @@ def holds(path: str | Path) -> dict[str, Any]:
         columns = [c for c in ("id", "text", "status", "split", "speaker") if c in corpus.columns]
         rows = corpus.frame()[columns].astype(str).sort_values("id").to_numpy().tolist()
         corpora[name] = [rows, sorted(corpus.prediction_names())]
+    # The candidate is pointed to first, and production in a move of its own.
     pointers = [json.loads(p.read_text()) for p in (ws.releases / "current").glob("pointers.json")]
     records = [*ws.path.rglob("export.json"), *_outside(ws).parent.rglob("export.json")]
     return {
@@ -93,7 +94,7 @@ def holds(path: str | Path) -> dict[str, Any]:
         "checkpoints": ws.checkpoint_names(),
         "runs": {name: ws.run(name).state["status"] for name in ws.run_names()},
         "pointers": [
-            {k: (v or {}).get("sha256") for k, v in p.items() if isinstance(v, dict)} for p in pointers
+            {k: (p.get(k) or {}).get("sha256") for k in ("production", "previous")} for p in pointers
         ],
         "settings": ws.settings_path.read_text() if ws.settings_path.exists() else "",
         "certificates": len(list((ws.path / "erasures").glob("erasure-*.json"))),

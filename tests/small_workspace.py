@@ -68,10 +68,10 @@ def small_workspace(path: Path) -> Workspace:
 
 
 def small_recipe(ws: Workspace) -> Recipe:
-    """On the workspace's own export."""
-    source = Source(
-        str(ws.path / "exports" / "calls" / "train.jsonl"), audio_root=str(ws.path / "recordings")
-    )
+    """On the workspace's own export, and the recordings that it names."""
+    manifest = ws.path / "exports" / "calls" / "train.jsonl"
+    named = json.loads(manifest.read_text().splitlines()[0])["audio_filepath"]
+    source = Source(str(manifest), audio_root=str(Path(named).parent))
     return Recipe("small", str(ws.checkpoint_path("base")), (source,), steps=60)
 
 

@@ -6,7 +6,6 @@ Markdown rendered with HTML switched off, so text from data can become neither m
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,12 +13,13 @@ from typing import Any, Literal
 from huggingface_hub import DatasetCardData, ModelCardData
 from markdown_it import MarkdownIt
 
+from workbench.pages import page
+
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #8888;padding:.25rem .5rem}"
     "td,th{text-align:start}:root{color-scheme:light dark}"
 )
-_CSP = "default-src 'none'; style-src 'unsafe-inline'"
 _HUB_LICENSES = {
     "apache-2.0", "mit", "cc0-1.0", "cc-by-2.0", "cc-by-3.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0",
     "cc-by-nc-4.0", "gpl-2.0", "gpl-3.0", "bsd-3-clause",
@@ -64,12 +64,7 @@ class Card:
 
     def html(self) -> str:
         """A page of its own, without scripts or anything fetched."""
-        title = html.escape(self.title)
-        head = (
-            f'<meta charset="utf-8"/><meta http-equiv="Content-Security-Policy" content="{_CSP}"/>'
-            f"<title>{title}</title><style>{_STYLE}</style>"
-        )
-        return f'<!doctype html><html lang="en"><head>{head}</head><body>{self._rendered()}</body></html>\n'
+        return page(self.title, _STYLE, self._rendered())
 
     def _repr_html_(self) -> str:
         return self._rendered()

@@ -16,6 +16,7 @@ from workbench.evaluation.intervals import MIN_CLUSTERS
 from workbench.evaluation.report_parts import STYLE, heat_map, number, percent, table, text
 from workbench.evaluation.significance import EXACT_CLUSTERS
 from workbench.files import write_atomic
+from workbench.pages import page
 from workbench.plain_values import as_json, plain
 
 
@@ -65,15 +66,8 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
         field,
         methods(summary),
     ]
-    # The policy is a second lock: even text that regressed through unescaped could load or run nothing.
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}body{{margin:0;background:var(--bg)}}</style></head>"
-        f'<body><main class="report">{"".join(body)}</main></body></html>\n'
-    )
+    style = f"{STYLE}body{{margin:0;background:var(--bg)}}"
+    return page(title, style, f'<main class="report">{"".join(body)}</main>')
 
 
 def fragment(figures: dict[str, Any]) -> str:

@@ -26,6 +26,7 @@ from workbench.field.proposals import Proposal, propose
 from workbench.field.weekly import weekly
 from workbench.files import write_atomic
 from workbench.locales import AUTO
+from workbench.pages import page
 from workbench.plain_values import plain, records
 from workbench.signatures import public
 from workbench.views import view
@@ -115,14 +116,9 @@ class FieldReport:
 
     def html(self, title: str = "Field report") -> str:
         """The whole page."""
-        policy = "default-src 'none'; style-src 'unsafe-inline'"
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(title)}</title><style>{STYLE}body{{margin:0;background:var(--bg)}}</style></head>"
-            f'<body><main class="report"><h1>{escape(title)}</h1>{self._body()}</main></body></html>\n'
-        )
+        style = f"{STYLE}body{{margin:0;background:var(--bg)}}"
+        body = f'<main class="report"><h1>{escape(title)}</h1>{self._body()}</main>'
+        return page(title, style, body)
 
     def section(self) -> str:
         """The same as a section of the error report: ``evaluation.report(path, field=…)``."""

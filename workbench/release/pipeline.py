@@ -12,7 +12,6 @@ that lives is waited for, one that died is resumed.
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import logging
 import re
@@ -28,6 +27,7 @@ from workbench.files import write_atomic
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
 from workbench.names import check_name
+from workbench.pages import page
 from workbench.reading import read_json
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.release.gates import GateReport, Policy
@@ -289,8 +289,8 @@ def _state(folder: Path) -> dict[str, Any]:
 
 
 def _page(report: GateReport) -> str:
-    title = html.escape(f"{report.candidate}: {report.verdict}")
-    return f'<!doctype html><meta charset="utf-8"><title>{title}</title>{report._repr_html_()}\n'
+    title = f"{report.candidate}: {report.verdict}"
+    return page(title, "body{font:15px/1.5 system-ui,sans-serif;margin:2rem}", report._repr_html_())
 
 
 def _now() -> datetime:

@@ -19,6 +19,7 @@ from workbench.evaluation.slices import BANDS
 from workbench.files import write_atomic
 from workbench.language_tags import strip_tag
 from workbench.locales import UNSPACED_LANGUAGES
+from workbench.signatures import public
 from workbench.spreadsheets import LINE_END, defused
 from workbench.widgets.audio import AudioAnswers
 from workbench.widgets.channel import LiveWidget, answers
@@ -37,6 +38,7 @@ FORMULA = "=+-@\t\r\n"
 _LOOKED_AT = 300  # utterances, to learn how a word is written
 
 
+@public
 class ExplorerActions(AudioAnswers, LiveWidget):
     """Answers of the explorer that change something, or that write a file."""
 
