@@ -18,6 +18,7 @@ from workbench.capacity.sweep import MEMORY_SESSIONS, measure_capacity
 from workbench.cluster import connected
 from workbench.corpus import record
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.drafts import Drafts
 from workbench.errors import WorkbenchError
 from workbench.evaluation import boosted
 from workbench.evaluation.corpora import evaluate
@@ -159,6 +160,38 @@ class Workspace(Serving):
                 address=address, progress=shown, cancel=cancel,
             )  # fmt: skip
         return corpus.prediction(name)
+
+    def draft(
+        self,
+        corpus: Corpus,
+        checkpoint: str,
+        second: str | None = None,
+        *,
+        name: str = "draft",
+        twice: float = 0.1,
+        prompt_mode: str = "langID",
+        engine: str = "local",
+        address: str | None = None,
+        progress: Progress | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Drafts:
+        """Draft transcripts of the corpus (or view) with one or two checkpoints, for reviewers to accept or
+        correct; no row gets a transcript by it. A stopped call goes on when repeated.
+
+        Args:
+            second: another checkpoint; where the two disagree is worked on first.
+            name: of the prediction that holds the drafts; the second's is NAME-second.
+            twice: share of the clips that two reviewers transcribe apart, 0 to 1.
+            corpus, checkpoint, prompt_mode, engine, address, progress, cancel: as :meth:`transcribe` takes
+                them.
+        """
+        names = {name: checkpoint} | ({f"{name}-second": second} if second is not None else {})
+        for made, by in names.items():
+            self.transcribe(
+                corpus, by, made, prompt_mode=prompt_mode, engine=engine, address=address, progress=progress,
+                cancel=cancel,
+            )  # fmt: skip
+        return self.drafts(corpus, *names, twice=twice)
 
     def run_suite(
         self,

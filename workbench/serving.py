@@ -10,7 +10,7 @@ from workbench import deployment
 from workbench.corpus.query.table import Corpus
 from workbench.deployment import served
 from workbench.deployment.package import Package
-from workbench.holdings import Holdings
+from workbench.reviewing import Reviewing
 from workbench.signatures import public
 from workbench.widgets.progress import Progress, progress_bar
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @public
-class Serving(Holdings):
+class Serving(Reviewing):
     """A workspace with its packages for other runtimes."""
 
     def export_model(

@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import datasets
+import lhotse
 import numpy as np
 import pytest
 import soundfile
@@ -27,6 +29,7 @@ from workbench.finetuning.rows import read_source
 from workbench.finetuning.sounds import read_audio
 from workbench.ingest import audio
 from workbench.ingest.audio import containers
+from workbench.recognizer.audio import Resampler
 
 SECONDS = 2.6
 
@@ -80,6 +83,32 @@ def _trained_on(corpus: Corpus, folder: Path) -> dict[str, np.ndarray[Any, Any]]
     return {row.id: read_audio(row) for row in rows}
 
 
+def _live(raw: np.ndarray[Any, Any], rate: int) -> np.ndarray[Any, Any]:
+    """What a live session hears when it is fed in pieces."""
+    resampler = Resampler(16_000)
+    parts = [resampler.push(raw[at : at + 1_777], rate) for at in range(0, len(raw), 1_777)]
+    return np.concatenate([*parts, resampler.flush()])
+
+
+def _of_shar(folder: Path) -> dict[str, tuple[np.ndarray[Any, Any], int]]:
+    """What Lhotse loads of each cut."""
+    cuts = lhotse.CutSet.from_shar(in_dir=folder)
+    return {cut.id: (cut.load_audio()[0], cut.sampling_rate) for cut in cuts}
+
+
+def _of_hugging_face(folder: Path) -> dict[str, tuple[np.ndarray[Any, Any], int]]:
+    """What ``datasets`` hands out of each row, decoded."""
+    found = {}
+    for part in datasets.load_from_disk(str(folder / "dataset")).values():
+        for row in part:
+            path = folder / row["audio"]["path"]
+            path.write_bytes(row["audio"]["bytes"])
+            found[row["id"]] = audio.read_row(
+                {"audio_filepath": path.name, "duration": row["duration"]}, [str(folder)]
+            )
+    return found
+
+
 def _of_tar(folder: Path, id: str) -> tuple[np.ndarray[Any, Any], int]:
     for manifest in folder.rglob("manifest_*.json"):
         for line in manifest.read_text().splitlines():
@@ -119,6 +148,8 @@ def test_every_part_hears_the_same(name: str, rate: int, tmp_path: Path) -> None
     scanned = signal.scan(corpus).set_index("id")
     assert scanned["error"].isna().all()
     made = corpus.export(tmp_path / "tarred", "tarred", only="not_rejected")
+    shar = _of_shar(corpus.export(tmp_path / "shar", "shar", only="not_rejected").manifest("unassigned"))
+    hub = _of_hugging_face(corpus.export(tmp_path / "hf", "hf", only="not_rejected").path)
     trained_on = _trained_on(corpus, tmp_path)
     reader = pickle.loads(pickle.dumps(audio.RowReader(corpus.audio_roots, 16_000)))
     heard = {}
@@ -138,9 +169,10 @@ def test_every_part_hears_the_same(name: str, rate: int, tmp_path: Path) -> None
         measured = measures.measure(mono[:, None], own_rate)
         if channel is not None or not row["offset"]:
             assert scanned.loc[row["id"], "rms_dbfs"] == pytest.approx(measured["rms_dbfs"], abs=1e-6)
-        packed, packed_rate = _of_tar(made.path, row["id"])
-        assert packed_rate == own_rate
-        np.testing.assert_allclose(packed, mono, atol=1 / 32_000)  # 16-bit FLAC
+        np.testing.assert_array_equal(_live(raw, own_rate), played)
+        for packed, packed_rate in (_of_tar(made.path, row["id"]), shar[row["id"]], hub[row["id"]]):
+            assert packed_rate == own_rate
+            np.testing.assert_allclose(packed, mono, atol=1 / 32_000)  # 16-bit FLAC
         heard[row["id"]] = raw
     assert not np.array_equal(heard["near-0-0.0"], heard["near-1-0.0"])
     assert not np.array_equal(heard["near-0-0.0"], heard["far-0-0.0"])

@@ -118,6 +118,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
         "source",
         "recorded_at",
         "keep_days",
+        "bleeped_from",
         *CHANNEL_COLUMNS,
     )
     path = folder / "utterances.parquet"
@@ -151,7 +152,7 @@ def _is_of(row: Mapping[str, Any], kind: Kind, value: str, roots: list[Path], id
         return row.get("source") == value
     if kind == "expired":
         return row["id"] in ids
-    path = str(row["audio_filepath"])
+    path = str(row.get("bleeped_from") or row["audio_filepath"])
     return value == path or value in {str(root / path) for root in roots}
 
 

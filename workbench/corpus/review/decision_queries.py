@@ -44,6 +44,13 @@ SELECT clip, reviewer, value FROM (
   SELECT clip, reviewer, value, max(events.seq) FROM events JOIN targets USING (seq)
   WHERE stands = 1 AND field = 'status' GROUP BY clip, reviewer) ORDER BY clip, reviewer
 """
+# Each reviewer's own last word; who resolves a difference has seen the others'.
+WORDS = """
+SELECT clip, field, reviewer, value FROM (
+  SELECT clip, field, reviewer, value, max(events.seq) FROM events JOIN targets USING (seq)
+  WHERE stands = 1 AND action IN ('edit', 'status') GROUP BY clip, field, reviewer)
+ORDER BY clip, field, reviewer
+"""
 # A resolution wipes the slate: only words from it on count as differing.
 VIEWS = """
 WITH views AS (

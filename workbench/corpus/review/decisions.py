@@ -20,6 +20,7 @@ from workbench.corpus.review import decision_digests
 from workbench.corpus.review import decision_queries as queries
 from workbench.corpus.review.decision_digests import ClipSum
 from workbench.corpus.review.edited_values import checked_id, checked_tag, checked_value
+from workbench.corpus.review.kappa import fleiss_kappa
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
 from workbench.names import current_user
@@ -229,8 +230,8 @@ class DecisionStore:
         """How far reviewers agree on accepting and rejecting the clips that two or more of them judged.
 
         Returns:
-            ``clips`` judged by more than one, ``agreed`` among them, and Cohen's ``kappa`` where exactly
-            two reviewers did so and both outcomes occur (Cohen 1960), else None.
+            ``clips`` judged by more than one, ``agreed`` among them, and ``kappa``: Cohen's (1960) where
+            exactly two reviewers did so, Fleiss's (1971) where more did; None where one outcome occurs.
         """
         shared = []
         judged = self._connections.get().execute(queries.JUDGED) if self._reviewers() > 1 else ()
@@ -239,6 +240,10 @@ class DecisionStore:
             shared += [views] if len(views) > 1 else []
         agreed = sum(len(set(views.values())) == 1 for views in shared)
         return {"clips": len(shared), "agreed": agreed, "kappa": _kappa(shared)}
+
+    def words_of_reviewers(self) -> Iterator[tuple[str, str, str, str | None]]:
+        """(clip, field, reviewer, value): each reviewer's own last word that stands, resolutions left out."""
+        yield from self._connections.get().execute(queries.WORDS)
 
     def version(self) -> int:
         """Grows with every event; equal versions mean equal state."""
@@ -371,7 +376,7 @@ def _decision(row: Sequence[Any]) -> Decision:
 def _kappa(shared: Sequence[dict[str, str]]) -> float | None:
     reviewers = sorted({name for views in shared for name in views})
     if len(reviewers) != 2 or not shared:
-        return None
+        return fleiss_kappa([list(views.values()) for views in shared])
     first, second = reviewers
     pairs = [(views[first], views[second]) for views in shared]
     observed = sum(a == b for a, b in pairs) / len(pairs)

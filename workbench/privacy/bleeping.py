@@ -1,0 +1,129 @@
+"""Copies of utterances in which personal data is a tone, and their transcripts without it.
+
+Where a span is heard is told by the word times of a prediction. The reference is aligned with it, so that a
+word that the model misheard is bleeped too: from the end of the last word that both have to the start of the
+next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+
+from workbench.ingest import audio
+from workbench.language_tags import strip_tag
+from workbench.privacy.personal_data import PersonalSpan, find_personal, plain, redacted
+
+Action = Literal["bleep", "drop"]
+TONE_HZ, TONE_LEVEL = 1_000.0, 0.1
+MARGIN_S = 0.1
+"""Bleeped before and after, since word times are those of frames of 80 ms."""
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalWords:
+    """Personal data in one utterance.
+
+    Attributes:
+        text: without tags; spans: in it. times: seconds (start, end) of each span within the clip; None
+            where no word times say it.
+    """
+
+    text: str
+    spans: tuple[PersonalSpan, ...]
+    times: tuple[tuple[float, float] | None, ...]
+
+
+def personal_words(
+    row: Mapping[str, Any], prediction: Mapping[str, Any] | None, names: Sequence[str]
+) -> PersonalWords:
+    """What is personal in a row's reference, or in its draft where it has none, and when it is said.
+
+    Args:
+        row: ``text``, ``target_lang``, ``duration``.
+        prediction: of the row, with ``words``; None without.
+    """
+    held = None if prediction is None else prediction.get("words")
+    words = [dict(word) for word in (() if held is None else held)]
+    said = row.get("text") if isinstance(row.get("text"), str) else ""
+    draft = str((prediction or {}).get("hypothesis") or "")
+    text = strip_tag(said or draft)[0]
+    locale = row.get("target_lang") if isinstance(row.get("target_lang"), str) else None
+    spans = tuple(find_personal(text, locale, names))
+    duration = row.get("duration")
+    length_s = float(duration) if isinstance(duration, int | float) and duration == duration else np.inf
+    times = tuple(_when(text, span, words, length_s) for span in spans)
+    return PersonalWords(text, spans, times)
+
+
+def _when(
+    text: str, span: PersonalSpan, words: Sequence[Mapping[str, Any]], length_s: float
+) -> tuple[float, float] | None:
+    """Seconds in which a span is said: those of the words that it is aligned with, or of the room between."""
+    if not words:
+        return None
+    tokens, at = [], 0
+    for token in text.split():
+        at = text.index(token, at)
+        tokens.append((at, at + len(token), plain(token.strip(".,!?;:¿¡…"))))
+        at += len(token)
+    heard = [plain(str(word["word"]).strip(".,!?;:¿¡…")) for word in words]
+    pairs = {
+        one: other
+        for tag, a, b, c, d in Levenshtein.opcodes([t for *_, t in tokens], heard)
+        if tag == "equal"
+        for one, other in zip(range(a, b), range(c, d), strict=True)
+    }
+    own = [n for n, (start, end, _) in enumerate(tokens) if start < span.end and end > span.start]
+    before = max((n for n in pairs if n < own[0]), default=None)
+    after = min((n for n in pairs if n > own[-1]), default=None)
+    start = float(words[pairs[own[0]]]["start"]) if own[0] in pairs else (
+        0.0 if before is None else float(words[pairs[before]]["end"])
+    )  # fmt: skip
+    end = float(words[pairs[own[-1]]]["end"]) if own[-1] in pairs else (
+        length_s if after is None else float(words[pairs[after]]["start"])
+    )  # fmt: skip
+    return max(0.0, start - MARGIN_S), min(length_s, max(end, start) + MARGIN_S)
+
+
+def bleeped(samples: Samples, rate: int, times: Sequence[tuple[float, float]]) -> Samples:
+    """A copy of mono samples with a tone in the place of each stretch."""
+    made = samples.copy()
+    for start_s, end_s in times:
+        begin, end = max(0, round(start_s * rate)), min(len(made), round(min(end_s, 1e6) * rate))
+        made[begin:end] = TONE_LEVEL * np.sin(2 * np.pi * TONE_HZ / rate * np.arange(max(0, end - begin)))
+    return made
+
+
+def bleeped_row(
+    row: Mapping[str, Any], found: PersonalWords, roots: Sequence[str], folder: Path, number: int
+) -> dict[str, Any]:
+    """Write the copy of a row's sound; the row that stands for it.
+
+    Raises:
+        WorkbenchError: the recording cannot be read.
+    """
+    samples, rate = audio.read_row(row, roots)
+    times = [time for time in found.times if time is not None]
+    path = folder / f"{number:06d}.flac"
+    soundfile.write(path, bleeped(samples, rate, times), rate, format="FLAC", subtype="PCM_16")
+    kept = ("id", "target_lang", "accent", "speaker", "domain", "source", "license", "consent", "recorded_at",
+            "split", "recording")  # fmt: skip
+    made = {name: row[name] for name in kept if row.get(name) is not None and row[name] == row[name]}
+    return {
+        **made,
+        "audio_filepath": path.name,
+        "duration": round(len(samples) / rate, 4),
+        "text": redacted(found.text, found.spans) if row.get("text") else None,
+        "bleeped_from": str(row["audio_filepath"]),
+        "bleeps": len(times),
+    }

@@ -1,0 +1,219 @@
+"""From raw calls to references: segments, drafts, and who corrected them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from workbench.corpus import segmenting
+from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.drafts import UNCERTAIN, Drafts
+from workbench.errors import Problem, WorkbenchError
+from workbench.files import write_atomic
+from workbench.holdings import Holdings
+from workbench.ingest.voice_activity import SegmentRules
+from workbench.privacy.bleeping import Action, PersonalWords, bleeped_row, personal_words
+from workbench.signatures import public
+from workbench.widgets.progress import Progress, progress_bar
+from workbench.workspace.roles import require
+
+
+@public
+class Reviewing(Holdings):
+    """A workspace in which long recordings become utterances with references."""
+
+    def segment(
+        self,
+        corpus: Corpus,
+        name: str,
+        *,
+        shortest_s: float = 0.3,
+        longest_s: float = 20.0,
+        silence_s: float = 0.5,
+        padding_s: float = 0.2,
+        threshold: float = 0.5,
+        locale: str | None = None,
+        replace: bool = False,
+        engine: str = "local",
+        address: str | None = None,
+        progress: Progress | None = None,
+        cancel: Callable[[], bool] | None = None,
+    ) -> Corpus:
+        """Cut the recordings of a corpus (or view) into utterances by voice activity, each channel by itself.
+
+        The recordings stay where they are: a segment is a row with ``offset``, ``duration`` and ``channel``,
+        without a transcript. Repeated after a stop, the call goes on.
+
+        Args:
+            corpus: its rows are recordings.
+            name: of the corpus that the segments make.
+            shortest_s: less speech than so many seconds is no segment.
+            longest_s: of a segment in seconds, padding included.
+            silence_s: a pause in seconds that ends a segment.
+            padding_s: seconds kept before and after.
+            threshold: probability from which on 32 ms are speech.
+            locale: of recordings that state none.
+            replace: a corpus of this name goes, once the new one is there.
+            engine: 'local', or 'ray' on a cluster at ``address``.
+            address: of the Ray cluster.
+            progress: called with (channels done, channels in all); a bar is shown without it.
+            cancel: asked after each channel; what is done is kept.
+
+        Returns:
+            The corpus of the segments; its ``problems`` name the recordings that could not be cut. Its rows
+            carry ``recording`` (id of the row that they come from) and ``speech`` (mean probability).
+
+        Raises:
+            WorkbenchError: limits that cannot hold, no speech anywhere, the name is taken, cancelled, or the
+                user is neither trainer nor steward.
+        """
+        require(self, "trainer|steward", "corpus.import")
+        rules = SegmentRules(shortest_s, longest_s, silence_s, padding_s, threshold)
+        if not replace and name in self.corpus_names():
+            raise WorkbenchError(f"there is a corpus {name!r} already", hint="replace=True replaces it.")
+        with progress_bar(f"segment {corpus.name}", progress) as shown:
+            cut = segmenting.segment(
+                corpus, rules, engine=engine, address=address, progress=shown, cancel=cancel
+            )
+        if not cut.rows:
+            first = f"; first fault: {cut.problems[0]}" if cut.problems else ""
+            raise WorkbenchError(f"no speech in {len(corpus):,} recordings{first}", where=corpus.name)
+        made = self.import_corpus(
+            name, cut.rows, audio_roots=list(corpus.audio_roots), locale=locale, replace=replace
+        )
+        _add_problems(made, cut.problems)
+        self.record(
+            "corpus.segment",
+            {"recordings": len(corpus), "segments": len(cut.rows), "hours": round(cut.seconds / 3600, 4),
+             "speech_hours": round(cut.speech_s / 3600, 4)},
+        )  # fmt: skip
+        return made
+
+    def drafts(
+        self,
+        corpus: Corpus,
+        name: str,
+        second: str | None = None,
+        *,
+        twice: float = 0.1,
+        uncertain: float = UNCERTAIN,
+        seed: int = 0,
+    ) -> Drafts:
+        """Work on drafts: predictions of one or two checkpoints, or of an imported engine, that reviewers
+        accept or correct. Make them with :meth:`Workspace.draft` or ``ws.import_prediction``.
+
+        Args:
+            corpus: the rows that are drafted.
+            name: of the prediction that holds the drafts.
+            second: of another model's on the same clips; where the two disagree is worked on first.
+            twice: share of the clips that two reviewers transcribe apart.
+            uncertain: words of less confidence are shown as uncertain.
+            seed: of the choice of that share.
+
+        Raises:
+            WorkbenchError: no such prediction, or a share that is none.
+        """
+        return Drafts(corpus, name, second, twice=twice, uncertain=uncertain, seed=seed)
+
+    def personal_data(self, corpus: Corpus, prediction: str, names: Sequence[str] = ()) -> pd.DataFrame:
+        """What is personal in references and drafts by rules: listed names, numbers, e-mail, payment cards.
+
+        It finds no other names, no addresses and nothing that was misrecognized into other words.
+
+        Args:
+            corpus: the rows.
+            prediction: whose word times say when a span is heard; also the text where a row has none.
+            names: of people, places, accounts; whole words, case and accents aside.
+
+        Returns:
+            DataFrame ``id, kind, text, start_s, end_s``: seconds within the clip, null where no word times
+            are known.
+
+        Raises:
+            WorkbenchError: no such prediction.
+        """
+        found = []
+        for row, words in self._personal(corpus, prediction, names):
+            for span, time in zip(words.spans, words.times, strict=True):
+                start_s, end_s = time or (None, None)
+                said = words.text[span.start : span.end]
+                found.append((row["id"], span.kind, said, start_s, end_s))
+        return pd.DataFrame(found, columns=["id", "kind", "text", "start_s", "end_s"])
+
+    def bleep(
+        self,
+        corpus: Corpus,
+        name: str,
+        prediction: str,
+        names: Sequence[str] = (),
+        *,
+        action: Action = "bleep",
+        progress: Progress | None = None,
+    ) -> Corpus:
+        """Make a corpus of copies without personal data, to be exported in the place of the recordings.
+
+        Each clip is copied as a file of its own, a tone in the place of what :meth:`personal_data` finds, and
+        the words are taken out of its transcript. A clip whose personal data cannot be placed in time is
+        left out, and named in ``problems``.
+
+        Args:
+            corpus: the rows; what they are part of beside them is not copied.
+            name: of the corpus that the copies make.
+            prediction, names: as :meth:`personal_data` takes them.
+            action: 'bleep', or 'drop' to leave out every clip that holds personal data.
+            progress: called with (clips done, clips in all); a bar is shown without it.
+
+        Raises:
+            WorkbenchError: no such prediction or action, the name is taken, nothing is left, or the user is
+                neither trainer nor steward.
+        """
+        require(self, "trainer|steward", "corpus.import")
+        if action not in ("bleep", "drop"):
+            raise WorkbenchError(f"no action {action!r}", hint="Use bleep or drop.")
+        if name in self.corpus_names():
+            raise WorkbenchError(f"there is a corpus {name!r} already", hint="Choose another name.")
+        rows: list[dict[str, Any]] = []
+        problems: list[Problem] = []
+        total, bleeps = len(corpus), 0
+        folder = self.corpus_folder(name) / "audio"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with progress_bar(f"bleep {corpus.name}", progress, unit="clip") as shown:
+            for number, (row, words) in enumerate(self._personal(corpus, prediction, names), 1):
+                try:
+                    if words.spans and (action == "drop" or None in words.times):
+                        why = "holds personal data" if action == "drop" else "personal data without a time"
+                        raise WorkbenchError(why, hint="Left out.")
+                    rows.append(bleeped_row(row, words, corpus.audio_roots, folder, number))
+                    bleeps += len(words.spans)
+                except WorkbenchError as error:
+                    problems.append(Problem(str(row["id"]), error.what, error.hint))
+                shown(number, total)
+        if not rows:
+            shutil.rmtree(folder.parent)
+            raise WorkbenchError(
+                "no clip is left", where=corpus.name, hint=str(problems[0]) if problems else ""
+            )
+        made = self.import_corpus(name, rows, audio_roots=[folder])
+        _add_problems(made, problems)
+        facts = {"clips": len(rows), "bleeps": bleeps, "left_out": len(problems)}
+        self.record("corpus.bleep", facts)
+        return made
+
+    def _personal(
+        self, corpus: Corpus, prediction: str, names: Sequence[str]
+    ) -> Iterator[tuple[dict[str, Any], PersonalWords]]:
+        known = {str(row["id"]): row for row in corpus.prediction(prediction).to_dict("records")}
+        for row in corpus.frame().to_dict("records"):
+            yield row, personal_words(row, known.get(str(row["id"])), names)
+
+
+def _add_problems(corpus: Corpus, problems: Sequence[Problem]) -> None:
+    if problems:
+        path = corpus.folder / "problems.jsonl"
+        old = path.read_text("utf-8") if path.exists() else ""
+        lines = [json.dumps(one.to_dict(), ensure_ascii=False) + "\n" for one in problems]
+        write_atomic(path, old + "".join(lines))
