@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.corpus import segmenting
@@ -49,6 +49,7 @@ def call(path: Path, rate: int = 8_000) -> list[tuple[int, float, float]]:
     return truth
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 400), st.floats(0, 1)), min_size=1, max_size=20),
     st.floats(0.1, 2.0), st.floats(3.0, 30.0), st.floats(0.1, 2.0), st.floats(0.0, 0.5), st.floats(0.2, 0.8),

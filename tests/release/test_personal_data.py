@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
@@ -41,6 +41,7 @@ def test_what_the_rules_find(text: str, locale: str | None, names: list[str], fo
     assert [(span.kind, text[span.start : span.end]) for span in spans] == found
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.lists(st.text(min_size=1, max_size=8), max_size=3))
 def test_spans_stand_in_order_inside_the_text(text: str, names: list[str]) -> None:
     spans = find_personal(text, "en-US", names)
