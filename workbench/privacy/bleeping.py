@@ -77,12 +77,12 @@ def _when(
         tokens.append((at, at + len(token), plain(token.strip(".,!?;:¿¡…"))))
         at += len(token)
     heard = [plain(str(word["word"]).strip(".,!?;:¿¡…")) for word in words]
-    pairs = {
-        one: other
-        for tag, a, b, c, d in Levenshtein.opcodes([t for *_, t in tokens], heard)
-        if tag == "equal"
-        for one, other in zip(range(a, b), range(c, d), strict=True)
-    }
+    pairs: dict[int, int] = {}
+    for part in Levenshtein.opcodes([t for *_, t in tokens], heard):
+        if part.tag == "equal":
+            pairs.update(
+                zip(range(part.src_start, part.src_end), range(part.dest_start, part.dest_end), strict=True)
+            )
     own = [n for n, (start, end, _) in enumerate(tokens) if start < span.end and end > span.start]
     before = max((n for n in pairs if n < own[0]), default=None)
     after = min((n for n in pairs if n > own[-1]), default=None)
