@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -162,6 +163,36 @@ def test_the_commonest_spelling_is_taken() -> None:
     assert as_written("missing", texts, "basic") == "missing"
 
 
+def test_a_direction_is_told_only_where_the_interval_excludes_zero() -> None:
+    rng = np.random.default_rng(5)
+    rows: list[dict[str, str]] = []
+    heard: dict[str, list[dict[str, str]]] = {"old": [], "new": []}
+    for tag, wrong in (
+        ("it-IT", (0.3, 0.05)),
+        ("fr-FR", (0.05, 0.3)),
+        ("es-ES", (0.2, 0.2)),
+        ("el-GR", (1, 0)),
+    ):
+        for i in range(3 if tag == "el-GR" else 48):
+            words = [str(word) for word in rng.choice(["alfa", "bravo", "golf", "kilo"], 8)]
+            rows.append({"id": f"{tag}{i}", "text": " ".join(words), "target_lang": tag, "accent": "a",
+                         "speaker": f"{tag}{i % 12}"})  # fmt: skip
+            for name, share in zip(heard, wrong, strict=True):
+                said = ["zulu" if rng.random() < share else word for word in words]
+                heard[name].append({"id": f"{tag}{i}", "hypothesis": " ".join(said)})
+    tables = {name: pd.DataFrame(made) for name, made in heard.items()}
+    found = score_predictions(pd.DataFrame(rows), tables)
+    shown = heat_map(found, Choice("new", row="target_lang", column="accent", against="old"))
+    ways = {cell["row"]: cell["way"] for cell in shown["cells"].values() if cell["column"] == "a"}
+    assert {tag: ways[tag] for tag in ("it-IT", "fr-FR", "es-ES", "el-GR")} == {
+        "it-IT": "good", "fr-FR": "bad", "es-ES": "gray", "el-GR": "gray",
+    }  # fmt: skip
+    said = {cell["row"]: cell["sentence"] for cell in shown["cells"].values()}
+    assert " points better than old" in said["it-IT"]
+    assert "no clear difference between new and old" in said["es-ES"]
+    assert "not enough data to compare new and old" in said["el-GR"]  # 100 points, 24 words
+
+
 def test_the_picture_hatches_what_is_confounded_and_fits_its_size(evaluation: Evaluation) -> None:
     shown = heat_map(evaluation, choice())
     confounded = [cell for cell in shown["cells"].values() if cell["confounded"]]
@@ -172,8 +203,8 @@ def test_the_picture_hatches_what_is_confounded_and_fits_its_size(evaluation: Ev
     assert f'width="{width}" height="{height}"' in drawn
     page = Explorer(evaluation, name="base-560").static_html()
     assert page.count(HATCHED) == len(confounded)
-    assert strength({"difference": 0.0, "enough": "yes"}, True)[1] == "gray"
-    assert [strength({"difference": d, "enough": "yes"}, True)[1] for d in (-0.1, 0.1)] == ["good", "bad"]
+    for way in ("good", "bad", "gray"):
+        assert strength({"difference": -0.1, "enough": "yes", "way": way}, True)[1] == way
     assert strength({"rate": 0.5, "enough": "no"}, False)[1] == "gray"
     shown["cells"]["\n"] = confounded[0] | {"row": "<script>", "column": None}
     shown["rows"].append("<script>")

@@ -108,7 +108,11 @@ def test_a_cell_is_a_sentence() -> None:
         "el-GR, not stated: word error rate 23.4 percent, between 20.0 and 27.0; 12 utterances"
     )
     assert said.endswith("not enough data")
-    assert "base is 10.0 points better than old" in sentence(cell, Choice("base", against="old"))
+    against = Choice("base", against="old")
+    assert "base is 10.0 points better than old" in sentence(cell | {"way": "good"}, against)
+    few = sentence(cell | {"way": "gray"}, against)
+    assert "not enough data to compare base and old (−10.0 points" in few
+    assert "no clear difference" in sentence(cell | {"way": "gray", "enough": "yes"}, against)
     assert sentence(cell | {"row": ALL, "column": ALL, "rate": None}, Choice("base")).startswith(
         "everything: no ref"
     )

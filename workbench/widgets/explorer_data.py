@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation import readings
 from workbench.evaluation.slices import BANDS, group
 from workbench.locales import LOCALES
 from workbench.text import NORMALIZERS
@@ -186,6 +187,9 @@ def _table(evaluation: Evaluation, choice: Choice, by: tuple[str, ...]) -> pd.Da
     return evaluation.rates(choice.name, by, **options)
 
 
+_WAYS = {readings.BETTER: "good", readings.WORSE: "bad"}
+
+
 def _cell(record: Mapping[str, Any], choice: Choice, row: Any, column: Any) -> dict[str, Any]:
     cell: dict[str, Any] = {
         key: _number(record.get(key))
@@ -197,6 +201,8 @@ def _cell(record: Mapping[str, Any], choice: Choice, row: Any, column: Any) -> d
     cell["enough"] = str(record.get("enough", "yes"))
     cell["interval_kind"] = str(record.get("interval_kind", ""))
     cell["row"], cell["column"] = row, column
+    # Direction only where the interval excludes zero, in color and in words.
+    cell["way"] = _WAYS.get(readings.direction(record), "gray") if choice.against else "heat"
     cell["sentence"] = sentence(cell, choice)
     return cell
 
@@ -211,12 +217,17 @@ def sentence(cell: Mapping[str, Any], choice: Choice) -> str:
     if choice.against:
         if cell["difference"] is None:
             return f"{place}: nothing to compare; {size}"
-        way = "better" if cell["difference"] < 0 else "worse" if cell["difference"] > 0 else "the same"
+        way = {"good": "better", "bad": "worse"}.get(cell["way"], "")
         span = (
             f", between {_points(cell['low'])} and {_points(cell['high'])} points"
             if cell["low"] is not None
             else ""
         )
+        if not way:
+            few = cell["enough"] == "no" or cell["low"] is None
+            said = "not enough data to compare" if few else "no clear difference between"
+            shown = readings.points(cell["difference"])
+            return f"{place}: {said} {choice.name} and {choice.against} ({shown}{span}); {size}"
         by = _points(abs(cell["difference"]))
         return f"{place}: {choice.name} is {by} points {way} than {choice.against}{span}; {size}"
     if cell["rate"] is None:

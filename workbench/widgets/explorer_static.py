@@ -56,10 +56,10 @@ def _rate(record: Mapping[str, Any]) -> str:
 def strength(cell: Mapping[str, Any], compared: bool) -> tuple[float, str]:
     """How deep a cell is colored (0 to 1) and in which of heat, good, bad and gray (nothing to tell)."""
     value = cell.get("difference" if compared else "rate")
-    if value is None or cell["enough"] == "no" or (compared and not value):
+    if value is None or cell["enough"] == "no":
         return 0.0, "gray"
     if compared:
-        return min(1.0, abs(value) / 0.2), "good" if value < 0 else "bad"
+        return min(1.0, abs(value) / 0.2), str(cell["way"])
     return min(1.0, value), "heat"
 
 

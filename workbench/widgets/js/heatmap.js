@@ -176,8 +176,7 @@ function scale(data, compared) {
 
 function kindOf(cell, value, compared) {
   if (cell.enough === "no" || value === null) return "gray";
-  if (!compared) return "heat";
-  return value < 0 ? "good" : value > 0 ? "bad" : "gray";
+  return compared ? cell.way : "heat"; // a direction only where the interval excludes zero
 }
 
 function cellElement(data, row, column, { compared, top, opened, open }) {
@@ -188,7 +187,7 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
   const kind = kindOf(cell, value, compared);
   const hatched = cell.confounded.length > 0;
   const pressed = opened.row === cell.row && opened.column === cell.column && "row" in opened;
-  const glyph = compared && value ? (value < 0 ? "▼ " : "▲ ") : "";
+  const glyph = { good: "▼ ", bad: "▲ " }[kind] ?? "";
   const soft = cell.enough === "provisional" && value !== null;
   return h(
     "td",
@@ -236,6 +235,9 @@ function legendItems(compared, top, data) {
   const some = (test) => Object.values(data.cells).some(test);
   return [
     ...ramp,
+    compared && some((cell) => cell.enough !== "no" && cell.way === "gray")
+      ? item("gray", words.legendUnclear)
+      : null,
     some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null,
     some((cell) => cell.enough === "no") ? item("gray", words.tooLittle) : null,
     some((cell) => cell.confounded.length) ? item("hatched", words.legendHatched) : null,

@@ -410,6 +410,7 @@ export const explorer = {
   legendHeat: (top) => `deeper is worse, up to ${top} %`,
   legendBetter: "▼ better",
   legendWorse: (top) => `▲ worse, up to ${top} points`,
+  legendUnclear: "gray: no clear difference",
   legendHatched: "confounded: another column explains it as well",
   legendUnits: "percent, ± half-width of the 95 % CI",
   export: { svg: "SVG", png: "PNG" },
