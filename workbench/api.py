@@ -333,10 +333,11 @@ class Workspace(Serving):
         thresholds: Thresholds | None = None,
         resamples: int = 1000,
         seed: int = 20260604,
+        others: int = 50,
         progress: Progress | None = None,
     ) -> KeywordBoost:
         """Stream the utterances of the corpus (or view) that hold a keyword, without and with the list, and
-        compare recall, precision and F1.
+        compare recall, precision and F1; and others without any, where what is written is a false alarm.
 
         Args:
             keywords: a list, or a CSV file with a column ``keyword``; written as transcripts have them.
@@ -344,6 +345,7 @@ class Workspace(Serving):
             lookahead_ms: one of the checkpoint's; None is its default.
             device: 'cpu', 'cuda' or 'auto'.
             normalizer, by, thresholds, resamples, seed: of the evaluation.
+            others: clips without a keyword, at most.
             corpus, checkpoint, progress: as :meth:`transcribe` takes them.
 
         Raises:
@@ -353,7 +355,7 @@ class Workspace(Serving):
             return boosted.keyword_boost(
                 self.checkpoint(checkpoint), corpus.frame(), corpus.audio_roots, keywords, weight=weight,
                 lookahead_ms=lookahead_ms, device=device, normalizer=normalizer, by=by,
-                thresholds=thresholds, resamples=resamples, seed=seed, progress=shown,
+                thresholds=thresholds, resamples=resamples, seed=seed, others=others, progress=shown,
             )  # fmt: skip
 
     def capacity(

@@ -12,7 +12,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
-from workbench.evaluation.boosted import WITH, WITHOUT, gains, holding, keyword_boost
+from workbench.evaluation.boosted import WITH, WITHOUT, false_alarms, gains, holding, keyword_boost
 from workbench.evaluation.keywords import Keyword
 
 DATA = Path(__file__).parents[2] / "data"
@@ -50,6 +50,23 @@ def test_gains_are_those_of_all_keywords_together_with_paired_intervals() -> Non
     assert (table["speakers"] == 12).all()
 
 
+def test_what_a_list_makes_up_is_counted_on_clips_without_its_words() -> None:
+    rows = pd.DataFrame({"id": range(240), "text": "send it to him now", "target_lang": "en-US"})
+    rows["speaker"] = [f"s{n % 12}" for n in range(240)]
+    sides = {
+        WITHOUT: ["send it to him now" if n % 60 else "send zurich to him now" for n in range(240)],
+        WITH: ["send it to him now" if n % 5 else "send zurich to him now" for n in range(240)],
+    }
+    found = {name: pd.DataFrame({"id": rows["id"], "hypothesis": texts}) for name, texts in sides.items()}
+    table, alarms = false_alarms(score_predictions(rows, found), [Keyword("zurich")])
+    clips, words = table.to_dict("records")
+    assert (clips["without"], clips["with"], clips["clips"]) == pytest.approx((4 / 240, 48 / 240, 240))
+    assert 0 < clips["low"] < clips["difference"] < clips["high"]
+    assert words["difference"] == pytest.approx(44 / 1200)
+    assert alarms["id"].tolist() == list(range(0, 240, 5))
+    assert set(alarms["hypothesis"]) == {"send zurich to him now"}
+
+
 @pytest.mark.model
 def test_real_recordings_are_decoded_without_and_with_the_list() -> None:
     from workbench.recognizer.checkpoint import Checkpoint
@@ -67,7 +84,10 @@ def test_real_recordings_are_decoded_without_and_with_the_list() -> None:
     chosen = len(result.evaluation)
     assert 5 <= chosen <= 8
     assert not result.problems
-    assert asked[-1] == (chosen, chosen)
+    assert asked[-1] == (len(frame), len(frame))
+    if chosen < len(frame):  # the others hold none of the words
+        assert result.false_alarms["clips"].tolist() == [len(frame) - chosen] * 2
+        assert "clips without the words" in result.sentence
     total = result.keywords.set_index("keyword").loc["all"]
     assert total["reference"] >= 5
     row = result.gains.set_index("measure").loc["recall"]

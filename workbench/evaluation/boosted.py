@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ import pandas as pd
 
 from workbench import text as txt
 from workbench.errors import Problem, WorkbenchError
+from workbench.evaluation import readings
 from workbench.evaluation.clusters import cluster_sums, clusters_of
 from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
 from workbench.evaluation.rates import Thresholds
+from workbench.evaluation.significance import paired_difference
 from workbench.ingest.audio import Roots, RowReader, roots_of
 from workbench.recognizer.boosting import Boost
 from workbench.recognizer.streaming import play
@@ -38,6 +41,9 @@ class KeywordBoost:
     ``gains``: a row each of recall, precision and F1: ``measure, without, with, difference, low, high``
     (paired bootstrap; NaN where a keyword is never said or heard), ``interval_kind, speakers, utterances``.
     ``keywords``: a row each keyword, counts and rates with the suffixes ``_without`` and ``_with``.
+    ``false_alarms``: on clips of the same locales whose reference holds no keyword: a row each of "clips with
+    a keyword" and "word errors": ``measure, without, with, difference, low, high, clips, speakers,
+    interval_kind``; empty where there are no such clips. ``alarms``: their ids, keywords and hypotheses.
     ``evaluation``: both predictions, for ``compare`` and everything else. ``problems``: what was not decoded.
     """
 
@@ -45,6 +51,31 @@ class KeywordBoost:
     keywords: pd.DataFrame
     evaluation: Evaluation
     problems: list[Problem]
+    false_alarms: pd.DataFrame = field(default_factory=pd.DataFrame)
+    alarms: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def sentence(self) -> str:
+        """What the list brings and what it costs, in one sentence."""
+        recall = self.gains.set_index("measure").loc["recall"]
+        before, after = _percent(recall["without"]), _percent(recall["with"])
+        verb = "raises" if recall["difference"] > 0 else "does not raise"
+        said = f"The list {verb} recall: {before} without it, {after} with it"
+        if not len(self.false_alarms):
+            return f"{said}; what it makes up elsewhere is not known: no clips without the words were given."
+        alarm = self.false_alarms.iloc[0]
+        return (
+            f"{said}; in {alarm['clips']:,} clips without the words it writes one in {_percent(alarm['with'])} "
+            f"({_percent(alarm['without'])} without the list)."
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.sentence}\n{self.gains.to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        tables = [table for table in (self.gains, self.false_alarms) if len(table)]
+        shown = "".join(table.round(4).to_html(index=False, border=0, na_rep="–") for table in tables)
+        return f"<p><b>{escape(self.sentence)}</b></p>{shown}"
 
 
 def keyword_boost(
@@ -61,12 +92,13 @@ def keyword_boost(
     thresholds: Thresholds | None = None,
     resamples: int = 1000,
     seed: int = 20260604,
+    others: int = 50,
     progress: Callable[[int, int], None] | None = None,
 ) -> KeywordBoost:
-    """Stream the utterances whose reference holds a keyword, without and with the list, and score both.
+    """Stream the utterances whose reference holds a keyword, without and with the list, and score both; and
+    as many others of the same locales, where every keyword that is written is a false alarm.
 
-    Each utterance is given the keywords of its locale and those of none. Words that a list makes appear in
-    utterances without any keyword are not seen here: precision is that of this slice.
+    Each utterance is given the keywords of its locale and those of none.
 
     Args:
         rows: utterance rows with ``id, text, audio_filepath, target_lang``.
@@ -74,6 +106,8 @@ def keyword_boost(
         keywords: a list, or a CSV as :func:`read_keywords` takes it; written as transcripts have them.
         weight: of the list (see :class:`workbench.recognizer.boosting.Boost`).
         normalizer, by, thresholds, resamples, seed: as :func:`workbench.evaluation.score_predictions`.
+        others: clips without any keyword that are read too, at most, drawn by ``seed``; 0: none.
+        progress: called with (clips done, clips in all).
 
     Raises:
         WorkbenchError: no reference holds a keyword, or no utterance could be decoded.
@@ -82,25 +116,87 @@ def keyword_boost(
     chosen = rows[holding(rows, listed, normalizer)].reset_index(drop=True)
     if len(chosen) == 0:
         raise WorkbenchError("no reference holds a keyword", hint="Check their spelling and target_lang.")
+    apart = _others(rows, listed, normalizer, others, seed)
     lists = {tag: _meant(listed, tag) for tag in chosen["target_lang"].unique()}
     boosts = {tag: Boost(tuple(k.text for k in found), weight) for tag, found in lists.items()}
     roots = roots_of(audio_root)
-    found, problems = _decoded(checkpoint, chosen, roots, boosts, lookahead_ms, device, progress)
-    if not found[WITHOUT]:
+    both = pd.concat([chosen, apart], ignore_index=True) if len(apart) else chosen
+    found, problems = _decoded(checkpoint, both, roots, boosts, lookahead_ms, device, progress)
+    tables = {name: pd.DataFrame(lines, columns=["id", "hypothesis"]) for name, lines in found.items()}
+    if not tables[WITHOUT]["id"].isin(chosen["id"]).any():
         raise WorkbenchError("no utterance could be decoded", where=str(audio_root), hint=problems[0].hint)
-    evaluation = score_predictions(
-        chosen, {name: pd.DataFrame(lines) for name, lines in found.items()}, normalizer=normalizer, by=by,
-        thresholds=thresholds, resamples=resamples, seed=seed,
-    )  # fmt: skip
-    tables = [evaluation.keywords(name, listed) for name in (WITHOUT, WITH)]
+
+    def scored(part: pd.DataFrame) -> Evaluation:
+        kept = {name: table[table["id"].isin(part["id"])] for name, table in tables.items()}
+        return score_predictions(
+            part, kept, normalizer=normalizer, by=by, thresholds=thresholds, resamples=resamples, seed=seed
+        )
+
+    evaluation = scored(chosen)
+    decoded = len(apart) and bool(tables[WITHOUT]["id"].isin(apart["id"]).any())
+    alarmed = false_alarms(scored(apart), listed) if decoded else (pd.DataFrame(), pd.DataFrame())
+    counted = [pd.DataFrame(evaluation.keywords(name, listed)) for name in (WITHOUT, WITH)]
     shared = ["keyword", "domain", "target_lang", "reference"]
-    joined = tables[0][shared].join(
+    joined = counted[0][shared].join(
         [
             table.drop(columns=shared).add_suffix(suffix)
-            for table, suffix in zip(tables, ("_without", "_with"), strict=True)
+            for table, suffix in zip(counted, ("_without", "_with"), strict=True)
         ]
     )
-    return KeywordBoost(gains(evaluation, listed), joined, evaluation, problems)
+    return KeywordBoost(gains(evaluation, listed), joined, evaluation, problems, *alarmed)
+
+
+def _others(
+    rows: pd.DataFrame, keywords: Sequence[Keyword], normalizer: str, most: int, seed: int
+) -> pd.DataFrame:
+    """Utterances with a reference that holds no keyword, of locales that have keywords to be boosted."""
+    held = holding(rows, keywords, normalizer)
+    tags = set(rows["target_lang"][held])
+    fit = rows[~held & rows["text"].notna() & rows["target_lang"].isin(tags)]
+    return fit.sample(min(most, len(fit)), random_state=seed).reset_index(drop=True)
+
+
+def false_alarms(evaluation: Evaluation, keywords: Sequence[Keyword]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keywords written where none was said, and what the list does to the other words there.
+
+    Args:
+        evaluation: both predictions of clips whose references hold none of ``keywords``.
+
+    Returns:
+        The two measures and the clips behind the first, as in :class:`KeywordBoost`.
+    """
+    scored, settings = evaluation.scored, evaluation.settings
+    rows = np.flatnonzero(scored.prediction(WITHOUT).present & scored.prediction(WITH).present)
+    counts = [keyword_counts(scored, n, settings.normalizer, rows, keywords) for n in (WITHOUT, WITH)]
+    alarm = [(side["hypothesis"][rows] > 0).astype(float) for side in counts]
+    wrong = [scored.totals(n, "wer", settings.normalizer) for n in (WITHOUT, WITH)]
+    clusters = clusters_of(scored.speakers[rows], settings.thresholds.min_speakers)
+    words = wrong[0][1][rows]
+    records = []
+    for measure, (before, after), units in (
+        ("clips with a keyword", alarm, np.ones(len(rows))),
+        ("word errors", [errors[rows] for errors, _ in wrong], words),
+    ):
+        sums = cluster_sums(clusters, before, after, units).astype(float)
+        total = float(sums[:, 2].sum()) or np.nan
+        known = paired_difference(
+            sums, resamples=settings.resamples, seed=settings.seed, confidence=settings.confidence
+        )
+        records.append(
+            {
+                "measure": measure, "without": sums[:, 0].sum() / total, "with": sums[:, 1].sum() / total,
+                "difference": known.difference, "low": known.low, "high": known.high, "clips": len(rows),
+                "speakers": clusters.speakers, "interval_kind": clusters.kind,
+            }
+        )  # fmt: skip
+    made_up = rows[alarm[1] > 0]
+    listed = scored.rows.iloc[made_up][["id", "target_lang", "text"]].reset_index(drop=True)
+    listed["hypothesis"] = scored.prediction(WITH).column("hypothesis").to_numpy(object)[made_up]
+    return pd.DataFrame(records), listed
+
+
+def _percent(value: float) -> str:
+    return "–" if value != value else readings.percent(value)
 
 
 def holding(rows: pd.DataFrame, keywords: Sequence[Keyword], normalizer: str = "basic") -> Array:

@@ -44,6 +44,9 @@ MIN_EFFECTIVE = 2.5
 """Kish's effective number of clusters that the errors come from, below which they have no interval."""
 RARE = 0.05
 """Rates below this take the gamma-Poisson interval."""
+HIGH = 0.5
+"""Rates above this lean the other way (few speakers with little wrong): the lower end is the lower one of
+Student's on the logarithmic and on the plain scale."""
 MANY = 1000
 """Clusters above which resampling adds nothing: Student's interval alone."""
 
@@ -168,7 +171,10 @@ def _log_interval(sums: Array, resamples: int, seed: int, confidence: float) -> 
         if len(studentized) >= resamples / 2:
             below, above = np.quantile(studentized, [tail, 1 - tail]).tolist()
             low, high = max(low, above * spread), max(high, -below * spread)
-    return ratio * math.exp(-low), ratio * math.exp(high)
+    floor = ratio * math.exp(-low)
+    if ratio > HIGH:
+        floor = min(floor, max(0.0, ratio - student(clusters, tail) * spread * ratio))
+    return floor, ratio * math.exp(high)
 
 
 def _studentized(sums: Array, ratio: float, resamples: int, seed: int) -> Array:
