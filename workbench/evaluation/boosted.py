@@ -62,7 +62,7 @@ class KeywordBoost:
         verb = "raises" if recall["difference"] > 0 else "does not raise"
         said = f"The list {verb} recall: {before} without it, {after} with it"
         if not len(self.false_alarms):
-            return f"{said}; what it makes up elsewhere is not known: no clips without the words were given."
+            return f"{said}; what it makes up elsewhere is unknown: no clips without the words were given."
         alarm = self.false_alarms.iloc[0]
         return (
             f"{said}; in {alarm['clips']:,} clips without the words it writes one in {_percent(alarm['with'])} "
