@@ -87,7 +87,7 @@ def test_real_recordings_are_decoded_without_and_with_the_list() -> None:
     assert asked[-1] == (len(frame), len(frame))
     if chosen < len(frame):  # the others hold none of the words
         assert result.false_alarms["clips"].tolist() == [len(frame) - chosen] * 2
-        assert "clips without the words" in result.sentence
+        assert "clips without the words" in result.sentence, result.sentence
     total = result.keywords.set_index("keyword").loc["all"]
     assert total["reference"] >= 5
     row = result.gains.set_index("measure").loc["recall"]

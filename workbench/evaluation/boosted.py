@@ -65,8 +65,8 @@ class KeywordBoost:
             return f"{said}; what it makes up elsewhere is unknown: no clips without the words were given."
         alarm = self.false_alarms.iloc[0]
         return (
-            f"{said}; in {alarm['clips']:,} clips without the words it writes one in {_percent(alarm['with'])} "
-            f"({_percent(alarm['without'])} without the list)."
+            f"{said}; of {alarm['clips']:,} clips without the words it writes one in "
+            f"{_percent(alarm['with'])} ({_percent(alarm['without'])} without the list)."
         )
 
     def __repr__(self) -> str:
