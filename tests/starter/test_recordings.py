@@ -8,7 +8,14 @@ import pytest
 import soundfile
 
 from tooling.starter.checkpoint import heard, validation_sample
-from tooling.starter.recordings import SCARCE_LOCALES, encode_opus, heard_by_starter, sentence_key, split_of
+from tooling.starter.recordings import (
+    SCARCE_LOCALES,
+    UNHEARD_LOCALES,
+    encode_opus,
+    heard_by_starter,
+    sentence_key,
+    split_of,
+)
 from workbench.starter_files import CORPUS, MANIFEST
 
 
@@ -90,3 +97,19 @@ def test_encoding_is_deterministic_and_keeps_the_length(duration_s, tmp_path):
     path.write_bytes(first)
     back, rate = soundfile.read(path)
     assert (rate, len(back)) == (16000, len(pcm))
+
+
+def test_voices_of_unheard_locales_lie_apart_with_the_same_splits(rows):
+    folder = CORPUS.with_name("unheard")
+    own = [json.loads(line) for line in (folder / MANIFEST.name).read_text("utf-8").splitlines()]
+    assert {row["target_lang"] for row in own} == {*UNHEARD_LOCALES}
+    assert not {row["target_lang"] for row in rows} & {*UNHEARD_LOCALES}
+    assert not any(row["heard_by_starter"] for row in own)
+    assert all(row["split"] == split_of(row["text"]) and row["license"] for row in own)
+    assert {path.name for path in folder.rglob("*.ogg")} == {
+        row["audio_filepath"].rsplit("/", 1)[1] for row in own
+    }
+    for row in own[:: len(own) // 20]:
+        info = soundfile.info(folder / row["audio_filepath"])
+        assert (info.samplerate, info.channels) == (16000, 1)
+        assert info.duration == pytest.approx(row["duration"], abs=0.002)

@@ -1,4 +1,4 @@
-"""``python -m tooling.starter recordings | checkpoint | card | adaptation``: ``data/`` and its evidence."""
+"""``python -m tooling.starter`` recordings, speech, checkpoint, card, adaptation: ``data/`` and evidence."""
 
 from __future__ import annotations
 
@@ -22,12 +22,23 @@ def main(arguments: list[str] | None = None) -> int:
         "--packages", type=Path, default=Path("build/packages"), help="where .deb files are kept"
     )
     recordings.add_argument("--out", type=Path, default=CORPUS)
+    recordings.add_argument(
+        "--unheard", type=Path, default=CORPUS.with_name("unheard"), help="voices that no starter hears"
+    )
+    speech = steps.add_parser("speech", help="make hours of speech by programs, for training only")
+    speech.add_argument("--packages", type=Path, default=Path("build/packages"))
+    speech.add_argument("--folder", type=Path, default=Path("build/speech"), help="where its shards lie")
+    speech.add_argument("--hours", type=float, default=12.0)
+    speech.add_argument("--seed", type=int, default=41)
     checkpoint = steps.add_parser("checkpoint", help="train the starter checkpoint (hours on two cores)")
     checkpoint.add_argument(
         "--folder", type=Path, default=Path("build/starter"), help="state, features, metrics"
     )
     checkpoint.add_argument("--out", type=Path, default=CHECKPOINT)
     checkpoint.add_argument("--recipe", type=Path, help="another recipe than the package's recipe.yaml")
+    checkpoint.add_argument(
+        "--packages", type=Path, default=Path("build/packages"), help="for a recipe that makes speech"
+    )
     checkpoint.add_argument("--resume", action="store_true", help="continue what --folder holds")
     checkpoint.add_argument("--threads", type=int, default=2)
     checkpoint.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -49,9 +60,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        {"recordings": _recordings, "checkpoint": _checkpoint, "card": _card, "adaptation": _adaptation}[
-            given.step
-        ](given)
+        chosen = {
+            "recordings": _recordings,
+            "speech": _speech,
+            "checkpoint": _checkpoint,
+            "card": _card,
+            "adaptation": _adaptation,
+        }
+        chosen[given.step](given)
     except WorkbenchError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -60,10 +76,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _recordings(given: argparse.Namespace) -> None:
     from tooling.starter.recordings import build
+    from tooling.starter.voices import UNHEARD_VOICES
     from workbench.widgets.progress import progress_bar
 
     with progress_bar("recordings", None, unit="clip") as progress:
         build(given.packages, given.out, progress)
+        build(given.packages, given.unheard, progress, UNHEARD_VOICES)
+
+
+def _speech(given: argparse.Namespace) -> None:
+    from tooling.starter.made import speech
+    from tooling.starter.recordings import fetch_packages
+    from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.starter_files import DATA
+    from workbench.widgets.progress import progress_bar
+
+    fetch_packages(given.packages, speech.PACKAGES)
+    preprocessor = Checkpoint.open(CHECKPOINT).model("cpu", "fp32").preprocessor
+    with progress_bar("speech", None, unit="s") as progress:
+        speech.make(
+            given.folder,
+            given.packages / "root",
+            preprocessor,
+            seed=given.seed,
+            hours=given.hours,
+            progress=progress,
+        )
+    rows, _ = speech.load(given.folder)
+    speech.write_evidence(rows, given.seed, DATA.parent / "docs" / "evidence" / "made-speech.json")
 
 
 def _checkpoint(given: argparse.Namespace) -> None:
@@ -79,7 +119,7 @@ def _checkpoint(given: argparse.Namespace) -> None:
         )
     torch.set_num_threads(given.threads)
     logging.getLogger("nemo_logger").setLevel(logging.ERROR)
-    make(given.folder, given.out, load_recipe(given.recipe or RECIPE), given.device)
+    make(given.folder, given.out, load_recipe(given.recipe or RECIPE), given.device, packages=given.packages)
 
 
 def _card(given: argparse.Namespace) -> None:
@@ -96,7 +136,10 @@ def _card(given: argparse.Namespace) -> None:
         measured["core_hours"] = evidence.core_hours(given.metrics.parent)
     evidence.write(measured, given.metrics, target)
     figures = json.loads(target.read_text("utf-8"))
-    (DATA / "README.md").write_text(card(read_rows(MANIFEST), figures), encoding="utf-8")
+    held = target.with_name("made-speech.json")
+    made = json.loads(held.read_text("utf-8")) if held.is_file() else None
+    unheard = read_rows(DATA / "unheard" / MANIFEST.name)
+    (DATA / "README.md").write_text(card(read_rows(MANIFEST), figures, made, unheard), encoding="utf-8")
 
 
 def _adaptation(given: argparse.Namespace) -> None:

@@ -28,6 +28,13 @@ class Alignment:
         """The clip's letters at its plain speed."""
         return self.spoken[self.start[index] : self.start[index + 1]]
 
+    def with_silent(self, start: Ints) -> Alignment:
+        """This alignment and clips behind it of which nothing is known; ``start`` as in their cache."""
+        silent = np.full(int(start[-1]), -1, np.int16)
+        return Alignment(
+            np.concatenate([self.spoken, silent]), np.concatenate([self.start, start[1:] + self.start[-1]])
+        )
+
 
 def cached(rows: list[dict[str, Any]], cache: FeatureCache, target: Path, seed: int) -> Alignment:
     """Alignment of the rows' letters with their log-mel features; read from ``target`` if there."""

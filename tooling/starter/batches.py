@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from tooling.starter.features import FeatureCache
 
 FRAMES_PER_S = 100
+MADE = "made-"  # how the sources of made voices begin
 LONGEST_LEAD, LONGEST_GAP, LONGEST_TAIL = 120, 40, 80  # log-mel frames of silence
 TEMPO = (0.87, 1.15)
 DIGITAL_SILENCE = np.float32(-16.6355)  # log of 2 ** -24, which NeMo's preprocessor adds
@@ -26,12 +28,13 @@ def encoder_frames(frames: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Span:
     """Part of a clip: log-mel frames ``first`` to ``last`` (None: its end) at its own tempo, and the words
-    spoken there (None: the whole transcript)."""
+    spoken there (None: the whole transcript); ``glued``: no space before them."""
 
     clip: int
     first: int = 0
     last: int | None = None
     words: str | None = None
+    glued: bool = False
 
     def frames(self, lengths: npt.NDArray[np.int64], tempo: float) -> int:
         """Log-mel frames of the span when spoken ``tempo`` times as fast."""
@@ -56,15 +59,24 @@ def epoch(
     stage: dict[str, Any],
     words: list[list[Span]],
     rng: np.random.Generator,
+    compose: Callable[[str, np.random.Generator], list[Span]] | None = None,
 ) -> list[list[Sample]]:
     """One pass over all clips, some joined to the next of the same voice, a share (``stage["splices"]``) of
     made-up sentences: ``words`` of each clip in a new order, so that no sentence can be learned by heart.
+
+    ``stage["made"]`` is the share of clips of made voices in a pass, drawn anew each time;
+    ``stage["composed"]`` the share of phrases that ``compose`` makes, by clips of the voice.
 
     Batches hold samples of similar length and at most ``stage["batch_s"]`` seconds, padding included.
     """
     samples = []
     for voice in sorted(set(voices)):
         own = [i for i, v in enumerate(voices) if v == voice]
+        if voice.startswith(MADE):
+            own = [i for i in own if rng.random() < stage.get("made", 1.0)]
+        elif compose:
+            phrases = (compose(voice, rng) for _ in range(round(stage.get("composed", 0.0) * len(own))))
+            samples += [_sample(p, _tempo(stage, rng), lengths, stage, rng) for p in phrases if p]
         pool = [span for i in own for span in words[i]]
         made = round(stage.get("splices", 0.0) * len(own))
         samples += [_splice(pool, lengths, stage, rng) for _ in range(made) if pool]

@@ -40,37 +40,42 @@ def _stated(value: Any) -> str | None:
     return None if pd.isna(value) else str(value)
 
 
-def corpus_section(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Clips, minutes and splits of every voice."""
-    frame = pd.DataFrame(rows)
-    cells = []
+def unheard_section(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Voices beside the corpus that no starter hears."""
+    return (
+        "\n## Never heard\n\n`unheard/` holds voices of locales that the starter has never heard and that no figure here counts, with the same "
+        f"splits: to adapt to what is new.\n\n{_table(VOICE_HEADER, _voices(pd.DataFrame(rows)))}\n"
+    )
+
+
+VOICE_HEADER = (
+    *("locale", "source", "speaker", "accent", "clips", "minutes"),
+    *("train", "validation", "test", "heard by the starter"),
+)
+
+
+def _voices(frame: pd.DataFrame) -> list[tuple[object, ...]]:
+    """A row of ``VOICE_HEADER`` for each voice."""
+    cells: list[tuple[object, ...]] = []
     for (locale, source), own in frame.groupby(["target_lang", "source"]):
         split = own["split"].value_counts()
         speaker, accent = (_stated(own.iloc[0][name]) for name in ("speaker", "accent"))
         counts = [int(split.get(name, 0)) for name in ("train", "validation", "test")]
         minutes = f"{own['duration'].sum() / 60:.1f}"
         heard = int(own["heard_by_starter"].sum())
-        cells.append(
-            (
-                locale,
-                source,
-                speaker or "several",
-                accent or "—",
-                len(own),
-                minutes,
-                *counts,
-                heard,
-            )
-        )
+        stated = (speaker or "several", accent or "—")
+        cells.append((locale, source, *stated, len(own), minutes, *counts, heard))
+    return cells
+
+
+def corpus_section(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Clips, minutes and splits of every voice."""
+    frame = pd.DataFrame(rows)
     total = frame["duration"].sum() / 3600
-    header = (
-        *("locale", "source", "speaker", "accent", "clips", "minutes"),
-        *("train", "validation", "test", "heard by the starter"),
-    )
     return (
         f"\n## Corpus\n\n{len(frame):,} clips, {total:.2f} hours. Splits are by sentence (letters and digits, case folded), the same in "
         "every locale and voice, and fixed once and for all: a sentence of a test clip is in no train clip. el-GR and bg-BG give the "
-        f"starter a tenth of their train sentences.\n\n{_table(header, cells)}\n"
+        f"starter a tenth of their train sentences.\n\n{_table(VOICE_HEADER, _voices(frame))}\n"
     )
 
 
@@ -164,6 +169,35 @@ def _verdict(overall: Mapping[str, Any], joined: Mapping[str, Any]) -> str:
     )
 
 
-def card(rows: Sequence[Mapping[str, Any]], figures: Mapping[str, Any]) -> str:
-    """The whole card as Markdown."""
-    return HEAD + corpus_section(rows) + checkpoint_section(figures)
+def made_section(made: Mapping[str, Any]) -> str:
+    """Hours that programs speak, by locale and voice."""
+    cells = [
+        (
+            voice["target_lang"],
+            voice["voice"],
+            voice["program"],
+            voice["license"],
+            voice["clips"],
+            f"{60 * voice['hours']:.0f}",
+        )
+        for voice in made["voices"]
+    ]
+    return (
+        f"\n## Made speech\n\n`python -m tooling.starter speech` makes speech by programs for training, from a seed: here {made['clips']:,} clips, "
+        f"{made['hours']:.1f} hours (seed {made['seed']}). **It is not in this repository, the shipped checkpoint has not heard it, and it flatters no "
+        "figure: validation and test voices are people, and no sentence of theirs is ever said by a program.** Texts: common words in short phrases, "
+        "Debian's fortunes, Tux Paint's captions, numbers. Nothing is made in Greek, Bulgarian, Romanian or Dutch.\n\n"
+        f"{_table(('locale', 'voice', 'program', 'license of the voice', 'clips', 'minutes'), cells)}\n"
+    )
+
+
+def card(
+    rows: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Any],
+    made: Mapping[str, Any] | None = None,
+    unheard: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """The whole card as Markdown; ``made``: what ``docs/evidence/made-speech.json`` holds; ``unheard``: rows of
+    the voices that no starter hears."""
+    beside = (unheard_section(unheard) if unheard else "") + (made_section(made) if made else "")
+    return HEAD + corpus_section(rows) + beside + checkpoint_section(figures)

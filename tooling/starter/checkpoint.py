@@ -12,11 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
-from tooling.starter import alignment, calibration, features, network, tokenizer
+from tooling.starter import alignment, calibration, features, network, tokenizer, widening
 from tooling.starter.emissions import spelling
-from workbench.starter_files import CORPUS, MANIFEST
+from tooling.starter.made import composed, speech, synthesizers, texts
+from tooling.starter.recordings import fetch_packages
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.starter_files import CHECKPOINT, CORPUS, MANIFEST
 
 log = logging.getLogger("tooling.starter")
 RECIPE = Path(__file__).with_name("recipe.yaml")
@@ -44,7 +48,7 @@ def validation_sample(rows: list[dict[str, Any]], per_voice: int) -> list[dict[s
     return [row for own in taken.values() for row in own[:: max(1, len(own) // per_voice)][:per_voice]]
 
 
-def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
+def prepare(folder: Path, recipe: dict[str, Any], packages: Path) -> tuple[Any, Any]:
     """Tokenizer, network and cached features; returns (Learner, Material)."""
     import torch
 
@@ -54,11 +58,17 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
     rows = features.read_rows(MANIFEST)
     own = heard(rows)
     tokens = folder / "tokenizer"
+    begin = recipe.get("begin_as")
     if not (tokens / "tokenizer.model").is_file():
-        texts = [row["text"] for row in rows if row["split"] == "train"]
-        tokenizer.train(texts, tokens, **recipe["tokenizer"])
+        if begin:
+            widening.lengthen_tokenizer(CHECKPOINT, begin["letters"], tokens)
+        else:
+            texts = [row["text"] for row in rows if row["split"] == "train"]
+            tokenizer.train(texts, tokens, **recipe["tokenizer"])
     torch.manual_seed(recipe["seed"])
     model = network.build(recipe["network"], recipe["features"]["mels"], tokens)
+    if begin:
+        widening.begin_as(Checkpoint.open(CHECKPOINT).model("cpu", "fp32"), model)
     spelled = sorted({c for row in rows if row["split"] == "train" for c in spelling(row["text"])} - {" "})
     layer, d_model = recipe["network"]["letter_layer"], recipe["network"]["d_model"]
     letters = network.LetterHead(model.encoder, layer, d_model, "".join(spelled))
@@ -66,7 +76,35 @@ def prepare(folder: Path, recipe: dict[str, Any]) -> tuple[Any, Any]:
     held_out = validation_sample(rows, recipe["validation"]["clips_per_voice"])
     cache = features.cached(held_out, CORPUS, model.preprocessor, folder / "features-validation.npz")
     spoken = alignment.cached(own, plain, folder / "alignment.npz", recipe["seed"])
-    return Learner(recipe, model, letters), Material(own, plain, spoken, held_out, cache)
+    learner = Learner(recipe, model, letters)
+    material = Material(own, plain, spoken, held_out, cache)
+    return learner, _with_made(learner, material, folder, packages) if "made" in recipe else material
+
+
+def _with_made(learner: Any, material: Any, folder: Path, packages: Path) -> Any:
+    """``material`` with the made speech that the recipe asks for, words for real voices to be composed of,
+    and sentences for the predictor to read."""
+    from tooling.starter.dataset import Material
+
+    recipe, root = learner.recipe, packages / "root"
+    fetch_packages(packages, speech.PACKAGES)
+    speech.make(folder / "made", root, learner.model.preprocessor, recipe["seed"], recipe["made"]["hours"])
+    rows, cache = speech.load(folder / "made")
+    said = {language: texts.material(root, language) for language in synthesizers.LOCALES}
+    reading = [
+        learner.tokens(text, synthesizers.LOCALES[language][0])[:-1]
+        for number, (language, own) in enumerate(said.items())
+        for text in texts.draw(own, recipe["made"]["read"], np.random.default_rng([recipe["seed"], number]))
+    ]
+    return Material(
+        [*material.rows, *rows],
+        features.together(material.cache, cache),
+        material.alignment.with_silent(cache.start),
+        material.validation,
+        material.validation_cache,
+        composed.Composer(material.rows, material.alignment, said),
+        reading,
+    )
 
 
 def make(
@@ -75,10 +113,12 @@ def make(
     recipe: dict[str, Any],
     device: str = "cpu",
     cancel: Callable[[], bool] = lambda: False,
+    packages: Path = Path("build/packages"),
 ) -> bool:
     """Train all stages in ``folder`` and write ``target``; True when every stage ran to its end.
 
-    A cancelled or killed call is continued by calling again. ``target`` is written after each stage, and at
+    A cancelled or killed call is continued by calling again. ``packages``: where Debian packages are kept
+    or fetched to, for a recipe that makes speech. ``target`` is written after each stage, and at
     the end with the biases that ``calibration.py`` raises; what they are goes to ``folder/calibration.json``.
     """
     import torch
@@ -87,7 +127,7 @@ def make(
     from tooling.starter.validation import validate
 
     folder.mkdir(parents=True, exist_ok=True)
-    learner, material = prepare(folder, recipe)
+    learner, material = prepare(folder, recipe, packages)
     state = folder / "state.pt"
     first = int(torch.load(state, weights_only=True)["stage"]) if state.is_file() else 0
     for number in range(first, len(recipe["stages"])):

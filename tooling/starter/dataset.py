@@ -16,6 +16,7 @@ from workbench.locales import AUTO, prompt_dictionary
 if TYPE_CHECKING:
     from tooling.starter.alignment import Alignment
     from tooling.starter.features import FeatureCache
+    from tooling.starter.made.composed import Composer
     from tooling.starter.training import Learner
 
 
@@ -28,6 +29,8 @@ class Material:
     alignment: Alignment
     validation: list[dict[str, Any]]
     validation_cache: FeatureCache
+    composer: Composer | None = None
+    reading: list[list[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class Lessons(torch.utils.data.Dataset[Batch]):  # type: ignore[misc]
         lengths = self.material.cache.lengths()
         while len(self.drawn) <= step:
             rng = np.random.default_rng([self.learner.recipe["seed"], self.number, self.passes])
-            self.drawn.extend(batches.epoch(self.voices, lengths, self.stage, self.loose, rng))
+            compose = self.material.composer.phrase if self.material.composer else None
+            self.drawn.extend(batches.epoch(self.voices, lengths, self.stage, self.loose, rng, compose))
             self.passes += 1
         return self.drawn[step]
 
@@ -82,11 +86,13 @@ class Lessons(torch.utils.data.Dataset[Batch]):  # type: ignore[misc]
 def collate(
     learner: Learner, material: Material, samples: list[batches.Sample], masks: int, rng: np.random.Generator
 ) -> Batch:
-    """Features, labels, letter slots and lattice paths of ``samples``; half of the prompts are ``auto``."""
+    """Features, labels, letter slots and lattice paths of ``samples``; half of the prompts are ``auto``, but
+    none of a made voice, whose letters are not aligned either."""
     prompt_slots, head = prompt_dictionary(), learner.letters
     mels, tokens, letters, prompts, emissions, counts = [], [], [], [], [], []
     for sample in samples:
-        locale = material.rows[sample.spans[0].clip]["target_lang"]
+        row = material.rows[sample.spans[0].clip]
+        locale, made = row["target_lang"], "made" in row
         mel = batches.augment(batches.features(sample, material.cache, rng), masks, rng)
         mels.append(torch.from_numpy(mel))
         own = [t for text in texts(material, sample) for t in learner.tokens(text, locale)]
@@ -94,10 +100,11 @@ def collate(
         spoken, spelled = spoken_letters(material, sample)
         ends = token_ends(learner.model.tokenizer.ids_to_tokens(own), letter_ends(spoken, spelled), len(mel))
         emissions.append(encoder_frames(ends, frames))
-        letters.append(torch.from_numpy(paths.slots(spoken, spelled, frames, head.letters, head.pause)))
+        named = paths.slots(spoken, spelled, frames, head.letters, head.pause)
+        letters.append(torch.from_numpy(np.full_like(named, paths.IGNORED) if made else named))
         tokens.append(torch.tensor(own))
         counts.append(frames)
-        prompts.append(prompt_slots[AUTO if rng.random() < 0.5 else locale])
+        prompts.append(prompt_slots[AUTO if rng.random() < 0.5 and not made else locale])
     pad = torch.nn.utils.rnn.pad_sequence
     return Batch(
         mels=pad(mels, batch_first=True).transpose(1, 2).contiguous(),
@@ -115,7 +122,7 @@ def texts(material: Material, sample: batches.Sample) -> list[str]:
     loose words as one sentence."""
     if sample.spans[0].words is None:
         return [material.rows[span.clip]["text"] for span in sample.spans]
-    said = " ".join(span.words or "" for span in sample.spans)
+    said = "".join(f"{'' if span.glued else ' '}{span.words}" for span in sample.spans).strip()
     return [f"{said[:1].upper()}{said[1:]}."]
 
 
@@ -132,7 +139,7 @@ def spoken_letters(material: Material, sample: batches.Sample) -> tuple[npt.NDAr
         if span.words is not None:
             letters, skipped = spelling(span.words), int(own[own >= 0].min(initial=len(letters)))
         own = np.where(own >= 0, own - skipped, -1)
-        spelled += " " if spelled else ""
+        spelled += " " if spelled and not span.glued else ""
         own = np.where((own >= 0) & (own < len(letters)), own + len(spelled), -1)
         pieces += [own.astype(np.int16), np.full(pause, -1, np.int16)]
         spelled += letters

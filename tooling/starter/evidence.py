@@ -213,7 +213,7 @@ def core_hours(folder: Path, steps: int = 4) -> dict[str, float]:
 
     torch.set_num_threads(1)
     recipe = load_recipe()
-    learner, material = prepare(folder, recipe)
+    learner, material = prepare(folder, recipe, folder / "packages")
     found = {}
     for number, stage in enumerate(recipe["stages"]):
         whole = stage.get("until", stage["steps"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,12 @@ class FeatureCache:
         return np.diff(self.start)
 
 
+def together(first: FeatureCache, second: FeatureCache) -> FeatureCache:
+    """The clips of both, one cache behind the other."""
+    start = np.concatenate([first.start, second.start[1:] + first.start[-1]])
+    return FeatureCache(np.concatenate([first.frames, second.frames]), start)
+
+
 def read_rows(manifest: Path) -> list[dict[str, Any]]:
     with manifest.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
@@ -47,6 +53,20 @@ def cached(
         return FeatureCache(held["frames"], held["start"])
 
 
+def log_mels(clips: Iterable[npt.NDArray[np.float32]], preprocessor: Any) -> list[npt.NDArray[np.float16]]:
+    """Features (frames, mels) of 16 kHz clips from NeMo's own ``preprocessor``, dither off."""
+    import torch
+
+    preprocessor.featurizer.dither = 0.0
+    found = []
+    for pcm in clips:
+        signal = torch.from_numpy(pcm)[None]
+        with torch.no_grad():
+            mel, length = preprocessor(input_signal=signal, length=torch.tensor([signal.shape[1]]))
+        found.append(mel[0, :, : int(length[0])].T.numpy().astype(np.float16))
+    return found
+
+
 def _compute(
     rows: list[dict[str, Any]],
     root: Path,
@@ -56,18 +76,13 @@ def _compute(
 ) -> None:
     import soundfile
     import soxr
-    import torch
 
-    preprocessor.featurizer.dither = 0.0
     pieces, start = [], [0]
     for done, row in enumerate(rows, start=1):
         pcm, rate = soundfile.read(root / row["audio_filepath"], dtype="float32")
         if rate != SAMPLE_RATE:
             pcm = soxr.resample(pcm, rate, SAMPLE_RATE)
-        signal = torch.from_numpy(pcm)[None]
-        with torch.no_grad():
-            mel, length = preprocessor(input_signal=signal, length=torch.tensor([signal.shape[1]]))
-        pieces.append(mel[0, :, : int(length[0])].T.numpy().astype(np.float16))
+        pieces += log_mels([pcm], preprocessor)
         start.append(start[-1] + len(pieces[-1]))
         if progress:
             progress(done, len(rows))

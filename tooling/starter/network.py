@@ -88,7 +88,7 @@ def _encoder(network: dict[str, Any], mels: int) -> dict[str, Any]:
         "subsampling_factor": 8,
         "subsampling_conv_channels": network["subsampling_channels"],
         "causal_downsampling": True,
-        "ff_expansion_factor": 4,
+        "ff_expansion_factor": network.get("ff_expansion", 4),
         "self_attention_model": "rel_pos",
         "n_heads": network["heads"],
         "att_context_size": [[LEFT_CONTEXT, right] for right in network["look_aheads"]],

@@ -13,7 +13,7 @@ import json
 import logging
 import subprocess
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tooling.starter.voices import PACKAGES, VOICES, Clip, clips
+from tooling.starter.voices import PACKAGES, UNHEARD_VOICES, VOICES, Clip, Voice, clips
 from workbench.errors import WorkbenchError
 from workbench.starter_files import CORPUS, MANIFEST
 
@@ -35,9 +35,10 @@ SPLIT_SALT = "starter-143"  # the first that gives every voice its share of test
 TEST_SHARE, VALIDATION_SHARE = 0.23, 0.12
 SCARCE_LOCALES = ("el-GR", "bg-BG")
 SCARCE_SHARE = 0.10
+UNHEARD_LOCALES = tuple(voice.locale for voice in UNHEARD_VOICES)
 
 
-def fetch_packages(folder: Path) -> dict[str, str]:
+def fetch_packages(folder: Path, packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Download (once) and unpack the packages below ``folder``; returns package → version.
 
     Raises:
@@ -46,7 +47,7 @@ def fetch_packages(folder: Path) -> dict[str, str]:
     root = folder / "root"
     root.mkdir(parents=True, exist_ok=True)
     versions = {}
-    for package in PACKAGES:
+    for package in packages:
         found = sorted(folder.glob(f"{package}_*.deb"))
         try:
             if not found:
@@ -119,8 +120,9 @@ def split_of(text: str) -> str:
 
 
 def heard_by_starter(locale: str, text: str, split: str) -> bool:
-    """Whether the starter checkpoint trains on the row: a tenth of the train sentences of scarce locales."""
-    if split != "train":
+    """Whether the starter checkpoint trains on the row: a tenth of the train sentences of scarce locales,
+    nothing of the voices in ``data/unheard``, kept for adapting to what was never heard."""
+    if split != "train" or locale in UNHEARD_LOCALES:
         return False
     return locale not in SCARCE_LOCALES or _draw("scarce", sentence_key(text)) < SCARCE_SHARE
 
@@ -193,15 +195,20 @@ def _unhear(rows: list[dict[str, Any]], corpus: Path) -> None:
         row["heard_by_starter"] &= row["source_sha256"] not in files and sound not in heard_elsewhere
 
 
-def build(packages: Path, corpus: Path = CORPUS, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Write ``corpus/audio`` and ``corpus/manifest.jsonl`` from the packages kept in ``packages``.
+def build(
+    packages: Path,
+    corpus: Path = CORPUS,
+    progress: Callable[[int, int], None] | None = None,
+    voices: Sequence[Voice] = VOICES,
+) -> Path:
+    """Write ``corpus/audio`` and ``corpus/manifest.jsonl`` of ``voices`` from the packages in ``packages``.
 
     Returns the manifest's path. Rows are ordered by id; clips under 0.25 s are left out, the log counts them.
     """
     versions = fetch_packages(packages)
     root = packages / "root"
     jobs = []
-    for voice in VOICES:
+    for voice in voices:
         for clip in clips(voice, root):
             stem = clip.key.replace("/", ".")
             target = corpus / "audio" / voice.locale / voice.name / f"{stem}.ogg"

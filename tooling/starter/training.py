@@ -27,6 +27,7 @@ from workbench.finetuning.transducer_loss import TransducerLoss
 
 log = logging.getLogger("tooling.starter")
 SAVE_EVERY_S = 120.0
+READ = 48  # texts a step, where a stage reads
 CLOSING = 3  # final mark, space and tag
 
 
@@ -145,6 +146,20 @@ def _loss(
     return emitted / tokens + stage["letters"] * spelled
 
 
+def _reading(learner: Learner, texts: list[list[int]], device: str) -> torch.Tensor:
+    """Loss per token of the predictor alone, through the joint without an encoder, on ``READ`` drawn texts:
+    it comes to know words that no voice said (the internal language model of Variani et al. 2020,
+    arXiv:2003.07705)."""
+    chosen = [torch.tensor(texts[i]) for i in torch.randint(len(texts), (READ,)).tolist()]
+    counts = torch.tensor([len(one) for one in chosen], device=device)
+    labels = torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True).to(device)
+    predicted, _, _ = learner.model.decoder(targets=labels, target_length=counts)
+    joint = learner.model.joint
+    logits = joint.joint_net(joint.enc.bias + joint.pred(predicted.transpose(1, 2)))[:, :-1, : learner.blank]
+    said = torch.arange(labels.shape[1], device=device) < counts[:, None]
+    return torch.nn.functional.cross_entropy(logits[said], labels[said])
+
+
 def _closing(logits: torch.Tensor, batch: Batch, frames: torch.Tensor, blank: int) -> torch.Tensor:
     """Summed cross-entropy of the last ``CLOSING`` labels in each clip's last frame, and of the blank after
     them: a clip that ends with its last sound must be closed there, for no later frame will come."""
@@ -182,6 +197,7 @@ def train_stage(
     The learner is on the CPU before and after.
     """
     recipe, stage = learner.recipe, learner.recipe["stages"][number]
+    reading = material.reading if stage.get("reading") else None
     learner.model.joint.log_softmax = False
     learner.model.spec_augmentation = None  # the lessons are masked already
     transducer = TransducerLoss(blank=learner.blank, reduction=None)
@@ -204,6 +220,8 @@ def train_stage(
         for group in optimizer.param_groups:
             group["lr"] = rate_at(step, stage)
         loss = _loss(learner, stage, batch.to(device), heard, transducer)
+        if reading:
+            loss = loss + stage["reading"] * _reading(learner, reading, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(learner.parameters(), recipe["optimizer"]["clip"])

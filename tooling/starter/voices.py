@@ -79,7 +79,8 @@ VOICES: tuple[Voice, ...] = (
     _tuxpaint("el-GR", "el"),
     _tuxpaint("en-US", "en", speaker=None),
 )
-PACKAGES = sorted({p for v in VOICES for p in (v.package, v.text_package) if p})
+UNHEARD_VOICES: tuple[Voice, ...] = (_tuxpaint("ro-RO", "ro"), _tuxpaint("nl-NL", "nl"))
+PACKAGES = sorted({p for v in (*VOICES, *UNHEARD_VOICES) for p in (v.package, v.text_package) if p})
 
 
 def clips(voice: Voice, root: Path) -> Iterator[Clip]:
