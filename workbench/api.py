@@ -377,6 +377,7 @@ class Workspace(Serving):
         locale: str = "auto",
         device: str = "auto",
         threads: int | None = None,
+        runtime: str = "auto",
         seed: int = 20260823,
         name: str | None = None,
         progress: Progress | None = None,
@@ -390,7 +391,8 @@ class Workspace(Serving):
                 number of streams that holds it is searched. ``budget``: another measure or percentile.
             name: of the JSON in ``reports/capacity/``; the checkpoint's by default.
             streams, lookaheads_ms, repeats, ceiling, call_s, calls, background_load, memory_sessions,
-                locale, device, threads, seed, cancel: as :func:`workbench.capacity.measure_capacity`.
+                locale, device, threads, runtime, seed, cancel: as
+                :func:`workbench.capacity.measure_capacity`.
 
         Raises:
             WorkbenchError: as ``measure_capacity``.
@@ -404,8 +406,8 @@ class Workspace(Serving):
             measure_capacity(
                 recognizer, spoken, streams=streams, lookaheads_ms=lookaheads_ms, budget=budget,
                 repeats=repeats, ceiling=ceiling, call_s=call_s, calls=calls, beside=background_load,
-                memory_sessions=memory_sessions, locale=locale, device=device, threads=threads, seed=seed,
-                out=path, progress=shown, cancel=cancel,
+                memory_sessions=memory_sessions, locale=locale, device=device, threads=threads,
+                runtime=runtime, seed=seed, out=path, progress=shown, cancel=cancel,
             )  # fmt: skip
         return Capacity.load(path)
 
@@ -421,6 +423,7 @@ class Workspace(Serving):
         prompt_mode: str = "langID",
         normalizer: str = "basic",
         seed: int = 0,
+        runtime: str = "auto",
         name: str | None = None,
         engine: str = "local",
         address: str | None = None,
@@ -434,7 +437,7 @@ class Workspace(Serving):
             bands: 'wide': as recorded; 'telephone': 300–3400 Hz at 8 kHz through G.711.
             normalizer: of the error rates. ``seed``: of the noise.
             name: of the JSON in ``reports/conditions/``; the checkpoint's by default.
-            checkpoint, corpus, lookahead_ms, prompt_mode, engine, address, progress, cancel: as
+            checkpoint, corpus, lookahead_ms, prompt_mode, runtime, engine, address, progress, cancel: as
                 :meth:`transcribe` takes them.
 
         Raises:
@@ -445,7 +448,7 @@ class Workspace(Serving):
             sweep_conditions(
                 self.checkpoint(checkpoint), corpus, snr_db=snr_db, bands=bands, noise=noise,
                 lookahead_ms=lookahead_ms, prompt_mode=prompt_mode, normalizer=normalizer, seed=seed,
-                out=path, engine=engine, address=address, progress=shown, cancel=cancel,
+                runtime=runtime, out=path, engine=engine, address=address, progress=shown, cancel=cancel,
             )  # fmt: skip
         return ConditionSweep.load(path)
 

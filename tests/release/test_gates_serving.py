@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from drawn import BASE, GOOD, TUNED, evaluation_of, heard, judged, rows_of
 
+from workbench.deployment.served import ServedParity
 from workbench.evaluation.evaluation import score_predictions
 from workbench.release.gates import FAIL, PASS, UNKNOWN
 from workbench.release.measure import Measurement
@@ -52,3 +53,35 @@ def test_latency_and_memory_are_judged_on_what_was_measured(changes: Any, latenc
     report = judged(evaluation_of(*GOOD), *checks, measurement=measured(**changes))
     assert [c.verdict for c in report.checks] == [latency, memory]
     assert judged(evaluation_of(*GOOD), *checks).verdict == UNKNOWN
+
+
+def served(rows_rate: dict[str, float], **changes: Any) -> ServedParity:
+    """What torch measured without a fault, and a package that errs by locale as told."""
+    rows = rows_of()
+    told = {"runtime": "torch", "streaming": True, "lookahead_ms": 560}
+    measured_, package = heard(rows, GOOD[1], TUNED, 1, **told), heard(rows, rows_rate, TUNED, 1, **told)
+    package = package.assign(runtime="sherpa-onnx")
+    scored = score_predictions(rows, {"measured": measured_, "served": package})
+    table = scored.compare("measured", "served", by="target_lang")
+    facts = {"checkpoint_sha256": TUNED, "package_sha256": "p" * 64, "target": "sherpa-onnx"}
+    return ServedParity(len(rows), 0, 0, 0, 0.01, table, (), **{**facts, "precision": "int8", **changes})
+
+
+def test_what_is_served_is_held_against_what_was_measured() -> None:
+    check, evaluation = "{kind: served, margin: 0.05}", evaluation_of(*GOOD)
+    same = judged(evaluation, check, served=served(GOOD[1])).check("served")
+    assert same.verdict == PASS
+    assert all("sherpa-onnx int8, package pppppppppppp" in f.because for f in same.findings)
+    worse = judged(evaluation, check, served=served({tag: rate + 0.3 for tag, rate in GOOD[1].items()}))
+    assert worse.check("served").verdict == FAIL
+    for why, found in {
+        "no package was served": None,
+        "another checkpoint": served(GOOD[1], checkpoint_sha256=BASE),
+    }.items():
+        report = judged(evaluation, check, served=found)
+        assert report.check("served").verdict == UNKNOWN
+        assert why in report.check("served").because
+    other = judged(evaluation, "{kind: served, target: onnx}", served=served(GOOD[1]))
+    assert "a package for sherpa-onnx was served" in other.check("served").because
+    lacking = judged(evaluation, "{kind: served, locales: [nl-NL]}", served=served(GOOD[1]))
+    assert lacking.check("served").verdict == UNKNOWN

@@ -36,7 +36,7 @@ class Bench:
     Args:
         clips: float32 mono at the checkpoint's rate.
         cancel: asked four times a second while an answer is awaited; True ends the process at once.
-        threads: of torch; None leaves its default.
+        threads: of torch; None leaves its default. ``runtime``: as ``Checkpoint.engine``.
         timeout_s: longest wait for one answer.
     """
 
@@ -48,11 +48,12 @@ class Bench:
         locale: str = "auto",
         device: str = "auto",
         threads: int | None = None,
+        runtime: str = "auto",
         cancel: Callable[[], bool] | None = None,
         timeout_s: float = 1800,
     ) -> None:
         self._checkpoint, self._clips = checkpoint, clips
-        self._job = {"locale": locale, "device": device, "threads": threads}
+        self._job = {"locale": locale, "device": device, "threads": threads, "runtime": runtime}
         self._cancel, self._timeout_s = cancel, timeout_s
         self.machine: dict[str, Any] = {}
 

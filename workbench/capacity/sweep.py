@@ -51,6 +51,7 @@ def measure_capacity(
     locale: str = "auto",
     device: str = "auto",
     threads: int | None = None,
+    runtime: str = "auto",
     seed: int = 20260823,
     out: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -67,7 +68,7 @@ def measure_capacity(
         calls: spoken one after the other on every stream of a measurement.
         beside: processes that burn a core each meanwhile. None are started unless asked for.
         memory_sessions: open sessions at which memory is taken; empty leaves memory out.
-        threads: of torch in the measuring process.
+        threads: of torch in the measuring process. ``runtime``: as ``Checkpoint.engine``.
         out: JSON file, written anew after every measurement.
         progress: called with (done, total); during a search the total is an upper bound.
         cancel: asked four times a second; the measurement under way is dropped, the finished ones are kept
@@ -98,7 +99,15 @@ def measure_capacity(
     try:
         with (
             burners(beside),
-            Bench(checkpoint, spoken, locale=locale, device=device, threads=threads, cancel=cancel) as bench,
+            Bench(
+                checkpoint,
+                spoken,
+                locale=locale,
+                device=device,
+                threads=threads,
+                runtime=runtime,
+                cancel=cancel,
+            ) as bench,
         ):
             result.machine = bench.machine
             _run(bench, keeper, list(streams), lookaheads, repeats, ceiling, list(memory_sessions))

@@ -94,17 +94,17 @@ class Worker:
         if job.get("threads"):
             torch.set_num_threads(int(job["threads"]))
         self.checkpoint = Checkpoint.open(job["checkpoint"])
-        self.device, self.locale = job["device"], job["locale"]
+        self.device, self.locale, self.runtime = job["device"], job["locale"], job["runtime"]
         with np.load(job["clips"]) as held:
             self.clips: list[NDArray[np.float32]] = [held[name] for name in held.files]
-        self.cuda = self.checkpoint.engine(self.device, runtime="auto").device.type == "cuda"
+        self.cuda = self.checkpoint.engine(self.device, runtime=self.runtime).device.type == "cuda"
         self._warm = set[tuple[int, int]]()
 
     def machine(self) -> dict[str, Any]:
         """What measured: it belongs beside every figure."""
         import torch
 
-        engine = self.checkpoint.engine(self.device, runtime="auto")
+        engine = self.checkpoint.engine(self.device, runtime=self.runtime)
         name = torch.cuda.get_device_name() if self.cuda else None
         cores, threads = len(usable_cores()), torch.get_num_threads()
         return {
@@ -135,6 +135,7 @@ class Worker:
                 streams=streams,
                 backlog_limit_s=asked["backlog_limit_s"],
                 device=self.device,
+                runtime=self.runtime,
             )
         measurement = Measurement(
             **{k: v for k, v in found.to_dict().items() if k not in ("lookahead_ms", "streams")},
@@ -160,7 +161,7 @@ class Worker:
         chunk = (self.checkpoint.right_context(lookahead_ms) + 1) * self.checkpoint.info.frame_ms
         heard = self.clips[0][: (2 * chunk + 100) * rate // 1000]
         self._warm_up(lookahead_ms, 1)
-        pool = Pool(self.checkpoint, max_batch=8, device=self.device)
+        pool = Pool(self.checkpoint, max_batch=8, device=self.device, runtime=self.runtime)
         members, points, cache_mib = list[Any](), list[float](), 0.0
         for count in counts:
             while len(members) < count:
@@ -185,7 +186,7 @@ class Worker:
         size = 1 << (streams - 1).bit_length()
         if (lookahead_ms, size) in self._warm:
             return
-        pool = Pool(self.checkpoint, max_batch=streams, device=self.device)
+        pool = Pool(self.checkpoint, max_batch=streams, device=self.device, runtime=self.runtime)
         rate = self.checkpoint.info.sample_rate
         for i in range(streams):
             member = pool.join(self.locale, lookahead_ms)

@@ -9,6 +9,7 @@ import typer
 
 import workbench as wb
 from workbench.cli.verbs import NOT_PASSED, Told, Where, verb, view, workspace
+from workbench.errors import WorkbenchError
 
 ROOM = "Release and privacy"
 group = typer.Typer()
@@ -32,11 +33,18 @@ def gate(
     measure_on: Clips = None,
     where: Where = None,
     clips: Annotated[int, typer.Option(help="So many are streamed for the measurement.")] = 20,
+    package: Annotated[
+        Path | None, typer.Option(help="Served to the clips of --measure-on, for checks of kind served.")
+    ] = None,
 ) -> Told:
     """Hold a candidate against a policy. Exit code: 0 passed, 1 failed, 3 not enough data."""
     release = workspace().release(candidate, base)
     if measure_on is not None:
         release.measure(view(measure_on, where), clips=clips)
+    if package is not None:
+        if measure_on is None:
+            raise WorkbenchError("nothing to serve the package to", hint="Name a corpus: --measure-on.")
+        release.serve(package, view(measure_on, where))
     report = release.gate(policy, suite=suite)
     return Told.of(report.to_dict(), str(report), *release.changes(), code=report.exit_code)
 

@@ -122,6 +122,7 @@ def conditions(
     noise: Annotated[Literal["white", "pink", "street"], typer.Option(help="Which.")] = "street",
     lookahead_ms: LookaheadMs = None,
     prompt_mode: PromptMode = "langID",
+    runtime: Runtime = "auto",
     chart: Annotated[Path | None, typer.Option(help="Write the chart as a page of its own.")] = None,
     engine: Engine = "local",
     address: Address = None,
@@ -130,7 +131,7 @@ def conditions(
     found = workspace().conditions(
         checkpoint, view(corpus, where), snr_db=(None, *(numbers(snr_db, float) or ())),
         bands=tuple(bands.split(",")), noise=noise, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
-        name=name, engine=engine, address=address,
+        runtime=runtime, name=name, engine=engine, address=address,
     )  # fmt: skip
     if chart is not None:
         found.chart().write_html(chart)

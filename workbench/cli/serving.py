@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 import workbench as wb
+from workbench.cli.recognizing import Runtime
 from workbench.cli.verbs import (
     NOT_PASSED,
     CheckpointName,
@@ -20,6 +22,9 @@ from workbench.cli.verbs import (
     view,
     workspace,
 )
+from workbench.deployment.package import Package
+from workbench.deployment.server import PORT, command
+from workbench.errors import WorkbenchError
 
 ROOM = "Serving"
 group = typer.Typer()
@@ -29,9 +34,15 @@ Chart = Annotated[Path | None, typer.Option(help="Write the chart as a page of i
 @verb(group, "capacity", room=ROOM)
 def capacity(
     corpus: CorpusName,
-    checkpoint: CheckpointName,
+    checkpoint: Annotated[
+        str | None, typer.Argument(help="Its name, a run's, a .nemo path or a hub name; none with --server.")
+    ] = None,
     where: Where = None,
     name: Annotated[str | None, typer.Option(help="Of the sweep; the checkpoint's by default.")] = None,
+    server: Annotated[str | None, typer.Option(help="Drive a running server: ws://127.0.0.1:6006.")] = None,
+    package: Annotated[Path | None, typer.Option(help="That the server serves, for its padding.")] = None,
+    leaving: Annotated[int, typer.Option(help="Callers of a server that hang up half way.")] = 0,
+    slow_readers: Annotated[int, typer.Option(help="Callers of a server that read late.")] = 0,
     budget_ms: Annotated[
         float | None, typer.Option(help="Last text after the audio, 95th percentile.")
     ] = None,
@@ -45,15 +56,25 @@ def capacity(
         str, typer.Option(help="Open sessions at which memory is taken, with commas; none: no memory.")
     ] = "8,24,48,72,96",
     threads: Annotated[int | None, typer.Option(help="Of torch.")] = None,
+    runtime: Runtime = "auto",
     chart: Chart = None,
 ) -> Told:
     """How many paced streams this machine serves. Exit code 1: it was cut off; what was measured is kept."""
     ws = workspace()
+    if server is not None:
+        driven = ws.server_capacity(
+            server, view(corpus, where), package=package, budget_ms=budget_ms,
+            streams=numbers(streams, int) or (1,), repeats=repeats, call_s=call_s, leaving=leaving,
+            slow_readers=slow_readers, name=name or "server",
+        )  # fmt: skip
+        return Told.of(driven.to_dict(), *driven.lines(), str(ws.capacity_path(name or "server")))
+    if checkpoint is None:
+        raise WorkbenchError("no checkpoint", hint="Name one, or drive a server: --server ws://HOST:PORT.")
     found = ws.capacity(
         checkpoint, view(corpus, where), budget_ms=budget_ms, streams=numbers(streams, int) or (),
         lookaheads_ms=numbers(lookaheads_ms, int), repeats=repeats, ceiling=ceiling, call_s=call_s,
         background_load=background_load, memory_sessions=numbers(memory_sessions, int) or (), threads=threads,
-        name=name,
+        runtime=runtime, name=name,
     )  # fmt: skip
     if chart is not None:
         found.chart().write_html(chart)
@@ -140,3 +161,34 @@ def served(
     """Read a corpus with the runtime that serves, beside what was measured in torch."""
     found = workspace().served(package, view(corpus, where), checkpoint, name)
     return Told.of(found.to_dict(), *found.lines())
+
+
+@verb(group, "tune-package", room=ROOM)
+def tune_package(
+    package: Annotated[Path, typer.Argument(help="Folder of export-model, for sherpa-onnx.")],
+    corpus: CorpusName,
+    checkpoint: CheckpointName,
+    where: Where = None,
+    paddings_ms: Annotated[
+        str, typer.Option(help="Silence before the audio to try, with commas.")
+    ] = "0,80,160,240,320,400",
+) -> Told:
+    """Find the silence that a package wants before the audio, and write it into the package."""
+    found = workspace().tune_package(
+        package, view(corpus, where), checkpoint, paddings_ms=numbers(paddings_ms, int) or ()
+    )
+    return Told.table(found.table, str(found))
+
+
+@verb(group, "serve-model", room=ROOM)
+def serve_model(
+    package: Annotated[Path, typer.Argument(help="Folder of export-model, for sherpa-onnx.")],
+    port: Annotated[int, typer.Option(help="Of TCP.")] = PORT,
+    threads: Annotated[int, typer.Option(help="That decode.")] = 1,
+    batch: Annotated[int, typer.Option(help="Most streams decoded as one.")] = 16,
+) -> Told:
+    """Run sherpa-onnx's websocket server on a package, until interrupted. It listens on every interface."""
+    called = command(Package.open(package), port=port, threads=threads, batch=batch)
+    typer.echo(" ".join(called), err=True)
+    ended = subprocess.run(called)
+    return Told.of({"command": called, "exit": ended.returncode}, code=ended.returncode)

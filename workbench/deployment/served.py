@@ -13,13 +13,15 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.deployment import sherpa
+from workbench.deployment.package import MANIFEST
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.corpora import evaluate
+from workbench.files import sha256_file
 from workbench.ingest.audio.locating import roots_of
 from workbench.ingest.audio.rows import RowReader
 from workbench.names import check_name
@@ -55,6 +57,8 @@ class ServedParity:
         cpu_s_per_s: processor seconds of the runtime that serves, a second of audio.
         table: served minus measured error rate by slice, with paired intervals, as ``Evaluation.compare``.
         causes: what is known to make the difference, in words.
+        checkpoint_sha256: of the checkpoint that was measured. ``package_sha256``: of ``package.json``, which
+            holds the digests of all files that were served; ``target``, ``precision``: of the package.
     """
 
     rows: int
@@ -64,6 +68,10 @@ class ServedParity:
     cpu_s_per_s: float
     table: pd.DataFrame
     causes: tuple[str, ...]
+    checkpoint_sha256: str = ""
+    package_sha256: str = ""
+    target: str = ""
+    precision: str = ""
 
     def lines(self) -> list[str]:
         """The figures in words."""
@@ -168,7 +176,11 @@ def measure(
     table = evaluate(corpus, *names).compare(*names, by="target_lang")
     seconds = float(sum(row["duration"] for row in rows))
     measured, served = (corpus.prediction(one) for one in names)
-    return parity(measured, served, seconds, table)
+    found = parity(measured, served, seconds, table)
+    return replace(
+        found, checkpoint_sha256=checkpoint.sha256, package_sha256=sha256_file(package.path / MANIFEST),
+        target=package.target, precision=package.precision,
+    )  # fmt: skip
 
 
 def parity(measured: pd.DataFrame, served: pd.DataFrame, seconds: float, table: pd.DataFrame) -> ServedParity:

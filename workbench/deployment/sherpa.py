@@ -80,7 +80,7 @@ def write_package(
     }
     return describe(
         target, TARGET, checkpoint, precision=precision, settings=settings,
-        guide=_guide(checkpoint, settings), clips=clips,
+        guide=guide(checkpoint, settings), clips=clips,
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _set_metadata(path: Path, metadata: dict[str, str]) -> None:
     onnx.save(graph, str(path))
 
 
-def _guide(checkpoint: Checkpoint, settings: dict[str, Any]) -> str:
+def guide(checkpoint: Checkpoint, settings: dict[str, Any]) -> str:
     """How the package is used, in Markdown."""
     tag = next(iter(checkpoint.info.locales), "auto")
     files = "--tokens=tokens.txt --encoder=encoder.onnx --decoder=decoder.onnx --joiner=joiner.onnx"
@@ -233,10 +233,15 @@ while recognizer.is_ready(stream):
 print(recognizer.get_result(stream))
 ```
 
-A microphone, and a websocket server on this machine alone (binaries of sherpa-onnx):
+A microphone, and a websocket server (`pip install sherpa-onnx-bin`). The server takes float samples and
+`Done`, has no language option (every caller is served with `auto`), and listens on every network interface:
 
 ```sh
 sherpa-onnx-microphone {files}
-sherpa-onnx-online-websocket-server --port=6006 {files}
+sherpa-onnx-online-websocket-server --port=6006 --feat-dim={settings["feature_dim"]} \\
+  --enable-endpoint=false {files}
 ```
+
+`workbench serve-model FOLDER` starts it, `workbench capacity CORPUS --server ws://127.0.0.1:6006` measures
+it.
 """

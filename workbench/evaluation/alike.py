@@ -24,7 +24,8 @@ _WORDS = {
 }
 MIXED = "mixed"
 _SAME = {"onnx": "torch"}
-"""ONNX Runtime in fp32 is taken where it was proved to say what torch says: the two are compared as one."""
+"""``onnx`` is recorded where ONNX Runtime in fp32 was proved to say what torch says of that checkpoint, token
+by token: the two are compared as one. Without the proof it is ``onnx-unproved``, an engine of its own."""
 
 
 def differences(scored: ScoredCorpus, a: str, b: str, rows: Array | None = None) -> list[str]:

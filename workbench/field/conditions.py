@@ -122,6 +122,7 @@ def sweep_conditions(
     prompt_mode: str = "langID",
     normalizer: str = "basic",
     seed: int = 0,
+    runtime: str = "auto",
     out: Path | None = None,
     engine: str = "local",
     address: str | None = None,
@@ -133,7 +134,7 @@ def sweep_conditions(
     Args:
         snr_db: speech to noise; None adds no noise. ``noise``: 'white', 'pink' or 'street'.
         bands: 'wide': as recorded; 'telephone': 300–3400 Hz at 8 kHz through G.711.
-        lookahead_ms: None is the checkpoint's default.
+        lookahead_ms: None is the checkpoint's default. ``runtime``: as ``transcribe``.
         out: JSON file, written anew after every condition; asked for the same again, only what is missing is
             measured.
         engine: 'local', or 'ray': clips are read on a cluster, at ``address`` (see
@@ -156,10 +157,12 @@ def sweep_conditions(
         raise WorkbenchError("no clips or no conditions", where="sweep", hint="Give a view with utterances.")
     settings = {"noise": noise, "lookahead_ms": lookahead_ms, "prompt_mode": prompt_mode,
                 "normalizer": normalizer, "seed": seed}  # fmt: skip
+    if runtime != "auto":  # a sweep in another runtime is another question
+        settings["runtime"] = runtime
     sweep = _begun(_asked(checkpoint, ids) | settings, out)
     read = partial(
         in_conditions, checkpoint, corpus, lookahead_ms=lookahead_ms, prompt_mode=prompt_mode,
-        engine=engine, address=address, cancel=cancel,
+        runtime=runtime, engine=engine, address=address, cancel=cancel,
     )  # fmt: skip
     try:
         with connected(engine, address):

@@ -119,6 +119,7 @@ def in_conditions(
     batch_s: float = 60.0,
     device: str = "auto",
     precision: str = "auto",
+    runtime: str = "auto",
     engine: str = "local",
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -130,7 +131,7 @@ def in_conditions(
         condition: noise, telephone line, room; see ``recognizer.conditions``.
         lookahead_ms: one of the checkpoint's; None is its default.
         prompt_mode: 'langID' or 'auto'.
-        streaming, batch_s, device, precision, engine, address, progress, cancel: as
+        streaming, batch_s, device, precision, runtime, engine, address, progress, cancel: as
             :func:`workbench.recognizer.transcribe.transcribe` takes them.
 
     Raises:
@@ -150,6 +151,7 @@ def in_conditions(
             batch_s=batch_s,
             device=device,
             precision=precision,
+            runtime=runtime,
             engine=engine,
             address=address,
             progress=progress,

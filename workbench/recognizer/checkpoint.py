@@ -163,6 +163,14 @@ class Checkpoint:
         runtimes.prepare(self, int8=int8)
         return runtimes.proof(self)
 
+    def why_torch(self, device: str = "auto", precision: str = "auto") -> str:
+        """Why ``runtime='auto'`` takes torch for this checkpoint, in words; "" where it takes ONNX Runtime.
+
+        Args:
+            device, precision: as :meth:`engine`.
+        """
+        return runtimes.why_torch(self, device, precision)
+
     def session(
         self,
         locale: str = AUTO,
@@ -201,6 +209,7 @@ class Checkpoint:
         reference: str | None = None,
         title: str = "",
         start_s: float = 0.0,
+        runtime: str = "auto",
     ) -> Player:
         """Hear an utterance of a corpus with the transcript appearing as it would live.
 
@@ -216,6 +225,7 @@ class Checkpoint:
             reference: what was said; the row's text by default.
             title: shown above; the id by default.
             start_s: where the cursor stands when it opens.
+            runtime: of both lanes, as :meth:`engine`.
 
         Raises:
             WorkbenchError: no such utterance, or a locale or look-ahead that the checkpoint does not have.
@@ -224,6 +234,7 @@ class Checkpoint:
         made: Player = view("playback").Playback(
             choice, corpus.row(id), corpus=corpus, locale=locale, lookahead_ms=lookahead_ms,
             reference=reference, title=title, compare_with=compare_with, condition=condition, start_s=start_s,
+            runtime=runtime,
         )  # fmt: skip
         return made
 
@@ -234,6 +245,7 @@ class Checkpoint:
         recordings: str | Path | None = None,
         locale: str = AUTO,
         lookahead_ms: int | None = None,
+        runtime: str = "auto",
     ) -> Widget:
         """Speak in the browser and watch the transcript come.
 
@@ -242,8 +254,10 @@ class Checkpoint:
             recordings: without a corpus, a folder for them and a ``manifest.jsonl``, which an import reads.
             locale: ``auto`` or a tag of the checkpoint's dictionary.
             lookahead_ms: one of ``info.lookaheads_ms``; None is the checkpoint's default.
+            runtime: as :meth:`engine`.
         """
         made: Widget = view("microphone").Microphone(
-            self, corpus=corpus, recordings=recordings, locale=locale, lookahead_ms=lookahead_ms
-        )
+            self, corpus=corpus, recordings=recordings, locale=locale, lookahead_ms=lookahead_ms,
+            runtime=runtime,
+        )  # fmt: skip
         return made

@@ -74,6 +74,34 @@ def settle(
     return runtime
 
 
+def recorded(checkpoint: OpenCheckpoint, settled: str) -> str:
+    """What a prediction records of a settled runtime: 'onnx' where graphs were proved to say what torch says,
+    'onnx-unproved' where they were not, so that the two are never compared as one; others as they are.
+
+    Raises:
+        WorkbenchError: as :func:`prepare`, which is done where it was not.
+    """
+    if settled != "onnx":
+        return settled
+    prepare(checkpoint)
+    return "onnx" if is_proved(checkpoint) else "onnx-unproved"
+
+
+def why_torch(checkpoint: OpenCheckpoint, device: str = "auto", precision: str = "auto") -> str:
+    """Why ``auto`` takes torch for a checkpoint, in words; "" where it takes ONNX Runtime."""
+    if settle(checkpoint, "auto", device, precision) == "onnx":
+        return ""
+    place, kind = loading.choose(device, precision)
+    if place != "cpu" or kind != "fp32":
+        return f"ONNX Runtime is used on a CPU in fp32; this is {place} in {kind}"
+    if not checkpoint.info.lookaheads_ms:
+        return "the checkpoint decodes offline only"
+    found = proof(checkpoint).get("fp32")
+    if found is None:
+        return "no graphs were exported for it: call prepare_onnx(), once"
+    return f"its graphs did not say what torch says: {found['equal']} of {found['clips']} clips are equal"
+
+
 def engine_of(checkpoint: OpenCheckpoint, runtime: str, device: str, precision: str) -> Engine:
     """The checkpoint's engine in a settled runtime; graphs that are not there yet are exported first.
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cluster import Needs, check_engine, over_ray
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import Roots, RowReader, audio_digests, roots_of
+from workbench.recognizer import runtimes
 from workbench.recognizer.batches import (
     BatchResult,
     Decoding,
@@ -100,7 +101,10 @@ def transcribe(
     roots = roots_of(audio_root)
     rows = _with_digests(rows, roots)
     settled = settle(checkpoint, runtime, device, resolved) if checkpoint.info.lookaheads_ms else "torch"
-    facts = RunFacts(checkpoint.sha256, recorded, prompt_mode, streaming, settled, resolved)
+    _tell_runtime(checkpoint, runtime, settled, device, resolved)
+    facts = RunFacts(
+        checkpoint.sha256, recorded, prompt_mode, streaming, runtimes.recorded(checkpoint, settled), resolved
+    )
     shards = Shards(out, facts, job_digest(facts, rows))
     report = progress or (lambda done, total: None)
     if shards.finished():
@@ -140,6 +144,13 @@ def _write_problems(problems: list[Problem], out: Path, rows: int) -> None:
     write_problems(out.with_suffix(".problems.jsonl"), [problem.to_dict() for problem in problems])
     if problems:
         log.warning("%d of %d rows could not be transcribed: see the problems file", len(problems), rows)
+
+
+def _tell_runtime(checkpoint: Checkpoint, asked: str, settled: str, device: str, precision: str) -> None:
+    """Say once in the log why ``auto`` did not take the faster runtime."""
+    if asked == "auto" and settled == "torch" and checkpoint.info.lookaheads_ms:
+        why = runtimes.why_torch(checkpoint, device, precision)
+        log.info("%s runs in torch: %s", checkpoint.path.name, why)
 
 
 def _with_digests(rows: Sequence[Mapping[str, Any]], roots: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ from workbench.workspace.settings import Pilot
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.deployment.served import ServedParity
     from workbench.evaluation.evaluation import Evaluation
     from workbench.evaluation.rates import Settings
     from workbench.release.measure import Measurement
@@ -48,6 +49,7 @@ _JUDGES: dict[str, Callable[[Subject, CheckSpec], list[Finding]]] = {
     "leakage": data_checks.leakage,
     "erasure": data_checks.erasure,
     "latency": measured_checks.latency,
+    "served": rate_checks.served,
     "memory": measured_checks.memory,
 }
 
@@ -62,6 +64,7 @@ def gate(
     lookahead_ms: int = 560,
     training: pd.DataFrame | None = None,
     measurement: Measurement | None = None,
+    served: ServedParity | None = None,
     erased: Mapping[str, Iterable[str]] | None = None,
     candidate_sha256: str | None = None,
 ) -> GateReport:
@@ -75,6 +78,7 @@ def gate(
         lookahead_ms: operating point where the policy names none.
         training: utterance rows the candidate was trained on; without them, terms and leakage are unknown.
         measurement: latency and memory of the candidate, see ``measure``.
+        served: what callers of the candidate's package get, see ``Release.serve``.
         erased: checkpoint hash → certificates of erasures that touched its training data; None: unknown.
         candidate_sha256: hash of the checkpoint file; default: what the predictions say. The report binds the
             verdict to it, so that another file cannot be promoted on it.
@@ -94,7 +98,7 @@ def gate(
             )
     subject = Subject(
         policy, evaluation, base, candidate, pilot or Pilot(), lookahead_ms, training, measurement,
-        {k: tuple(v) for k, v in erased.items()} if erased is not None else None, run=run,
+        served, {k: tuple(v) for k, v in erased.items()} if erased is not None else None, run=run,
     )  # fmt: skip
     stated = subject.sha256(candidate)
     if base == candidate or (stated is not None and stated == subject.sha256(base)):

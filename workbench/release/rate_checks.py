@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.release.verdicts import (
@@ -100,6 +101,29 @@ def weighted_rate(subject: Subject, spec: CheckSpec) -> list[Finding]:
     return [Finding("weighted", verdict, f"{because}; weights {shares}", numbers_of(summed))]
 
 
+def served(subject: Subject, spec: CheckSpec) -> list[Finding]:
+    """What callers of the package get against what was measured in torch, on the same rows, by locale."""
+    found = subject.served
+    if found is None:
+        return [Finding("package", UNKNOWN, "no package was served: release.serve(PACKAGE, corpus)")]
+    if subject.candidate_sha256 is not None and found.checkpoint_sha256 != subject.candidate_sha256:
+        return [Finding("package", UNKNOWN, "the package was made of another checkpoint")]
+    if spec["target"] is not None and spec["target"] != found.target:
+        return [Finding("package", UNKNOWN, f"a package for {found.target} was served")]
+    judge, wanted = _within(spec["margin"]), spec["locales"]
+    rows = {str(row["target_lang"]): row for row in found.table.to_dict("records")}
+    made = [
+        _finding(subject, spec, tag, row, judge, "")
+        for tag, row in rows.items()
+        if wanted is None or tag in wanted
+    ]
+    made += [Finding(tag, UNKNOWN, "nothing of it was served") for tag in wanted or () if tag not in rows]
+    what = f"{found.target} {found.precision}, package {found.package_sha256[:12]}"
+    return [replace(one, because=f"{one.because}; {what}") for one in made] or [
+        Finding("package", UNKNOWN, "no row was served")
+    ]
+
+
 def _within(margin: float) -> Any:
     return lambda row: non_inferior(row, margin)
 
@@ -160,4 +184,4 @@ def _finding(
     return Finding(name, verdict, because, numbers_of(row))
 
 
-__all__ = ["formatting", "improves", "not_worse", "points", "streaming", "weighted_rate"]
+__all__ = ["formatting", "improves", "not_worse", "points", "served", "streaming", "weighted_rate"]

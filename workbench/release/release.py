@@ -17,6 +17,9 @@ from workbench.capacity.result import Capacity
 from workbench.cards import Card
 from workbench.corpus import predictions
 from workbench.corpus.query.table import Corpus
+from workbench.deployment.package import Package
+from workbench.deployment.served import ServedParity
+from workbench.deployment.served import measure as measure_served
 from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import score_predictions
 from workbench.files import sha256_file
@@ -58,6 +61,7 @@ class Release:
         self.candidate_path, self.base_path = self._locate(candidate), self._locate(base)
         self.report: GateReport | None = None
         self.measurement: Measurement | None = None
+        self.served: ServedParity | None = None
         self._evaluated: Evaluation | None = None
         self.seen = promotion.pointers(folder)
 
@@ -158,6 +162,23 @@ class Release:
         self.measurement = measure(self.candidate_path, rows, corpus.audio_roots, at)
         return self.measurement
 
+    def serve(self, package: str | Path, corpus: Corpus, *, prompt_mode: str = "langID") -> ServedParity:
+        """Read a view with the candidate's package as it is served, for checks of the kind ``served``.
+
+        Args:
+            package: folder of ``ws.export_model(CANDIDATE, …, to="sherpa-onnx")``.
+            corpus: test rows with references. Two predictions are kept with it.
+            prompt_mode: as ``ws.served``.
+
+        Raises:
+            WorkbenchError: a package that was changed, of another checkpoint, or for another runtime.
+        """
+        checkpoint = Checkpoint.open(self.candidate_path)
+        self.served = measure_served(
+            corpus, checkpoint, Package.open(package), f"{self.name}-package", prompt_mode=prompt_mode
+        )
+        return self.served
+
     def gate(
         self,
         policy: Policy | str | Path,
@@ -205,6 +226,7 @@ class Release:
             lookahead_ms=self.workspace.config.lookahead_ms,
             training=rows,
             measurement=self.measurement,
+            served=self.served,
             erased=tainted_checkpoints.read(self.workspace),
             candidate_sha256=self.candidate_sha256,
         )

@@ -22,6 +22,7 @@ from workbench.workspace.settings import Pilot
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.deployment.served import ServedParity
     from workbench.evaluation.evaluation import Evaluation
     from workbench.evaluation.scored import ScoredCorpus
     from workbench.release.measure import Measurement
@@ -41,6 +42,7 @@ class Subject:
     lookahead_ms: int
     training: pd.DataFrame | None = None
     measurement: Measurement | None = None
+    served: ServedParity | None = None
     erased: dict[str, tuple[str, ...]] | None = None
     candidate_sha256: str | None = field(default=None)
     run: SuitePredictions | None = None

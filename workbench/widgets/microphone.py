@@ -63,8 +63,9 @@ class Microphone(LiveWidget):
         recordings: str | Path | None = None,
         locale: str = AUTO,
         lookahead_ms: int | None = None,
+        runtime: str = "auto",
     ) -> None:
-        self.checkpoint = checkpoint
+        self.checkpoint, self.runtime = checkpoint, runtime
         self.corpus = corpus.whole if corpus is not None else None
         self.takes = Path(recordings) if recordings is not None else None
         self._session: Session | None = None
@@ -92,7 +93,7 @@ class Microphone(LiveWidget):
     def _start(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         """A fresh session; the first loads the model. The microphone opens once this is answered."""
         self._settings = {"locale": str(body["locale"]), "lookahead_ms": int(body["lookahead_ms"])}
-        self._session = self.checkpoint.session(**self._settings)
+        self._session = self.checkpoint.session(**self._settings, runtime=self.runtime)
         self._blocks, self._early, self._fed = [], {}, 0
         return {}
 

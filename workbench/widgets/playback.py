@@ -67,6 +67,7 @@ class Playback(AudioAnswers, LiveWidget):
         corpus: where the row comes from; its text is the reference and its locale the first one tried.
         compare_with: settings in which a second lane differs, such as ``{"lookahead_ms": 1120}``.
         start_s: where the cursor stands when it opens.
+        runtime: as ``Checkpoint.engine``.
 
     Raises:
         WorkbenchError: empty audio, or a locale or look-ahead the checkpoint does not have.
@@ -96,7 +97,9 @@ class Playback(AudioAnswers, LiveWidget):
         compare_with: Mapping[str, Any] | None = None,
         condition: Condition | None = None,
         start_s: float = 0.0,
+        runtime: str = "auto",
     ) -> None:
+        self._runtime = runtime
         row: Mapping[str, Any] = audio if isinstance(audio, Mapping) else {}
         if corpus is not None and isinstance(audio, str):
             row = corpus.row(audio)
@@ -200,7 +203,9 @@ class Playback(AudioAnswers, LiveWidget):
     def _run(self, settings: Settings, condition: Condition) -> dict[str, Any]:
         pcm = condition.apply(self._pcm, self._rate)
         checkpoint = self._checkpoints[settings.checkpoint]
-        events = play(checkpoint, pcm, self._rate, settings.locale, settings.lookahead_ms)
+        events = play(
+            checkpoint, pcm, self._rate, settings.locale, settings.lookahead_ms, runtime=self._runtime
+        )
         data: dict[str, Any] = plain(lane_data(events, settings.locale, self._reference))
         return data
 
