@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from workbench import deployment
 from workbench.capacity.server import ServerCapacity, measure_server
 from workbench.corpus.query.table import Corpus
 from workbench.deployment import served
-from workbench.deployment.package import Package
+from workbench.deployment.package import MANIFEST, Package
 from workbench.deployment.padding import PADDINGS_MS, Tuned, tune_padding
 from workbench.ingest.audio import RowReader, roots_of
 from workbench.reviewing import Reviewing
@@ -37,6 +38,7 @@ class Serving(Reviewing):
         lookahead_ms: int | None = None,
         precision: str = "fp32",
         clips: Sequence[Path] = (),
+        replace: bool = False,
     ) -> Package:
         """Write a checkpoint as a package for a runtime that serves it: graphs, card, digests, clips.
 
@@ -47,11 +49,14 @@ class Serving(Reviewing):
             lookahead_ms: of a sherpa-onnx package; None is the checkpoint's default.
             precision: 'fp32' or 'int8'.
             clips: recordings to put beside it as WAV, to try it with.
+            replace: a package that lies in the folder goes first; anything else there stays and is refused.
 
         Raises:
             WorkbenchError: an unknown target, precision or look-ahead, a folder that holds something, or a
                 checkpoint that cannot be exported.
         """
+        if replace and (Path(folder) / MANIFEST).is_file():
+            shutil.rmtree(folder)
         return deployment.export_model(
             self.checkpoint(checkpoint), folder, to=to, lookahead_ms=lookahead_ms, precision=precision,
             clips=clips,

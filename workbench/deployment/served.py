@@ -73,6 +73,9 @@ class ServedParity:
     target: str = ""
     precision: str = ""
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
     def lines(self) -> list[str]:
         """The figures in words."""
         return [
