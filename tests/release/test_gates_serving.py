@@ -71,7 +71,7 @@ def test_what_is_served_is_held_against_what_was_measured() -> None:
     check, evaluation = "{kind: served, margin: 0.05}", evaluation_of(*GOOD)
     same = judged(evaluation, check, served=served(GOOD[1])).check("served")
     assert same.verdict == PASS
-    assert all("sherpa-onnx int8, package pppppppppppp" in f.because for f in same.findings)
+    assert all("sherpa-onnx int8, package pppppppppppp" in f.because for f in same.evidence)
     worse = judged(evaluation, check, served=served({tag: rate + 0.3 for tag, rate in GOOD[1].items()}))
     assert worse.check("served").verdict == FAIL
     for why, found in {
