@@ -5,7 +5,7 @@ export PYTHON
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help install lab test lint docs notebooks screenshots bench soak clean
+.PHONY: help install lab test lint audit packages docs notebooks screenshots bench soak clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ lint: install ## style, types, import order and spelling only
 	@$(VENV)/bin/lint-imports
 	@$(VENV)/bin/codespell
 	@$(RUN) tooling/javascript.py check
+
+audit: install ## look up known vulnerabilities of the pinned dependencies; passes where nothing can be asked
+	@$(RUN) -m tooling.supply_chain audit
+
+packages: install ## wheel, bill of materials and starter in build/packages/, with signed digests
+	@$(RUN) -m tooling.supply_chain packages build/packages
 
 docs: install ## build the docs site into build/site/, strictly and offline
 	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build -q
