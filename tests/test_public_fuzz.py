@@ -69,7 +69,8 @@ def _fuzzed(
     return calls, faults
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_every_public_call_refuses_what_it_cannot_take(ground: tuple[dict[str, Any], Path]) -> None:
     made, folder = ground
     calls, faults = _fuzzed(made, folder, random.Random(2020), list(CALLABLES))
