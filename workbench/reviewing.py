@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from workbench.corpus import segmenting
+from workbench.corpus import aligning, segmenting
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.agreement import agreement
 from workbench.corpus.review.drafts import UNCERTAIN, Drafts
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import write_atomic
@@ -118,6 +119,64 @@ class Reviewing(Holdings):
             WorkbenchError: no such prediction, or a share that is none.
         """
         return Drafts(corpus, name, second, twice=twice, uncertain=uncertain, seed=seed)
+
+    def agreement(self, corpus: Corpus, *, normalizer: str = "basic") -> pd.DataFrame:
+        """How far the reviewers of a corpus agree, by locale and pair.
+
+        Args:
+            corpus: the rows.
+            normalizer: under which words are compared.
+
+        Returns:
+            See :func:`workbench.corpus.review.agreement.agreement` for the columns.
+        """
+        return agreement(corpus, normalizer=normalizer)
+
+    def align(
+        self,
+        corpus: Corpus,
+        name: str,
+        prediction: str,
+        *,
+        longest_s: float = 20.0,
+        silence_s: float = 0.5,
+        least_confidence: float = 0.0,
+    ) -> Corpus:
+        """Lay the known transcripts of long recordings onto them: a corpus of utterances with transcripts.
+
+        Args:
+            corpus: its rows are long recordings with their whole transcript.
+            name: of the corpus that the utterances make.
+            prediction: of the same rows, with word times: what the alignment rests on.
+            longest_s: of an utterance in seconds, where there is a place to cut.
+            silence_s: a pause in seconds that ends an utterance.
+            least_confidence: utterances of less are left out, and named in ``problems``.
+
+        Returns:
+            The utterances; ``alignment_confidence`` is 0 to 1, ``recording`` the row that they come from.
+
+        Raises:
+            WorkbenchError: no such prediction, nothing could be aligned, the name is taken, or the user is
+                neither trainer nor steward.
+        """
+        require(self, "trainer|steward", "corpus.import")
+        known = {str(row["id"]): row for row in corpus.prediction(prediction).to_dict("records")}
+        rows: list[dict[str, Any]] = []
+        problems: list[Problem] = []
+        for row in corpus.frame().to_dict("records"):
+            found, faults = aligning.rows_of(
+                row, known.get(str(row["id"])), longest_s=longest_s, silence_s=silence_s,
+                least_confidence=least_confidence,
+            )  # fmt: skip
+            rows += found
+            problems += faults
+        if not rows:
+            first = str(problems[0]) if problems else ""
+            raise WorkbenchError("nothing could be aligned", where=corpus.name, hint=first)
+        made = self.import_corpus(name, rows, audio_roots=list(corpus.audio_roots))
+        _add_problems(made, problems)
+        self.record("corpus.align", {"recordings": len(corpus), "utterances": len(rows)})
+        return made
 
     def personal_data(self, corpus: Corpus, prediction: str, names: Sequence[str] = ()) -> pd.DataFrame:
         """What is personal in references and drafts by rules: listed names, numbers, e-mail, payment cards.

@@ -36,7 +36,7 @@ def calls(folder: Path) -> Corpus:
     both = np.stack([voice[:count] for voice in voices], axis=1)
     near, far = folder / "near", folder / "far"
     lines = []
-    for number, (name, subtype) in enumerate(FORMS.items()):
+    for number, (name, subtype) in enumerate(FORMS):
         root = (near, far)[number % 2]
         root.mkdir(exist_ok=True, parents=True)
         form = "OGG" if subtype == "OPUS" else None

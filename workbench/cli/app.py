@@ -11,7 +11,17 @@ import typer
 from typer.exceptions import TyperException
 
 import workbench as wb
-from workbench.cli import corpora, decisions, evaluating, governing, project, recognizing, serving, training
+from workbench.cli import (
+    calls,
+    corpora,
+    decisions,
+    evaluating,
+    governing,
+    project,
+    recognizing,
+    serving,
+    training,
+)
 from workbench.cli.verbs import EXIT_CODES, FAULT, choose_workspace
 
 app = typer.Typer(
@@ -22,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-ROOMS = (project, corpora, decisions, training, recognizing, evaluating, governing, serving)
+ROOMS = (project, corpora, calls, decisions, training, recognizing, evaluating, governing, serving)
 """Files of verbs, in the order of ``workbench --help``."""
 
 for room in ROOMS:
