@@ -46,8 +46,8 @@ class SegmentRules:
     shortest_s: float = 0.3
     longest_s: float = 20.0
     silence_s: float = 0.5
-    padding_s: float = 0.2
-    threshold: float = 0.5
+    padding_s: float = 0.4
+    threshold: float = 0.35
 
     def __post_init__(self) -> None:
         good = (
