@@ -23,6 +23,7 @@ from workbench.finetuning import cluster_scripts
 from workbench.finetuning import run as runs
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
+from workbench.ingest.intake import Wishes
 from workbench.ingest.plan import ImportPlan
 from workbench.locks import alone
 from workbench.names import check_name
@@ -30,12 +31,14 @@ from workbench.privacy.suppression_list import erased_before
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public, takes_fields
 from workbench.suites.store import Suite
+from workbench.views import view
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
 from workbench.workspace.settings import Config
 
 if TYPE_CHECKING:
     from workbench.ingest.erased import Erased
+    from workbench.widgets.import_plan import PlanEditor
 
 
 @public
@@ -100,6 +103,33 @@ class Holdings(WorkspaceFolder):
                 settling=alone(self.path / "locks" / "erasure", timeout_s=math.inf), progress=progress,
             )  # fmt: skip
         return self.corpus(name)
+
+    def plan_import(
+        self,
+        name: str,
+        source: Any,
+        mapping: Mapping[str, str] | None = None,
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        audio_roots: Sequence[str | Path] | None = None,
+        locale: str | None = None,
+    ) -> PlanEditor:
+        """Look at a source in the notebook: hear its first rows, correct what was understood, then import it.
+
+        Args:
+            name: proposed for the corpus.
+            source, mapping, defaults, tags, audio_roots, locale: as :meth:`import_corpus` takes them.
+
+        Returns:
+            The view; ``plan`` is the plan as corrected, ``corpus`` what was imported from it.
+
+        Raises:
+            WorkbenchError: the source cannot be read.
+        """
+        wishes = Wishes(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
+        made: PlanEditor = view("import_plan").PlanEditor(self, name, source, wishes)
+        return made
 
     def remove_corpus(self, name: str) -> None:
         """Remove a corpus with its decisions, predictions and the audio that was copied into it.

@@ -20,7 +20,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
-from workbench.project import FIRST
+from workbench.project import FIRST, OWN
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 QUIET_SETTINGS = {
@@ -174,8 +174,8 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
     warnings.filterwarnings("ignore", "Your element with mimetype")
     pages = []
     books = project_folder() / "notebooks"
-    for path in sorted(books.glob("[0-9]*.ipynb")):
-        if names and path.stem not in names:
+    for path in sorted(books.glob("*.ipynb")):
+        if path.name == OWN or (names and path.stem not in names):
             continue
         began = time.monotonic()
         notebook = nbformat.read(path, as_version=4)

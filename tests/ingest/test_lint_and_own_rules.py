@@ -94,3 +94,35 @@ def test_the_verbs(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["--workspace", str(ws), "import", "gone", str(gone)]) != 0
     assert "every recording is missing" in capsys.readouterr().err
     assert call(ws, capsys, "corpora") == {"m": ["pred_text", "other"]}
+
+
+def test_a_checkpoint_limits_labels_and_what_was_heard_is_compared(tmp_path: Path) -> None:
+    class Pieces:
+        """A piece a letter, as a tokenizer without merges has them; none is unknown."""
+
+        def encode(self, texts: Any, out_type: type = int) -> Any:
+            return [ord(c) for c in texts] if isinstance(texts, str) else [self.encode(t) for t in texts]
+
+        def unk_id(self) -> int:
+            return -1
+
+    class Limits:
+        class info:  # noqa: N801
+            frame_ms = 80
+
+        def tokenizer(self) -> Pieces:
+            return Pieces()
+
+    rows = []
+    for i, (text, heard) in enumerate(
+        [("Hallo.", "hallo"), ("A" * 40, "a"), ("Guten Tag.", "etwas anderes")]
+    ):
+        tone(tmp_path / "calls" / f"{i}.wav")
+        rows.append({"id": f"u{i}", "audio_filepath": f"{i}.wav", "duration": 1.0, "text": text,
+                     "target_lang": "de-DE", "pred_text": heard})  # fmt: skip
+    path = lines(tmp_path / "calls" / "m.jsonl", rows)
+    found = wb.lint(path, checkpoint=Limits()).findings  # type: ignore[arg-type]
+    by_rule = {rule: set(own["id"]) for rule, own in found.groupby("rule")}
+    assert by_rule["labels_exceed_frames"] == {"u1"}
+    assert "u2" in by_rule["disagrees"]
+    assert "u0" not in by_rule["disagrees"]

@@ -138,7 +138,7 @@ def open_source(
 def lint(
     source: Source,
     checkpoint: Annotated[
-        str | None, typer.Option(help="A .nemo whose tokenizer tells unknown characters.")
+        str | None, typer.Option(help="A .nemo, for characters and lengths that it cannot take.")
     ] = None,
     mapping: Mapping = None,
     audio_root: AudioRoot = None,
@@ -150,10 +150,9 @@ def lint(
     ] = "error",
 ) -> Told:
     """Check a source without importing it. Exit code 1: findings as bad as --fail-on, or unreadable rows."""
-    tokenizer = wb.Checkpoint.open(checkpoint).tokenizer() if checkpoint else None
     found = wb.lint(
-        source, mapping=pairs(mapping), locale=locale, audio_roots=audio_root, tokenizer=tokenizer,
-        sound=sound, fix=fix,
+        source, mapping=pairs(mapping), locale=locale, audio_roots=audio_root,
+        checkpoint=wb.Checkpoint.open(checkpoint) if checkpoint else None, sound=sound, fix=fix,
     )  # fmt: skip
     data: dict[str, Any] = {
         "rows": found.rows, "left_out": found.left_out, "findings": records(found.findings),

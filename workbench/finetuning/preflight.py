@@ -184,6 +184,7 @@ def tokenizer_coverage(rows: Sequence[Utterance], pieces: Any) -> pd.DataFrame:
                 "unknown_share": sum(ids.count(unknown) for ids in tokens) / max(1, total),
                 "pieces_per_s": total / sum(row.duration_s for row in own),
                 "unknown_characters": "".join(c for c, _ in missing.most_common(20)),
+                "utterances_with_unknown": sum(unknown in ids for ids in tokens),
             }
         )
     return pd.DataFrame(table)
@@ -315,7 +316,9 @@ def _judge(recipe: Recipe, found: Preflight) -> None:
         if row["unknown_share"] > UNKNOWN_LIMIT:
             found.risks.append(
                 f"{row['target_lang']}: {row['unknown_share']:.1%} unknown: {row['unknown_characters']}: "
-                "correct the texts, or train with another tokenizer"
+                f"leave the {row['utterances_with_unknown']} utterances out (the check unknown_characters "
+                "names them), respell these letters in the texts, or train with another tokenizer (recipe: "
+                "tokenizer; decoder and joint then start anew and need far more hours)"
             )
         if row["pieces_per_s"] > 12.5:
             found.warnings.append(f"{row['target_lang']}: more pieces than encoder frames a second")

@@ -88,7 +88,7 @@ def _better(
     if made.admitted.rows:
         with connect() as connection:
             better = replace(better, tags={**_tags(connection, target, notes), **wishes.tags})
-            if "text" not in made.rules.mapping and reader.text_expected:
+            if "text" not in {**made.rules.mapping, **wishes.mapping} and reader.text_expected:
                 column = _text_column(connection, target, made)
                 if column is not None:
                     better = replace(better, mapping={**better.mapping, "text": column})
@@ -148,6 +148,8 @@ def _plan(
         reader.kind, reader.where, dict(rules.mapping), dict(rules.defaults), dict(rules.tags),
         [str(root) for root in wishes.audio_roots], wishes.locale,
     )  # fmt: skip
+    plan.mapping |= {name: "" for name, column in wishes.mapping.items() if not column}
+    plan.roots = [str(root) for root in rules.roots]
     plan.defaults = {
         k: v for k, v in plan.defaults.items() if not (k == "target_lang" and v == wishes.locale)
     }
@@ -160,9 +162,10 @@ def _plan(
             connection.execute(f"CREATE TEMP VIEW looked_at AS SELECT * FROM read_parquet({literal(target)})")
             _figures(connection, plan)
             plan.columns = _columns(connection, made)
-            shown = ", ".join(map(quoted, _SHOWN))
+            names = [*_SHOWN, *(name for name in ("channel",) if name in admitted.columns)]
+            shown = ", ".join(map(quoted, names))
             found = connection.execute(f"SELECT {shown} FROM looked_at LIMIT {_EXAMPLES}").fetchall()
-            plan.examples = [dict(zip(_SHOWN, row, strict=True)) for row in found]
+            plan.examples = [dict(zip(names, row, strict=True)) for row in found]
             connection.execute("DROP VIEW looked_at")
         gone = missing(target, rules.roots)
         if gone.missing:

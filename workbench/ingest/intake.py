@@ -67,7 +67,7 @@ def take_in(
         name: of the corpus, part of ids that are made.
         target: the Parquet.
         problems: rows left out and what must be said of the source are added.
-        progress: called with (rows read, 0).
+        progress: called with (rows read, 0), then with (recordings measured, all); what it raises ends this.
 
     Raises:
         WorkbenchError: a mapping names a column that the source lacks.
@@ -81,7 +81,7 @@ def take_in(
     )
     problems += reader.notes
     if made.admitted.rows:
-        measure(target, made.rules, problems)
+        measure(target, made.rules, problems, progress)
     return made
 
 
@@ -101,7 +101,7 @@ def _straight(
         while True:
             rules = rules_of(list(lines.kinds))
             try:
-                admitted = admit_plain(lines, rules, draft, problems)
+                admitted = admit_plain(lines, rules, draft, problems, progress)
                 break
             except manifest.NotPlainError:
                 with connect() as connection:

@@ -10,10 +10,14 @@ identically: a number among texts keeps its digits as written, and so does white
 from __future__ import annotations
 
 import hashlib
+import itertools
+import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.ingest import json_text, paths
@@ -32,7 +37,10 @@ from workbench.ingest.schema import FIELDS, literal, quoted
 _SAMPLE = 2_048
 _WHOLE = -1
 _SURE = frozenset({"VARCHAR", "DOUBLE"})
-_KINDS = _SURE | {"BIGINT", "BOOLEAN"}
+_HELD_AGAINST = {"BIGINT": "regexp_full_match({0}, '-?[0-9]{{1,18}}')", "BOOLEAN": "{0} IN ('true', 'false')"}
+"""Kinds that a sample does not settle → what the text of each value must be. DuckDB would round a fraction
+among whole numbers and take "true" for true, so such columns are read as written and held against this."""
+_KINDS = _SURE | set(_HELD_AGAINST)
 _NO_KIND = frozenset({"JSON", '"NULL"'})
 ROW_GROUP = 40_960
 """Rows that are held before they are written, about."""
@@ -51,6 +59,7 @@ class PlainLines:
         path: the file.
         kinds: column → DuckDB type, one of VARCHAR, DOUBLE, BIGINT, BOOLEAN.
         sample: lines that the kinds were found on; -1 for all.
+        empty: columns without a value in the sample; one anywhere else is a doubt.
         sha256: of the file, once :meth:`copy` has read it.
         ordinary_paths: none of its paths needs a closer look, as :meth:`copy` found.
     """
@@ -58,6 +67,7 @@ class PlainLines:
     path: Path
     kinds: dict[str, str]
     sample: int
+    empty: tuple[str, ...] = ()
     sha256: str | None = None
     ordinary_paths: bool = False
 
@@ -67,6 +77,7 @@ class PlainLines:
         select: Mapping[str, str],
         constants: Mapping[str, Any],
         target: Path,
+        progress: Callable[[int, int], None] | None = None,
     ) -> int:
         """Write a Parquet; returns the number of lines.
 
@@ -77,17 +88,19 @@ class PlainLines:
             select: column → expression over the file's columns, in order.
             constants: those of them that are the same on every row: numbers, texts, or None where unknown.
             target: the file that is written.
+            progress: called with (rows read, 0).
 
         Raises:
             NotPlainError: something about the file is in doubt.
         """
         listed = [f"{sql} AS {quoted(name)}" for name, sql in select.items() if name not in constants]
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(2) as pool, _seed(self._seeded) as seed:
             scanned = pool.submit(_scan, self.path)
             try:
-                rows = connection.sql(f"SELECT {', '.join(listed)} FROM {_relation(self.path, self.sample)}")
-                reader = rows.to_arrow_reader(ROW_GROUP)
-                self.ordinary_paths = _write(reader, list(select), constants, target, pool)
+                rows = connection.sql(f"SELECT {', '.join(listed)}, {_ODD} FROM ({self._read(seed)})")
+                skipped = 0 if seed is None else len(_SEEDS)
+                batches = _checked(rows.to_arrow_reader(ROW_GROUP), skipped, progress)
+                self.ordinary_paths = _write(batches, list(select), constants, target, pool)
             except (duckdb.Error, pa.ArrowException, OSError) as error:
                 if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the parser's
                     raise
@@ -95,9 +108,70 @@ class PlainLines:
             lines, self.sha256 = scanned.result()
         return lines
 
+    @property
+    def _unsettled(self) -> list[str]:
+        """Columns that are read as they are written."""
+        kinds = self.kinds.items()
+        return [] if self.sample == _WHOLE else [name for name, kind in kinds if kind in _HELD_AGAINST]
+
+    @property
+    def _seeded(self) -> list[str]:
+        """Columns whose values the sample does not settle."""
+        return [] if self.sample == _WHOLE else [*self._unsettled, *self.empty]
+
+    def _read(self, seed: Path | None) -> str:
+        """SQL for the columns with their kinds, and whether a row has a value that is not of its kind."""
+        columns, odd = [quoted(name) for name in self.kinds if name not in self._unsettled], ["false"]
+        for name in self._unsettled:
+            written, kind = f"{quoted(name)}::VARCHAR", self.kinds[name]
+            columns.append(f"TRY_CAST({written} AS {kind}) AS {quoted(name)}")
+            odd.append(f"NOT {_HELD_AGAINST[kind].format(written)}")
+        odd += [f"{quoted(name)} IS NOT NULL" for name in self._seeded if name in self.empty]
+        listed = f"{', '.join(columns)}, coalesce({' OR '.join(odd)}, false) AS {_ODD}"
+        return f"SELECT {listed} FROM {_relation(self.path, self.sample, seed)}"
+
+
+_ODD = "_odd"
+_SEEDS = ("true", '"text"', "[0]")
+
+
+@contextmanager
+def _seed(names: Sequence[str]) -> Iterator[Path | None]:
+    """A file of rows that are read first and thrown away: values of several kinds in these columns make
+    DuckDB hand each value out as it is written, and it still refuses keys that are new to it."""
+    if not names:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+        path = Path(folder) / "seed.jsonl"
+        rows = ("{" + ", ".join(f"{json.dumps(name)}: {value}" for name in names) + "}" for value in _SEEDS)
+        path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        yield path
+
+
+def _checked(
+    reader: pa.RecordBatchReader, skipped: int, progress: Callable[[int, int], None] | None
+) -> Iterator[pa.RecordBatch]:
+    """Batches without the seed's rows and without the column of doubts.
+
+    Raises:
+        NotPlainError: a row is in doubt.
+    """
+    done = 0
+    for batch in reader:
+        left = batch.slice(min(skipped, len(batch)))
+        skipped -= len(batch) - len(left)
+        if pc.any(left.column(_ODD)).as_py():
+            raise NotPlainError
+        done += len(left)
+        if progress is not None:
+            progress(done, 0)
+        if len(left) or not skipped:
+            yield left.drop_columns([_ODD])
+
 
 def _write(
-    reader: pa.RecordBatchReader,
+    batches: Iterator[pa.RecordBatch],
     names: Sequence[str],
     constants: Mapping[str, Any],
     target: Path,
@@ -107,7 +181,8 @@ def _write(
 
     Returns whether all paths are ordinary.
     """
-    kinds = {name: reader.schema.field(name).type for name in names if name not in constants}
+    first = next(batches)
+    kinds = {name: first.schema.field(name).type for name in names if name not in constants}
     numbers = [name for name, kind in FIELDS.items() if kind == "DOUBLE"]
     kinds |= {name: pa.float64() if name in numbers else pa.string() for name in constants}
     schema = pa.schema([(name, kinds[name]) for name in names])
@@ -118,7 +193,7 @@ def _write(
     with pq.ParquetWriter(target, schema, **options) as writer:
         writing: Future[None] | None = None
         ordinary = True
-        for batch in reader:
+        for batch in itertools.chain([first], batches):
             columns = [
                 _repeated(constants[name], len(batch), kinds[name])
                 if name in constants
@@ -145,8 +220,7 @@ def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None =
     Args:
         connection: asks DuckDB.
         path: the file.
-        sample: lines to look at, ``_SAMPLE`` by default, -1 for all. Fewer than all only where kinds cannot
-            shift unnoticed: whole numbers would be rounded where a later line holds a fraction.
+        sample: lines to look at, ``_SAMPLE`` by default, -1 for all.
 
     Raises:
         NotPlainError: not flat JSON lines of texts, numbers and truth values.
@@ -155,14 +229,12 @@ def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None =
         raise NotPlainError
     sample = _SAMPLE if sample is None else sample
     kinds = _described(connection, path, sample)
-    if sample != _WHOLE and not _SURE.issuperset(kinds.values()):
-        sample = _WHOLE
-        kinds = _described(connection, path, sample)
     # What is null on every line has no kind; it is left out, as the other readers do.
-    empty = [name for name, kind in kinds.items() if kind in _NO_KIND]
+    empty = tuple(name for name, kind in kinds.items() if kind in _NO_KIND)
     if empty:
         counts = ", ".join(f"count({quoted(name)})" for name in empty)
-        if any(connection.execute(f"SELECT {counts} FROM {_relation(path, sample)}").fetchall()[0]):
+        some = f"FROM {_relation(path, sample)}" + (f" LIMIT {sample}" if sample != _WHOLE else "")
+        if any(connection.execute(f"SELECT {counts} FROM ({some})").fetchall()[0]):
             raise NotPlainError
         kinds = {name: kind for name, kind in kinds.items() if kind not in _NO_KIND}
     lowered = [re.sub(r"_\d+$", "", name).lower() for name in kinds]
@@ -171,7 +243,7 @@ def look(connection: duckdb.DuckDBPyConnection, path: Path, sample: int | None =
     # DuckDB renames columns that differ in case only, so a name may not be the file's own.
     if len(set(lowered)) != len(lowered):
         raise NotPlainError
-    return PlainLines(path, kinds, sample)
+    return PlainLines(path, kinds, sample, empty)
 
 
 def read_whole(connection: duckdb.DuckDBPyConnection, lines: PlainLines) -> PlainLines:
@@ -193,10 +265,11 @@ def _described(connection: duckdb.DuckDBPyConnection, path: Path, sample: int) -
     return {str(row[0]): str(row[1]) for row in rows}
 
 
-def _relation(path: Path, sample: int) -> str:
+def _relation(path: Path, sample: int, seed: Path | None = None) -> str:
+    files = [literal(_exact(one)) for one in (seed, path) if one is not None]
     # Formats that no text has, so that dates stay the texts they are.
     return (
-        f"read_json({literal(_exact(path))}, format = 'newline_delimited', sample_size = {sample}, "
+        f"read_json([{', '.join(files)}], format = 'newline_delimited', sample_size = {sample}, "
         f"maximum_object_size = {LINE_LIMIT}, dateformat = 'none %Y', timestampformat = 'none %Y')"
     )
 

@@ -60,7 +60,7 @@ class ImportPlan:
     Attributes:
         layout: what the source was taken for.
         source: where it is.
-        mapping: field → column.
+        mapping: field → column; an empty column: none feeds the field, whatever its name.
         defaults: field → value where rows have none.
         tags: what the source writes → locale tag.
         audio_roots: folders that recordings are read from; empty: the source's own.
@@ -75,6 +75,7 @@ class ImportPlan:
         missing: what the source lacks, in words.
         notes: files passed over, choices made, guesses to confirm.
         examples: the first rows as they would come in.
+        roots: folders in which the recordings were looked for.
     """
 
     layout: str
@@ -97,6 +98,7 @@ class ImportPlan:
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     examples: list[dict[str, Any]] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
     version: int = PLAN_VERSION
 
     @property
@@ -167,7 +169,7 @@ class ImportPlan:
 
     def __str__(self) -> str:
         lines = [f"{self.layout}: {self.usable:,} of {self.rows:,} rows come in, {self.hours:.2f} hours"]
-        lines += [f"  {name} <- {column}" for name, column in self.mapping.items()]
+        lines += [f"  {name} <- {column}" for name, column in self.mapping.items() if column]
         rest = [column.name for column in self.columns if not column.feeds]
         lines += [f"  ride along: {', '.join(rest)}"] if rest else []
         lines += [f"  locale: {_locale(said)}" for said in self.locales]

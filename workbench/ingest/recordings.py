@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +21,17 @@ from workbench.ingest.validation_sql import RowRules
 ALL_UP_TO = 20_000
 """Recordings that are all looked for; of more, SOME of them."""
 SOME = 2_000
+_TOLD_EACH = 50
 
 
-def measure(utterances: Path, rules: RowRules, problems: list[Problem]) -> None:
+def measure(
+    utterances: Path,
+    rules: RowRules,
+    problems: list[Problem],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Durations from the headers, in seconds, for the rows that state none; they stay null where a recording
-    cannot be read, and each such row is named."""
+    cannot be read, and each such row is named. ``progress``: called with (recordings looked at, all)."""
     with connect() as connection:
         asked = f"SELECT count(*) FROM read_parquet({literal(utterances)}) WHERE duration IS NULL"
         if not connection.execute(asked).fetchall()[0][0]:
@@ -36,7 +42,16 @@ def measure(utterances: Path, rules: RowRules, problems: list[Problem]) -> None:
     roots = [Path(root) for root in rules.roots]
     paths = list(dict.fromkeys(rows[at]["audio_filepath"] for at in unknown))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        lengths = dict(zip(paths, pool.map(lambda path: _length(path, roots), paths), strict=True))
+        asked_for = [pool.submit(_length, path, roots) for path in paths]
+        try:
+            for done in range(0, len(paths) if progress is not None else 0, _TOLD_EACH):
+                asked_for[done].result()
+                if progress is not None:
+                    progress(done, len(paths))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+        lengths = {path: one.result() for path, one in zip(paths, asked_for, strict=True)}
     durations: list[float | None] = [row["duration"] for row in rows]
     silent = 0
     for at in unknown:
@@ -103,7 +118,7 @@ def missing(utterances: Path, roots: Sequence[Path]) -> Missing:
     """
     with connect() as connection:
         relation = f"read_parquet({literal(utterances)})"
-        found = connection.execute(
+        found = connection.sql(
             f"SELECT DISTINCT audio_filepath FROM {relation} "
             f"WHERE NOT starts_with(audio_filepath, {literal(INSIDE)})"
         )

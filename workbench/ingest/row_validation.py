@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,13 @@ def _all_whole(connection: duckdb.DuckDBPyConnection, value: str) -> bool:
     return not connection.execute(f"SELECT 1 FROM raw WHERE {odd} LIMIT 1").fetchall()
 
 
-def admit_plain(lines: PlainLines, rules: RowRules, target: Path, problems: list[Problem]) -> Admitted:
+def admit_plain(
+    lines: PlainLines,
+    rules: RowRules,
+    target: Path,
+    problems: list[Problem],
+    progress: Callable[[int, int], None] | None = None,
+) -> Admitted:
     """The same for a plain manifest, without its rows in memory.
 
     The fields are put in order while the file is parsed. Where that leaves nothing to change, as with most
@@ -110,7 +116,8 @@ def admit_plain(lines: PlainLines, rules: RowRules, target: Path, problems: list
             raw = {name: quoted(name) for name in lines.kinds}
             select = written_fields(list(lines.kinds), rules, raw, tidied=False, kinds=lines.kinds)
             columns = [*select, LINE, FILE]
-            total = lines.copy(connection, select, _constants(connection, select, rules, raw), draft)
+            constants = _constants(connection, select, rules, raw)
+            total = lines.copy(connection, select, constants, draft, progress)
             # Tidied while read back: values are few there, and each is looked at once and not once a row.
             tidy = [(quoted(n), tidied_sql(quoted(n))) for n in OPTIONAL]
             connection.execute(

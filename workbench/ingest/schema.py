@@ -113,7 +113,7 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
 
     Args:
         columns: the source's column names.
-        given: field → column, decided by the user; wins over every guess.
+        given: field → column, decided by the user; wins over every guess. An empty column: none feeds it.
 
     Returns:
         Field → column for the fields that have one. Each column feeds at most one field; ``lang`` also
@@ -127,7 +127,7 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
     for name, column in chosen.items():
         if name not in FIELDS and name not in READ_TOO:
             raise WorkbenchError(f"no field {name!r} to map to", hint=f"Fields: {', '.join(FIELDS)}.")
-        if column not in present:
+        if column and column not in present:
             raise WorkbenchError(
                 f"the source has no column {column!r}", hint=f"Columns: {', '.join(present)[:200]}."
             )
@@ -143,9 +143,9 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
                     chosen[name] = match
                     taken.add(match)
                     break
-    if "target_lang" not in chosen and "lang" in chosen and not (given and "lang" in given):
+    if "target_lang" not in chosen and chosen.get("lang") and not (given and "lang" in given):
         chosen["target_lang"] = chosen["lang"]
-    return {name: chosen[name] for name in (*FIELDS, *READ_TOO) if name in chosen}
+    return {name: chosen[name] for name in (*FIELDS, *READ_TOO) if chosen.get(name)}
 
 
 def _plain(name: str) -> str:

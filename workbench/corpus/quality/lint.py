@@ -19,6 +19,8 @@ from workbench.signatures import public
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.recognizer.checkpoint import Checkpoint
+
 Severity = Literal["error", "warning", "info"]
 _RANK = {"error": 0, "warning": 1, "info": 2}
 
@@ -55,12 +57,14 @@ def lint(
     locale: str | None = None,
     audio_roots: Sequence[str | Path] | None = None,
     tokenizer: Any = None,
+    checkpoint: Checkpoint | None = None,
     rules: Mapping[str, Any] | Sequence[str] | None = None,
     own: Sequence[OwnRule] = (),
     sound: bool = False,
     fix: str | Path | None = None,
 ) -> Lint:
-    """Check a source without importing it.
+    """Check a source without importing it. What a recognizer heard (columns ``pred_text`` and
+    ``pred_text_NAME``) is held against the transcripts.
 
     Args:
         source: as for ``Workspace.import_corpus``.
@@ -68,6 +72,7 @@ def lint(
         locale: of rows that state none or only its language.
         audio_roots: folders that recordings may lie in.
         tokenizer: of a checkpoint, for the characters that it does not know.
+        checkpoint: gives its tokenizer, and its limit: one label a frame of its encoder.
         rules: which, and with which thresholds; see :func:`workbench.corpus.quality.rules.chosen`.
         own: rules of the team.
         sound: measure the recordings too, for the rules on sound.
@@ -84,7 +89,11 @@ def lint(
         )  # fmt: skip
         if sound:
             scan(corpus)
-        found = run_checks(corpus, rules, tokenizer=tokenizer, own=own)
+        if checkpoint is not None:
+            tokenizer = tokenizer or checkpoint.tokenizer()
+            own = [*own, _frames_rule(tokenizer, checkpoint.info.frame_ms / 1000)]
+        heard = next((corpus.prediction(report.name) for report in corpus.take_predictions()), None)
+        found = run_checks(corpus, rules, tokenizer=tokenizer, predictions=heard, own=own)
         made = Lint(len(corpus), corpus.facts["left_out"], corpus.problems, found)
         made.counts = {str(k): int(v) for k, v in found.groupby("rule").size().items()}
         if fix is not None:
@@ -95,3 +104,17 @@ def lint(
         return made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _frames_rule(tokenizer: Any, frame_s: float) -> OwnRule:
+    """Rows with more labels than the encoder has frames: no path reads them, and training leaves them out."""
+
+    def test(row: Mapping[str, Any]) -> str | None:
+        labels = len(tokenizer.encode(row["text"] or "")) + 1
+        frames = int(row["duration"] // frame_s) if row["duration"] else labels
+        return f"{labels} labels, {frames} frames" if labels > frames else None
+
+    return OwnRule(
+        "labels_exceed_frames", "has more labels than this checkpoint has frames for", test, "error",
+        "Check duration and transcript; split the row, or reject it.",
+    )  # fmt: skip

@@ -167,10 +167,17 @@ def odd_rates(letters: Array, seconds: Array, locale: Array, threshold: float) -
 def unknown_hits(
     ids: Sequence[str], texts: Sequence[str | None], tokenizer: Any, threshold: float
 ) -> Iterator[Hit]:
-    """Transcripts with pieces that the tokenizer does not know; ``value`` is their share."""
-    for id_, rate in zip(ids, unknown_rates([text or "" for text in texts], tokenizer), strict=True):
+    """Transcripts with pieces that the tokenizer does not know; ``value`` names the characters, and the share
+    of pieces."""
+    known: dict[str, bool] = {}
+    rates = unknown_rates([text or "" for text in texts], tokenizer)
+    for id_, text, rate in zip(ids, texts, rates, strict=True):
         if rate > threshold:
-            yield id_, "unknown_characters", round(rate, 4)
+            named = [c for c in dict.fromkeys(strip_tag(text or "")[0]) if not c.isspace()]
+            new = [c for c in named if c not in known]
+            known |= {c: not share for c, share in zip(new, unknown_rates(new, tokenizer), strict=True)}
+            which = " ".join(c for c in named if not known[c])
+            yield id_, "unknown_characters", f"{which or 'not told apart'} ({rate:.1%} of pieces)"
 
 
 def unknown_rates(texts: Sequence[str], tokenizer: Any) -> list[float]:
