@@ -122,10 +122,9 @@ class PlanEditor(AudioAnswers, LiveWidget):
         try:
             corpus = self.workspace.import_corpus(name, self.source, plan=self.plan, progress=progress)
             predictions = [report.lines()[1] for report in corpus.take_predictions()]
-        except _Cancelled:
-            self._tell(**_step("cancelled"))
-        except WorkbenchError as error:
-            self._tell(**_step("failed", str(error)))
+        except WorkbenchError as error:  # what progress raised is its cause
+            cancelled = isinstance(error.__cause__, _Cancelled)
+            self._tell(**_step("cancelled") if cancelled else _step("failed", str(error)))
         except Exception as error:
             self._tell(**_step("failed", f"{type(error).__name__}: {error}"[:400]))
             raise
