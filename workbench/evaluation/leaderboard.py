@@ -7,12 +7,10 @@ that Hindi loses its vowel signs there: the same is done here), and digits becom
 that are split on one side only are joined on both (``normalize_compound_pairs``, kaldialign's
 ``merge_compounds``).
 
-Texts and counts equal its code's for other languages than English
-(``tests/evaluation/leaderboard_examples.json``). Not reproduced: a lattice for Hindi and simplified
-Chinese, which that commit does not hold either; for English its lists of names and compounds (wi-fi,
-e-mail) and its own rule for 's, which its code adds to OpenAI's rules; fillers and acronyms are treated as
-there. No published table counts Chinese or Japanese; here they are counted as words between spaces, as
-that code would.
+Texts and counts equal its code's, English included (``tests/evaluation/leaderboard_examples.json``; its
+English lists are in ``leaderboard_english``). Not reproduced: a lattice for Hindi and simplified Chinese,
+which that commit does not hold either. No published table counts Chinese or Japanese; here they are counted
+as words between spaces, as that code would.
 """
 
 from __future__ import annotations
@@ -32,22 +30,19 @@ from num2words import num2words
 from workbench.evaluation.asked import Asked, rows_of
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.intervals import ratio_interval
+from workbench.evaluation.leaderboard_english import english_text
 from workbench.evaluation.slices import Where, group
-from workbench.text import normalize
 
 if TYPE_CHECKING:
     from workbench.evaluation.shown import Shown
 
 VERSION = "open_asr_leaderboard d1e99b2 (2026-08-21)"
-_FILLERS = re.compile(
-    r"\b(hmm|mm|mhm|mmm|uh|um|ah|aha|ahh|ahm|eh|ehehe|em|hm|huh|hum|mhum|uhm|umm|uhuh)\b", re.IGNORECASE
-)
 _THOUSANDS = re.compile(r"(\d)\s+(\d{3})\b")
 
 
 def leaderboard_text(text: str, language: str) -> str:
     """A text as the leaderboard normalizes it. ``language``: a code such as ``de``."""
-    return _english(text) if language == "en" else _multilingual(text, language)
+    return english_text(text) if language == "en" else _multilingual(text, language)
 
 
 def _multilingual(text: str, language: str) -> str:
@@ -67,25 +62,6 @@ def _spoken(digits: str, language: str) -> str:
         return str(num2words(int(digits), lang=language))
     except (NotImplementedError, OverflowError, ValueError, KeyError, IndexError, TypeError):
         return digits  # num2words does not speak this language, or not so far
-
-
-def _english(text: str) -> str:
-    words = normalize(_FILLERS.sub("", text), "en", "whisper").split()
-    joined: list[str] = []
-    at = 0
-    while at < len(words):
-        run = at
-        while run < len(words) and len(words[run]) == 1 and words[run].isalnum():
-            run += 1
-        letters = words[at:run]
-        if len(letters) >= (3 if {"a", "i"} & set(letters) else 2):
-            joined.append("".join(letters))
-        else:
-            joined += letters
-        if run < len(words):
-            joined.append(words[run])
-        at = run + 1
-    return " ".join(joined)
 
 
 def joined_compounds(reference: str, hypothesis: str) -> tuple[list[str], list[str]]:
