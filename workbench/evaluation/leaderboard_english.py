@@ -25,15 +25,15 @@ _SPELLINGS_GONE = (
     "flyer / flier",
     "travelog",
     "travelogs",
-)  # codespell:ignore
+)
 _SPELLINGS = {
     "ok": "okay",
     "kay": "okay",
     "etcetera": "etc",
     "archaeology": "archeology",
     "archaeological": "archeological",
-    "cancellation": "cancelation",  # codespell:ignore
-    "cancellations": "cancelations",  # codespell:ignore
+    "cancellation": "cancelation",
+    "cancellations": "cancelations",
     "flyer": "flier",
     "mm": "hmm",
     "pummelled": "pummeled",
