@@ -27,7 +27,7 @@ REACHED = {
     "finetuning.preflight": ["Preflight"],
     "finetuning.registry": ["Registry"],
     "privacy.erasure": ["Certificate", "ErasurePlan"],
-    "recognizer.checkpoint": ["CheckpointInfo"],
+    "recognizer.checkpoint_info": ["CheckpointInfo"],
     "recognizer.streaming": ["Session"],
     "release.bundle": ["Bundle"],
     "release.pipeline": ["Outcome"],
