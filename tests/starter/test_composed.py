@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 
-from tooling.starter import batches
+from tooling.starter import batches, paths
 from tooling.starter.alignment import Alignment
 from tooling.starter.dataset import Material, spoken_letters, texts
 from tooling.starter.features import FeatureCache
 from tooling.starter.made import composed
 from tooling.starter.made import texts as made_texts
+from tooling.starter.training import letter_loss
 
 SPOKEN = ("la casa verde", "il gatto dorme", "una mela rossa", "due rose")
 LETTER = 8  # frames of each letter; a pause of as many between words and at both ends
@@ -92,3 +94,15 @@ def test_an_epoch_takes_a_share_of_made_clips_and_composes_for_people(material):
     assert 60 <= made <= 140
     assert 1 <= phrases <= 8
     assert len(samples) == made + phrases + 4
+
+
+@pytest.mark.parametrize("known", [0, 1, 6])
+def test_letters_cost_what_is_known_of_them_and_nothing_where_nothing_is(known):
+    named = torch.randn(2, 3, 5, requires_grad=True)
+    letters = torch.full((2, 3), paths.IGNORED)
+    letters.view(-1)[:known] = 2
+    loss = letter_loss(named, letters)
+    loss.backward()
+    assert torch.isfinite(named.grad).all()
+    expected = -named.detach().log_softmax(-1)[..., 2].flatten()[:known]
+    assert float(loss) == pytest.approx(float(expected.mean()) if known else 0.0, abs=1e-6)

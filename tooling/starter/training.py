@@ -129,9 +129,7 @@ def _loss(
     model = learner.model
     encoded, frames = learner.encode(batch.mels, batch.lengths, batch.prompts)
     named = learner.letters()
-    spelled = torch.nn.functional.cross_entropy(
-        named.flatten(0, 1), batch.letters[:, : named.shape[1]].flatten(), ignore_index=paths.IGNORED
-    )
+    spelled = letter_loss(named, batch.letters[:, : named.shape[1]])
     predicted, _, _ = model.decoder(targets=heard, target_length=batch.label_counts)
     tokens = batch.label_counts.sum()
     if stage["loss"] == "path":
@@ -144,6 +142,15 @@ def _loss(
         if stage.get("closing"):
             emitted = emitted + stage["closing"] * _closing(logits, batch, frames, learner.blank)
     return emitted / tokens + stage["letters"] * spelled
+
+
+def letter_loss(named: torch.Tensor, letters: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy of ``named`` (batch, slots, letters) where a letter is known; 0 where none is, as in
+    a batch of made voices alone."""
+    summed = torch.nn.functional.cross_entropy(
+        named.flatten(0, 1), letters.flatten(), ignore_index=paths.IGNORED, reduction="sum"
+    )
+    return summed / (letters != paths.IGNORED).sum().clamp(min=1)
 
 
 def _reading(learner: Learner, texts: list[list[int]], device: str) -> torch.Tensor:
