@@ -341,12 +341,18 @@ def test_stands_as_a_table_in_exported_html(book: Notebook, lab: Lab, board: Loc
     assert "<img src=x" not in page
 
 
+def remembered(book: Notebook, board: Locator) -> None:
+    """Wait until the kernel knows which clip is chosen: it is told after a short rest."""
+    clip = board.locator(".nwb-clip-id").get_attribute("title")
+    book.wait(lambda: book.kernel("board._ui.get('selected')") == clip, "the choice is remembered")
+
+
 def test_comes_back_after_the_page_is_loaded_anew(book: Notebook, board: Locator) -> None:
     board.locator("[data-facet=target_lang][data-value=fr-CA]").click()
     at(board, 1)
     press(book, "ArrowDown")
     at(board, 2)
-    book.page.wait_for_timeout(600)  # what is remembered is sent after a short rest
+    remembered(book, board)
     chosen = board.get_by_test_id("board-transcript").input_value()
     book.reload()
     board = book.panel.get_by_test_id("board")
@@ -361,7 +367,7 @@ def test_says_that_the_kernel_is_gone_and_goes_on_where_it_was(book: Notebook, b
     at(board, 1)
     press(book, "ArrowDown", "ArrowDown")
     at(board, 3)
-    book.page.wait_for_timeout(600)
+    remembered(book, board)
     book.restart()
     lost = board.get_by_test_id("board-lost")
     expect(lost).to_contain_text("Nothing decided is lost")

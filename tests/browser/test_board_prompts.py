@@ -180,7 +180,8 @@ def test_a_clip_that_another_has_just_decided_asks(book: Notebook, board: Locato
     expect(asked).to_be_hidden()
     assert book.kernel("corpus.row(ids[4])['status']") == "rejected"
     expect(board.get_by_test_id("board-by")).to_contain_text("Vela")
-    board.page.wait_for_timeout(3000)  # now it has been seen
+    newest = book.kernel("corpus.decisions.version()")
+    expect(board.get_by_test_id("board-clip")).to_have_attribute("data-seen", str(newest))
     chosen(board, 4)
     board.page.keyboard.press("a")
     expect(board.get_by_test_id("board-said")).to_have_text("Accepted.")

@@ -12,6 +12,7 @@ from looks import CONTRAST, CUT, NAMELESS, OVERLAPPING
 from playback_page import CHECKPOINT, STARTER
 from playwright.sync_api import Browser, Locator, expect
 
+pytestmark = pytest.mark.timeout(1800)  # limits only end a test that hangs
 SIZES = {  # 1440 × 900 at 200 % is 720 × 450 in the page's own pixels
     "1440": ({"width": 1440, "height": 900}, 1),
     "1000": ({"width": 1000, "height": 800}, 1),

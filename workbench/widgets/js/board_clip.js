@@ -164,12 +164,18 @@ export class Clip {
 
   noteSeen(row, now) {
     const newest = Math.max(0, ...(row.history ?? []).map((event) => event.seq));
-    if (now) this.seen = newest;
+    if (now) this.see(newest);
     else setTimeout(() => this.catchUp(row.id, newest), SEEN_AFTER_MS);
   }
 
+  /** @param {number} newest the newest event on this clip that counts as seen */
+  see(newest) {
+    this.seen = newest;
+    this.element.dataset.seen = String(newest);
+  }
+
   catchUp(id, newest) {
-    if (this.row?.id === id) this.seen = Math.max(this.seen, newest);
+    if (this.row?.id === id) this.see(Math.max(this.seen, newest));
   }
 
   async listen(row, play) {
