@@ -10,7 +10,16 @@ const PAGE = 100;
 const PAGES_KEPT = 40;
 const SPARE = 6;
 const COLUMNS = ["status", "place", "text", "target_lang", "accent", "speaker", "duration", "findings"];
-const MEASURES = ["wer", "cer", "substitutions", "insertions", "deletions", "confidence", "low_confidence", "difference"];
+const MEASURES = [
+  "wer",
+  "cer",
+  "substitutions",
+  "insertions",
+  "deletions",
+  "confidence",
+  "low_confidence",
+  "difference",
+];
 const FEW_MEASURES = ["wer", "confidence"]; // those shown in a narrow window; as in board.css
 const SORTABLE = new Set(["text", "target_lang", "accent", "speaker", "duration", ...MEASURES]);
 const FILTERED = new Set(["text", "target_lang", "accent", "speaker", "duration"]);
