@@ -1,119 +1,157 @@
-"""Every widget at 1440 and 1000 px, at 200 % zoom and on a phone: nothing cut off, nothing covered."""
+"""Board and explorer as wide as in JupyterLab at 1440 and 1000 px, at 200 % zoom and on a phone.
+
+Nothing cut off, nothing covered; several reviewers on one board; words of two models as points.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
+import pandas as pd
 import pytest
-from labpage import Lab, Notebook
+from labpage import REPO
 from looks import CONTRAST, CUT, NAMELESS, OVERLAPPING
-from playback_page import CHECKPOINT, STARTER
+from plain_page import PlainPages
 from playwright.sync_api import Browser, Locator, expect
 
-pytestmark = pytest.mark.timeout(1800)  # limits only end a test that hangs
-SIZES = {  # 1440 × 900 at 200 % is 720 × 450 in the page's own pixels
-    "1440": ({"width": 1440, "height": 900}, 1),
-    "1000": ({"width": 1000, "height": 800}, 1),
-    "zoom-200": ({"width": 720, "height": 450}, 2),
-    "phone": ({"width": 412, "height": 880}, 2),
-}
-SETUP = f"""
-import pandas as pd
 from workbench.corpus.importing import import_source
 from workbench.evaluation.evaluation import score_predictions
-from workbench.recognizer.checkpoint import Checkpoint
 from workbench.widgets.board import Board
 from workbench.widgets.explorer import Explorer
-from workbench.widgets.microphone import Microphone
-from workbench.widgets.playback import Playback
 
-corpus = import_source("fit.jsonl", "fit", name="fit", audio_roots=[{str(STARTER)!r}])
-rows = corpus.frame()
+pytestmark = pytest.mark.timeout(1800)  # limits only end a test that hangs
+STARTER = REPO / "data" / "starter"
+SIZES = {"1440": (1330, 900, 1), "1000": (890, 800, 1), "zoom-200": (610, 450, 2), "phone": (340, 800, 2)}
+"""Width and height of what JupyterLab leaves to a widget, in the page's own pixels, and device pixels each."""
+FACTS = {"lookahead_ms": 560, "prompt_mode": "langID", "confidence": 0.5}
 
-def read(every):
-    return ["" if n % every == 0 else " ".join(word for k, word in enumerate(text.split()) if (n + k) % every)
-            for n, text in enumerate(rows["text"])]
 
-facts = {{"lookahead_ms": 560, "prompt_mode": "langID"}}
-one, two = (rows[["id"]].assign(hypothesis=read(n), confidence=0.5, **facts) for n in (3, 5))
-evaluation = score_predictions(rows, {{"base": one, "tuned": two}}, resamples=100)
-checkpoint = Checkpoint.open({str(CHECKPOINT)!r})
-tagged = [(i, "leading_silence", "warning", "1.2 s of silence", "Trim it.", 1.2) for i in rows["id"][:3]]
-found = pd.DataFrame(tagged, columns=["id", "rule", "severity", "reason", "hint", "value"])
-"""
-BOARD = "Board(corpus, findings=found, predictions=one, reviewer='ana')"
-EXPLORER = "Explorer(evaluation, corpus, checkpoint, name='tuned', against='base')"
-OTHERS = ("Playback(checkpoint, rows['id'][0], corpus=corpus)", "Microphone(checkpoint, corpus=corpus)")
+def read(texts: list[str], every: int) -> list[str]:
+    """Transcripts that miss a word now and then, and some whole."""
+    heard = [[w for k, w in enumerate(text.split()) if (n + k) % every] for n, text in enumerate(texts)]
+    return [" ".join(words) if n % every else "" for n, words in enumerate(heard)]
 
 
 @pytest.fixture(scope="module")
-def fit(browser: Browser, lab: Lab, repo: Path) -> Iterator[Notebook]:
-    """A page of its own, whose size may change."""
-    rows, seen = [], set()
-    for line in (repo / "data/starter/manifest.jsonl").read_text(encoding="utf-8").splitlines():
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainPages]:
+    folder = tmp_path_factory.mktemp("fit")
+    rows, seen = [], dict[str, int]()
+    for line in (STARTER / "manifest.jsonl").open(encoding="utf-8"):
         row = json.loads(line)
-        if 1 < row["duration"] < 5 and (row["target_lang"], len(rows) % 3) not in seen:
-            seen.add((row["target_lang"], len(rows) % 3))
+        if 1 < row["duration"] < 5 and seen.setdefault(row["target_lang"], 0) < 4:
+            seen[row["target_lang"]] += 1
             rows.append(row | {"accent": f"accent {len(rows) % 3}"})
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (lab.server.root / "fit.jsonl").write_text(text, encoding="utf-8")
-    own = Lab(browser, lab.server)
-    book = own.notebook("fit.ipynb", [SETUP, BOARD, EXPLORER, *OTHERS])
-    assert book.failures() == []
-    yield book
-    own.page.context.close()
+    (folder / "rows.jsonl").write_text(text, encoding="utf-8")
+    corpus = import_source(folder / "rows.jsonl", folder / "fit", name="fit", audio_roots=[STARTER])
+    frame, ids = corpus.frame(), corpus.ids()
+    one, two = (frame[["id"]].assign(hypothesis=read(list(frame["text"]), n), **FACTS) for n in (3, 5))
+    silent = [(clip, "leading_silence", "warning", "1.2 s of silence", "Trim it.", 1.2) for clip in ids[:3]]
+    found = pd.DataFrame(silent, columns=["id", "rule", "severity", "reason", "hint", "value"])
+    corpus.decisions.accept(ids[:3], reviewer="ana")
+    corpus.decisions.reject(ids[0], "cut off", reviewer="ben")
+    corpus.decisions.accept(ids[1], reviewer="ben")
+    evaluation = score_predictions(frame, {"base": one, "tuned": two}, resamples=100)
+    made = PlainPages(
+        {
+            "board": Board(corpus, findings=found, predictions=one, reviewer="eva"),
+            "blind": Board(corpus, findings=found, reviewer="dan", blind=True),
+            "explorer": Explorer(evaluation, corpus, name="tuned", against="base"),
+        },
+        {"explorer": ("map", "opened", "can", "playback")},
+    )
+    yield made
+    made.close()
 
 
-def resized(fit: Notebook, name: str) -> list[Locator]:
-    """The widgets at a size, with what can be opened opened."""
-    fit.page.set_viewport_size(SIZES[name][0])
-    board = fit.panel.get_by_test_id("board")
-    expect(board).to_have_attribute("data-ready", "1")
-    explorer = fit.panel.get_by_test_id("explorer")
-    if explorer.get_by_test_id("cell-panel").is_hidden():
-        explorer.locator(".nwb-cell").first.click()
-    expect(explorer.get_by_test_id("utterance").first).to_be_visible()
-    expect(explorer.get_by_test_id("scatter")).to_be_visible()
-    fit.page.wait_for_timeout(400)  # sizes settle
-    return [board, explorer, *(fit.panel.get_by_test_id(n) for n in ("playback", "microphone"))]
+def opened(browser: Browser, pages: PlainPages, name: str, size: str, *, light: bool = True) -> Locator:
+    """A widget at a size, with what can be opened opened; a fault of its page fails the test."""
+    width, height, scale = SIZES[size]
+    page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.goto(pages.url(name, light=light))
+    widget = page.get_by_test_id("explorer" if name == "explorer" else "board")
+    if name == "explorer":
+        widget.locator(".nwb-cell").first.click()
+        expect(widget.get_by_test_id("utterance").first).to_be_visible()
+        expect(widget.get_by_test_id("scatter")).to_be_visible()
+    else:
+        expect(widget).to_have_attribute("data-ready", "1")
+        expect(widget.locator(".nwb-player")).to_have_attribute("data-ready", "1")
+    page.evaluate("() => document.fonts.ready")
+    return widget
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_nothing_is_cut_or_covered(fit: Notebook, name: str, picture) -> None:
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_is_cut_or_covered(browser: Browser, pages: PlainPages, size: str, picture) -> None:
     faults = {}
-    for widget in resized(fit, name):
-        widget.scroll_into_view_if_needed()
-        which = widget.get_attribute("data-testid")
-        picture(f"fit-{name}-{which}", widget)
-        bad = [*widget.evaluate(CUT), *widget.evaluate(OVERLAPPING)]
-        if bad:
-            faults[which] = bad
+    for name in ("board", "explorer"):
+        widget = opened(browser, pages, name, size)
+        picture(f"fit-{name}-{size}", widget)
+        if bad := [*widget.evaluate(CUT), *widget.evaluate(OVERLAPPING)]:
+            faults[name] = bad
+        widget.page.close()
     assert faults == {}
 
 
-def test_a_point_of_the_scatter_opens_its_clips_and_the_order_is_chosen(fit: Notebook, picture) -> None:
-    _, explorer, *_ = resized(fit, "1440")
+@pytest.mark.parametrize("light", [False, True])
+def test_a_third_settles_what_two_differ_on(
+    browser: Browser, pages: PlainPages, light: bool, picture
+) -> None:
+    board = opened(browser, pages, "board", "1440", light=light)
+    board.locator("[data-status=disputed].nwb-btn").click()
+    expect(board.get_by_test_id("board-total")).to_contain_text("1 clip")
+    expect(board.get_by_test_id("board-agreement")).to_have_text("reviewers agree on 1 of 2 clips")
+    expect(board.get_by_test_id("board-dispute")).to_contain_text("Your choice settles it")
+    picture(f"board-dispute-{'light' if light else 'dark'}", board)
+    assert board.evaluate(CONTRAST) == []
+    assert board.evaluate(NAMELESS) == []
+    if light:
+        board.get_by_test_id("board-take").first.click()  # Ana's word
+        expect(board.get_by_test_id("board-said")).to_have_text("Settled.")
+        expect(board.get_by_test_id("board-dispute")).to_have_count(0)
+        expect(board.get_by_test_id("board-status")).to_have_text("Accepted")
+    board.get_by_test_id("board-clear").click()
+    board.page.close()
+
+
+def test_a_blind_reviewer_sees_nothing_of_the_others(browser: Browser, pages: PlainPages, picture) -> None:
+    board = opened(browser, pages, "blind", "1000")
+    expect(board.get_by_test_id("board-blind")).to_be_visible()
+    expect(board.locator("[role=row][data-status=pending]").first).to_be_visible()
+    assert board.locator("[role=row]:is([data-status=accepted], [data-status=rejected])").count() == 0
+    for name in ("ana", "ben", "eva"):
+        assert board.get_by_text(name, exact=True).count() == 0
+    length = board.get_by_test_id("board-field-duration")
+    length.fill("0,8")
+    length.press("Enter")
+    expect(board.get_by_test_id("board-said")).to_have_text("Length saved.")
+    expect(board.get_by_test_id("player-time")).to_contain_text("0:00.80")
+    picture("board-blind", board)
+    board.page.close()
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_a_point_of_the_scatter_opens_its_clips_and_the_order_is_chosen(
+    browser: Browser, pages: PlainPages, light: bool, picture
+) -> None:
+    explorer = opened(browser, pages, "explorer", "1440", light=light)
     scatter, total = explorer.get_by_test_id("scatter"), explorer.get_by_test_id("total")
-    expect(scatter).to_contain_text("words better")
-    every = total.inner_text()
+    every, page = total.inner_text(), explorer.page
     point = scatter.locator("circle").last
-    label = point.get_attribute("aria-label") or ""
+    word = (point.get_attribute("aria-label") or "").split("”")[0].strip("“")
     point.focus()
-    fit.page.keyboard.press("Enter")
-    expect(total).not_to_have_text(every)
-    expect(total).to_contain_text(label.split("”")[0].strip("“"))
+    page.keyboard.press("Enter")
+    expect(total).to_contain_text(word)
     expect(scatter.locator("[aria-pressed=true]")).to_have_count(1)
-    for theme in ("dark", "light"):
-        fit.lab.theme(theme)
-        picture(f"explorer-scatter-{theme}", explorer)
-        assert explorer.evaluate(CONTRAST) == []
+    picture(f"explorer-scatter-{'light' if light else 'dark'}", explorer)
+    assert explorer.evaluate(CONTRAST) == []
     assert explorer.evaluate(NAMELESS) == []
     explorer.get_by_test_id("clear-filter").click()
     expect(total).to_have_text(every)
+    frame = pages.widgets["explorer"].corpus.frame()
     explorer.get_by_test_id("order").select_option("duration")
-    longest = fit.kernel("corpus.frame().sort_values('duration')['id'].iloc[-1]")
+    longest = frame.sort_values("duration")["id"].iloc[-1]
     expect(explorer.get_by_test_id("utterance").first).to_have_attribute("data-id", longest)
-    explorer.get_by_test_id("order").select_option("worst")
-    expect(explorer.get_by_test_id("utterance").first).not_to_have_attribute("data-id", longest)
+    page.close()
