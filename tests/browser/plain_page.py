@@ -98,9 +98,8 @@ def _handler(pages: PlainPages) -> type[BaseHTTPRequestHandler]:
                 facts = {
                     "name": first,
                     "css": str(pages.widgets[first]._css),
-                    "light": str(rest == ["light"]),
+                    "light": "true" if rest == ["light"] else "false",
                 }
-                facts["light"] = facts["light"].lower()
                 self._answer(PAGE % {**facts, "state": json.dumps(pages.state(first))}, "text/html")
             else:
                 self._answer("", "text/plain")

@@ -23,7 +23,7 @@ from workbench.widgets.explorer import Explorer
 pytestmark = pytest.mark.timeout(1800)  # limits only end a test that hangs
 STARTER = REPO / "data" / "starter"
 SIZES = {"1440": (1330, 900, 1), "1000": (890, 800, 1), "zoom-200": (610, 450, 2), "phone": (340, 800, 2)}
-"""Width and height of what JupyterLab leaves to a widget, in the page's own pixels, and device pixels each."""
+"""What JupyterLab leaves to a widget: width and height in the page's own pixels, device pixels of each."""
 FACTS = {"lookahead_ms": 560, "prompt_mode": "langID", "confidence": 0.5}
 
 

@@ -87,8 +87,10 @@ def test_the_kernel_restarts_and_the_run_goes_on(book: Notebook, view: Locator) 
     book.wait(lambda: step(again) > before, "further steps of the same run", 300)
 
 
-def cancel_in_a_second_tab(browser: Browser, book: Notebook) -> None:
+@pytest.mark.soak
+def test_cancel_reaches_the_run_from_a_second_tab(browser: Browser, book: Notebook, view: Locator) -> None:
     """On a laptop that sleeps meanwhile: the run trains on, and Cancel reaches it from this tab too."""
+    book.wait(lambda: step(view) >= 2, "the first steps", 900)
     book.lab.command("docmanager:save")
     with laptop(browser, book.lab.server) as (lab, way):
         second = Notebook(lab, book.name)
@@ -104,12 +106,11 @@ def cancel_in_a_second_tab(browser: Browser, book: Notebook) -> None:
         other.get_by_test_id("cancel").click()
         expect(other.get_by_test_id("cancel")).to_be_disabled()  # taken, and said so
         expect(other.get_by_test_id("run")).to_have_attribute("data-status", "cancelled", timeout=300_000)
+    expect(view.get_by_test_id("run")).to_have_attribute("data-status", "cancelled", timeout=300_000)
 
 
-def test_it_is_cancelled_and_resumed_to_its_end(
-    book: Notebook, browser: Browser, lab: Lab, view: Locator, picture
-) -> None:
-    cancel_in_a_second_tab(browser, book)
+def test_it_is_cancelled_and_resumed_to_its_end(book: Notebook, lab: Lab, view: Locator, picture) -> None:
+    view.get_by_test_id("cancel").click()
     expect(view.get_by_test_id("run")).to_have_attribute("data-status", "cancelled", timeout=300_000)
     assert step(view) < STEPS
     view.get_by_test_id("resume").click()

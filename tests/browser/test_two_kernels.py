@@ -16,7 +16,8 @@ from looks import CONTRAST, NAMELESS
 from playwright.sync_api import Browser, Locator, expect
 from sleepy import Sleepy, laptop, offline
 
-pytestmark = pytest.mark.timeout(1800)  # limits only end a test that hangs
+# Two kernels and two JupyterLabs are dear; limits only end a test that hangs.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 SETUP = """
 import pandas as pd
 from pathlib import Path

@@ -359,20 +359,25 @@ function marks(row) {
         more.length ? h("span", { class: "nwb-tag-more" }, `+${more.length}`) : null,
       )
     : null;
-  const others = (row.others ?? []).map((other) => {
-    const title = `${words.othersSay(other.reviewer, saying(other))}${other.differs ? ` (${words.differs})` : ""}`;
-    return tag(
-      other.differs ? "nwb-tag-other nwb-warn" : "nwb-tag-other",
-      title,
-      other.differs ? "warn" : "person",
-      h("bdi", {}, other.reviewer),
-    );
-  });
+  const others = reviewers(row, tag);
   const tags = (row.tags ?? []).map((name) =>
     tag("nwb-accent", name, "flag", h("bdi", {}, name), null, "board-row-tag"),
   );
   const missing = row.missing ? tag("nwb-bad", words.missingFile, "warn", words.missing, null, "board-missing") : null;
   return [missing, ...tags, found, ...others].filter(Boolean);
+}
+
+/** Who else decided: one by name, several by their number; where they differ, that is said. */
+function reviewers(row, tag) {
+  const others = row.others ?? [];
+  if (!others.length) return [];
+  const differ = others.some((other) => other.differs) || Boolean(row.dispute?.length);
+  const title = others
+    .map((other) => `${words.othersSay(other.reviewer, saying(other))}${other.differs ? ` (${words.differs})` : ""}`)
+    .join("\n");
+  const names = [...new Set(others.map((other) => other.reviewer))];
+  const text = names.length === 1 ? h("bdi", {}, names[0]) : String(names.length);
+  return [tag(differ ? "nwb-tag-other nwb-warn" : "nwb-tag-other", title, differ ? "warn" : "person", text)];
 }
 
 export const ruleName = (rule) =>

@@ -235,9 +235,7 @@ function legendItems(compared, top, data) {
   const some = (test) => Object.values(data.cells).some(test);
   return [
     ...ramp,
-    compared && some((cell) => cell.enough !== "no" && cell.way === "gray")
-      ? item("gray", words.legendUnclear)
-      : null,
+    compared && some((cell) => cell.enough !== "no" && cell.way === "gray") ? item("gray", words.legendUnclear) : null,
     some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null,
     some((cell) => cell.enough === "no") ? item("gray", words.tooLittle) : null,
     some((cell) => cell.confounded.length) ? item("hatched", words.legendHatched) : null,
