@@ -100,7 +100,8 @@ def verify(folder: Path, signers: Path) -> list[str]:
         )
     if done.returncode:
         return ["the signature is not by one of the signers, or the digests were changed"]
-    told = dict(reversed(line.split("  ", 1)) for line in (folder / SUMS).read_text("utf-8").splitlines())
+    lines = (line.split("  ", 1) for line in (folder / SUMS).read_text("utf-8").splitlines())
+    told = {name: digest for digest, name in lines}
     there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {SUMS, SIGNATURE}
     faults = [f"{name}: missing" for name in sorted(told.keys() - there)]
     faults += [f"{name}: not signed" for name in sorted(there - told.keys())]

@@ -107,7 +107,7 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
 
 def _spread(mask: pd.Series, values: Array) -> Array:
     """Values of the rows of a mask as values of all rows; False elsewhere."""
-    found = mask.to_numpy(bool).copy()
+    found: Array = mask.to_numpy(bool).copy()
     found[found] = values
     return found
 

@@ -137,7 +137,7 @@ class BoardView:
         row = self.corpus.row(clip)
         history = [asdict(event) for event in self.corpus.decisions.history(clip)]
         heard = self.measures.hypotheses.get(n) if self.measures else None
-        more = {"place": self.place_of(clip), "history": history, "hypothesis": heard}
+        more: dict[str, Any] = {"place": self.place_of(clip), "history": history, "hypothesis": heard}
         more["languages"] = self.measures.languages.get(n, []) if self.measures else []
         return row | more | {"missing": self._missing(row)} | self._said_of(n)
 

@@ -51,7 +51,7 @@ def ordered(evaluation: Evaluation, choice: Choice, frame: pd.DataFrame, order: 
 def _figures(evaluation: Evaluation, choice: Choice, frame: pd.DataFrame, order: str) -> pd.Series[Any]:
     if order == "best":
         return frame["rate"]
-    if order in ("wer", "cer"):
+    if order == "wer" or order == "cer":
         return _rates(evaluation, choice.name, choice, frame, order)
     if order in ("lost", "gained"):
         return frame["rate"] - _rates(evaluation, choice.against, choice, frame, choice.metric)
