@@ -119,6 +119,63 @@ def test_architecture_points_at_what_exists():
         assert (ROOT / "workbench" / path).exists(), path
 
 
+def imports(module):
+    """The modules of this package that one imports: at its top, within functions, and for types alone."""
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in PACKAGE}
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield from [name for name in (inner, node.module) if name in names][:1]
+
+
+PACKAGE = [
+    path
+    for folder in ("workbench", "tooling")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path != ROOT / "workbench" / "__init__.py"
+]
+
+
+def test_no_module_imports_one_that_imports_it():
+    """No cycles, those within functions and those for types alone included."""
+    named = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in PACKAGE
+    }
+    left = {name: set(imports(path)) - {name} for name, path in named.items()}
+    while free := [name for name, needs in left.items() if not needs & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, sorted(left)
+
+
+MAY_BE_LATE = {
+    "torch", "nemo", "ray", "lightning", "hydra", "omegaconf", "lhotse", "datasets", "onnx", "onnxruntime",
+    "sherpa_onnx", "silero_vad", "IPython", "ipykernel", "anywidget", "ipywidgets", "workbench",
+}  # fmt: skip
+"""What loads torch, NeMo, Ray, Jupyter or a runtime, and our own modules that do."""
+LATE = {"lab.py", "cli", "release/smoke.py"}
+
+
+def test_imports_stand_at_the_top():
+    """Within functions stands only what takes seconds to load."""
+    found = []
+    for path in sorted((ROOT / "workbench").rglob("*.py")):
+        at = path.relative_to(ROOT / "workbench").as_posix()
+        if at in LATE or at.partition("/")[0] in LATE:
+            continue
+        for outer in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef):
+                for node in ast.walk(outer):
+                    if isinstance(node, ast.Import | ast.ImportFrom):
+                        name = node.names[0].name if isinstance(node, ast.Import) else node.module or ""
+                        if name.partition(".")[0] not in MAY_BE_LATE:
+                            found.append(f"{at}:{node.lineno}: {name}")
+    assert not found
+
+
 def test_no_two_test_files_have_one_name():
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert not {name for name in names if names.count(name) > 1}

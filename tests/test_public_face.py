@@ -34,6 +34,7 @@ REACHED = {
     "release.retraining_schedule": ["RetrainingStatus"],
     "widgets.board": ["Board"],
     "widgets.explorer": ["Explorer"],
+    "widgets.import_plan": ["PlanEditor"],
     "widgets.lineage": ["Lineage"],
     "widgets.microphone": ["Microphone"],
     "widgets.monitor": ["Monitor"],

@@ -31,14 +31,13 @@ from workbench.privacy.suppression_list import erased_before
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public, takes_fields
 from workbench.suites.store import Suite
-from workbench.views import view
+from workbench.views import PlanView, view
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import require
 from workbench.workspace.settings import Config
 
 if TYPE_CHECKING:
     from workbench.ingest.erased import Erased
-    from workbench.widgets.import_plan import PlanEditor
 
 
 @public
@@ -114,7 +113,7 @@ class Holdings(WorkspaceFolder):
         tags: Mapping[str, str] | None = None,
         audio_roots: Sequence[str | Path] | None = None,
         locale: str | None = None,
-    ) -> PlanEditor:
+    ) -> PlanView:
         """Look at a source in the notebook: hear its first rows, correct what was understood, then import it.
 
         Args:
@@ -128,7 +127,7 @@ class Holdings(WorkspaceFolder):
             WorkbenchError: the source cannot be read.
         """
         wishes = Wishes(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
-        made: PlanEditor = view("import_plan").PlanEditor(self, name, source, wishes)
+        made: PlanView = view("import_plan").PlanEditor(self, name, source, wishes)
         return made
 
     def remove_corpus(self, name: str) -> None:

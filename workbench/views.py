@@ -23,6 +23,13 @@ class Player(Widget, Protocol):
         """Return when every transcript is there."""
 
 
+class PlanView(Widget, Protocol):
+    """What was understood of a source; ``corpus`` once it was imported from the page."""
+
+    plan: Any
+    corpus: Any
+
+
 def view(module: str) -> Any:
     """The module ``workbench.widgets.MODULE``: ``view("board").Board(corpus)``."""
     return importlib.import_module(f"workbench.widgets.{module}")

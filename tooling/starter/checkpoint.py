@@ -53,7 +53,7 @@ def prepare(folder: Path, recipe: dict[str, Any], packages: Path) -> tuple[Any, 
     import torch
 
     from tooling.starter.dataset import Material
-    from tooling.starter.training import Learner
+    from tooling.starter.learner import Learner
 
     rows = features.read_rows(MANIFEST)
     own = heard(rows)

@@ -16,8 +16,8 @@ from workbench.locales import AUTO, prompt_dictionary
 if TYPE_CHECKING:
     from tooling.starter.alignment import Alignment
     from tooling.starter.features import FeatureCache
+    from tooling.starter.learner import Learner
     from tooling.starter.made.composed import Composer
-    from tooling.starter.training import Learner
 
 
 @dataclass

@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,54 +21,13 @@ import torch
 
 from tooling.starter import network, paths
 from tooling.starter.dataset import Batch, Lessons, Material
-from tooling.starter.tokenizer import tag_piece
+from tooling.starter.learner import Learner
 from workbench.finetuning.transducer_loss import TransducerLoss
 
 log = logging.getLogger("tooling.starter")
 SAVE_EVERY_S = 120.0
 READ = 48  # texts a step, where a stage reads
 CLOSING = 3  # final mark, space and tag
-
-
-@dataclass
-class Learner:
-    """The model, its letter head and what the recipe says about them."""
-
-    recipe: dict[str, Any]
-    model: Any
-    letters: network.LetterHead
-
-    def parameters(self) -> list[torch.nn.Parameter]:
-        return [*self.model.parameters(), *self.letters.parameters()]
-
-    def modules(self) -> dict[str, torch.nn.Module]:
-        """What a saved state holds, by name."""
-        return {"model": self.model, "letters": self.letters}
-
-    def snapshot(self) -> dict[str, dict[str, torch.Tensor]]:
-        """A copy of all weights, by module and name."""
-        return {
-            name: {key: value.detach().clone() for key, value in module.state_dict().items()}
-            for name, module in self.modules().items()
-        }
-
-    def load(self, weights: dict[str, dict[str, torch.Tensor]]) -> None:
-        for name, module in self.modules().items():
-            module.load_state_dict(weights[name])
-
-    def tokens(self, text: str, locale: str) -> list[int]:
-        ids: list[int] = self.model.tokenizer.text_to_ids(f"{text} {tag_piece(locale)}")
-        return ids
-
-    @property
-    def blank(self) -> int:
-        return int(self.model.tokenizer.vocab_size)
-
-    def encode(self, mels: torch.Tensor, lengths: torch.Tensor, prompts: torch.Tensor) -> tuple[Any, Any]:
-        """Prompted encoder frames (batch, d_model, frames) and their counts."""
-        return self.model.forward(  # type: ignore[no-any-return]
-            processed_signal=mels, processed_signal_length=lengths, prompt_indices=prompts
-        )
 
 
 class Average:

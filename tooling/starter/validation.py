@@ -13,7 +13,7 @@ from workbench.locales import prompt_dictionary
 
 if TYPE_CHECKING:
     from tooling.starter.dataset import Material
-    from tooling.starter.training import Learner
+    from tooling.starter.learner import Learner
 
 WELL_HEARD = 100  # training clips of a voice
 

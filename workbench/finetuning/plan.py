@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -88,8 +89,6 @@ def draw(
     Raises:
         WorkbenchError: nothing to draw from, or cancelled.
     """
-    import pandas as pd
-
     stream = _stream(recipe, sources)
     parts = recipe.accumulate * recipe.ranks
     needed = recipe.steps * parts

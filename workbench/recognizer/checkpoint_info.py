@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2 as proto
 
 from workbench.errors import WorkbenchError, one_line
@@ -139,8 +140,6 @@ def _tokenizer(archive: Archive) -> tuple[str, int]:
     Raises:
         WorkbenchError: it is none, or too large.
     """
-    from google.protobuf.message import DecodeError
-
     try:
         model = proto.ModelProto.FromString(archive.read(archive.config["tokenizer"]["model_path"]))
     except DecodeError as error:

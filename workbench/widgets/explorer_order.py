@@ -1,4 +1,4 @@
-"""The order of a cell's utterances in the explorer: a rate, a kind of error, a difference, a doubt."""
+"""The order of a cell's utterances in the explorer: a rate, a kind of error, a difference."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WORST = "worst"
 """The map's own metric, worst first; what a cell opens with."""
 _LOWEST_FIRST = ("best", "confidence", "gained")
+_RATES: dict[str, Headline] = {"wer": "wer", "cer": "cer"}
 
 
 def orders(evaluation: Evaluation, choice: Choice) -> list[str]:
@@ -51,8 +52,8 @@ def ordered(evaluation: Evaluation, choice: Choice, frame: pd.DataFrame, order: 
 def _figures(evaluation: Evaluation, choice: Choice, frame: pd.DataFrame, order: str) -> pd.Series[Any]:
     if order == "best":
         return frame["rate"]
-    if order == "wer" or order == "cer":
-        return _rates(evaluation, choice.name, choice, frame, order)
+    if order in _RATES:
+        return _rates(evaluation, choice.name, choice, frame, _RATES[order])
     if order in ("lost", "gained"):
         return frame["rate"] - _rates(evaluation, choice.against, choice, frame, choice.metric)
     if order == "confidence":
