@@ -22,6 +22,8 @@ class PlanView {
       cancel: () => this.act("cancel", {}),
     });
     this.element = this.parts.element;
+    /** @type {any} */
+    this.player = null; // made with the first clip that is played
     this.show = () => this.draw(model.get("state"));
     model.on("change:state", this.show);
     this.stopLost = this.channel.onLost((lost) => lost && this.say(`${common.kernelLost} ${common.retry}`));
