@@ -36,16 +36,19 @@ def select(ws: WorkspaceFolder, kind: Kind, value: str, ids: Mapping[str, list[s
     if kind == "speaker":
         # Exports may name the speaker by the pseudonym.
         target.names |= {value, ws.pseudonym("speaker", value)}
+    joined: list[tuple[str, dict[str, Any], list[Path]]] = []
     for name in ws.corpus_names():
         roots = _roots(ws.corpora / name)
         for row in rows_of(ws.corpora / name):
             if _is_of(row, kind, value, roots, set((ids or {}).get(name, ()))):
-                target.ids.setdefault(name, []).append(row["id"])
-                path = str(row["audio_filepath"])
-                target.names.add(path)
-                target.names.update(str(root / path) for root in roots)
-                target.texts.update(str(t) for t in (row.get("text"), row.get("shown_text")) if t)
-                target.clips.append({**row, "corpus": name})
+                _take(target, name, row, roots)
+            elif row.get("joined_from"):
+                joined.append((name, row, roots))
+    sources = [clip for clips in target.ids.values() for clip in clips]
+    for name, row, roots in joined:
+        # A clip made of several is the trace of each of them, and has no part that could stay.
+        if any(f" {clip} " in f" {row['joined_from']} " for clip in sources):
+            _take(target, name, row, roots)
     if not target.ids:
         raise WorkbenchError(
             f"no utterance of this {kind} in any corpus", hint="Check the spelling; case counts."
@@ -55,6 +58,15 @@ def select(ws: WorkspaceFolder, kind: Kind, value: str, ids: Mapping[str, list[s
     target.texts -= texts
     target.names -= paths
     return target
+
+
+def _take(target: Target, corpus: str, row: dict[str, Any], roots: list[Path]) -> None:
+    target.ids.setdefault(corpus, []).append(row["id"])
+    path = str(row["audio_filepath"])
+    target.names.add(path)
+    target.names.update(str(root / path) for root in roots)
+    target.texts.update(str(t) for t in (row.get("text"), row.get("shown_text")) if t)
+    target.clips.append({**row, "corpus": corpus})
 
 
 def find(ws: WorkspaceFolder, target: Target, *, originals: bool) -> list[Trace]:
@@ -119,6 +131,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
         "recorded_at",
         "keep_days",
         "bleeped_from",
+        "joined_from",
         *CHANNEL_COLUMNS,
     )
     path = folder / "utterances.parquet"
@@ -147,7 +160,8 @@ def _stretches(
 
 def _is_of(row: Mapping[str, Any], kind: Kind, value: str, roots: list[Path], ids: set[str]) -> bool:
     if kind == "speaker":
-        return value in (row.get("speaker"), row.get("shown_speaker"))
+        joined = str(row.get("speaker") or "").split("+") if row.get("joined_from") else ()
+        return value in (row.get("speaker"), row.get("shown_speaker"), *joined)
     if kind == "source":
         return row.get("source") == value
     if kind == "expired":
