@@ -128,7 +128,7 @@ def test_reviewers_differ_and_someone_resolves(make: Make) -> None:
     ("act", "what"),
     [
         (lambda s: s.reject("u", " "), "reason"),
-        (lambda s: s.edit("u", "duration", "1"), "cannot be edited"),
+        (lambda s: s.edit("u", "audio_filepath", "a.wav"), "cannot be edited"),
         (lambda s: s.edit("u", "target_lang", "el"), "el-GR"),
         (lambda s: s.edit("u", "text", "a\0b"), "NUL"),
         (lambda s: s.edit("u", "text", "\ud800"), "unpaired surrogate"),
