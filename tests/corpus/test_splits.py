@@ -241,7 +241,7 @@ def test_only_what_may_be_alike_is_read(make: Make, monkeypatch: pytest.MonkeyPa
         corpus.audio_path(id_).write_bytes(content)
     read: list[str] = []
     real = measures.hash_file
-    monkeypatch.setattr(measures, "hash_file", lambda path: read.append(path.name) or real(path))
+    monkeypatch.setattr(leakage, "hash_file", lambda path: read.append(path.name) or real(path))
     assert tied(corpus) == [["a", "c"], ["b"], ["d"], ["e"], ["f"], ["g"]]  # g is missing
     assert sorted(read) == ["0.wav", "1.wav", "2.wav"]
     read.clear()
