@@ -145,7 +145,7 @@ def test_the_report_holds_no_text_and_the_json_the_same_figures(tmp_path: Path) 
     assert "maria" not in page + figures
     assert "<script" not in page
     assert len(json.loads(figures)["alarms"]) == len(found.alarms) > 0
-    assert found.alarms["sentence"][0] in page.replace("&#x27;", "'")
+    assert drift.causes(found.alarms)[0] in page.replace("&#x27;", "'")
 
 
 def test_the_error_report_has_the_field_as_a_section(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_error_report_has_the_field_as_a_section(tmp_path: Path) -> None:
     before, section = page.split('<section id="field"><h2>In the field</h2>')
     assert "Headline" in before
     assert "Drift" not in before
-    assert found.alarms["sentence"][0] in section.replace("&#x27;", "'")
+    assert drift.causes(found.alarms)[0] in section.replace("&#x27;", "'")
     assert "<h3>Control charts</h3>" in section
     kept = json.loads((tmp_path / "all.json").read_text("utf-8"))
     assert len(kept["field"]["alarms"]) == len(found.alarms) > 0
