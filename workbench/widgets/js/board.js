@@ -14,6 +14,7 @@ import { common, board as words } from "./strings.js";
 import { createWaiting } from "./waiting.js";
 
 const SYNC_MS = 15_000;
+const AFTER_WRITING_MS = 250;
 const EDITED = ["target_lang", "accent", "speaker", "split"];
 const FIELDS = "input:not([type=checkbox]), select, textarea:not([readonly])";
 const EMPTY_QUERY = {
@@ -43,6 +44,8 @@ class Board {
     this.seq = 0; // the newest event that this view has taken in
     /** @type {number[]} events of this view's own making */
     this.own = [];
+    this.writing = 0; // questions under way that decide something
+    this.written = 0;
     this.remember = debounce(() => this.keep(), 200);
     this.refreshBars = debounce(() => this.bars(), 250);
     this.build(el);
@@ -321,12 +324,26 @@ class Board {
     }
   }
 
+  /** Ask for something that decides; until the answer names its number, nobody can tell it from others'. */
+  async write(question, body) {
+    this.writing += 1;
+    this.written += 1;
+    try {
+      return await this.channel.ask(question, body);
+    } finally {
+      this.writing -= 1;
+      if (!this.writing) setTimeout(() => this.sync(), AFTER_WRITING_MS);
+    }
+  }
+
   /** Take in what others decided since this view last looked. Its own decisions are shown already. */
   async sync() {
-    if (this.channel.lost || document.hidden || !this.key || this.syncing) return;
+    if (this.channel.lost || document.hidden || !this.key || this.syncing || this.writing) return;
+    const { written } = this;
     this.syncing = true;
     try {
       const news = await this.channel.ask("sync", { after: this.seq, own: this.own }, { background: true });
+      if (this.written !== written) return; // looked at again when that is written
       this.seq = Math.max(this.seq, news.seq);
       this.own = this.own.filter((seq) => seq > this.seq - 200);
       if (!news.clips.length) return;

@@ -218,7 +218,7 @@ export class Review {
     const { board } = this;
     board.head.saved("saving");
     try {
-      const answer = await this.channel.ask("decide", { action, ...body });
+      const answer = await board.write("decide", { action, ...body });
       if (answer.conflict) {
         board.head.saved("");
         this.note(answer.row);
@@ -257,7 +257,7 @@ export class Review {
     const { board } = this;
     board.head.saved("saving");
     try {
-      const answer = await this.channel.ask("undo", { redo });
+      const answer = await board.write("undo", { redo });
       this.saved(answer);
       if (!answer.event) return board.say(redo ? words.done.nothingToRedo : words.done.nothingToUndo);
       if (answer.row) this.note(answer.row, { own: true });
@@ -277,7 +277,7 @@ export class Review {
     const { board } = this;
     board.head.saved("saving");
     try {
-      const answer = await this.channel.ask("bulk", body);
+      const answer = await board.write("bulk", body);
       this.saved(answer);
       await this.table.reload();
       await this.refresh();
