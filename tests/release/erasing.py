@@ -68,12 +68,13 @@ def main(home: str, scratch: str) -> None:
         "finetuning.folder",
     ):
         importlib.import_module(f"workbench.{room}")
+    record = importlib.import_module("workbench.corpus.record")
     for line in sys.stdin:
         step = json.loads(line)
         copy = Path(scratch) / f"copy{step}"
         shutil.copytree(home, copy)
-        facts = copy / "corpora" / "calls" / "source.json"
-        facts.write_text(facts.read_text().replace(home, str(copy)))
+        folder = copy / "corpora" / "calls"
+        record.write(folder, json.loads((folder / record.NAME).read_text().replace(home, str(copy))))
         code, steps = forked(erase_and_die, str(copy), step)
         looked, found = forked(finish_and_look, str(copy))
         shutil.rmtree(copy)
