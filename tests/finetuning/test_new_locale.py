@@ -83,7 +83,7 @@ def test_its_transcripts_go_without_a_tag_that_the_tokenizer_lacks(irish):
     [(("ga_IE",), "no locale tag"), (("el-GR",), "has a prompt"), (("irish",), "no locale")],
 )
 def test_bad_new_locales_are_refused(irish, tags, message):
-    assert any(message in fault for fault in irish.changed(new_locales=tags).validate())
+    assert any(message in fault for fault in problems(irish.changed(new_locales=tags)))
 
 
 def test_no_slot_left_is_said(irish):
@@ -116,6 +116,6 @@ def test_a_new_tokenizer_says_loudly_that_it_resets_decoder_and_joint(recipe, co
     kept, before = model.encoder.state_dict(), old.encoder.state_dict()
     assert all(torch.equal(kept[name], before[name]) for name in before)
 
-    assert any("no tokenizer here" in fault for fault in recipe.changed(tokenizer=str(tmp_path)).validate())
-    adapter = chosen.changed(trains="adapter").validate()
+    assert any("no tokenizer here" in fault for fault in problems(recipe.changed(tokenizer=str(tmp_path))))
+    adapter = problems(chosen.changed(trains="adapter"))
     assert any("resets decoder and joint" in fault for fault in adapter)

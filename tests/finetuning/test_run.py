@@ -153,7 +153,7 @@ def test_a_run_waits_for_a_slot_and_can_be_cancelled_there(recipe, tmp_path):
         assert run.state["status"] == "queued"
         same = Run.attach(tmp_path / "run")
         assert same.alive
-        with pytest.raises(WorkbenchError, match="going"):
+        with pytest.raises(WorkbenchError, match="still running"):
             same.resume()
         same.cancel()
         assert run.wait(120)["status"] == "cancelled"

@@ -248,7 +248,7 @@ def prepare(
     return run
 
 
-def _prepare(folder: RunFolder, recipe: Recipe, drawn: pd.DataFrame | None) -> None:
+def _prepare(folder: RunFolder, recipe: Recipe, drawn: pd.DataFrame | None = None) -> None:
     from workbench.finetuning import plan, provenance
 
     folder.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
