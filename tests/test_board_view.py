@@ -346,7 +346,7 @@ def test_a_decision_that_another_was_faster_with_asks(corpus: Corpus) -> None:
     assert "conflict" not in board._decide(edit, [])
     assert "conflict" not in board._decide(body | {"sure": True}, [])
     assert corpus.row(clip)["status"] == "accepted"
-    assert board.view.disputed() == {clip}
+    assert board.view.opinions.disputed() == {clip}
     assert board.view.ask(Query(status="disputed")) == 1
     board.close()
 

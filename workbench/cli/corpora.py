@@ -26,7 +26,6 @@ from workbench.cli.verbs import (
     view,
     workspace,
 )
-from workbench.ingest import not_speech
 from workbench.plain_values import records
 from workbench.widgets.progress import progress_bar
 
@@ -342,7 +341,7 @@ def export(
     workers: Annotated[int, typer.Option(help="Processes that write shards.")] = 1,
     silence_limit: Annotated[
         float, typer.Option(help="Share of rows that may be declared to hold no speech.")
-    ] = not_speech.LIMIT,
+    ] = 0.1,
 ) -> Told:
     """Write the accepted rows out for training, with a data card."""
     chosen = view(corpus, where)

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 import workbench as wb
+from workbench import WorkbenchError
 from workbench.cli.verbs import NOT_PASSED, Told, Where, verb, view, workspace
-from workbench.errors import WorkbenchError
 
 ROOM = "Release and privacy"
 group = typer.Typer()
