@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 import workbench as wb
-from workbench import WorkbenchError
 from workbench.cli.verbs import NOT_PASSED, Told, Where, verb, view, workspace
 
 ROOM = "Release and privacy"
@@ -43,7 +42,7 @@ def gate(
         release.measure(view(measure_on, where), clips=clips)
     if package is not None:
         if measure_on is None:
-            raise WorkbenchError("nothing to serve the package to", hint="Name a corpus: --measure-on.")
+            raise wb.WorkbenchError("nothing to serve the package to", hint="Name a corpus: --measure-on.")
         release.serve(package, view(measure_on, where))
     report = release.gate(policy, suite=suite)
     return Told.of(report.to_dict(), str(report), *release.changes(), code=report.exit_code)

@@ -24,7 +24,6 @@ from workbench.cli.verbs import (
 )
 from workbench.deployment.package import Package
 from workbench.deployment.server import PORT, command
-from workbench.errors import WorkbenchError
 
 ROOM = "Serving"
 group = typer.Typer()
@@ -69,7 +68,7 @@ def capacity(
         )  # fmt: skip
         return Told.of(driven.to_dict(), *driven.lines(), str(ws.capacity_path(name or "server")))
     if checkpoint is None:
-        raise WorkbenchError("no checkpoint", hint="Name one, or drive a server: --server ws://HOST:PORT.")
+        raise wb.WorkbenchError("no checkpoint", hint="Name one, or drive a server: --server ws://HOST:PORT.")
     found = ws.capacity(
         checkpoint, view(corpus, where), budget_ms=budget_ms, streams=numbers(streams, int) or (),
         lookaheads_ms=numbers(lookaheads_ms, int), repeats=repeats, ceiling=ceiling, call_s=call_s,
