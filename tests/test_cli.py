@@ -153,7 +153,7 @@ def test_verbs_call_the_public_face_and_nothing_else():
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("workbench"):
                 names = {alias.name for alias in node.names}
                 tools = node.module == "workbench" and names <= {"lab", "project"}
-                tools = tools or node.module.startswith("workbench.cli.")
+                tools = tools or node.module.startswith(("workbench.cli.", "workbench.deployment."))
                 assert tools or node.module in allowed, (room.__name__, node.module)
 
 
