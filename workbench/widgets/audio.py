@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.errors import WorkbenchError
+from workbench.signatures import public
 from workbench.widgets.channel import answers
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class AudioAnswers:
         start_s, end_s = float(body["start_s"]), float(body["end_s"])
         return {"key": body["key"], "start_s": start_s}, [window(pcm, sample_rate, start_s, end_s)]
 
+    @public
     def forget_audio(self, keys: Iterable[str]) -> None:
         """Read these recordings anew when they are next asked for: their row says another stretch now."""
         with self._audio_lock:
