@@ -6,9 +6,9 @@ import io
 from typing import Any
 
 import pytest
-import tqdm.auto
 import tqdm.std
 
+from workbench.widgets import progress
 from workbench.widgets.progress import progress_bar
 
 
@@ -27,7 +27,7 @@ def test_an_early_end_is_a_full_bar_and_a_failure_is_not(
                 ends.append((self.n, self.total))
             super().close()
 
-    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    monkeypatch.setattr(progress, "tqdm", Bar)
     try:
         with progress_bar("search", None) as show:
             show(1, 9)
