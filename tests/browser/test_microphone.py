@@ -90,7 +90,7 @@ def test_a_device_that_gives_nothing_but_zeros_is_said(book: Notebook, view, lab
     try:
         view.get_by_test_id("record").click()
         expect(view).to_have_attribute("data-state", "recording")
-        expect(view.get_by_test_id("mic-note")).to_contain_text("nothing but digital silence")
+        expect(view.get_by_test_id("mic-note")).to_contain_text("only digital silence")
         assert book.kernel("len(mic._blocks)") == 0
         view.get_by_test_id("record").click()
         expect(view).to_have_attribute("data-state", "idle")
