@@ -58,7 +58,7 @@ def told(capacity: Capacity) -> dict[str, Any]:
     keys = (
         "machine",
         "budget",
-        "beside",
+        "background_load",
         "call_s",
         "started_at",
         "finished_at",
@@ -102,7 +102,7 @@ def main() -> None:
     capacity = swept(ws, "starter", lookaheads_ms=LOOKAHEADS_MS, **options)
     beside = None
     if not given.no_beside:
-        some = {"lookaheads_ms": (560,), "streams": (), "memory_sessions": (), "beside": 1}
+        some = {"lookaheads_ms": (560,), "streams": (), "memory_sessions": (), "background_load": 1}
         beside = swept(ws, "starter-beside", **some, **options)
     test, names = ws.corpus("starter").where(SCORED), [f"choice-{ms}" for ms in LOOKAHEADS_MS]
     for name, ms in zip(names, LOOKAHEADS_MS, strict=True):

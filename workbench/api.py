@@ -405,7 +405,7 @@ class Workspace(Serving):
             spoken = [corpus.audio(id, rate) for id in ids]
             measure_capacity(
                 recognizer, spoken, streams=streams, lookaheads_ms=lookaheads_ms, budget=budget,
-                repeats=repeats, ceiling=ceiling, call_s=call_s, calls=calls, beside=background_load,
+                repeats=repeats, ceiling=ceiling, call_s=call_s, calls=calls, background_load=background_load,
                 memory_sessions=memory_sessions, locale=locale, device=device, threads=threads,
                 runtime=runtime, seed=seed, out=path, progress=shown, cancel=cancel,
             )  # fmt: skip

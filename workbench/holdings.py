@@ -23,7 +23,7 @@ from workbench.finetuning import cluster_scripts
 from workbench.finetuning import run as runs
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
-from workbench.ingest.intake import Wishes
+from workbench.ingest.intake import ImportOptions
 from workbench.ingest.plan import ImportPlan
 from workbench.locks import alone
 from workbench.names import check_name
@@ -126,8 +126,8 @@ class Holdings(WorkspaceFolder):
         Raises:
             WorkbenchError: the source cannot be read.
         """
-        wishes = Wishes(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
-        made: PlanView = view("import_plan").PlanEditor(self, name, source, wishes)
+        options = ImportOptions(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
+        made: PlanView = view("import_plan").PlanEditor(self, name, source, options)
         return made
 
     def remove_corpus(self, name: str) -> None:
@@ -319,7 +319,7 @@ class Holdings(WorkspaceFolder):
 
         Raises:
             WorkbenchError: the recipe is not valid (all faults, one line each), the name is taken, or the
-                user is no trainer.
+                user lacks the trainer role.
         """
         with self._run_to_make(recipe, name, replace=replace) as (recipe, folder):
             runs.start(recipe, folder, slots=self.slots, slot_count=self.config.slots)

@@ -119,9 +119,10 @@ def test_a_condition_is_heard_and_recognized(played: Notebook, player: Locator, 
     expect(player.locator(".nwb-player")).to_have_attribute("data-ready", "1")
     kept = played.kernel("player.lanes[0]['style']")
     assert kept["capitals"][1] > 0
+    shown = {"marks": "punctuation", "capitals": "capitalization"}
     for kind, (there, of) in kept.items():
         if of:
-            expect(player.locator(".nwb-figures")).to_contain_text(f"{kind} kept {there} / {of}")
+            expect(player.locator(".nwb-figures")).to_contain_text(f"{shown[kind]} kept {there} / {of}")
     picture("playback-condition", player)
     player.get_by_test_id("line").select_option("false")
     player.get_by_test_id("noise").select_option("")

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from workbench.capacity import Budget, Capacity, measure_capacity
-from workbench.capacity.load_generator import burners
+from workbench.capacity.load_generator import generated_load
 from workbench.errors import WorkbenchError
 from workbench.recognizer.checkpoint import Checkpoint
 
@@ -109,14 +109,14 @@ def test_asking_for_what_the_checkpoint_has_not(checkpoint: Checkpoint, clips: l
         measure_capacity(checkpoint, clips, lookaheads_ms=(333,))
     with pytest.raises(WorkbenchError, match="at least 1"):
         measure_capacity(checkpoint, clips, streams=(0,))
-    with pytest.raises(WorkbenchError, match="beside=-1"):
-        measure_capacity(checkpoint, clips, beside=-1)
+    with pytest.raises(WorkbenchError, match="background_load=-1"):
+        measure_capacity(checkpoint, clips, background_load=-1)
 
 
 def test_other_load_is_real_and_ends() -> None:
     import psutil
 
-    with burners(1) as [number]:
+    with generated_load(1) as [number]:
         process = psutil.Process(number)
         before = sum(process.cpu_times()[:2])
         ended = threading.Event()
@@ -125,7 +125,7 @@ def test_other_load_is_real_and_ends() -> None:
             ended.wait(0.1)
         assert sum(process.cpu_times()[:2]) - before >= 0.2
     assert not psutil.pid_exists(number)
-    with pytest.raises(WorkbenchError), burners(5 * (os.cpu_count() or 1)):
+    with pytest.raises(WorkbenchError), generated_load(5 * (os.cpu_count() or 1)):
         pass
 
 

@@ -168,7 +168,7 @@ def test_the_recommended_setting_is_the_most_accurate_one_within_the_budget() ->
     found = choose(points, latency_p95_s=0.01)
     assert found.recommended == {}
     assert all("no look-ahead keeps the budget" in sentence for sentence in found.sentences())
-    beaten = found.table[(found.table["locale"] == "it-IT") & ~found.table["on_frontier"]]
+    beaten = found.table[(found.table["locale"] == "it-IT") & ~found.table["on_tradeoff"]]
     assert beaten["lookahead_ms"].tolist() == [560, 1120]
 
 
@@ -179,7 +179,7 @@ def test_streams_of_the_machine_enter_the_choice() -> None:
     assert found.recommended == {"el-GR": 560}
     table = found.table.set_index("lookahead_ms")
     assert table["streams"].tolist() == [4, 16, 24]
-    assert table["on_frontier"].all()
+    assert table["on_tradeoff"].all()
     assert table.loc[80, "why_not"] == "4 streams"
     assert table.loc[560, "latency_p95_s"] == 0.2
 

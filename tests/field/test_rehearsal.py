@@ -38,7 +38,7 @@ def test_the_change_begins_in_its_week_and_only_where_it_was_given(tmp_path: Pat
     late = log.rows["time"] >= pd.Timestamp("2026-03-02", tz="UTC")
     assert ((log.rows["words"] == 0) == (late & (log.rows["requested_lang"] == "el-GR"))).all()
     assert (log.rows["latency_ms"] == 200).all()
-    assert {json.loads(line)["source"] for line in path.read_text("utf-8").splitlines()} == {"rehearsal"}
+    assert {json.loads(line)["source"] for line in path.read_text("utf-8").splitlines()} == {"simulated"}
     found = watch_log(log)
     assert {(a["locale"], a["week"]) for a in found.alarms.to_dict("records")} == {
         ("el-GR", "2026-03-02"),

@@ -33,7 +33,7 @@ def finish_and_look(workspace: str) -> dict[str, Any]:
 
     from workbench.privacy import tainted_checkpoints
     from workbench.privacy.erasure import certificates, finish_erasures
-    from workbench.privacy.suppression_list import tombstoned
+    from workbench.privacy.suppression_list import suppressed
     from workbench.workspace.folder import WorkspaceFolder
 
     ws = WorkspaceFolder(workspace)
@@ -49,7 +49,7 @@ def finish_and_look(workspace: str) -> dict[str, Any]:
         "marks": len(tainted_checkpoints.read(ws)),
         "left": traces_in(ws.path, "Maria", "nine four eight", "maria-1"),
         "pending": [p.name for p in (ws.path / "erasures").glob("*.pending.json")],
-        "known_again": len(tombstoned(ws, [{"speaker": "Maria"}])),
+        "known_again": len(suppressed(ws, [{"speaker": "Maria"}])),
         "finished_again": len(finish_erasures(ws)),
     }
 

@@ -21,7 +21,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, write_atomic
 from workbench.privacy import erasure, tainted_checkpoints
 from workbench.privacy.erasure import certificates, erase, plan_erasure, plan_expired, with_terms
-from workbench.privacy.suppression_list import tombstoned
+from workbench.privacy.suppression_list import suppressed
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.roles import adopt
 
@@ -118,7 +118,7 @@ def test_a_single_recording_goes_and_the_speaker_stays(home: WorkspaceFolder) ->
         "M1",
         "M9",
     ]
-    assert tombstoned(home, [row("M5", "maria-5.wav", "hello", "Maria")]) == []
+    assert suppressed(home, [row("M5", "maria-5.wav", "hello", "Maria")]) == []
 
 
 def test_a_source_goes_whole(home: WorkspaceFolder) -> None:

@@ -50,7 +50,7 @@ def test_only_a_releaser_promotes_and_refusals_are_recorded(
     assert event.payload == {"actor": governed.actor("tom"), "role": "releaser", "action": "release.promote"}
     monkeypatch.setenv("WORKBENCH_USER", "anna")
     assert promote(governed, generation=1).production is not None
-    with pytest.raises(WorkbenchError, match="anna is no trainer"):
+    with pytest.raises(WorkbenchError, match="anna lacks the trainer role"):
         stage(governed, "base", checkpoints["base"])
 
 
@@ -163,11 +163,11 @@ def test_import_export_and_training_need_a_trainer(
     manifest, out = tmp_path / "m.jsonl", tmp_path / "out"
     recipe = Recipe("r", "none.nemo", (Source(str(manifest)),))
     monkeypatch.setenv("WORKBENCH_USER", "eve")
-    with pytest.raises(WorkbenchError, match="eve is no trainer or steward"):
+    with pytest.raises(WorkbenchError, match="eve lacks the trainer or steward role"):
         calls.import_corpus("more", manifest, require_audio=False)
-    with pytest.raises(WorkbenchError, match="eve is no trainer"):
+    with pytest.raises(WorkbenchError, match="eve lacks the trainer role"):
         calls.corpus("calls").export(out, only="not_rejected")
-    with pytest.raises(WorkbenchError, match="eve is no trainer"):
+    with pytest.raises(WorkbenchError, match="eve lacks the trainer role"):
         calls.finetune(recipe)
     assert calls.corpus_names() == ["calls"]
     assert calls.run_names() == []

@@ -14,7 +14,7 @@ from workbench.api import Workspace
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.privacy.erasure import erase, plan_erasure
-from workbench.privacy.suppression_list import tombstoned
+from workbench.privacy.suppression_list import suppressed
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -28,7 +28,7 @@ def test_tombstones_keep_the_erased_out_and_name_nobody(home: WorkspaceFolder) -
         json.loads(line) for line in (home.path / "recordings" / "manifest.jsonl").read_text().splitlines()
     ]
     erase(home, plan_erasure(home, speaker="Maria"))
-    again = tombstoned(
+    again = suppressed(
         home, [*rows, row("new", "new.wav", "hello", "Maria"), row("B7", "b7.wav", "hello", "Bob")]
     )
     assert {r["id"] for r in again} == {"M0", "M1", "M2", "M9", "new"}

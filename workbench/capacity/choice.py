@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "locale", "lookahead_ms", "rate", "low", "high", "enough", "latency_p50_s", "latency_p95_s", "streams",
-    "on_frontier", "within_budget", "recommended", "why_not",
+    "on_tradeoff", "within_budget", "recommended", "why_not",
 )  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def _record(
 
 def _recommend(records: list[dict[str, Any]]) -> None:
     for record in records:
-        record["on_frontier"] = not any(_beats(other, record) for other in records)
+        record["on_tradeoff"] = not any(_beats(other, record) for other in records)
     usable = [r for r in records if r["within_budget"]]
     if usable:
         least = min(r["rate"] for r in usable)

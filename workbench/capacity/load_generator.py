@@ -1,6 +1,6 @@
-"""Other load beside: real processes that keep a core and its caches busy, started on request only.
+"""Background load: real processes that keep a core and its caches busy, started on request only.
 
-Each burner is a Python process of its own that sorts and adds an array of a few MiB, so it competes for
+Each one is a Python process of its own that sorts and adds an array of a few MiB, so it competes for
 cores, caches and memory bandwidth as another service would. It ends by itself when its parent is gone.
 """
 
@@ -27,7 +27,7 @@ while os.getppid() == parent:
 
 
 @contextlib.contextmanager
-def burners(count: int) -> Iterator[list[int]]:
+def generated_load(count: int) -> Iterator[list[int]]:
     """``count`` burning processes while the block runs; gives their process ids.
 
     Raises:
@@ -35,7 +35,7 @@ def burners(count: int) -> Iterator[list[int]]:
     """
     most = 4 * (os.cpu_count() or 1)
     if not 0 <= count <= most:
-        raise WorkbenchError(f"beside={count}", hint=f"Give 0 to {most} processes of other load.")
+        raise WorkbenchError(f"background_load={count}", hint=f"Give 0 to {most} processes of other load.")
     running: list[subprocess.Popen[str]] = []
     try:
         for _ in range(count):

@@ -54,7 +54,7 @@ class Measurement:
     """What ``streams`` paced streams at one look-ahead did; one repeat.
 
     Attributes:
-        beside: processes that burned a core each meanwhile.
+        background_load: processes that burned a core each meanwhile.
         purpose: 'grid' or 'search'.
         calls: clips spoken one after the other on every stream. ``audio_s``: of all streams together.
         first_token_ms, word_ms, last_token_ms, step_ms: {'p50', 'p95', 'p99', 'max', 'count'}; only
@@ -71,7 +71,7 @@ class Measurement:
     lookahead_ms: int
     streams: int
     repeat: int
-    beside: int
+    background_load: int
     purpose: str
     calls: int
     audio_s: float
@@ -110,6 +110,8 @@ class Measurement:
     @classmethod
     def of(cls, held: dict[str, Any]) -> Measurement:
         """From a dictionary; keys of later versions are left out."""
+        if "beside" in held:  # files of schema 1
+            held = {**held, "background_load": held["beside"]}
         return cls(**{f.name: held[f.name] for f in fields(cls)})
 
 

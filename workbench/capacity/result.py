@@ -42,7 +42,7 @@ class Capacity:
     checkpoint: str
     checkpoint_sha256: str
     locale: str
-    beside: int
+    background_load: int
     call_s: float
     calls: int
     seed: int
@@ -161,7 +161,7 @@ class Capacity:
 
     def lines(self) -> list[str]:
         """Sentences for the release card: one per look-ahead, measured figures only."""
-        beside = f" beside {self.beside} process(es) of other load" if self.beside else ""
+        beside = f" beside {self.background_load} process(es) of other load" if self.background_load else ""
         machine, found = self.machine_line(), []
         for largest in self.largest:
             slope = next((m for m in self.memory if m.lookahead_ms == largest.lookahead_ms), None)
@@ -241,7 +241,7 @@ class Capacity:
             if c.lookahead_ms == found.lookahead_ms and c.streams >= found.streams
         ]
         share = _median([c.machine_cpu_share - c.cpu_share for c in measurements]) or 0.0
-        share -= self.beside / (self.machine.get("cores") or 1)
+        share -= self.background_load / (self.machine.get("cores") or 1)
         return f", where other processes took {share:.0%} of the cores" if share > 0.1 else ""
 
     def machine_line(self) -> str:
@@ -258,7 +258,7 @@ class Capacity:
             **{
                 name: getattr(self, name)
                 for name in (
-                    "checkpoint", "checkpoint_sha256", "locale", "beside", "call_s", "calls", "seed",
+                    "checkpoint", "checkpoint_sha256", "locale", "background_load", "call_s", "calls", "seed",
                     "started_at", "finished_at", "status", "machine",
                 )
             },
@@ -287,6 +287,8 @@ class Capacity:
             held["budget"] = Budget(**held["budget"]) if held["budget"] else None
             held["largest"] = [Largest(**found) for found in held["largest"]]
             held["memory"] = [Memory.of(found) for found in held["memory"]]
+            if "beside" in held:  # files of schema 1
+                held["background_load"] = held.pop("beside")
             taken = held.pop("cells", None) or held["measurements"]  # files of schema 1 say cells
             held["measurements"] = [Measurement.of(measurement) for measurement in taken]
             return cls(**held)

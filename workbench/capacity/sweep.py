@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.capacity.bench import Bench, CancelledError
-from workbench.capacity.load_generator import burners
+from workbench.capacity.load_generator import generated_load
 from workbench.capacity.measurement import Budget, Measurement
 from workbench.capacity.result import Capacity
 from workbench.capacity.search import Search
@@ -46,7 +46,7 @@ def measure_capacity(
     ceiling: int = 512,
     call_s: float = 6.0,
     calls: int = 1,
-    beside: int = 0,
+    background_load: int = 0,
     memory_sessions: Sequence[int] = MEMORY_SESSIONS,
     locale: str = "auto",
     device: str = "auto",
@@ -66,7 +66,7 @@ def measure_capacity(
         budget: with one, the largest number of streams that holds it is searched at every look-ahead.
         repeats: of every grid point, and per number in the search (most of them decide).
         calls: spoken one after the other on every stream of a measurement.
-        beside: processes that burn a core each meanwhile. None are started unless asked for.
+        background_load: processes that burn a core each meanwhile. None are started unless asked for.
         memory_sessions: open sessions at which memory is taken; empty leaves memory out.
         threads: of torch in the measuring process. ``runtime``: as ``Checkpoint.engine``.
         out: JSON file, written anew after every measurement.
@@ -88,7 +88,7 @@ def measure_capacity(
         checkpoint=checkpoint.path.stem,
         checkpoint_sha256=checkpoint.sha256,
         locale=locale,
-        beside=beside,
+        background_load=background_load,
         call_s=call_s,
         calls=calls,
         seed=seed,
@@ -98,7 +98,7 @@ def measure_capacity(
     keeper = _Keeper(result, out, progress)
     try:
         with (
-            burners(beside),
+            generated_load(background_load),
             Bench(
                 checkpoint,
                 spoken,
@@ -240,7 +240,7 @@ def _measured(
         streams=streams,
         repeat=repeat,
         calls=result.calls,
-        beside=result.beside,
+        background_load=result.background_load,
         purpose=purpose,
         # Past this the number cannot hold; going on would only take as long as the machine is too slow.
         backlog_limit_s=2 * backlog_s,

@@ -142,7 +142,7 @@ class Worker:
             lookahead_ms=lookahead_ms,
             streams=streams,
             repeat=asked["repeat"],
-            beside=asked["beside"],
+            background_load=asked["background_load"],
             purpose=asked["purpose"],
             calls=calls,
             cpu_share=seen.cpu_share,

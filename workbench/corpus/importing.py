@@ -23,7 +23,7 @@ from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing, sha256_file, write_atomic
 from workbench.ingest.erased import Erased, without_erased
-from workbench.ingest.intake import Progress, TakenIn, Wishes, must_be_understood, take_in
+from workbench.ingest.intake import ImportOptions, Progress, TakenIn, must_be_understood, take_in
 from workbench.ingest.layouts import open_reader
 from workbench.ingest.plan import ImportPlan
 from workbench.ingest.reader import Reader
@@ -80,8 +80,8 @@ def import_source(
     """
     folder = Path(folder)
     check_name(name)
-    given = Wishes(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
-    wishes = given if plan is None else plan.wishes(given)
+    given = ImportOptions(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
+    options = given if plan is None else plan.options(given)
     was_there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with alone(folder / "lock", timeout_s=0, busy=_BUSY):
@@ -89,10 +89,10 @@ def import_source(
             raise WorkbenchError("a corpus lies here already", where=str(folder), hint="Choose another name.")
         try:
             problems: list[Problem] = []
-            reader = open_reader(source, folder, wishes.mapping)
+            reader = open_reader(source, folder, options.mapping)
             with ExitStack() as outer, ExitStack() as inner:
                 draft = inner.enter_context(replacing(folder / "utterances.parquet"))
-                made = take_in(reader, wishes, folder, name, draft, problems, progress)
+                made = take_in(reader, options, folder, name, draft, problems, progress)
                 must_be_understood(reader, made)
                 outer.enter_context(settling or nullcontext())
                 made = _judged(reader, made, draft, folder, erased, require_audio, problems)

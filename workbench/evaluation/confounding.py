@@ -88,7 +88,9 @@ def _few_voices(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -
         if len(few):
             listed = ", ".join(f"{value} ({count})" for value, count in list(few.items())[:12])
             more = f" and {len(few) - 12} more" if len(few) > 12 else ""
-            sentence = f"{name} rests on few voices: {listed}{more}; what is found holds for these voices"
+            sentence = (
+                f"{name} is based on few speakers: {listed}{more}; what is found holds for these speakers"
+            )
             found.append(
                 {"columns": (name, "speaker"), "where": ALL, "kind": "few voices", "sentence": sentence}
             )

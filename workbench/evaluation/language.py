@@ -137,7 +137,7 @@ def edge_losses(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -
     return first & ~empty, last & ~empty, empty
 
 
-def frontier_rows(
+def tradeoff_rows(
     scored: ScoredCorpus, name: str, normalizer: str, rows: Array, by: str | Sequence[str]
 ) -> pd.DataFrame:
     """Lost first and last words, empty outputs and word latency of each slice; shares are of utterances with

@@ -156,7 +156,7 @@ def tradeoff(
     rules = normalizer_of(self, normalizer)
     for name in names or self.scored.predictions:
         table = self.rates(name, by, metric, normalizer, where)
-        edges = lid.frontier_rows(self.scored, name, rules, rows_of(self, name, where=where), by)
+        edges = lid.tradeoff_rows(self.scored, name, rules, rows_of(self, name, where=where), by)
         for column in ("first_word_lost", "last_word_lost", "empty", "latency_p50_s", "latency_p95_s"):
             table[column] = edges[column] if len(edges) else []
         facts = self.scored.prediction(name).facts

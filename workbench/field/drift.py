@@ -103,13 +103,13 @@ def _cause(key: tuple[Any, ...], spells: list[tuple[str, pd.DataFrame]]) -> str:
 def sentence(row: dict[str, Any]) -> str:
     """What an alarm says, in words."""
     quantity = next(q for q in QUANTITIES if q.name == row["quantity"])
-    more = "more" if (row["z"] if row["rule"] == "week" else row["ewma"]) > 0 else "less"
+    side = "above" if (row["z"] if row["rule"] == "week" else row["ewma"]) > 0 else "below"
     value, usual = (shown(quantity, row[name]) for name in ("value", "usual"))
     span = f"{shown(quantity, row['low'])} to {shown(quantity, row['high'])}"
     week = f"{row['locale']}, week of {row['week']}: {quantity.label} {value}, usually {usual}"
     if row["rule"] == "ewma":
-        return f"{week}; over the last weeks {more} than chance explains (a single week: {span})."
-    return f"{week}; {more} than the limits {span} for {row['n']:.0f} calls."
+        return f"{week}; over the last weeks significantly {side} the baseline (a single week: {span})."
+    return f"{week}; {side} the limits {span} for {row['n']:.0f} calls."
 
 
 def shown(quantity: Quantity, value: float) -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from workbench.files import write_atomic
 from workbench.privacy.erasure import with_terms
-from workbench.privacy.suppression_list import tombstoned
+from workbench.privacy.suppression_list import suppressed
 from workbench.release.data_checks import refused
 from workbench.signatures import public
 from workbench.workspace.folder import WorkspaceFolder
@@ -137,7 +137,7 @@ def _refusal(ws: WorkspaceFolder, row: dict[str, Any], purpose: str | None, now:
     days = row.get("keep_days")
     if days is not None and days == days and row["time"].to_pydatetime() + timedelta(days=float(days)) < now:
         return "are past their keeping time"
-    if tombstoned(ws, [{**row, "id": row.get("id"), "offset": _known(row.get("offset")) or 0.0}]):
+    if suppressed(ws, [{**row, "id": row.get("id"), "offset": _known(row.get("offset")) or 0.0}]):
         return "were erased"
     return None
 

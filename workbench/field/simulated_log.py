@@ -1,7 +1,7 @@
 """A made-up field log, drawn from real predictions: what an operator will see before any traffic.
 
 Transcripts, detected languages, confidences and delays are those of clips that a checkpoint really read; only
-the times of the calls are made up, and every line says ``"source": "rehearsal"``. A change is rehearsed by
+the times of the calls are made up, and every line says ``"source": "simulated"``. A change is rehearsed by
 giving other predictions of the same clips, such as of the clips in street noise, from one week on. Delays
 stay those of the usual ones: both were computed on this machine, and how busy it was then is no change.
 """
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from workbench.recognizer.checkpoint import Checkpoint
     from workbench.recognizer.conditions import Condition
 
-SOURCE = "rehearsal"
+SOURCE = "simulated"
 _BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -64,7 +64,7 @@ def simulate_log(
     after = {**before, **_of(changed, held)}
     if not before:
         raise WorkbenchError(
-            "no prediction belongs to a row", where="rehearsal", hint="Transcribe them first."
+            "no prediction belongs to a row", where="simulated", hint="Transcribe them first."
         )
     draw, ids, lines = random.Random(seed), sorted(before), list[tuple[datetime, str]]()
     week_s = 7 * 86400

@@ -1,4 +1,4 @@
-"""What was erased stays out: rows of an import that a tombstone covers are dropped, with their audio."""
+"""What was erased stays out: rows of an import on the suppression list are dropped, with their audio."""
 
 from __future__ import annotations
 

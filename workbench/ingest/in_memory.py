@@ -62,7 +62,7 @@ def _of_pandas(frame: Any) -> pa.Table:
     names = [str(name) for name in frame.columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise WorkbenchError(f"the column {twice[0]!r} stands twice", hint="Give each column one name.")
+        raise WorkbenchError(f"duplicate column {twice[0]!r}", hint="Give each column one name.")
     columns = {}
     for at, name in enumerate(names):
         column = frame.iloc[:, at]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import locales
 from workbench.errors import Problem
-from workbench.ingest.intake import TakenIn, Wishes, take_in
+from workbench.ingest.intake import ImportOptions, TakenIn, take_in
 from workbench.ingest.layouts import open_reader
 from workbench.ingest.plan import Column, ImportPlan, SaidLocale
 from workbench.ingest.reader import FILE, INSIDE, LINE, Reader, folders_of
@@ -58,27 +58,32 @@ def inspect_source(
     Raises:
         WorkbenchError: the source cannot be read, or a folder's transcripts are not understood.
     """
-    wishes = Wishes(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
+    options = ImportOptions(mapping or {}, defaults or {}, tags or {}, tuple(audio_roots or ()), locale)
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="workbench-") as scratch:
         target = Path(scratch) / "rows.parquet"
         for _ in range(2):
             problems: list[Problem] = []
-            reader = open_reader(source, None, wishes.mapping)
-            made = take_in(reader, wishes, None, "inspected", target, problems)
-            better = _better(reader, made, target, wishes, problems, notes)
+            reader = open_reader(source, None, options.mapping)
+            made = take_in(reader, options, None, "inspected", target, problems)
+            better = _better(reader, made, target, options, problems, notes)
             if better is None:
                 break
-            wishes = better
-        return _plan(reader, made, target, wishes, problems, notes)
+            options = better
+        return _plan(reader, made, target, options, problems, notes)
 
 
 def _better(
-    reader: Reader, made: TakenIn, target: Path, wishes: Wishes, problems: Sequence[Problem], notes: list[str]
-) -> Wishes | None:
-    """The wishes with what is proposed; None where there is nothing to propose."""
-    better = wishes
-    if not wishes.audio_roots and any("leaves the corpus root" in problem.what for problem in problems):
+    reader: Reader,
+    made: TakenIn,
+    target: Path,
+    options: ImportOptions,
+    problems: Sequence[Problem],
+    notes: list[str],
+) -> ImportOptions | None:
+    """The options with what is proposed; None where there is nothing to propose."""
+    better = options
+    if not options.audio_roots and any("leaves the corpus root" in problem.what for problem in problems):
         roots = _roots(reader, made)
         if roots:
             better = replace(better, audio_roots=roots)
@@ -87,15 +92,15 @@ def _better(
             )
     if made.admitted.rows:
         with connect() as connection:
-            better = replace(better, tags={**_tags(connection, target, notes), **wishes.tags})
-            if "text" not in {**made.rules.mapping, **wishes.mapping} and reader.text_expected:
+            better = replace(better, tags={**_tags(connection, target, notes), **options.tags})
+            if "text" not in {**made.rules.mapping, **options.mapping} and reader.text_expected:
                 column = _text_column(connection, target, made)
                 if column is not None:
                     better = replace(better, mapping={**better.mapping, "text": column})
                     notes.append(f"the transcript is taken from {column!r} by what it holds: confirm")
     return (
         None
-        if better == replace(wishes, tags=better.tags) and dict(better.tags) == dict(wishes.tags)
+        if better == replace(options, tags=better.tags) and dict(better.tags) == dict(options.tags)
         else better
     )
 
@@ -141,17 +146,22 @@ def _text_column(connection: duckdb.DuckDBPyConnection, target: Path, made: Take
 
 
 def _plan(
-    reader: Reader, made: TakenIn, target: Path, wishes: Wishes, problems: Sequence[Problem], notes: list[str]
+    reader: Reader,
+    made: TakenIn,
+    target: Path,
+    options: ImportOptions,
+    problems: Sequence[Problem],
+    notes: list[str],
 ) -> ImportPlan:
     rules, admitted = made.rules, made.admitted
     plan = ImportPlan(
         reader.kind, reader.where, dict(rules.mapping), dict(rules.defaults), dict(rules.tags),
-        [str(root) for root in wishes.audio_roots], wishes.locale,
+        [str(root) for root in options.audio_roots], options.locale,
     )  # fmt: skip
-    plan.mapping |= {name: "" for name, column in wishes.mapping.items() if not column}
+    plan.mapping |= {name: "" for name, column in options.mapping.items() if not column}
     plan.roots = [str(root) for root in rules.roots]
     plan.defaults = {
-        k: v for k, v in plan.defaults.items() if not (k == "target_lang" and v == wishes.locale)
+        k: v for k, v in plan.defaults.items() if not (k == "target_lang" and v == options.locale)
     }
     plan.usable, plan.rows = admitted.rows, admitted.rows + admitted.left_out + reader.left_out
     plan.left_out = _reasons(problems, admitted.left_out + reader.left_out)

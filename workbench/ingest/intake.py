@@ -22,7 +22,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """What the user says of a source; all else follows from the source.
 
     Attributes:
@@ -51,7 +51,7 @@ class TakenIn:
 
 def take_in(
     reader: Reader,
-    wishes: Wishes,
+    options: ImportOptions,
     folder: Path | None,
     name: str,
     target: Path,
@@ -62,7 +62,7 @@ def take_in(
 
     Args:
         reader: the source, opened.
-        wishes: what the user says of it.
+        options: what the user says of it.
         folder: of the corpus; None only to look.
         name: of the corpus, part of ids that are made.
         target: the Parquet.
@@ -74,7 +74,7 @@ def take_in(
     """
 
     def rules_of(columns: Sequence[str]) -> RowRules:
-        return _rules(reader, columns, folder, name, wishes)
+        return _rules(reader, columns, folder, name, options)
 
     made = _straight(reader, rules_of, target, problems, progress) or _by_tables(
         reader, rules_of, target, problems, progress
@@ -130,21 +130,21 @@ def _by_tables(
 
 
 def _rules(
-    reader: Reader, columns: Sequence[str], folder: Path | None, name: str, wishes: Wishes
+    reader: Reader, columns: Sequence[str], folder: Path | None, name: str, options: ImportOptions
 ) -> RowRules:
     named = {field_: column for field_, column in reader.mapping.items() if column in columns}
-    chosen = guess_mapping(columns, {**named, **wishes.mapping})
-    given = [Path(os.path.realpath(Path(root).expanduser())) for root in wishes.audio_roots]
+    chosen = guess_mapping(columns, {**named, **options.mapping})
+    given = [Path(os.path.realpath(Path(root).expanduser())) for root in options.audio_roots]
     base = Path(os.path.realpath(reader.base))
     # Audio that had no file of its own was put into the corpus folder.
     own = [Path(os.path.realpath(p)) for p in (*reader.roots, *([folder / "audio"] if folder else []))]
     roots = [*(given or [base]), *own]
     # Paths relative to the manifest keep meaning that where a wider root is given.
     start = base if base.is_relative_to(roots[0]) else roots[0]
-    defaults = {**reader.defaults, **wishes.defaults}
-    if wishes.locale is not None:
-        defaults.setdefault("target_lang", wishes.locale)
-    return RowRules(name, chosen, defaults, dict(wishes.tags), roots, start, wishes.locale, reader.own)
+    defaults = {**reader.defaults, **options.defaults}
+    if options.locale is not None:
+        defaults.setdefault("target_lang", options.locale)
+    return RowRules(name, chosen, defaults, dict(options.tags), roots, start, options.locale, reader.own)
 
 
 def must_be_understood(reader: Reader, made: TakenIn) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
-from workbench.ingest.intake import Wishes
+from workbench.ingest.intake import ImportOptions
 from workbench.signatures import public
 
 PLAN_VERSION = 1
@@ -113,10 +113,10 @@ class ImportPlan:
                 asked.append(f"{said.rows:,} rows say {what}{choice}: {how}")
         return asked
 
-    def wishes(self, over: Wishes | None = None) -> Wishes:
+    def options(self, over: ImportOptions | None = None) -> ImportOptions:
         """What an import goes by; ``over`` wins where it says something."""
-        over = over or Wishes()
-        return Wishes(
+        over = over or ImportOptions()
+        return ImportOptions(
             {**self.mapping, **over.mapping},
             {**self.defaults, **over.defaults},
             {**self.tags, **over.tags},

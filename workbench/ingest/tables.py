@@ -131,7 +131,7 @@ def _header(values: list[str], path: Path) -> list[str]:
         return [f"column_{number}" for number in range(1, len(names) + 1)]
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice or not any(names):
-        what = f"the column {twice[0]!r} stands twice" if twice else "the first line names no columns"
+        what = f"duplicate column {twice[0]!r}" if twice else "the first line names no columns"
         raise WorkbenchError(what, where=f"{path.name}:1", hint="Give each column one name.")
     return [name or f"column_{number}" for number, name in enumerate(names, 1)]
 

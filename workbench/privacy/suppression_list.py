@@ -29,7 +29,7 @@ def erased_before(ws: WorkspaceFolder, rows: Iterable[Mapping[str, Any]]) -> lis
     return [not known.isdisjoint(ws.pseudonym("tomb", text) for text in _identities(row)) for row in rows]
 
 
-def tombstoned(ws: WorkspaceFolder, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def suppressed(ws: WorkspaceFolder, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those of the rows that were erased before; see :func:`erased_before`."""
     rows = list(rows)
     return [row for row, gone in zip(rows, erased_before(ws, rows), strict=True) if gone]

@@ -36,6 +36,7 @@ from workbench.signatures import public
 from workbench.suites.points import OperatingPoint
 from workbench.suites.run import run_suite
 from workbench.suites.store import Suite
+from workbench.workspace.settings import Config
 from workbench.workspace.slots import hold_slot
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from workbench.finetuning.run import Run
     from workbench.release.release import Release
     from workbench.workspace.ledger import Ledger
-from workbench.workspace.settings import Config
 
 log = logging.getLogger("workbench.release.pipeline")
 SCHEMA_VERSION = 1
@@ -143,7 +143,8 @@ class Pipeline:
             report = self._gated() or self._gate(release)
             write_atomic(self.folder / "gate.json", report.to_json())
             write_atomic(self.folder / "gate.html", _page(report))
-            self._note(ended_at=_now().isoformat(timespec="seconds"), verdict=report.verdict)
+            ended = _now().isoformat(timespec="seconds")
+            self._note(ended_at=ended, verdict=report.verdict, gates=self._gates() + 1)
             return Outcome(self.name, report, tuple(release.changes()), self.folder)
 
     def _begin(self) -> None:
@@ -241,11 +242,20 @@ class Pipeline:
                 name = run.version.corpora[0]
                 clips = run.clips_of(name)["utterance_id"]
                 release.measure(self.ws.corpus(name).pick(clips), lookahead_ms=at)
-        return release.gate(self.policy, run, base="base", candidate=self.name, act=f"pipeline-{self.name}")
+        return release.gate(self.policy, run, base="base", candidate=self.name, act=self._act())
+
+    def _gates(self) -> int:
+        """How often this pass has been gated to its end."""
+        return int(_state(self.folder).get("gates", 0))
+
+    def _act(self) -> str:
+        """One gate of this pass under this policy: what was recorded for it already is not recorded twice."""
+        asked = hashlib.sha256(repr(self.policy).encode()).hexdigest()[:12]
+        return f"pipeline-{self.name}-{self._gates()}-{asked}"
 
     def _gated(self) -> GateReport | None:
         """The report of this pass, where it was cut off after its gate was recorded."""
-        event = self.ws.ledger.of_act(GATED, f"pipeline-{self.name}")
+        event = self.ws.ledger.of_act(GATED, self._act())
         if event is None or event.payload is None:
             return None
         path = self.ws.reports / "gates" / f"{event.payload['report']}.json"

@@ -122,7 +122,7 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
         marker: dict[str, Any] = {"color": color, "size": [16 if r else 9 for r in part["recommended"]]}
         marker["symbol"] = [
             "star" if best else style["marker"]["symbol"] + ("" if edge else "-open")
-            for best, edge in zip(part["recommended"], part["on_frontier"], strict=True)
+            for best, edge in zip(part["recommended"], part["on_tradeoff"], strict=True)
         ]
         figure.add_trace(
             go.Scatter(
@@ -148,6 +148,6 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
 
 
 def _title(capacity: Capacity) -> str:
-    beside = f", beside {capacity.beside} of other load" if capacity.beside else ""
+    beside = f", beside {capacity.background_load} of other load" if capacity.background_load else ""
     left = "" if capacity.status == "complete" else f" ({capacity.status})"
     return f"{capacity.checkpoint} on {capacity.machine_line()}{beside}{left}"

@@ -18,7 +18,7 @@ from workbench import locales
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import read_row
 from workbench.ingest.inspect import inspect_source
-from workbench.ingest.intake import Wishes
+from workbench.ingest.intake import ImportOptions
 from workbench.ingest.plan import ImportPlan
 from workbench.ingest.reader import INSIDE
 from workbench.ingest.schema import FIELDS, READ_TOO
@@ -52,7 +52,7 @@ class PlanEditor(AudioAnswers, LiveWidget):
         workspace: that the corpus will belong to.
         name: proposed for the corpus.
         source: as for ``Workspace.import_corpus``.
-        wishes: what is already said of the source.
+        options: what is already said of the source.
 
     Raises:
         WorkbenchError: the source cannot be read.
@@ -63,10 +63,10 @@ class PlanEditor(AudioAnswers, LiveWidget):
 
     state = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, workspace: Holdings, name: str, source: Any, wishes: Wishes) -> None:
-        self.workspace, self.source, self.wishes = workspace, source, wishes
+    def __init__(self, workspace: Holdings, name: str, source: Any, options: ImportOptions) -> None:
+        self.workspace, self.source, self.options = workspace, source, options
         self.corpus: Corpus | None = None
-        self.plan = _looked_at(source, wishes)
+        self.plan = _looked_at(source, options)
         self._cancel = threading.Event()
         self._changing = threading.Lock()
         super().__init__(state={"name": check_name(name), **_shown(self.plan), **_step("plan")})
@@ -87,9 +87,9 @@ class PlanEditor(AudioAnswers, LiveWidget):
         """Look again with a correction: ``feeds`` (column → field), ``tags``, ``locale``, ``audio_root``."""
         if self.state["step"] == "importing":
             raise WorkbenchError("the import is running", hint="Cancel it first.")
-        wishes = corrected(self.plan.wishes(), self.plan, body)
-        found = _looked_at(self.source, wishes)
-        self.wishes, self.plan = wishes, found
+        options = corrected(self.plan.options(), self.plan, body)
+        found = _looked_at(self.source, options)
+        self.options, self.plan = options, found
         with self._audio_lock:
             self.__dict__.pop("_audio_cache", None)
         self._tell(**_shown(found), **_step("plan"))
@@ -138,11 +138,11 @@ class PlanEditor(AudioAnswers, LiveWidget):
             self.state = {**self.state, **plain(changes)}
 
 
-def corrected(wishes: Wishes, plan: ImportPlan, body: Mapping[str, Any]) -> Wishes:
-    """The wishes with one correction.
+def corrected(options: ImportOptions, plan: ImportPlan, body: Mapping[str, Any]) -> ImportOptions:
+    """The options with one correction.
 
     Args:
-        wishes: as they are.
+        options: as they are.
         plan: what was found with them.
         body: ``feeds``: column → field, empty where it rides along; ``tags``: what the source writes → tag;
             ``locale``: of rows that state none; ``audio_root``: a folder.
@@ -150,7 +150,7 @@ def corrected(wishes: Wishes, plan: ImportPlan, body: Mapping[str, Any]) -> Wish
     Raises:
         WorkbenchError: no such column, field, tag or folder.
     """
-    mapping, tags = dict(wishes.mapping), dict(wishes.tags)
+    mapping, tags = dict(options.mapping), dict(options.tags)
     for column, name in (body.get("feeds") or {}).items():
         if column not in {one.name for one in plan.columns}:
             raise WorkbenchError(f"no column {column!r}")
@@ -161,21 +161,21 @@ def corrected(wishes: Wishes, plan: ImportPlan, body: Mapping[str, Any]) -> Wish
             mapping[name] = column
     for written, tag in (body.get("tags") or {}).items():
         tags[written] = locales.canonical(str(tag))
-    locale = wishes.locale
+    locale = options.locale
     if "locale" in body:
         locale = locales.canonical(str(body["locale"])) if body["locale"] else None
-    roots: Sequence[str | Path] = tuple(wishes.audio_roots)
+    roots: Sequence[str | Path] = tuple(options.audio_roots)
     if root := str(body.get("audio_root") or "").strip():
         if not Path(root).expanduser().is_dir():
             raise WorkbenchError("no such folder", where=root)
         roots = (str(Path(root).expanduser()),)
-    return replace(wishes, mapping=mapping, tags=tags, locale=locale, audio_roots=roots)
+    return replace(options, mapping=mapping, tags=tags, locale=locale, audio_roots=roots)
 
 
-def _looked_at(source: Any, wishes: Wishes) -> ImportPlan:
+def _looked_at(source: Any, options: ImportOptions) -> ImportPlan:
     return inspect_source(
-        source, mapping=wishes.mapping, defaults=wishes.defaults, tags=wishes.tags,
-        audio_roots=wishes.audio_roots, locale=wishes.locale,
+        source, mapping=options.mapping, defaults=options.defaults, tags=options.tags,
+        audio_roots=options.audio_roots, locale=options.locale,
     )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def require(ws: WorkspaceFolder, role: str, action: str, *, named: str | None = 
             raise _refuse(ws, role, action, f"{FILE} is not the policy that was adopted")
         for who in (user, named or user):
             if roles.of(who).isdisjoint(role.split("|")):
-                raise _refuse(ws, role, action, f"{who} is no {role.replace('|', ' or ')}")
+                raise _refuse(ws, role, action, f"{who} lacks the {role.replace('|', ' or ')} role")
     return ws.actor(user)
 
 

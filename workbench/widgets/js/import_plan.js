@@ -125,7 +125,7 @@ function parts(corpus, { again: lookAgain, start: begin, cancel: stop }) {
     made.facts,
     made.notes,
     table(words.columns, [words.column, words.feeds, words.filled, words.samples], made.columns),
-    table(words.locales, [words.written, words.becomes, ""], made.locales),
+    table(words.locales, [words.written, words.becomes, words.rowCount], made.locales),
     h("div", { class: "nwb-plan-row" }, h("label", {}, words.root, made.root), made.again),
     table(words.examples, ["", "audio_filepath", "duration", "target_lang", "speaker", "text"], made.examples),
     made.stage,

@@ -660,6 +660,7 @@ export const plan = {
   locales: "Locales",
   written: "Written",
   becomes: "Becomes",
+  rowCount: "Rows",
   nothing: "not stated",
   decide: "choose a locale",
   localeOf: (value) => `Locale of rows that say ${value}`,
