@@ -157,7 +157,7 @@ def test_only_who_may_decide_or_import_keeps_takes(
     adopt(home, people)
     count, pcm = len(corpus), spoken(0.1)
     monkeypatch.setenv("WORKBENCH_USER", "carl")
-    with pytest.raises(WorkbenchError, match="carl is no reviewer"):
+    with pytest.raises(WorkbenchError, match="carl lacks the reviewer"):
         keep_take(corpus, pcm, RATE, said(pcm))
     assert len(corpus) == count
     assert not (corpus.folder / "audio").exists()

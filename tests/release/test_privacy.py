@@ -194,7 +194,7 @@ def test_only_a_steward_erases(
     adopt(home, path)
     plan = plan_erasure(home, speaker="Maria")
     monkeypatch.setenv("WORKBENCH_USER", "eve")
-    with pytest.raises(WorkbenchError, match="eve is no steward"):
+    with pytest.raises(WorkbenchError, match="eve lacks the steward"):
         erase(home, plan)
     assert len(Corpus.open(home.corpus_folder("calls")).ids()) == 8
 

@@ -43,7 +43,7 @@ def test_only_a_releaser_promotes_and_refusals_are_recorded(
     stage(governed, "tuned", checkpoints["tuned"])
     digest = hashlib.sha256(checkpoints["tuned"].read_bytes()).hexdigest()
     gated_on_suite(governed, digest)
-    with pytest.raises(WorkbenchError, match="tom is no releaser"):
+    with pytest.raises(WorkbenchError, match="tom lacks the releaser"):
         promote(governed, generation=1)
     event = governed.ledger.latest(REFUSED)
     assert event is not None
@@ -143,7 +143,7 @@ def test_only_a_reviewer_decides_whatever_name_is_given(
         lambda: corpus.accept(reviewer="eve"),
         lambda: Corpus.open(corpus.folder).accept(),
     ):
-        with pytest.raises(WorkbenchError, match="tom is no reviewer"):
+        with pytest.raises(WorkbenchError, match="tom lacks the reviewer"):
             act()
     assert len(corpus.where("status = 'pending'")) == 3
     assert corpus.decisions.version() == 0
@@ -152,7 +152,7 @@ def test_only_a_reviewer_decides_whatever_name_is_given(
     }  # fmt: skip
     monkeypatch.setenv("WORKBENCH_USER", "eve")
     assert corpus.accept() == 3
-    with pytest.raises(WorkbenchError, match="tom is no reviewer"):
+    with pytest.raises(WorkbenchError, match="tom lacks the reviewer"):
         corpus.reject("noise", reviewer="tom")
     assert corpus.decisions.undo() is not None
 

@@ -155,7 +155,7 @@ def erase(ws: WorkspaceFolder, plan: ErasurePlan) -> Certificate:
     """Carry a plan out. Traces are looked for again, so that nothing written since the dry run is missed.
 
     Raises:
-        WorkbenchError: the user is no steward, or a run that trains on the data is still alive.
+        WorkbenchError: the user lacks the steward role, or a run that trains on the data is still alive.
     """
     require(ws, "steward", "erase")
     _refuse_living_runs(ws, plan)
