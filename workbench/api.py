@@ -272,7 +272,7 @@ class Workspace(Serving):
 
         Args:
             shared: the checkpoint or run that was trained on all the locales.
-            adapters: locale → a finished run with ``trains: adapter``.
+            adapters: locale → a finished run with ``trains: adapter`` or ``lora``.
             own: locale → a checkpoint or run of its own.
             base: shown beside them; default: the adapters' base.
             streams: variant → streams that a machine holds, from ``ws.capacity``.

@@ -110,7 +110,7 @@ def replace_size(info, run):
     return replace(info, size_bytes=run.checkpoint_path.stat().st_size)
 
 
-@pytest.mark.parametrize("trains", ["encoder_frozen", "decoder_joint", "adapter"])
+@pytest.mark.parametrize("trains", ["encoder_frozen", "decoder_joint", "adapter", "lora"])
 def test_frozen_weights_stay_and_a_cancelled_run_goes_on(recipe, tmp_path, trains):
     import torch
 
@@ -127,6 +127,14 @@ def test_frozen_weights_stay_and_a_cancelled_run_goes_on(recipe, tmp_path, train
     run.folder.cancel.unlink()
     assert _run(run.folder) == "finished"
     assert list(losses(run).index) == [1, 2, 3]
+
+    held = torch.load(run.folder.last, weights_only=True)["state_dict"]
+    model = models.load(short, read_base(recipe.base), "cpu")
+    assert set(held) == set(models.trained_state(model)), "what rests is in the base alone"
+    if trains == "lora":
+        assert {name.rsplit(".", 1)[1] for name in held if "layers." in name} == {"lora_down", "lora_up"}
+        assert run.checkpoint_path.with_suffix(".adapter.pt").exists()
+        return
 
     before = models.load(short, read_base(recipe.base), "cpu")
     after = models.load(short.changed(base=str(run.checkpoint_path)), read_base(run.checkpoint_path), "cpu")

@@ -46,13 +46,14 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at("sources", "nothing to train on", "Add at least one source.")
     if recipe.sources and not any(source.role == "target" for source in recipe.sources):
         yield at("sources", "no source has the role target")
-    for name in ("steps", "accumulate", "devices", "nodes", "validate_every", "save_every", "adapter_dim"):
+    whole = ("steps", "accumulate", "devices", "nodes", "validate_every", "save_every")
+    for name in (*whole, "adapter_dim", "lora_rank"):
         if getattr(recipe, name) < 1:
             yield at(name, f"is {getattr(recipe, name)}", "Use 1 or more.")
     for name in ("warmup_steps", "loader_workers", "average_best", "weight_decay", "min_learning_rate"):
         if getattr(recipe, name) < 0:
             yield at(name, f"is {getattr(recipe, name)}", "Use 0 or more.")
-    for name in ("batch_s", "clip_norm", "min_duration_s"):
+    for name in ("batch_s", "clip_norm", "min_duration_s", "lora_alpha"):
         if not getattr(recipe, name) > 0:
             yield at(name, f"is {getattr(recipe, name)}", "Use more than 0.")
     if recipe.warmup_steps >= recipe.steps:
@@ -71,6 +72,8 @@ def _values(recipe: Recipe) -> Iterator[str]:
         yield at(
             "tokenizer", f"resets decoder and joint, but only {recipe.trains} trains", "Use trains: full."
         )
+    if recipe.trains == "lora" and not recipe.lora_targets:
+        yield at("lora_targets", "no layer gets a low-rank adapter", "Name linear_q, linear_v or others.")
     if not 0 <= recipe.predictor_masking < 1:
         yield at("predictor_masking", f"is {recipe.predictor_masking}", "Use 0 to below 1.")
     if recipe.dropout is not None and not 0 <= recipe.dropout < 1:

@@ -17,12 +17,18 @@ log = logging.getLogger("workbench.finetuning.finish")
 
 
 def finish(folder: RunFolder, recipe: Recipe, model: Any, callback: Any) -> None:
-    """Write ``last.nemo`` and ``best.nemo``; the state names the chosen one and says how it was chosen."""
+    """Write ``best.nemo``, or ``last.nemo`` where nothing was validated; the state names it and says why.
+
+    A run of the model's own weights leaves both; one of an adapter leaves the last one as its few weights.
+    """
     if not callback_is_zero(callback, model):
         return
     model.eval()
-    models.save(model, folder.last_nemo, recipe)
     entries = ranking.read(folder)
+    if entries and recipe.trains_adapter:
+        models.save_adapter(model, folder.last_nemo, recipe)
+    else:
+        models.save(model, folder.last_nemo, recipe)
     if not entries:
         folder.update_state(checkpoint=folder.last_nemo.name, chosen="last: nothing was validated")
         return

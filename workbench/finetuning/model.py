@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ def load(recipe: Recipe, base: Base, device: str) -> Any:
     """
     from omegaconf import open_dict
 
-    model = adapters.restore(base, device, recipe.adapter_dim if recipe.trains == "adapter" else None)
+    model = adapters.restore(base, device, adapters.shape_of(recipe), recipe.seed)
+    model.strict_loading = False  # a run's own checkpoints hold what trains
     if recipe.tokenizer is not None:
         model.change_vocabulary(new_tokenizer_dir=recipe.tokenizer, new_tokenizer_type="bpe")
     with open_dict(model.cfg):
@@ -112,6 +114,10 @@ def set_trainable(model: Any, recipe: Recipe) -> None:
     if recipe.trains == "adapter":
         model.freeze()
         model.unfreeze_enabled_adapters()
+    elif recipe.trains == "lora":
+        model.freeze()
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(adapters.is_weight(name, "lora"))
     else:
         frozen = {"full": [], "encoder_frozen": [model.encoder]}.get(recipe.trains)
         for module in frozen if frozen is not None else [model.encoder, model.prompt_kernel]:
@@ -128,7 +134,7 @@ def apply_training_mode(model: Any, recipe: Recipe) -> None:
         model.encoder.eval()
     if recipe.trains == "decoder_joint":
         model.prompt_kernel.eval()
-    if recipe.trains == "adapter":
+    if recipe.trains_adapter:
         model.eval()
         for module in model.encoder.modules():
             if type(module).__name__ == "LinearAdapter":
@@ -159,18 +165,27 @@ def counts(model: Any) -> dict[str, int]:
 
 
 def trained_state(model: Any) -> dict[str, Any]:
-    """The weights that may have changed, on CPU, by name."""
+    """The weights that may have changed, on CPU, by name; on a CPU the model's own memory, not a copy."""
     names = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     buffers = {name for name, _ in model.named_buffers()}
     return {
-        name: value.detach().cpu().clone()
+        name: value.detach().cpu()
         for name, value in model.state_dict().items()
         if name in names or name in buffers
     }
 
 
 def save(model: Any, path: Path, recipe: Recipe) -> None:
-    """Write the model as ``.nemo``, atomically; NeMo's own loss settings are put back first."""
+    """Write the model as ``.nemo``, atomically; NeMo's own loss settings are put back first.
+
+    An adapter is written beside it. A low-rank one is merged into the model's weights first, for good: what
+    is saved is a plain checkpoint of the base's class.
+    """
+    save_adapter(model, path, recipe)
+    if recipe.trains == "lora":
+        from workbench.finetuning import lora
+
+        lora.merge(model)
     log_softmax = model.joint.log_softmax
     try:
         model.joint.log_softmax = None
@@ -180,6 +195,13 @@ def save(model: Any, path: Path, recipe: Recipe) -> None:
                 raise WorkbenchError("NeMo wrote no checkpoint", where=str(path))
     finally:
         model.joint.log_softmax = log_softmax
-    if recipe.trains == "adapter":
-        dim = int(model.cfg.adapters[adapters.ADAPTER_NAME].dim)
-        adapters.save(model, path.with_suffix(".adapter.pt"), sha256_file(Path(recipe.base)), dim)
+
+
+def save_adapter(model: Any, path: Path, recipe: Recipe) -> None:
+    """Write what an adapter run trained, as ``NAME.adapter.pt`` beside ``path``; nothing for other runs."""
+    shape = adapters.shape_of(recipe)
+    if shape is not None and shape.kind == "linear":
+        # A base that had one already keeps its width.
+        shape = replace(shape, dim=int(model.cfg.adapters[adapters.ADAPTER_NAME].dim))
+    if shape is not None:
+        adapters.save(model, path.with_suffix(".adapter.pt"), sha256_file(Path(recipe.base)), shape)

@@ -24,7 +24,10 @@ from workbench.schema_checks import Lines, build, yaml_lines
 from workbench.signatures import public, takes_fields
 
 SCHEMA_VERSION = 1
-Trains = Literal["full", "encoder_frozen", "decoder_joint", "adapter"]
+Trains = Literal["full", "encoder_frozen", "decoder_joint", "adapter", "lora"]
+LoraTarget = Literal["linear_q", "linear_k", "linear_v", "linear_out", "linear_pos", "linear1", "linear2"]
+"""Linear layers of an encoder layer, by NeMo's names: of attention, and (``linear1``, ``linear2``) of both
+feed-forward parts."""
 PromptMode = Literal["langID", "auto", "unified"]
 Schedule = Literal["cosine", "noam", "constant"]
 Precision = Literal["32", "bf16-mixed", "bf16-true"]
@@ -97,7 +100,10 @@ class Recipe:
     Attributes:
         base: a ``.nemo`` checkpoint.
         trains: ``full``; ``encoder_frozen`` (prompt projection, decoder and joint train); ``decoder_joint``;
-            ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else).
+            ``adapter`` (linear adapters of ``adapter_dim`` in every encoder layer, nothing else); ``lora``
+            (low-rank adapters of the encoder's linear layers, nothing else; merged in every checkpoint).
+        lora_rank, lora_alpha: of ``lora``: the rank, and the scale: what is learned counts alpha / rank.
+        lora_targets: which linear layers get one.
         new_locales: tags that the base has no prompt for; each gets a free prompt slot.
         tokenizer: folder of another SentencePiece tokenizer (``tokenizer.model``, ``vocab.txt``). It **resets
             decoder and joint**: what the base could read is gone until they have learned anew.
@@ -122,6 +128,11 @@ class Recipe:
     validation: tuple[ValidationSet, ...] = ()
     trains: Trains = "full"
     adapter_dim: int = 32
+    lora_rank: int = 16
+    lora_alpha: float = 32.0
+    lora_targets: tuple[LoraTarget, ...] = (
+        "linear_q", "linear_k", "linear_v", "linear_out", "linear1", "linear2",
+    )  # fmt: skip
     new_locales: tuple[str, ...] = ()
     tokenizer: str | None = None
     train_subsampling: bool = True
@@ -181,6 +192,11 @@ class Recipe:
         if path is not None:
             write_atomic(Path(path), text)
         return text
+
+    @property
+    def trains_adapter(self) -> bool:
+        """Whether the base's own weights rest, and an adapter of either kind trains."""
+        return self.trains in ("adapter", "lora")
 
     @property
     def ranks(self) -> int:

@@ -68,7 +68,7 @@ def compare_variants(
 
     Args:
         shared: the one checkpoint trained on all of them.
-        adapters: locale → a finished run with ``trains: adapter``; all on one base.
+        adapters: locale → a finished run with ``trains: adapter`` or ``lora``; all on one base.
         own: locale → a checkpoint of its own.
         base: shown beside them; default: the adapters' base.
         streams: variant → streams that one machine holds, from a capacity sweep.
