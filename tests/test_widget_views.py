@@ -13,6 +13,8 @@ from workbench.widgets.figures import (
     rate_and_latency,
     training_curves,
 )
+from workbench.widgets.monitor_data import changes, moving_metric
+from workbench.widgets.monitor_static import monitor_html
 from workbench.widgets.playback import compared
 from workbench.widgets.playback_lane import align, lane_data, timed_words, units
 from workbench.widgets.static import Markup, marked, table
@@ -163,3 +165,58 @@ def test_digits_alone_stand_as_their_line_runs() -> None:
     assert line.count('dir="rtl"') == 2
     assert line.index('<bdi dir="rtl"') > line.index("שלום")
     assert 'dir="rtl"' not in marked([("equal", "hello"), ("equal", "17:45.")])
+
+
+def validated(
+    locale: str, wer: list[float], cer: list[float], *, streaming: bool = False
+) -> dict[str, object]:
+    steps = [100 * n for n in range(len(wer))]
+    facts = {"locale": locale, "prompt_mode": "langID", "streaming": streaming, "lookahead_ms": 560}
+    return facts | {"step": steps, "wer": wer, "cer": cer, "utterances": 12}
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        ([], "wer"),
+        ([validated("el-GR", [1.0, 0.97], [0.8, 0.5])], "cer"),
+        ([validated("el-GR", [1.0, 0.6], [0.8, 0.3])], "wer"),
+        ([validated("ja-JP", [0.4, 0.3], [0.2, 0.1])], "cer"),
+        ([validated("el-GR", [1.0, 0.95], [0.8, 0.5]), validated("de-DE", [0.4, 0.4], [0.2, 0.2])], "cer"),
+        (
+            [validated("el-GR", [1.0, 0.95], [0.8, 0.5]), *[validated(t, [0.4], [0.2]) for t in ("a", "b")]],
+            "wer",
+        ),
+        (
+            [validated("el-GR", [0.5, 0.4], [0.2, 0.2]), validated("el-GR", [1, 1], [1, 1], streaming=True)],
+            "wer",
+        ),
+    ],
+)
+def test_the_monitor_opens_on_the_metric_that_moves(series: list[dict[str, object]], expected: str) -> None:
+    assert moving_metric(series) == expected
+
+
+def test_the_strip_says_what_each_locale_lost_the_largest_loss_first() -> None:
+    series = [
+        validated("el-GR", [1.0, 0.7], [0.8, 0.4]),
+        validated("de-DE", [0.4, 0.45], [0.2, 0.25]),
+        validated("fr-FR", [0.5], [0.3]),
+        validated("es-ES", [0.5, 0.6], [0.3, 0.4], streaming=True),
+    ]
+    found = changes(series, "cer")
+    assert [(one["locale"], round(one["change"], 3)) for one in found] == [("de-DE", 0.05), ("el-GR", -0.4)]
+    assert [one["locale"] for one in changes(series, "tags_right")] == []
+
+
+def test_the_static_monitor_shows_references_and_the_strip() -> None:
+    heard = {"step": 100, "pairs": [["substitute", "μέρα", "μέλα"]], "errors": 1, "words": 1, "lang": None}
+    sample = {"locale": "el-GR", "id": "a", "prompt_mode": "langID", "reference": "μέρα", "history": [heard]}
+    run = {
+        "name": "greek", "state": {"status": "finished", "step": 100, "steps": 100}, "train": {},
+        "validation": [validated("el-GR", [1.0, 0.98], [0.8, 0.4])], "metric": "cer", "samples": [sample],
+    }  # fmt: skip
+    page = monitor_html([run])
+    for said in ("Character error rate", "reference", "μέρα", "\N{MINUS SIGN}40.0", "80.0", "40.0"):
+        assert said in page
+    assert "Word error rate" not in page

@@ -31,6 +31,12 @@ def test_a_change_that_is_none_is_rarely_seen() -> None:
     assert found["interval_missed"] <= 0.10
 
 
+@pytest.mark.parametrize("size", [8, 12])
+def test_a_rare_change_is_inside_the_interval(size: int) -> None:
+    """Where two clips in a hundred change, many samples of few speakers hold none: a fifth were missed."""
+    assert real.differences("tags, adapted against base", size, 200, 200, 7)["interval_missed"] <= 0.03
+
+
 @pytest.mark.parametrize(("hit", "shown"), [(3, False), (4, False), (5, True), (8, True)])
 def test_what_a_few_hard_hit_speakers_prove(hit: int, shown: bool) -> None:
     """Of twelve speakers some lose every tag. Three or four may be chance (a coin each: 1 in 8, 1 in 16),
@@ -72,9 +78,7 @@ def test_the_promises_hold_on_real_errors() -> None:
     EVIDENCE.write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
     for name, found in evidence["rates"].items():
         if found["given"] > 0.5:
-            # Eight of these lumpy voices lean so far that a point or two is lost; from twelve on it holds.
-            assert (0.91 if ", 8 " in name else 0.93) <= found["held"] <= 0.99, (name, found)
+            assert 0.93 <= found["held"] <= 0.99, (name, found)
     for name, found in evidence["changes"].items():
         assert found["rejected_without_change"] <= 0.065, (name, found)
-        # Few clips whose tag changed at all: where none of a sample did, the interval is zero wide.
-        assert found["interval_missed"] <= (0.25 if "tags" in name else 0.08), (name, found)
+        assert found["interval_missed"] <= 0.065, (name, found)

@@ -37,7 +37,7 @@ def test_formatting_is_not_charged_for_pieces_that_the_tokenizer_does_not_know()
     assert report.verdict == FAIL
 
 
-def _on_silence(base: float, tuned: float, check: str, clips: int = 120) -> GateReport:
+def _on_silence(base: float, tuned: float, check: str, clips: int = 480) -> GateReport:
     """Clips of two locales whose references are empty or a mark alone; shares of them get words."""
     rows = rows_of(clips)
     rows["text"] = ["" if i % 2 else "." for i in range(len(rows))]
@@ -61,7 +61,7 @@ def test_words_invented_in_silence_are_judged_apart(base: float, tuned: float, e
     report = _on_silence(base, tuned, "{kind: silence, margin: 0.02}")
     assert report.verdict == expected, str(report)
     assert {f.slice for f in report.checks[0].evidence} == {"el-GR", "en-US"}
-    assert "120 silent clips" in report.checks[0].evidence[0].because
+    assert "480 silent clips" in report.checks[0].evidence[0].because
     # They are in no error rate: the same clips leave it where it was.
     assert _on_silence(base, tuned, "{kind: not_worse, margin: 0.02}").verdict == PASS
 
@@ -83,7 +83,7 @@ def test_silence_that_nobody_tested_is_no_pass() -> None:
 def test_no_tag_at_all_is_no_pass_of_language_identification(
     base_tags: bool, tuned_tags: bool, expected: str
 ) -> None:
-    rows = rows_of()
+    rows = rows_of(480)
     tables = {}
     for name, digest, tagged in (("base", BASE, base_tags), ("tuned", TUNED, tuned_tags)):
         made = heard(rows, SAME, digest, 1, prompt_mode="auto")
@@ -92,6 +92,21 @@ def test_no_tag_at_all_is_no_pass_of_language_identification(
     assert report.verdict == expected, str(report)
     if expected == UNKNOWN:
         assert "no tag was emitted" in report.checks[0].because
+
+
+def test_a_sample_without_a_change_passes_only_where_it_is_large_enough() -> None:
+    """Equal tags on 120 clips of 12 speakers leave 6 points open: no pass of a margin of 2."""
+    for clips, margin, expected in ((120, 0.02, UNKNOWN), (120, 0.07, PASS), (480, 0.02, PASS)):
+        rows = rows_of(clips)
+        tables = {
+            n: heard(rows, SAME, d, 1, prompt_mode="auto") for n, d in (("base", BASE), ("tuned", TUNED))
+        }
+        evaluation = score_predictions(rows, tables)
+        check = judged(evaluation, f"{{kind: language, margin: {margin}}}").checks[0]
+        assert check.verdict == expected, check
+        assert all(f.numbers["upper_bound"] > 0 for f in check.evidence)
+        silent = _on_silence(0.0, 0.0, f"{{kind: silence, margin: {margin}}}", clips=clips)
+        assert silent.verdict == expected, silent
 
 
 def test_leakage_that_looked_at_nothing_says_so() -> None:

@@ -19,7 +19,7 @@ def test_lost_capitals_and_full_stops_fail_formatting_alone() -> None:
 
 
 def test_language_needs_the_automatic_prompt_and_counts_wrong_tags() -> None:
-    rows = rows_of()
+    rows = rows_of(480)
     base = heard(rows, GOOD[0], BASE, 1)
     auto = {"prompt_mode": "auto"}
     lost = heard(rows, GOOD[1], TUNED, 1, **auto)
@@ -36,7 +36,7 @@ def test_language_needs_the_automatic_prompt_and_counts_wrong_tags() -> None:
 
 
 def test_keywords_missed_oftener_fail_and_too_few_are_not_enough() -> None:
-    rows = rows_of()
+    rows = rows_of(480)
     tuned = heard(rows, GOOD[0], TUNED, 1)
     tuned["hypothesis"] = tuned["hypothesis"].str.replace("tango", "mango").str.replace("Tango", "Mango")
     evaluation = score_predictions(rows, {"base": heard(rows, GOOD[0], BASE, 1), "tuned": tuned})

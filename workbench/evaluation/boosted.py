@@ -39,7 +39,8 @@ class KeywordBoost:
     """The same utterances without and with the list.
 
     ``gains``: a row each of recall, precision and F1: ``measure, without, with, difference, low, high``
-    (paired bootstrap; NaN where a keyword is never said or heard), ``interval_kind, speakers, utterances``.
+    (paired; NaN where a keyword is never said or heard, or where it changed for too few speakers
+    to say how far it may change), ``interval_kind, speakers, utterances``.
     ``keywords``: a row each keyword, counts and rates with the suffixes ``_without`` and ``_with``.
     ``false_alarms``: on clips of the same locales whose reference holds no keyword: a row each of "clips with
     a keyword" and "word errors": ``measure, without, with, difference, low, high, clips, speakers,
@@ -59,7 +60,7 @@ class KeywordBoost:
         """What the list brings and what it costs, in one sentence."""
         recall = self.gains.set_index("measure").loc["recall"]
         before, after = _percent(recall["without"]), _percent(recall["with"])
-        verb = "raises" if recall["difference"] > 0 else "does not raise"
+        verb = "raises" if recall["low"] > 0 else "lowers" if recall["high"] < 0 else "is not shown to change"
         said = f"The list {verb} recall: {before} without it, {after} with it"
         if not len(self.false_alarms):
             return f"{said}; what it makes up elsewhere is unknown: no clips without the words were given."
@@ -244,7 +245,14 @@ def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
         ]
         before, after = (top.sum() / bottom.sum() if bottom.sum() else np.nan for top, bottom in sides)
         moved = influence(*sides[1]) - influence(*sides[0])
-        low, high = linear_interval(after - before, moved, clusters.count, settings.confidence)
+        if measure == "recall":  # of the same words: what is missed is a paired count
+            missed = np.column_stack([bottom - top for top, bottom in sides] + [sides[0][1]])
+            found = paired_difference(
+                missed, resamples=settings.resamples, seed=settings.seed, confidence=settings.confidence
+            )
+            low, high = -found.high, -found.low
+        else:
+            low, high = linear_interval(after - before, moved, clusters.count, settings.confidence)
         record: dict[str, Any] = {"measure": measure, "without": float(before), "with": float(after)}
         record |= {"difference": float(after - before), "low": low, "high": high}
         record |= {"interval_kind": clusters.kind, "speakers": clusters.speakers, "utterances": len(rows)}

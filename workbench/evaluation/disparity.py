@@ -108,8 +108,8 @@ def _place(keys: list[tuple[Any, ...]], wanted: Sequence[Any]) -> int:
 def _influences(
     scored: ScoredCorpus, settings: Settings, rows: list[Array], errors: Array, units: Array
 ) -> tuple[Array, Array, int]:
-    """What each cluster adds to the error of two slices' rates, and the clusters of the smaller one. Speakers
-    in both are one cluster."""
+    """What each cluster adds to the error of two slices' rates, and the clusters of the smaller one: 0 where
+    a slice is without errors, so that how rare they are is unknown. Speakers in both are one cluster."""
     both = np.concatenate(rows)
     first = np.repeat([True, False], [len(part) for part in rows])
     clusters = [clusters_of(scored.speakers[part], settings.thresholds.min_speakers) for part in rows]
@@ -122,4 +122,5 @@ def _influences(
         for side in (first, ~first)
         for v in (errors, units)
     ]
-    return influence(*sums[:2]), influence(*sums[2:]), min(c.count for c in clusters)
+    fewest = min(c.count for c in clusters) if sums[0].any() and sums[2].any() else 0
+    return influence(*sums[:2]), influence(*sums[2:]), fewest

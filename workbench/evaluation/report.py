@@ -132,7 +132,8 @@ def methods(summary: dict[str, Any]) -> str:
         f"{number(limits['provisional_below_words'])}.",
         "Comparisons: the two systems' names swapped speaker by speaker (all ways up to "
         f"{EXACT_CLUSTERS} speakers, else {number(made['resamples'])} sampled ways), Student's tail where "
-        "swapping reaches its smallest p-value; intervals by inverting the same test; matched-pairs "
+        "swapping reaches its smallest p-value; intervals by inverting the same test, never narrower "
+        "than counts of changed words or clips allow (where none changed: the rule of three); matched-pairs "
         "sentence-segment test (Gillick and Cox 1989); Holm's correction over the slices of a table. "
         "Worst and best slice were picked after seeing the rates, so their gap is biased upwards.",
         "Punctuation error rate as in NeMo, on text under NFKC; case on words both sides have.",

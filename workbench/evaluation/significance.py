@@ -3,8 +3,9 @@
 The unit is the cluster, as a rule the speaker. Under no difference the two systems could change names
 speaker by speaker: the test compares the summed difference with those of flipped signs, all of them up to
 :data:`EXACT_CLUSTERS` clusters, else a sample. The interval inverts the same test: its ends are percentiles
-of the difference over random subsets of clusters (Hartigan's typical values), so that test and interval
-agree.
+of the difference over random subsets of clusters (Hartigan's typical values). It is never narrower than
+:mod:`few_changes` allows: what no clip of the sample shows may still happen, so that where few clusters
+changed the interval may reach zero although the test rejects, and where none did it is not [0, 0].
 
 A test by flipping cannot give less than ``2 / 2**clusters``, a sampled one not less than ``1 / (samples +
 1)``. Where that floor is reached, Student's tail of the mean cluster difference takes over and ``p_method``
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtr
 
+from workbench.evaluation.few_changes import change_bounds
 from workbench.evaluation.intervals import (
     MANY,
     MIN_CLUSTERS,
@@ -88,17 +90,28 @@ def paired_difference(
     rest = 1 - confidence
     changes = np.column_stack([sums[:, 1] - sums[:, 0], sums[:, 2]])
     if not changes[:, 0].any():
-        return Difference(0.0, 0.0, 0.0, 0.0, 0.0, 1.0, EXACT)
-    if clusters > MANY or (clusters > EXACT_CLUSTERS and not resamples):
+        ends, p_value, method = (0.0, 0.0, 0.0, 0.0), 1.0, EXACT
+    elif clusters > MANY or (clusters > EXACT_CLUSTERS and not resamples):
         half = [student(clusters, tail) * standard_error(changes) for tail in (rest / 2, rest)]
-        ends = difference - half[0], difference + half[0], difference - half[1], difference + half[1]
-        return Difference(difference, *ends, tail_p_value(changes), TAIL)
-    subsets = _subset_sums(changes, resamples, seed)
-    p_value, method = _flip_p_value(subsets[:, 0], changes, clusters <= EXACT_CLUSTERS)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = subsets[:, 0] / subsets[:, 1]
-    low, lower, upper, high = np.nanquantile(ratios, [rest / 2, rest, 1 - rest, 1 - rest / 2]).tolist()
-    return Difference(difference, low, high, lower, upper, p_value, method)
+        ends = (difference - half[0], difference + half[0], difference - half[1], difference + half[1])
+        p_value, method = tail_p_value(changes), TAIL
+    else:
+        subsets = _subset_sums(changes, resamples, seed)
+        p_value, method = _flip_p_value(subsets[:, 0], changes, clusters <= EXACT_CLUSTERS)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = subsets[:, 0] / subsets[:, 1]
+        low, lower, upper, high = np.nanquantile(ratios, [rest / 2, rest, 1 - rest, 1 - rest / 2]).tolist()
+        ends = (low, high, lower, upper)
+    return Difference(difference, *_at_least(changes, ends, rest), p_value, method)
+
+
+def _at_least(
+    changes: Array, ends: tuple[float, float, float, float], rest: float
+) -> tuple[float, float, float, float]:
+    """Interval and one-sided bounds, none nearer than the counts of changes allow."""
+    low, high = change_bounds(changes, rest / 2)
+    lower, upper = change_bounds(changes, rest)
+    return min(ends[0], low), max(ends[1], high), min(ends[2], lower), max(ends[3], upper)
 
 
 def _subset_sums(changes: Array, resamples: int, seed: int) -> Array:

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.widgets.figures import COLORS
+from workbench.widgets.monitor_data import changes
 from workbench.widgets.static import MUTED, Markup, box, escape, marked, percent, svg, table
 
 WIDTH, HEIGHT = 400, 190
 LEFT, BOTTOM, TOP = 46, 24, 10
+METRICS = {"wer": "Word error rate", "cer": "Character error rate"}
 
 
 def monitor_html(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -22,21 +24,35 @@ def _run(run: Mapping[str, Any]) -> str:
     said = [*(state.get("notices") or []), *filter(None, [state.get("message")])]
     trouble = "".join(f'<p style="color:#b3261e;margin:2px 0">{escape(line)}</p>' for line in said)
     train, validation = run["train"], [s for s in run["validation"] if not s["streaming"]]
-    rates = [(f"{s['locale']} {s['prompt_mode']}", s["step"], s["wer"]) for s in validation if "wer" in s]
+    metric = run.get("metric", "wer")
+    rates = [(f"{s['locale']} {s['prompt_mode']}", s["step"], s[metric]) for s in validation if metric in s]
     pictures = []
     if train:
         pictures.append(_chart("Loss", [("loss", train["step"], train["loss"])]))
     if rates:
-        pictures.append(_chart("Word error rate", rates))
-        first_last = [(name, percent(values[0]), percent(values[-1])) for name, _, values in rates]
-        pictures.append(table(("validation", "before", "now"), first_last))
+        pictures.append(_chart(METRICS[metric], rates))
+        pictures.append(_forgetting(changes(validation, metric)))
     flow = f'<div style="display:flex;flex-wrap:wrap;gap:18px">{"".join(pictures)}</div>'
-    rows = [(sample["locale"], _last(sample)) for sample in run["samples"][:8]]
-    samples = table(("locale", "last samples"), rows) if rows else ""
+    rows = [(sample["locale"], sample["reference"], _last(sample)) for sample in run["samples"][:8]]
+    samples = table(("locale", "reference", "recognized last"), rows) if rows else ""
     head = (
         f'<p style="margin:0"><b>{escape(run["name"])}</b> <span style="{MUTED}">{escape(about)}</span></p>'
     )
     return head + trouble + flow + samples
+
+
+def _forgetting(found: Sequence[Mapping[str, Any]]) -> str:
+    """What each locale gained or lost since step 0, in points."""
+    rows = [
+        (
+            f"{one['locale']} {one['prompt_mode']}",
+            percent(one["before"]),
+            percent(one["now"]),
+            f"{100 * one['change']:+.1f}".replace("-", "\N{MINUS SIGN}"),
+        )
+        for one in found
+    ]
+    return table(("validation", "step 0", "now", "points"), rows) if rows else ""
 
 
 def _last(sample: Mapping[str, Any]) -> Markup:

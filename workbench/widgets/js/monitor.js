@@ -18,6 +18,8 @@ class View {
     this.model = model;
     this.channel = openChannel(model);
     this.mode = "langID offline";
+    /** @type {string | null} what the user chose; until then the metric that moves */
+    this.chosen = null;
     this.metric = "wer";
     /** @type {any[]} */
     this.cards = [];
@@ -37,13 +39,15 @@ class View {
       cards: h("div", { class: "nwb-run-cards" }),
       charts: h("div", { class: "nwb-charts" }),
       metric: select("metric", words.metric, (e) => {
-        this.metric = e.target.value;
+        this.chosen = e.target.value;
         this.show();
       }),
       mode: select("mode", words.mode, (e) => {
         this.mode = e.target.value;
         this.show();
       }),
+      why: h("p", { class: "nwb-muted nwb-why" }),
+      strip: h("div", { class: "nwb-strip", role: "list", "aria-label": words.strip, dataset: { testid: "strip" } }),
       samples: h("div", { class: "nwb-samples" }),
       log: h("pre", { class: "nwb-log", tabindex: 0, dataset: { testid: "log" } }),
     };
@@ -59,6 +63,12 @@ class View {
       this.ui.mode,
     );
     this.validationPlace = h("div");
+    this.stripBox = h(
+      "div",
+      { class: "nwb-strip-box" },
+      h("h4", {}, words.strip, h("span", { class: "nwb-muted" }, ` ${words.stripNote}`)),
+      this.ui.strip,
+    );
     this.samplesBox = h("details", { class: "nwb-fold", open: true }, h("summary", {}, words.samples), this.ui.samples);
     this.root = h(
       "div",
@@ -66,7 +76,13 @@ class View {
       this.ui.cards,
       createWaiting(this.channel),
       this.ui.note,
-      h("div", { class: "nwb-charts" }, h("div", {}, this.validationHead, this.validationPlace), this.ui.charts),
+      h(
+        "div",
+        { class: "nwb-charts" },
+        h("div", {}, this.validationHead, this.ui.why, this.validationPlace),
+        this.ui.charts,
+      ),
+      this.stripBox,
       this.samplesBox,
       h("details", { class: "nwb-fold" }, h("summary", {}, words.log), this.ui.log),
     );
@@ -125,7 +141,12 @@ class View {
     if (modes.length && !modes.includes(this.mode)) this.mode = modes[0];
     fill(this.ui.mode, ...modes.map((mode) => h("option", { value: mode }, mode)));
     this.ui.mode.value = this.mode;
+    this.metric = this.chosen ?? runs[0]?.metric ?? "wer";
     this.ui.metric.value = this.metric;
+    const saturated = !this.chosen && this.metric === "cer";
+    set(this.ui.why, { hidden: !saturated || !modes.length });
+    this.ui.why.textContent = saturated ? words.whyCharacters : "";
+    this.showStrip(runs, label);
     const locales = [...new Set(runs.flatMap((run) => run.validation.map((s) => s.locale)))].sort();
     const lines = runs.flatMap((run, index) =>
       run.validation
@@ -143,6 +164,36 @@ class View {
     );
     this.validationHead.hidden = !modes.length;
     this.charts.validation.show(lines);
+  }
+
+  /** What each locale gained or lost since step 0, the largest loss first: replayed locales should stay where they were. */
+  showStrip(runs, label) {
+    const sign = this.metric === "tags_right" ? -1 : 1;
+    const found = runs.flatMap((run) =>
+      run.validation
+        .filter((s) => label(s) === this.mode && s.step[0] === 0)
+        .map((s) => ({ s, run, before: s[this.metric]?.[0], now: s[this.metric]?.at(-1) }))
+        .filter((one) => one.s.step.length > 1 && Number.isFinite(one.before) && Number.isFinite(one.now)),
+    );
+    found.sort((a, b) => sign * (b.now - b.before - (a.now - a.before)));
+    set(this.stripBox, { hidden: !found.length });
+    fill(
+      this.ui.strip,
+      ...found.map(({ s, run, before, now }) =>
+        h(
+          "span",
+          {
+            role: "listitem",
+            class: "nwb-strip-cell",
+            title: words.stripTitle(percent(before), percent(now), s.step.at(-1), s.utterances),
+          },
+          h("bdi", {}, s.locale),
+          runs.length > 1 ? h("span", { class: "nwb-muted" }, run.name) : null,
+          h("b", { class: "nwb-num" }, words.points(100 * (now - before))),
+          h("span", { class: "nwb-muted" }, words.direction(sign * (now - before))),
+        ),
+      ),
+    );
   }
 
   showSamples(run) {
@@ -165,6 +216,12 @@ class View {
               { class: "nwb-sample-head" },
               h("span", { class: "nwb-tag" }, sample.locale),
               h("span", { class: "nwb-muted" }, h("bdi", {}, sample.id)),
+            ),
+            h(
+              "div",
+              { class: "nwb-sample-line nwb-sample-reference", dataset: { testid: "reference" } },
+              h("span", { class: "nwb-muted nwb-sample-step" }, words.reference),
+              h("p", { dir: "auto" }, sample.reference || words.nothing),
             ),
             ...sample.history.map((heard) =>
               h(

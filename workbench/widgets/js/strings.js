@@ -527,6 +527,15 @@ export const monitor = {
   metrics: { wer: "word error rate", cer: "character error rate", tags_right: "language tags right" },
   validation: "Validation per locale",
   samples: "What it recognizes now",
+  reference: "reference",
+  whyCharacters:
+    "Shown by characters: too few words are right so far for the word error rate to move, or the locales are scored by characters.",
+  strip: "Gained or lost since step 0",
+  stripNote: "percentage points, on validation sentences and without an interval: judge on a test suite",
+  stripTitle: (before, now, step, n) =>
+    `${before} at step 0, ${now} at step ${step}${n ? `, ${count(n, "utterance", "utterances")}` : ""}`,
+  points: (value) => `${value > 0.05 ? "+" : value < -0.05 ? "\u2212" : "±"}${Math.abs(value).toFixed(1)}`,
+  direction: (worse) => (worse > 0.0005 ? "worse" : worse < -0.0005 ? "better" : "same"),
   log: "Log",
   noLog: "Nothing logged yet.",
   loss: "Loss",
