@@ -48,7 +48,7 @@ def small_workspace(path: Path) -> Workspace:
     corpus.where("id = 'clip/2'").edit("text", "Edited.")
     scan(corpus, processes=1)
     (corpus.folder / "predictions").mkdir(mode=0o700)
-    for name, said in (("base", "The water is here."), ("tuned", "The sun is here.")):
+    for name, said in (("base", "The water was here."), ("tuned", "The sun was here.")):
         shards = Shards(
             corpus.folder / "predictions" / f"{name}.parquet", RunFacts(name * 10, None, "langID", False), "j"
         )

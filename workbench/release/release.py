@@ -448,9 +448,9 @@ class Release:
     def _prediction_of(self, evaluation: Evaluation, digest: str, what: str) -> str:
         names = [n for n in evaluation.names if evaluation.facts(n).get("checkpoint_sha256") == digest]
         if not names:
-            raise WorkbenchError(
-                f"the evaluation has no prediction by {what}", hint=f"It has {', '.join(evaluation.names)}."
-            )
+            others = ", ".join(evaluation.names)
+            hint = f"Transcribe with it; {others} are of other checkpoints, whatever their names."
+            raise WorkbenchError(f"the evaluation has no prediction by {what}", hint=hint)
 
         def order(name: str) -> tuple[bool, bool]:
             facts = evaluation.facts(name)
