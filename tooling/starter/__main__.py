@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     card.add_argument("--metrics", type=Path, default=Path("build/starter/metrics.jsonl"))
     card.add_argument("--every", type=int, default=1, help="measure each n-th test clip only")
-    adapt = steps.add_parser("adaptation", help="adapt to Greek and Bulgarian eight times; write evidence")
+    adapt = steps.add_parser("adaptation", help="adapt to Greek and Bulgarian twelve times; write evidence")
     adapt.add_argument("--folder", type=Path, default=Path("build/adaptation"), help="runs, predictions")
     adapt.add_argument(
         "--only", nargs="+", default=(), help="locales or names such as el-GR-adapter-replay; default: all"
@@ -143,13 +143,13 @@ def _card(given: argparse.Namespace) -> None:
 
 
 def _adaptation(given: argparse.Namespace) -> None:
-    from tooling.starter.adaptation import demonstrate, matrix, table, variants
+    from tooling.starter.adaptation import costs, demonstrate, matrix, table, variants
     from workbench.starter_files import DATA
 
     changes = {} if given.steps is None else {"steps": given.steps}
     target = given.out or DATA.parent / "docs" / "evidence" / "adaptation.json"
     runs = demonstrate(given.folder, target, variants(given.only), changes)
-    sys.stdout.write(f"{table(runs)}\n\n{matrix(runs)}\n")
+    sys.stdout.write(f"{table(runs)}\n\n{matrix(runs)}\n\n{costs(runs)}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The demonstration: adapt the starter to Greek and to Bulgarian, with and without replay, full or adapter.
+"""The demonstration: adapt the starter to Greek and Bulgarian, with and without replay: full, adapter, LoRA.
 
 Each run is a real one of ``workbench.finetuning``; what it gained and what it cost is measured on test
 sentences that neither the starter nor the run heard. ``docs/evidence/adaptation.json`` holds the figures,
@@ -33,7 +33,8 @@ from workbench.workspace.slots import hold_slot
 
 log = logging.getLogger("tooling.starter")
 OTHERS_EACH = 60  # test clips of every locale that is not the target
-ADAPTER_RATE = 3e-3
+RATES = {"adapter": 3e-3, "lora": 2e-3}
+"""Of what starts from nothing; the preset's is for weights that can read."""
 REPLAY_WEIGHT = 2.0  # hours of the other locales to one of the target
 METRICS = ("wer", "cer")
 FIGURES = ["rate_a", "rate_b", "difference", "low", "high", "p_holm", "utterances"]
@@ -52,7 +53,7 @@ def variants(only: Sequence[str] = ()) -> list[dict[str, Any]]:
         {"locale": locale, "trains": trains, "replay": replay}
         for locale in SCARCE_LOCALES
         for replay in (True, False)
-        for trains in ("full", "adapter")
+        for trains in ("full", "adapter", "lora")
     ]
     known = {variant["locale"] for variant in every} | {name_of(variant) for variant in every}
     for name in only:
@@ -77,8 +78,9 @@ def name_of(variant: Mapping[str, Any]) -> str:
 
 
 def recipe_of(variant: Mapping[str, Any], changes: Mapping[str, Any] | None = None) -> Recipe:
-    """What a variant trains with: the preset, and an adapter's own rate (it starts from nothing)."""
-    own: dict[str, Any] = {"learning_rate": ADAPTER_RATE} if variant["trains"] == "adapter" else {}
+    """What a variant trains with: the preset, and an adapter's own rate."""
+    trains = variant["trains"]
+    own: dict[str, Any] = {"learning_rate": RATES[trains]} if trains in RATES else {}
     made = preset(
         "cpu",
         str(CHECKPOINT),
@@ -86,7 +88,7 @@ def recipe_of(variant: Mapping[str, Any], changes: Mapping[str, Any] | None = No
         variant["locale"],
         run_name=name_of(variant),
         replay_weight=REPLAY_WEIGHT if variant["replay"] else 0.0,
-        trains=variant["trains"],
+        trains=trains,
         **own,
     )
     changed = made.changed(**(changes or {}))
@@ -127,12 +129,24 @@ def run_one(
         "minutes": round(ended["busy_s"] / 60, 1),
         "processor_minutes": round(ended["processor_s"] / 60, 1),
         "consumed_hours": ended["consumed_hours"],
+        "trained_weights": ended["weights"]["trained"],
+        "peak_memory_mb": ended["peak_memory_mb"],
+        "saved_mb": _saved_mb(run),
     }
     with hold_slot(folder / "measuring", 1):  # the starter's predictions are shared
         rows = unheard(read_rows(MANIFEST), variant["locale"], OTHERS_EACH)
         figures |= _measure(run.checkpoint_path, rows, held)
     write_atomic(held, json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
     return figures
+
+
+def _saved_mb(run: Run) -> dict[str, float]:
+    """Sizes of what a run leaves: what is swapped in (all of it, where the weights themselves were trained),
+    the checkpoint, and the state that a resume reads."""
+    own = run.checkpoint_path.with_suffix(".adapter.pt")
+    files = {"to_swap": own if own.is_file() else run.checkpoint_path, "checkpoint": run.checkpoint_path}
+    files["to_resume"] = run.folder.last
+    return {name: round(path.stat().st_size / 1e6, 3) for name, path in files.items()}
 
 
 def _same_base(figures: dict[str, Any], where: Path) -> dict[str, Any]:
@@ -227,6 +241,22 @@ def table(runs: Sequence[Mapping[str, Any]]) -> str:
             f"{100 * wer['low']:+.0f} to {100 * wer['high']:+.0f}) | {100 * relative(run):+.0f} % "
             f"| {100 * cer['rate_a']:.0f} → {100 * cer['rate_b']:.0f} % "
             f"| {100 * forgotten(run):+.1f} points |"
+        )
+    return "\n".join(lines)
+
+
+def costs(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What each way of training takes and leaves, in Markdown."""
+    header = ["locale", "what trains", "weights trained", "minutes of processor", "peak memory"]
+    header += ["file to swap", "state to resume", "CER before → after", "other locales, mean WER"]
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for run in runs:
+        cer, saved, spent = run["cer"][run["locale"]], run["saved_mb"], run["processor_minutes"]
+        lines.append(
+            f"| {run['locale']} | {run['trains']} | {run['trained_weights']:,} | {spent:.1f} "
+            f"| {run['peak_memory_mb']:.0f} MB | {saved['to_swap']:.1f} MB | {saved['to_resume']:.1f} MB "
+            f"| {100 * cer['rate_a']:.0f} → {100 * cer['rate_b']:.0f} % "
+            f"({100 * cer['low']:+.0f} to {100 * cer['high']:+.0f}) | {100 * forgotten(run):+.1f} points |"
         )
     return "\n".join(lines)
 
