@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.finetuning.resources import CACHE_MB
 from workbench.finetuning.sounds import SAMPLE_RATE, problem_of, read_audio, refuse_dense
 from workbench.recognizer.conditions import Condition
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from workbench.finetuning.rows import Utterance
 
 log = logging.getLogger("workbench.finetuning.data")
-CACHE_MB = 512
-"""Decoded audio held in memory, loader processes together: decoding Opus took a third of loading a batch."""
 
 
 def _resample(pcm: NDArray[np.float32], rate: float) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import shutil
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pandas as pd
 from scipy import stats
 
 from workbench.errors import Problem
+from workbench.finetuning import resources
 from workbench.finetuning.checks import problems
 from workbench.finetuning.run import start
 from workbench.locales import LOCALES
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 UNKNOWN_LIMIT = 0.005
 """Share of unknown tokens above which a warning is due: a few stray signs, not a script."""
 MANY_PASSES = 40.0
-RUNTIME_MB = 900.0
-"""Resident memory of a training process before it has read a checkpoint: torch, NeMo, Lightning."""
 
 
 @public
@@ -47,8 +45,11 @@ class Preflight:
         recordings_read: of how many training rows, and of how many in all, the sound was read.
         left_out: rows that are not trained on, with the reason: by their fields and by their sound.
         style: per locale, share of training texts that end in punctuation and that begin with a capital.
-        memory_mb: peak of the process, measured, or estimated where nothing was; ``measured``: which of them.
-        disk_needed_mb, disk_free_mb: for checkpoints and ``.nemo`` files of the run.
+        trained_weights, total_weights: how many train, of how many.
+        device: where the run would train here; ``memory_free_mb``: what is free there.
+        memory_mb: peak of the process (of the GPU, there), measured, or by the sizes of model and batch where
+            nothing was; ``measured``: which of them.
+        disk_needed_mb, disk_free_mb: for what the run keeps: states, best weights, ``.nemo`` files.
         step_s: median seconds of the measured steps; ``validation_s``: of one validation; ``total_s``: of the
             whole run: start, steps as long as the plan's batches make them, validations, saving.
     """
@@ -62,6 +63,10 @@ class Preflight:
     left_out: list[Problem] = field(default_factory=list)
     effective_peak: float = 0.0
     longest_s: float = 0.0
+    trained_weights: int = 0
+    total_weights: int = 0
+    device: str = "cpu"
+    memory_free_mb: float = 0.0
     memory_mb: float = 0.0
     disk_needed_mb: float = 0.0
     disk_free_mb: float = 0.0
@@ -90,8 +95,11 @@ class Preflight:
         if not self.ok:
             return lines
         lines.append(f"effective peak learning rate {self.effective_peak:.1e}")
-        how = "measured" if self.measured else "a rough estimate"
-        lines.append(f"memory {self.memory_mb:.0f} MB ({how}), longest utterance {self.longest_s:.1f} s")
+        share = f"{self.trained_weights:,} of {self.total_weights:,} weights train"
+        lines.append(f"{share}, longest utterance {self.longest_s:.1f} s")
+        how = "measured" if self.measured else "by the sizes of model and batch"
+        where = "the GPU's" if self.device == "cuda" else "this machine's"
+        lines.append(f"memory {self.memory_mb:.0f} MB ({how}) of {where} {self.memory_free_mb:.0f} MB free")
         if not self.measured:
             lines.append("time not measured: preflight(recipe, measure_steps=8) tries it on this machine")
         lines.append(f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free")
@@ -145,14 +153,10 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     found.recordings_read = read, len(rows)
     if len(silent) == len(rows):
         found.faults.append(f"no utterance can be trained on; first: {silent[0]}")
-    found.memory_mb = estimate_memory_mb(recipe, base, rows)
-    found.disk_needed_mb = disk_needed_mb(recipe, base)
-    place = folder or Path.cwd()
-    while not place.exists():
-        place = place.parent
-    found.disk_free_mb = shutil.disk_usage(place).free / 1e6
-    if measure_steps:
+    _take_stock(recipe, base, drawn, rows, folder or Path.cwd(), found)
+    if measure_steps and not found.faults:
         _measure(recipe, measure_steps, drawn, found)
+        found.faults += _memory_fault(found)
     _judge(recipe, found)
     _judge_validation(recipe, base, found)
     return found
@@ -215,24 +219,24 @@ def text_style(rows: Sequence[Utterance]) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def estimate_memory_mb(recipe: Recipe, base: Base, rows: Sequence[Utterance]) -> float:
-    """Torch and NeMo themselves, the weights with what training keeps of them, and the joint's logits of the
-    longest utterances. Rough: measure where it matters.
-    """
-    pieces = base.checkpoint.tokenizer()
-    densest = max(rows, key=lambda row: row.duration_s)
-    frame_s = base.checkpoint.info.frame_ms / 1000
-    labels = len(pieces.encode(densest.text)) + 3
-    batch = max(1, int(recipe.batch_s / densest.duration_s))
-    logits = batch * (densest.duration_s / frame_s) * labels * (base.checkpoint.info.vocabulary + 1)
-    states = 16 if recipe.trains == "full" else 6
-    return RUNTIME_MB + (base.parameters * (states + 8) + logits * 4 * 3) / 1e6
+def _take_stock(
+    recipe: Recipe, base: Base, drawn: pd.DataFrame, rows: Sequence[Utterance], folder: Path, found: Preflight
+) -> None:
+    """What the run takes by its sizes, and whether this machine has it."""
+    place, needed = resources.place_of(recipe), resources.disk(recipe, base)
+    held = resources.weights(recipe, base)
+    found.trained_weights, found.total_weights = held.trained, held.total
+    found.device, found.memory_free_mb = place.device, place.free_mb
+    found.memory_mb = resources.estimate_memory_mb(recipe, base, drawn, rows, place.device)
+    found.disk_needed_mb, found.disk_free_mb = needed.folder_mb, resources.disk_free_mb(folder)
+    found.faults += [*place.faults, *resources.disk_faults(needed, folder), *_memory_fault(found)]
 
 
-def disk_needed_mb(recipe: Recipe, base: Base) -> float:
-    """Lightning's checkpoint (weights, two moments) and its successor, best weights, ``.nemo`` files."""
-    weights_mb = base.parameters * 4 / 1e6
-    return weights_mb * (2 * 3 + max(1, recipe.average_best) + 1 + 2 + 1)
+def _memory_fault(found: Preflight) -> list[str]:
+    if found.memory_mb <= found.memory_free_mb:
+        return []
+    what = f"the run takes {found.memory_mb:.0f} MB of memory, {found.memory_free_mb:.0f} MB are free"
+    return [f"{what}: lower batch_s and max_duration_s, train an adapter or lora, or free some"]
 
 
 def _measure(recipe: Recipe, steps: int, drawn: pd.DataFrame, found: Preflight) -> None:
@@ -273,6 +277,8 @@ def _measure(recipe: Recipe, steps: int, drawn: pd.DataFrame, found: Preflight) 
         + saves * save_s
     )
     found.memory_mb = float(state.get("peak_memory_mb") or train["memory_mb"].max())
+    if found.device == "cpu":  # a few steps have read little of the audio that the whole run will hold
+        found.memory_mb += resources.audio_mb(recipe, drawn) - resources.audio_mb(recipe, part)
 
 
 def typical_steps(plan: pd.DataFrame, count: int) -> list[int]:
@@ -308,10 +314,6 @@ def padded_seconds(plan: pd.DataFrame) -> Any:
 def _judge(recipe: Recipe, found: Preflight) -> None:
     if found.hours is None or found.tokenizer is None or found.style is None:
         return
-    if found.disk_needed_mb > found.disk_free_mb:
-        found.faults.append(
-            f"the run needs {found.disk_needed_mb:.0f} MB, {found.disk_free_mb:.0f} MB are free"
-        )
     for row in found.tokenizer.to_dict("records"):
         if row["unknown_share"] > UNKNOWN_LIMIT:
             found.risks.append(

@@ -10,6 +10,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.finetuning.resources import VALIDATION_BATCH_S
 from workbench.finetuning.sounds import read_audio
 from workbench.language_tags import strip_tag
 from workbench.locales import AUTO
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
     from workbench.finetuning.rows import Utterance
 
-BATCH_S = 60.0
 SAMPLES_PER_LOCALE = 2
 
 
@@ -123,7 +123,7 @@ class Validator:
                 taken.append(row)
         batch: list[Utterance] = []
         for row in sorted(taken, key=lambda row: (row.duration_s, row.id)):
-            if batch and row.duration_s * (len(batch) + 1) > BATCH_S:
+            if batch and row.duration_s * (len(batch) + 1) > VALIDATION_BATCH_S:
                 yield batch
                 batch = []
             batch.append(row)

@@ -1,0 +1,126 @@
+"""How well the pre-flight foretells: its memory and time against real runs, each way to train, two sizes.
+
+``python -m tooling.preflight_accuracy`` writes ``docs/evidence/preflight.json``. The second size is a random
+model of the class with the starter's tokenizer; steps are few, so that start, validations and saving count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tooling.starter import network
+from workbench.files import write_atomic
+from workbench.finetuning import provenance
+from workbench.finetuning.folder import now
+from workbench.finetuning.preflight import preflight
+from workbench.finetuning.presets import preset
+from workbench.finetuning.recipe import Recipe
+from workbench.finetuning.run import start
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.starter_files import CHECKPOINT, DATA, MANIFEST
+
+log = logging.getLogger("tooling.preflight_accuracy")
+EVIDENCE = DATA.parent / "docs" / "evidence" / "preflight.json"
+TRAINS = ("adapter", "lora", "encoder_frozen", "full")
+LARGER = {
+    "layers": 12, "d_model": 512, "heads": 8, "subsampling_channels": 256, "conv_kernel": 9,
+    "predictor": 640, "look_aheads": [3, 0, 1, 6, 13],
+}  # fmt: skip
+STEPS, VALIDATE_EVERY = 40, 20
+
+
+def larger(path: Path) -> Path:
+    """A random model of the class, about fifteen times the starter, with the starter's tokenizer."""
+    if path.is_file():
+        return path
+    tokens = path.with_suffix(".tokens")
+    tokens.mkdir(parents=True, exist_ok=True)
+    archive = Checkpoint.open(CHECKPOINT).archive
+    for key, name in (("model_path", "tokenizer.model"), ("vocab_path", "vocab.txt")):
+        (tokens / name).write_bytes(archive.read(archive.config["tokenizer"][key]))
+    network.build(LARGER, 80, tokens).save_to(str(path))
+    return path
+
+
+def recipe_of(base: Path, trains: Any) -> Recipe:
+    """A short run on the starter's corpus, Greek with replay."""
+    made = preset("quick_cpu", str(base), str(MANIFEST), "el-GR", trains=trains, steps=STEPS)
+    validation = tuple(replace(source, utterances_per_locale=3) for source in made.validation)
+    return made.changed(
+        validation=validation, validate_every=VALIDATE_EVERY, streaming_utterances_per_locale=1
+    )
+
+
+def one(base: Path, trains: str, folder: Path) -> dict[str, Any]:
+    """What was foretold and what came, of one way to train one base."""
+    recipe = recipe_of(base, trains)
+    by_sizes = preflight(recipe, folder=folder)
+    probed = preflight(recipe, folder=folder, measure_steps=8)
+    load, began = os.getloadavg()[0], time.monotonic()
+    run = start(recipe, folder / f"{base.stem}-{trains}", check=False)
+    ended = run.wait()
+    real_s = time.monotonic() - began
+    written = sum(file.stat().st_size for file in run.folder.path.rglob("*") if file.is_file())
+    found = {
+        "base": base.stem,
+        "trains": trains,
+        "status": ended["status"],
+        "weights": probed.total_weights,
+        "trained": probed.trained_weights,
+        "verdict": [*by_sizes.faults, *probed.faults] or by_sizes.verdict,
+        "memory_mb": {
+            "by_sizes": round(by_sizes.memory_mb),
+            "probed": round(probed.memory_mb),
+            "real": round(float(ended["peak_memory_mb"])),
+        },
+        "time_s": {"foretold": round(probed.total_s or 0.0, 1), "real": round(real_s, 1)},
+        "processor_s": ended["processor_s"],
+        "disk_mb": {"foretold": round(probed.disk_needed_mb, 1), "left": round(written / 1e6, 1)},
+        "load_before": round(load, 1),
+    }
+    memory, spent = found["memory_mb"], found["time_s"]
+    found["off"] = {
+        "memory_by_sizes": round(memory["by_sizes"] / memory["real"] - 1, 3),
+        "memory_probed": round(memory["probed"] / memory["real"] - 1, 3),
+        "time": round(spent["foretold"] / spent["real"] - 1, 3),
+    }
+    log.info("%s", found)
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the evidence."""
+    parser = argparse.ArgumentParser(prog="python -m tooling.preflight_accuracy", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("build/preflight"))
+    parser.add_argument("--out", type=Path, default=EVIDENCE)
+    parser.add_argument("--only", nargs="+", default=TRAINS, choices=TRAINS)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    bases = (CHECKPOINT, larger(given.folder / "larger.nemo"))
+    facts = {
+        "schema_version": 1,
+        "made_at": now(),
+        "git": provenance.git_state(Path(__file__).parent),
+        "machine": provenance.environment(),
+        "steps": STEPS,
+        "runs": [],
+    }
+    for base in bases:
+        for trains in given.only:
+            facts["runs"].append(one(base, trains, given.folder / now().replace(":", "")))
+            write_atomic(given.out, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
