@@ -82,3 +82,50 @@ def test_what_is_no_probability_leaves_the_word_out_not_the_report(odd: float) -
     assert (found.words, found.left_out) == (3, 1)
     none = _evaluation([None, None, None, None]).confidence("p")
     assert str(none) == "p: no word has a confidence."
+
+
+def _utterances(stated: list[object], texts: list[str], locale: str = "en-US"):
+    ids = [str(n) for n in range(len(stated))]
+    rows = pd.DataFrame({"id": ids, "text": ["one two three four five"] * len(ids), "target_lang": locale})
+    prediction = pd.DataFrame({"id": ids, "hypothesis": texts, "confidence": stated})
+    return score_predictions(rows, {"p": prediction})
+
+
+RIGHT, ONE_WRONG, WRONG = "one two three four five", "one two three four six", "six"
+
+
+def test_confidence_of_utterances_by_hand() -> None:
+    evaluation = _utterances([0.9, 0.8, 0.3, None], [RIGHT, ONE_WRONG, WRONG, WRONG])
+    strict = evaluation.confidence("p", unit="utterance")
+    assert (strict.words, strict.right, strict.unit) == (3, pytest.approx(1 / 3), "utterance")
+    told = (math.log2(0.9) + math.log2(0.2) + math.log2(0.7)) / 3
+    base = -(math.log2(1 / 3) / 3 + 2 * math.log2(2 / 3) / 3)
+    assert strict.normalized_cross_entropy == pytest.approx(1 + told / base)
+    assert strict.auc == 1.0
+    lenient = evaluation.confidence("p", unit="utterance", acceptable=0.2)
+    assert (lenient.words, lenient.right, lenient.auc) == (3, pytest.approx(2 / 3), 1.0)
+    assert "33 % of the utterances and 100 % of the wrong ones" in str(lenient)
+    assert "of the wrong utterances" in lenient._repr_html_()
+
+
+@pytest.mark.parametrize("odd", [-5.0, 1.5, float("inf"), "high", 87])
+def test_an_utterance_without_a_usable_confidence_is_left_out(odd: object) -> None:
+    found = _utterances([0.9, odd, 0.2], [RIGHT, RIGHT, WRONG]).confidence("p", unit="utterance")
+    assert (found.words, found.left_out, found.auc) == (2, 1, 1.0)
+    none = _utterances([None] * 2, [RIGHT, WRONG]).confidence("p", unit="utterance")
+    assert str(none) == "p: no utterance has a confidence."
+
+
+def test_the_line_is_told_as_the_recognizer_gives_it() -> None:
+    """A temperature moves the table; the line comes back to the recognizer's own scale."""
+    generator = np.random.default_rng(1)
+    stated = conf.tempered(generator.uniform(0.05, 0.95, 400), 0.4)
+    right = generator.random(400) < conf.tempered(stated, 2.5)
+    evaluation = _utterances([float(s) for s in stated], [RIGHT if r else WRONG for r in right])
+    plain = evaluation.confidence("p", unit="utterance")
+    fitted = evaluation.confidence("p", unit="utterance", temperature=2.5)
+    assert plain.line in conf.LIMITS
+    assert fitted.line == pytest.approx(
+        float(conf.tempered(np.array([fitted._working_point()["below"]]), 0.4)[0]), abs=1e-3
+    )
+    assert fitted.auc == pytest.approx(plain.auc)

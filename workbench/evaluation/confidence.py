@@ -1,5 +1,8 @@
 """What a recognizer's confidence is worth: does it find the wrong words, is it earned, where to put the line.
 
+The same of whole utterances, which drafts and listening orders go by: one is right where its error rate is at
+most what the caller accepts.
+
 * AUC: the chance that a right word has a higher confidence than a wrong one; 0.5 says nothing.
 * Normalized cross entropy: the part of the uncertainty about right and wrong that the confidence takes away
   (Siu and Gish, *Computer Speech and Language* 13, 1999, as NIST scores it); below 0 it misleads.
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
+Unit = Literal["word", "utterance"]
 LIMITS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _EPSILON = 1e-6
 _SLOPES = (0.05, 20.0)
@@ -32,19 +36,20 @@ _SLOPES = (0.05, 20.0)
 
 @dataclass(frozen=True)
 class Confidence:
-    """The confidence of a prediction's words.
+    """The confidence of a prediction's words, or of its utterances.
 
     Attributes:
         name: of the prediction.
-        words: how many words with a confidence were compared.
+        words: how many words (utterances) with a confidence were compared.
         right: share of them that is right.
-        auc: 0 to 1; None where all words are right, or all wrong.
+        auc: 0 to 1; None where all are right, or all wrong.
         normalized_cross_entropy: at most 1; None likewise.
         calibration_error: mean distance of confidence and share of right words over ten bins, 0 to 1.
         temperature: what the log-odds were divided by before all figures here; 1 leaves them.
         thresholds: ``below, flagged, wrong_found, wrong_among_flagged``, shares of words: who listens to what
             is below a confidence listens to so many words and finds so many of the wrong ones.
         left_out: words whose confidence is no number from 0 to 1.
+        unit: what is counted: 'word' or 'utterance'.
     """
 
     name: str
@@ -56,19 +61,28 @@ class Confidence:
     temperature: float
     thresholds: pd.DataFrame
     left_out: int
+    unit: Unit = "word"
+
+    @property
+    def line(self) -> float | None:
+        """The confidence that parts right from wrong best (Youden), as the recognizer gave it, for
+        ``ws.drafts(uncertain=…)`` and listening orders; None where nothing could be told."""
+        if self.auc is None:
+            return None
+        return round(float(tempered(np.array([self._working_point()["below"]]), 1 / self.temperature)[0]), 3)
 
     def __str__(self) -> str:
         if not self.words:
-            return f"{self.name}: no word has a confidence."
+            return f"{self.name}: no {self.unit} has a confidence."
         if self.auc is None:
             same = "right" if self.right else "wrong"
-            return f"{self.name}: all {self.words:,} words are {same}: nothing to find."
-        best = self._working_point()
-        left = f" {self.left_out:,} words have no usable confidence." if self.left_out else ""
+            return f"{self.name}: all {self.words:,} {self.unit}s are {same}: nothing to find."
+        best, many = self._working_point(), f"{self.unit}s"
+        left = f" {self.left_out:,} {many} have no usable confidence." if self.left_out else ""
         return (
-            f"{self.name}: below {best['below']:.2f} stand {100 * best['flagged']:.0f} % of the words and "
+            f"{self.name}: below {best['below']:.2f} stand {100 * best['flagged']:.0f} % of the {many} and "
             f"{100 * best['wrong_found']:.0f} % of the wrong ones (AUC {self.auc:.2f}, "
-            f"normalized cross entropy {self.normalized_cross_entropy:+.2f}, {self.words:,} words).{left}"
+            f"normalized cross entropy {self.normalized_cross_entropy:+.2f}, {self.words:,} {many}).{left}"
         )
 
     def _repr_html_(self) -> str:
@@ -77,8 +91,8 @@ class Confidence:
         shown = self.thresholds.rename(
             columns={
                 "below": "confidence below",
-                "flagged": "of all words",
-                "wrong_found": "of the wrong words",
+                "flagged": f"of all {self.unit}s",
+                "wrong_found": f"of the wrong {self.unit}s",
                 "wrong_among_flagged": "wrong among them",
             }
         )
@@ -94,25 +108,51 @@ class Confidence:
 
 
 def confidence_of(
-    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, temperature: float | None = None
+    scored: ScoredCorpus,
+    name: str,
+    normalizer: str,
+    rows: Array,
+    temperature: float | None = None,
+    unit: Unit = "word",
+    acceptable: float = 0.0,
 ) -> Confidence:
-    """Judge the word confidences of a prediction on ``rows``.
+    """Judge the confidences of a prediction's words, or utterances, on ``rows``.
 
     Args:
+        acceptable: the error rate up to which an utterance is right; its own metric (characters in ja, zh).
         temperature: divides the log-odds; None: the one that fits these very words best, which flatters the
             calibration error and nothing else (neither AUC nor thresholds change their order).
     """
-    sure, right, left_out = outcomes(scored, name, normalizer, rows)
+    if unit == "utterance":
+        sure, right, left_out = utterance_outcomes(scored, name, normalizer, rows, acceptable)
+    else:
+        sure, right, left_out = outcomes(scored, name, normalizer, rows)
     if not len(sure):
         columns = ["below", "flagged", "wrong_found", "wrong_among_flagged"]
-        return Confidence(name, 0, 0.0, None, None, 0.0, 1.0, pd.DataFrame(columns=columns), left_out)
+        return Confidence(name, 0, 0.0, None, None, 0.0, 1.0, pd.DataFrame(columns=columns), left_out, unit)
     used = fit_temperature(sure, right) if temperature is None else temperature
     sure = tempered(sure, used)
     return Confidence(
         name, len(sure), float(right.mean()), area_under_curve(sure, right),
         normalized_cross_entropy(sure, right), expected_calibration_error(sure, right), used,
-        thresholds(sure, right), left_out,
+        thresholds(sure, right), left_out, unit,
     )  # fmt: skip
+
+
+def utterance_outcomes(
+    scored: ScoredCorpus, name: str, normalizer: str, rows: Array, acceptable: float
+) -> tuple[Array, Array, int]:
+    """(utterances,) confidences and whether each is right, of ``rows`` with a reference; and how many have a
+    confidence that is no number from 0 to 1."""
+    prediction = scored.prediction(name)
+    by_characters = scored.scored_by_characters[rows]
+    (e, u), (ce, cu) = (scored.totals(name, metric, normalizer) for metric in ("wer", "cer"))
+    errors, units = np.where(by_characters, ce[rows], e[rows]), np.where(by_characters, cu[rows], u[rows])
+    given = pd.to_numeric(prediction.column("confidence"), errors="coerce").to_numpy(float)[rows]
+    stated = prediction.column("confidence").notna().to_numpy(bool)[rows] & (units > 0)
+    usable = stated & (given >= 0) & (given <= 1)
+    right = errors[usable] <= acceptable * units[usable]
+    return given[usable], right, int((stated & ~usable).sum())
 
 
 def outcomes(scored: ScoredCorpus, name: str, normalizer: str, rows: Array) -> tuple[Array, Array, int]:

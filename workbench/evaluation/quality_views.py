@@ -17,7 +17,7 @@ from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
 from workbench.evaluation.answers_more import shown_keywords, shown_language, shown_tradeoff
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
-from workbench.evaluation.confidence import Confidence, confidence_of
+from workbench.evaluation.confidence import Confidence, Unit, confidence_of
 from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import Where
 
@@ -189,16 +189,21 @@ def confidence(
     where: Where = None,
     temperature: float | None = 1.0,
     normalizer: str | None = None,
+    unit: Unit = "word",
+    acceptable: float = 0.0,
 ) -> Confidence:
-    """What the confidence of a prediction's words is worth: AUC, normalized cross entropy, calibration, and
-    how many wrong words lie below a line.
+    """What the confidence of a prediction's words, or of its utterances, is worth: AUC, normalized cross
+    entropy, calibration, and how many wrong ones lie below a line.
 
     Args:
+        unit: 'word', or 'utterance': the confidence that drafts and listening orders go by.
+        acceptable: the error rate up to which an utterance counts as right; 0: without any error.
         temperature: divides the log-odds of the confidences; None fits it on these rows, for instance on
             validation clips, to be given where test clips are judged.
     """
     rows = rows_of(self, name, where=where)
-    return confidence_of(self.scored, name, normalizer_of(self, normalizer), rows, temperature)
+    rules = normalizer_of(self, normalizer)
+    return confidence_of(self.scored, name, rules, rows, temperature, unit, acceptable)
 
 
 def mark_events(self: Asked, name: str) -> marks.MarkEvents:

@@ -95,6 +95,8 @@ def model_card(
 
 _JUDGED = 2_000
 """Utterances that confidence is judged on at most, drawn from a seed."""
+_ACCEPTABLE = 0.2
+"""Error rate up to which an utterance counts as right: a draft that is quicker corrected than typed anew."""
 
 
 def _confidence(evaluation: Evaluation, prediction: str) -> list[Any]:
@@ -121,7 +123,11 @@ def _confidence(evaluation: Evaluation, prediction: str) -> list[Any]:
         (f"{row['below']:g}", *(f"{100 * row[key]:.0f} %" for key in ("flagged", "wrong_found")))
         for row in judged.thresholds.to_dict("records")
     ]
-    return [*found, Table(("confidence below", "of all words", "of the wrong words"), lines)]
+    found.append(Table(("confidence below", "of all words", "of the wrong words"), lines))
+    whole = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0, "utterance", _ACCEPTABLE)
+    if whole.words:
+        found.append(f"Whole utterances, right with at most {_ACCEPTABLE:.0%} of errors: {whole}")
+    return found
 
 
 def _model_metadata(

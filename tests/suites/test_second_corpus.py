@@ -1,0 +1,93 @@
+"""A locale of a second corpus is adapted to, guardrails in the first: recipe, suite, and one call."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import workbench as wb
+from workbench.release.pipeline import Outcome
+
+EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "second-corpus.json"
+NEW = "ro-RO"
+GUARDED = ("en-US", "es-ES", "fr-FR", "it-IT")
+POLICY = """
+name: second corpus
+checks:
+  - {kind: improves, name: Romanian improves, metric: cer}
+  - {kind: not_worse, name: no locale worse by 5 points, metric: cer, margin: 0.05}
+  - {kind: formatting, margin: 0.05}
+  - {kind: leakage}
+  - {kind: erasure}
+"""
+
+
+def adapted(ws: wb.Workspace, replay: bool) -> Outcome:
+    """From two corpora to a gated candidate: recipe and suite name both, one call does the rest."""
+    new = ws.corpus("romanian").where(f"target_lang = '{NEW}'")
+    tags = ", ".join(f"'{tag}'" for tag in GUARDED)
+    known = ws.corpus("starter").where(f"target_lang IN ({tags})")
+    recipe = wb.preset(
+        "quick_cpu", ws.checkpoint("starter"), [new, known], NEW, replay=replay, replay_weight=2.0,
+        run_name=f"romanian-{'replayed' if replay else 'alone'}", streaming_lookahead_ms=None,
+    )  # fmt: skip
+    return ws.pipeline(recipe, ws.path / "policy.yaml", suite="pilot")
+
+
+def figures(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "verdict": outcome.report.verdict,
+        "checks": {check.name: check.verdict for check in outcome.report.checks},
+        "cer": {
+            finding.slice: {
+                key: round(float(value), 4)
+                for key in ("rate_a", "rate_b", "low", "high", "utterances", "speakers")
+                if isinstance(value := finding.numbers.get(key), int | float)
+            }
+            for check in outcome.report.checks[:2]
+            for finding in check.evidence
+            if finding.numbers
+        },
+    }
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_a_locale_of_a_second_corpus_is_gated_in_one_call(tmp_path: Path) -> None:
+    """Some 20 minutes of one core. With replay the guardrails hold; without, the same call refuses."""
+    began, spent = time.monotonic(), time.process_time()
+    ws = wb.starter(tmp_path / "ws")
+    ws.import_corpus("romanian", wb.starter_manifest().parents[1] / "unheard" / "manifest.jsonl")
+    (ws.path / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    tags = ", ".join(f"'{tag}'" for tag in GUARDED)
+    ws.suite("pilot").create(
+        {
+            "romanian": f"split = 'test' AND target_lang = '{NEW}'",
+            "starter": f"split = 'test' AND target_lang IN ({tags}) AND duration < 6",
+        },
+        points=["offline"],
+        locales=[NEW, *GUARDED],
+    )
+    outcomes = {"with replay": adapted(ws, replay=True), "without": adapted(ws, replay=False)}
+    evidence = {
+        "what": "The starter adapted to Romanian (data/unheard, one new voice) with replay of four "
+        "locales of the starter corpus, and without; one suite over both corpora, one call to the verdict.",
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "minutes": round((time.monotonic() - began) / 60, 1),
+        "minutes_of_cpu_beside_training": round((time.process_time() - spent) / 60, 1),
+        "policy": POLICY.strip().splitlines(),
+        **{name: figures(outcome) for name, outcome in outcomes.items()},
+    }
+    EVIDENCE.write_text(json.dumps(evidence, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    kept, lost = (outcome.report for outcome in outcomes.values())
+    assert kept.suite is not None
+    assert sorted(kept.suite["corpora"]) == ["romanian", "starter"]
+    assert evidence["with replay"]["checks"]["Romanian improves"] == "pass"  # type: ignore[index]
+    assert {f.slice for f in kept.checks[1].evidence} >= set(GUARDED)
+    assert lost.verdict == "fail"
+    assert lost.checks[1].verdict == "fail"
