@@ -237,14 +237,16 @@ class Holdings(WorkspaceFolder):
         return found
 
     def add_checkpoint(self, name: str, source: str | Path) -> Checkpoint:
-        """Copy a ``.nemo`` file into the workspace under a name, after inspecting it.
+        """Copy a ``.nemo`` file into the workspace under a name, after inspecting it; once only.
 
         Raises:
             WorkbenchError: not a checkpoint that can be used, or the name holds another one.
         """
         found, target = Checkpoint.open(source), self.checkpoint_path(name)
         with alone(self.path / "locks" / "checkpoints"):
-            if target.exists() and Checkpoint.open(target).sha256 != found.sha256:
+            if target.exists():
+                if Checkpoint.open(target).sha256 == found.sha256:
+                    return self.checkpoint(name)
                 raise WorkbenchError(
                     f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."
                 )

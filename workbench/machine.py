@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import importlib.metadata
 import os
 import platform
@@ -60,6 +62,12 @@ def read(folder: Path) -> Machine:
         python=platform.python_version(),
         versions={name: _version(name) for name in ("nemo_toolkit", "torch", "lhotse", "jupyterlab")},
     )
+
+
+def trim_memory() -> None:
+    """Give freed memory back to the system where the C library can (glibc), which keeps it otherwise."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _gpus() -> tuple[str, ...]:

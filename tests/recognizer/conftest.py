@@ -84,6 +84,7 @@ def build(tokenizer_folder: Path, path: Path, heard: list[np.ndarray]) -> None:
     """Write a random model of ``NETWORK`` whose blank is calibrated on ``heard``."""
     import torch
 
+    from tooling import true_size
     from tooling.starter import network, tokenizer
     from workbench.recognizer.quiet import quiet_nemo
 
@@ -93,29 +94,5 @@ def build(tokenizer_folder: Path, path: Path, heard: list[np.ndarray]) -> None:
     torch.manual_seed(7)
     with quiet_nemo():
         model = network.build(NETWORK, 40, tokenizer_folder)
-        width = NETWORK["d_model"]
-        with torch.inference_mode(False), torch.no_grad():
-            model.prompt_kernel[0].weight[:, width:].normal_(std=0.6)
-            model.joint.pred.weight.mul_(2)
-            model.joint.joint_net[-1].weight.mul_(6)
-            model.eval()
-            gaps = torch.cat([_gaps(model, pcm) for pcm in heard])
-            model.joint.joint_net[-1].bias[-1] += gaps.sort().values[int(0.8 * len(gaps))]
+        true_size.make_it_speak(model, heard)
         model.save_to(str(path))
-
-
-def _gaps(model: Any, pcm: np.ndarray) -> Any:
-    """By how much the best token beats the blank, at every frame, after the start symbol."""
-    import torch
-
-    signal = torch.from_numpy(pcm)[None]
-    encoded, _ = model.forward(
-        input_signal=signal,
-        input_signal_length=torch.tensor([signal.shape[1]]),
-        prompt_indices=torch.tensor([101]),
-    )
-    first, _ = model.decoder.predict(None, None, add_sos=False, batch_size=1)
-    logits = model.joint.joint_after_projection(
-        model.joint.project_encoder(encoded.transpose(1, 2)), model.joint.project_prednet(first)
-    )[0, :, 0]
-    return logits[:, :-1].max(-1).values - logits[:, -1]

@@ -7,8 +7,6 @@ output; the process ends when its input closes. Run as ``python -m workbench.cap
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -25,6 +23,7 @@ import psutil
 
 from workbench.capacity.measurement import Measurement, Memory, fitted
 from workbench.errors import WorkbenchError
+from workbench.machine import trim_memory
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.latency import measure
 from workbench.recognizer.pool import Pool
@@ -170,7 +169,7 @@ class Worker:
                 members.append(member)
             pool.drain()
             gc.collect()
-            _trim()
+            trim_memory()
             used = self._gpu_allocated() if self.cuda else process.memory_info().rss
             points.append(used / _MIB)
             cache_mib = pool.load().cache_bytes / count / _MIB
@@ -213,13 +212,6 @@ class Worker:
         import torch
 
         return float(torch.cuda.max_memory_allocated()) / _MIB
-
-
-def _trim() -> None:
-    """Give freed memory back to the system where the C library can (glibc): else new sessions fill what
-    loading the model left behind, and resident memory does not move."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _gpu_share() -> float | None:

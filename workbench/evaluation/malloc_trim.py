@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
-
 import pyarrow as pa
+
+from workbench.machine import trim_memory
 
 MANY_ROWS = 200_000
 """Below this what the allocators keep is not worth the call."""
@@ -20,7 +19,4 @@ def give_back(rows: int) -> None:
     if rows < MANY_ROWS:
         return
     pa.default_memory_pool().release_unused()
-    if sys.platform.startswith("linux"):
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    trim_memory()

@@ -8,6 +8,8 @@ held, copies the weights from the same file, unchanged since, and checks the cop
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import math
 import os
@@ -16,7 +18,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from pickle import UnpicklingError
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 from workbench.errors import WorkbenchError, one_line
 from workbench.plain_data import Limits, open_regular, parse_yaml
@@ -37,6 +39,8 @@ MAX_HEADER_BYTES = 1 << 20
 _LONG_HEADERS = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, b"K")
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
 _STATE = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+_digests: dict[tuple[int, ...], str] = {}
+"""SHA-256 of files by their state."""
 
 
 class Archive:
@@ -63,9 +67,31 @@ class Archive:
         self._compare()
 
     @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        return self.state[2]
+
+    @property
     def version(self) -> str:
         """Of the NeMo that saved it; empty where it does not say."""
         return str(self.config.get("nemo_version") or "")[:40]
+
+    def sha256(self) -> str:
+        """Of the file, in hexadecimal; computed once a process while the file is unchanged.
+
+        Raises:
+            WorkbenchError: the file has changed since it was opened, or cannot be read.
+        """
+        if self.state not in _digests:
+            try:
+                with open_regular(self.path) as file:
+                    found = hashlib.file_digest(cast("io.BufferedReader", file), "sha256").hexdigest()
+                    if _state(file) != self.state:
+                        raise self._changed()
+            except OSError as error:
+                raise WorkbenchError(f"cannot be read: {error.strerror}", where=str(self.path)) from error
+            _digests[self.state] = found
+        return _digests[self.state]
 
     def read(self, name: str) -> bytes:
         """The bytes of a file of the tokenizer, as ``nemo:NAME`` in the configuration."""
@@ -84,18 +110,18 @@ class Archive:
             for name, data in self._held.items():
                 (folder / name).write_bytes(data)
             with open_regular(self.path) as file, (folder / WEIGHTS).open("w+b") as copy:
-                shutil.copyfileobj(_Part(file, *self._member(WEIGHTS)), copy, 8 << 20)
+                _copy(file, copy, *self._member(WEIGHTS))
                 if _state(file) != self.state or self._read_weights(copy) != self.shapes:
-                    raise WorkbenchError(
-                        "the file has changed since it was opened",
-                        where=self.path.name,
-                        hint="Open it again.",
-                    )
+                    raise self._changed()
         except OSError as error:
             hint = "A checkpoint takes its size again while it is loaded (in TMPDIR)."
             raise WorkbenchError(
                 f"cannot be unpacked: {error.strerror}", where=self.path.name, hint=hint
             ) from error
+
+    def _changed(self) -> WorkbenchError:
+        what = "the file has changed since it was opened"
+        return WorkbenchError(what, where=self.path.name, hint="Open it again.")
 
     def refusal(self, what: str, hint: str = "") -> WorkbenchError:
         return WorkbenchError(
@@ -230,6 +256,21 @@ class _Part(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+
+def _copy(file: BinaryIO, copy: BinaryIO, offset: int, size: int) -> None:
+    """A stretch of a file into another, by the system where it can: nothing passes through this process."""
+    done = 0
+    with contextlib.suppress(OSError):  # between file systems that cannot: what is left is copied below
+        while hasattr(os, "copy_file_range") and done < size:
+            step = os.copy_file_range(
+                file.fileno(), copy.fileno(), min(size - done, 1 << 30), offset + done, done
+            )
+            if not step:
+                break
+            done += step
+    copy.seek(done)
+    shutil.copyfileobj(_Part(file, offset + done, size - done), copy, 8 << 20)
 
 
 def _state(file: BinaryIO) -> tuple[int, ...]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,11 +50,14 @@ class Checkpoint:
         """
         return cls(Archive(resolve(source)))
 
-    @cached_property
+    @property
     def sha256(self) -> str:
-        """Of the file, in hexadecimal."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """Of the file, in hexadecimal.
+
+        Raises:
+            WorkbenchError: the file has changed since it was opened.
+        """
+        return self.archive.sha256()
 
     def __repr__(self) -> str:
         i = self.info

@@ -23,18 +23,43 @@ KEPT = 2
 longest is let go first."""
 
 _engines: OrderedDict[tuple[str | int, ...], Engine] = OrderedDict()
-_lock = threading.Lock()
+_sources: dict[tuple[int, ...], Archive] = {}
+"""The files that the kept engines were restored from, by their state."""
+_lock = threading.RLock()
 
 
 def loaded(archive: Archive, device: str = "auto", precision: str = "auto") -> Engine:
-    """The engine of a checked file, restored once while it is unchanged on disk.
+    """The engine of a checked file, restored once while it is unchanged on disk; one for all files that
+    hold the same bytes.
 
     Raises:
         WorkbenchError: as :func:`choose` and :func:`restore`.
     """
     place = choose(device, precision)
-    key: tuple[str | int, ...] = (str(archive.path), *archive.state, *place)
-    return kept(key, lambda: Engine(restore(archive, *place)))
+    with _lock:
+        key: tuple[str | int, ...] = (*_first(archive).state, *place)
+        engine = kept(key, lambda: Engine(restore(archive, *place)))
+        held = {other[: len(archive.state)] for other in _engines}
+        for state in [state for state in _sources if state not in held]:
+            del _sources[state]
+    return engine
+
+
+def _first(archive: Archive) -> Archive:
+    """The file of these bytes whose engine is there; this one where there is none."""
+    for other in _sources.values():
+        if other.state == archive.state or _are_same(other, archive):
+            return other
+    return _sources.setdefault(archive.state, archive)
+
+
+def _are_same(one: Archive, other: Archive) -> bool:
+    if one.size != other.size or one.shapes != other.shapes or one.config != other.config:
+        return False
+    try:
+        return one.sha256() == other.sha256()
+    except WorkbenchError:  # one is gone or has changed: what is loaded of it stays its own
+        return False
 
 
 def kept(key: tuple[str | int, ...], make: Callable[[], Engine]) -> Engine:

@@ -42,11 +42,14 @@ def inspect(file: IO[bytes]) -> Any:
         raise UnpicklingError(f"not in torch's zip format: {one_line(str(error), limit=80)}") from error
 
 
-def load(path: Path, what: str) -> Any:
+def load(path: Path, what: str, *, mapped: bool = False) -> Any:
     """The value in a file of ``torch.save``, on the CPU; tensors and plain values only.
 
     Args:
         what: how the file is called in an error, such as "an adapter".
+        mapped: tensors are the file's own pages, read when they are needed and copied when they are written
+            to. Only for a file that nobody else can change, such as one in a private folder; it may be
+            removed afterwards.
 
     Raises:
         WorkbenchError: no such file, damaged, or it holds anything else.
@@ -57,7 +60,8 @@ def load(path: Path, what: str) -> Any:
         try:
             inspect(file)
             file.seek(0)
-            return torch.load(file, map_location="cpu", weights_only=True)
+            source = str(path) if mapped else file
+            return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
         except Exception as error:  # torch raises what its parts raise: there is no common class
             hint = f"{type(error).__name__}: {one_line(str(error), limit=120)}"
             raise WorkbenchError(f"not {what} that can be read", where=str(path), hint=hint) from None
