@@ -19,6 +19,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,6 @@ def _pieces_unnamed() -> Iterator[None]:
     NeMo asks only how many there are; a text is one value, a list is as many as it has items, each checked
     and copied at every conversion.
     """
-    from importlib import import_module
-
     modules = [vars(import_module(name)) for name in config_rules.MODEL_CLASSES.values()]
     kept = [module["ListConfig"] for module in modules]
     try:
