@@ -67,6 +67,11 @@ class Engine:
         except WorkbenchError as error:
             self.cannot_stream = error
         self.decoder = GreedyDecoder(model)
+        self._cached: Any = None
+        if self.cannot_stream is None and self.device.type == "cpu":
+            from workbench.recognizer.cached_layers import CachedLayers
+
+            self._cached = CachedLayers(self.encoder) if CachedLayers.suits(self.encoder) else None
 
     def _set_up_streaming(self) -> None:
         causal = getattr(self.encoder.pre_encode, "is_causal", False)
@@ -174,6 +179,9 @@ class Engine:
         self, audio: torch.Tensor, lengths: torch.Tensor, caches: Caches, prompts: Sequence[int | None]
     ) -> tuple[torch.Tensor, torch.Tensor, Caches]:
         """(B, T, d_model) frames after subsampling → what the decoder takes, frames that count, caches."""
+        if self._cached is not None:
+            encoded, caches = self._cached(audio, lengths, caches)
+            return self.apply_prompt(encoded, prompts), lengths, caches
         encoded, out_lengths, channel, time, length = self.encoder.forward_internal(
             audio, lengths, *caches, bypass_pre_encode=True
         )
@@ -193,7 +201,10 @@ class Engine:
 
     def _initial_caches(self) -> Caches:
         """Of one stream that has heard nothing."""
-        found: Caches = self.encoder.get_initial_cache_state(1, self.dtype, self.device)
+        if self._cached is not None:
+            found: Caches = self._cached.initial(self.dtype, self.device)
+            return found
+        found = self.encoder.get_initial_cache_state(1, self.dtype, self.device)
         return found
 
     def _subsample(self, streams: Sequence[Stream]) -> tuple[torch.Tensor, list[int]]:
