@@ -2,8 +2,9 @@
 
 NeMo keeps the *inputs* of attention between chunks, and projects all of them to keys and values again with
 each chunk; it projects the table of relative positions in every layer and chunk; and its convolutions of
-width one run as convolutions. At 80 ms two thirds of all work is that. Here keys and values are kept, positions
-are projected once, and such convolutions are the matrix products that they are. The sums are the same sums.
+width one run as convolutions. At 80 ms two thirds of all work is that. Here keys and values are kept,
+positions are projected once, and such convolutions are the matrix products that they are. The sums are the
+same sums.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class CheckpointInfo:
         nemo_version: of the NeMo that saved it.
         parameters: number of weights. ``size_bytes``: of the file.
         memory_bytes: of the weights in fp32, without activations.
-        cache_bytes: fp32 encoder caches of one session.
+        cache_bytes: fp32 encoder caches of one session: keys, values, inputs of convolutions.
     """
 
     class_name: str
@@ -121,7 +121,7 @@ def inspect_archive(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
             parameters=parameters,
             size_bytes=archive.state[2],
             memory_bytes=parameters * 4,
-            cache_bytes=4 * layers * width * (max(left, 0) + kernel - 1),
+            cache_bytes=4 * layers * width * (2 * max(left, 0) + kernel - 1),
             nemo_version=archive.version,
         )
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:

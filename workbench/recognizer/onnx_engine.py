@@ -117,11 +117,11 @@ class OnnxEngine(Engine):
     def _initial_caches(self) -> Caches:
         import torch
 
-        layers, left, width = self.facts["cache_channel"]
-        _, channels, kernel = self.facts["cache_time"]
+        layers, *channel = self.facts["cache_channel"]
+        _, *time = self.facts["cache_time"]
         return (
-            torch.zeros(layers, 1, left, width),
-            torch.zeros(layers, 1, channels, kernel),
+            torch.zeros(layers, 1, *channel),
+            torch.zeros(layers, 1, *time),
             torch.zeros(1, dtype=torch.int64),
         )
 

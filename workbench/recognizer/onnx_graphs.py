@@ -30,7 +30,7 @@ from workbench.recognizer.decoder import most_symbols
 if TYPE_CHECKING:
     from workbench.recognizer.engine import Engine
 
-FORMAT = 1
+FORMAT = 2
 OPSET = 17
 GRAPHS = ("subsampling", "encoder", "predictor", "joint")
 FACTS, FRONTEND = "facts.json", "frontend.npz"
@@ -97,7 +97,7 @@ def _facts(engine: Engine, contexts: list[tuple[int, int]], sha256: str) -> dict
 
     model, featurizer = engine.model, engine.frontend.featurizer
     guard = featurizer.log_zero_guard_value_fn(torch.zeros(1))
-    channel, time, _ = engine.encoder.get_initial_cache_state(1, engine.dtype, engine.device)
+    channel, time, _ = engine._initial_caches()
     return {
         "format": FORMAT,
         "checkpoint_sha256": sha256,
@@ -105,8 +105,8 @@ def _facts(engine: Engine, contexts: list[tuple[int, int]], sha256: str) -> dict
         "sample_rate": engine.sample_rate,
         "subsampling": engine.subsampling,
         "context_features": engine.context_features,
-        "cache_channel": [channel.shape[0], channel.shape[2], channel.shape[3]],
-        "cache_time": [time.shape[0], time.shape[2], time.shape[3]],
+        "cache_channel": [channel.shape[0], *channel.shape[2:]],
+        "cache_time": [time.shape[0], *time.shape[2:]],
         "prompts": int(model.num_prompts) if getattr(model, "concat", False) else None,
         "predictor": [int(model.decoder.pred_rnn_layers), int(model.decoder.pred_hidden)],
         "joint_hidden": int(model.joint.joint_hidden),
@@ -131,7 +131,9 @@ def _traced(engine: Engine, right: int) -> dict[str, tuple[Any, ...]]:
     model, encoder = engine.model, engine.encoder
     width, layers = int(encoder.d_model), int(model.decoder.pred_rnn_layers)
     hidden, joint = int(model.decoder.pred_hidden), int(model.joint.joint_hidden)
-    channel, time, length = encoder.get_initial_cache_state(2, engine.dtype, engine.device)
+    channel, time, length = (
+        torch.cat([one, one], dim=int(one.dim() > 1)) for one in engine._initial_caches()
+    )
     frames = torch.randn(2, right + 1, width)
     counts = torch.tensor([right + 1, right])
     features = torch.randn(2, 8 * right + 9, int(engine.frontend.featurizer.nfilt))
@@ -149,8 +151,8 @@ def _traced(engine: Engine, right: int) -> dict[str, tuple[Any, ...]]:
             {"features": {0: "batch", 1: "time"}, "lengths": {0: "batch"}, "frames": batch},
         ),
         "encoder": (
-            traced.Encoder(model, encoder.streaming_cfg.last_channel_cache_size),
-            (frames, counts, channel, time, length, *prompt),
+            traced.Encoder(model, engine._cached, encoder.streaming_cfg.last_channel_cache_size),
+            (frames, counts, *caches_of_two, *prompt),
             ["frames", "lengths", *caches, *(["prompt"] if prompt else [])],
             ["projected", *after],
             {"frames": batch, "lengths": {0: "batch"}, "prompt": {0: "batch"}, "projected": batch}

@@ -25,12 +25,16 @@ class Encoder(torch.nn.Module):  # type: ignore[misc]
     """Frames and caches to what the joint adds up: the layers, the language prompt, the joint's projection.
 
     Args:
-        model: NeMo's transducer. ``size``: frames of left context that the channel cache holds.
+        model: NeMo's transducer. ``layers``: its :class:`CachedLayers`, or None where NeMo's own are called.
+        size: frames of left context that the channel cache holds.
     """
 
-    def __init__(self, model: Any, size: int) -> None:
+    def __init__(self, model: Any, layers: Any, size: int) -> None:
         super().__init__()
         self.encoder, self.joint_projection, self.size = model.encoder, model.joint.enc, size
+        self.layers = layers
+        if layers is not None:
+            layers.positions()  # before the trace: they are constants of it
         self.prompt_kernel = model.prompt_kernel if getattr(model, "concat", False) else None
         one_hot = torch.eye(int(model.num_prompts)) if self.prompt_kernel is not None else torch.zeros(0)
         self.register_buffer("one_hot", one_hot, persistent=False)
@@ -44,13 +48,16 @@ class Encoder(torch.nn.Module):  # type: ignore[misc]
         length: torch.Tensor,
         prompt: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
-        """(B, T, d_model), (B,), (layers, B, size, d_model), (layers, B, d_model, kernel - 1), (B,), (B,) →
-        (B, T, joint) and the three caches."""
-        encoded, _, channel, time, length = self.encoder.forward_internal(
-            frames, lengths, channel, time, length, bypass_pre_encode=True
-        )
-        channel = channel[:, :, channel.shape[2] - self.size :]
-        found = encoded.transpose(1, 2)
+        """(B, T, d_model), (B,), (layers, B, 2, size, d_model), (layers, B, d_model, kernel - 1), (B,), (B,)
+        → (B, T, joint) and the three caches."""
+        if self.layers is not None:
+            found, (channel, time, length) = self.layers(frames, lengths, (channel, time, length))
+        else:
+            encoded, _, channel, time, length = self.encoder.forward_internal(
+                frames, lengths, channel, time, length, bypass_pre_encode=True
+            )
+            channel = channel[:, :, channel.shape[2] - self.size :]
+            found = encoded.transpose(1, 2)
         if self.prompt_kernel is not None and prompt is not None:
             slots = self.one_hot[prompt].unsqueeze(1).expand(-1, found.shape[1], -1)
             found = self.prompt_kernel(torch.cat([found, slots], dim=-1))
