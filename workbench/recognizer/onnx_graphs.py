@@ -131,9 +131,7 @@ def _traced(engine: Engine, right: int) -> dict[str, tuple[Any, ...]]:
     model, encoder = engine.model, engine.encoder
     width, layers = int(encoder.d_model), int(model.decoder.pred_rnn_layers)
     hidden, joint = int(model.decoder.pred_hidden), int(model.joint.joint_hidden)
-    channel, time, length = (
-        torch.cat([one, one], dim=int(one.dim() > 1)) for one in engine._initial_caches()
-    )
+    held = [torch.cat([one, one], dim=int(one.dim() > 1)) for one in engine._initial_caches()]
     frames = torch.randn(2, right + 1, width)
     counts = torch.tensor([right + 1, right])
     features = torch.randn(2, 8 * right + 9, int(engine.frontend.featurizer.nfilt))
@@ -152,7 +150,7 @@ def _traced(engine: Engine, right: int) -> dict[str, tuple[Any, ...]]:
         ),
         "encoder": (
             traced.Encoder(model, engine._cached, encoder.streaming_cfg.last_channel_cache_size),
-            (frames, counts, *caches_of_two, *prompt),
+            (frames, counts, *held, *prompt),
             ["frames", "lengths", *caches, *(["prompt"] if prompt else [])],
             ["projected", *after],
             {"frames": batch, "lengths": {0: "batch"}, "prompt": {0: "batch"}, "projected": batch}
