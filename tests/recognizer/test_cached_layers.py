@@ -57,7 +57,7 @@ def test_adapters_and_weights_changed_in_place_are_followed():
     import torch
 
     starter = Checkpoint.open(CHECKPOINT)
-    model = adapters.restore(read_base(CHECKPOINT), "cpu", 4).eval()
+    model = adapters.restore(read_base(CHECKPOINT), "cpu", adapters.AdapterShape("linear", 4)).eval()
     torch.manual_seed(0)
     for name, value in model.named_parameters():
         if "adapter_layer" in name:

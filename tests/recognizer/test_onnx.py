@@ -191,7 +191,7 @@ def test_adapters_that_are_on_are_part_of_the_graphs(starter, tmp_path):
     from workbench.finetuning.base import read_base
     from workbench.recognizer.engine import Engine
 
-    model = adapters.restore(read_base(CHECKPOINT), "cpu", 4).eval()
+    model = adapters.restore(read_base(CHECKPOINT), "cpu", adapters.AdapterShape("linear", 4)).eval()
     torch.manual_seed(0)
     for name, value in model.named_parameters():
         if "adapter_layer" in name:

@@ -9,6 +9,7 @@ same sums.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -74,15 +75,10 @@ class CachedLayers:
         return torch.stack([channel, channel], dim=2), time, length
 
     def positions(self) -> list[torch.Tensor]:
-        """Of each layer the projected positions, (heads, width, 2 · longest - 1); again where its weights
-        were changed in place."""
+        """Of each layer the projected positions, (heads, width, 2 · longest - 1); again where the layer that
+        projects them was exchanged, its weights changed in place, or its adapter switched."""
         attentions = [layer.self_attn for layer in self.encoder.layers]
-        versions = tuple(
-            part._version
-            for attention in attentions
-            for part in attention.linear_pos.parameters()
-            if not part.is_inference()
-        )
+        versions = tuple(state for attention in attentions for state in _state(attention.linear_pos))
         if not self._positions or versions != self._versions:
             table = self.encoder.pos_enc.pe
             middle = table.size(1) // 2 + 1
@@ -122,6 +118,14 @@ class CachedLayers:
         if encoder.out_proj is not None:
             x = encoder.out_proj(x)
         return x, (torch.stack(channels), torch.stack(times), torch.clamp(length + steps, max=left))
+
+
+def _state(linear: Any) -> Iterator[int]:
+    """Numbers that change when what a layer computes does."""
+    yield id(linear)
+    yield int(getattr(linear, "enabled", True))
+    for weight in linear.parameters():
+        yield 0 if weight.is_inference() else weight._version
 
 
 def _projected(attention: Any, table: torch.Tensor) -> torch.Tensor:

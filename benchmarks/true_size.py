@@ -1,0 +1,170 @@
+"""What the released model's size costs on a CPU: loading, memory, seconds per second of audio by runtime.
+
+Run: python -m benchmarks.true_size CHECKPOINT [--parts load equal speed] [--lookaheads 1120 560 320 80]
+
+``CHECKPOINT`` is made by ``python -m tooling.true_size --out CHECKPOINT``. One thread. Each part is a process
+of its own; figures are CPU seconds, so that other work on the machine matters little. The result goes to
+``docs/evidence/true-size.json``; parts that were not run keep what they said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from workbench.recognizer import onnx_graphs, onnx_parity, runtimes
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.clips import decode_offline, stream_together
+from workbench.recognizer.onnx_engine import OnnxEngine
+from workbench.recognizer.quiet import quiet_nemo
+
+ROOT = Path(__file__).parents[1]
+EVIDENCE = ROOT / "docs" / "evidence" / "true-size.json"
+LOOKAHEADS = (1120, 560, 320, 80)
+RUNTIMES = ("nemo layers", "torch", "onnx", "onnx-int8")
+
+
+def memory_mib(*names: str) -> list[int]:
+    """Of this process, as the system says: VmHWM is the peak, VmRSS what is held, RssAnon without files."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return [int(lines[name].split()[0]) // 1024 for name in names]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """CPU seconds and memory of a fresh process, from the import of NeMo to two seconds of speech."""
+    began = time.process_time()
+    with quiet_nemo():
+        import nemo.collections.asr.models  # noqa: F401
+    imported = time.process_time()
+    [base] = memory_mib("VmRSS")
+    checkpoint = Checkpoint.open(path)
+    engine = checkpoint.engine("cpu")
+    done = time.process_time()
+    peak, held = memory_mib("VmHWM", "VmRSS")
+    clip = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.slot("auto")])[1]
+    stream_together(engine, [clip], checkpoint.right_context(560))
+    peak_used, held_used, anonymous = memory_mib("VmHWM", "VmRSS", "RssAnon")
+    return {
+        "parameters": checkpoint.info.parameters,
+        "weights_mib": checkpoint.info.memory_bytes >> 20,
+        "import_cpu_s": round(imported - began, 1),
+        "import_mib": base,
+        "load_cpu_s": round(done - imported, 1),
+        "load_peak_mib": peak,
+        "load_held_mib": held,
+        "used_peak_mib": peak_used,
+        "used_held_mib": held_used,
+        "used_anonymous_mib": anonymous,
+    }
+
+
+def equal(path: Path, lookaheads: list[int]) -> dict[str, Any]:
+    """Of two clips, at each look-ahead: whether a session says what offline decoding says."""
+    checkpoint = Checkpoint.open(path)
+    engine = checkpoint.engine("cpu")
+    clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.slot("auto"), checkpoint.slot("el-GR")])[
+        :4
+    ]
+    found = {}
+    for ms in lookaheads:
+        right = checkpoint.right_context(ms)
+        whole = [decode_offline(engine, [clip], right)[0] for clip in clips]
+        streamed = [stream_together(engine, [clip], right)[0] for clip in clips]
+        same = [a.ids == b.ids and a.frames == b.frames for a, b in zip(whole, streamed, strict=True)]
+        found[str(ms)] = {"equal": sum(same), "clips": len(same), "tokens": sum(len(o.ids) for o in whole)}
+    return found
+
+
+def speed(path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]:
+    """CPU seconds per second of audio, by runtime and look-ahead; what each says beside torch."""
+    checkpoint = Checkpoint.open(path)
+    base = checkpoint.engine("cpu")
+    cached = base._cached
+    found: dict[str, Any] = {}
+    said: dict[int, Any] = {}
+    for kind in kinds:
+        engine = graphs(checkpoint, path.parent, kind) if kind.startswith("onnx") else base
+        base._cached = None if kind == "nemo layers" else cached
+        clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.slot("auto")])[1:3]
+        audio_s = sum(clip.pcm.size for clip in clips) / engine.sample_rate
+        row = found[kind] = {}
+        for ms in lookaheads:
+            right = checkpoint.right_context(ms)
+            stream_together(engine, clips[:1], right)
+            began = time.process_time()
+            heard = [stream_together(engine, [clip], right)[0] for clip in clips]
+            row[str(ms)] = round((time.process_time() - began) / audio_s, 4)
+            mine = [(one.ids, one.frames) for one in heard]
+            row[f"{ms} says the same"] = mine == said.setdefault(ms, mine)
+    return found
+
+
+def graphs(checkpoint: Checkpoint, beside: Path, kind: str) -> OnnxEngine:
+    """The engine of the checkpoint's graphs, which are written beside it once, without the long proof."""
+    folder = beside / f"{checkpoint.path.stem}-graphs"
+    if not (folder / onnx_graphs.FACTS).is_file():
+        folder.mkdir(exist_ok=True)
+        onnx_graphs.write(checkpoint.engine("cpu"), folder, "")
+    if kind == "onnx-int8" and not (folder / "encoder.int8.onnx").is_file():
+        runtimes.quantize(folder)
+    return OnnxEngine(folder, 1, kind == "onnx-int8")
+
+
+def of_its_own(part: str, path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]:
+    """A part in a fresh process with one thread."""
+    one = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    command = [sys.executable, "-m", "benchmarks.true_size", str(path), "--part", part]
+    command += ["--lookaheads", *map(str, lookaheads), "--runtimes", *kinds]
+    environment = {**os.environ, **one, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def record(found: dict[str, Any]) -> None:
+    """Merge parts into the evidence."""
+    earlier = json.loads(EVIDENCE.read_text()) if EVIDENCE.is_file() else {}
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    facts = {
+        "command": "python -m benchmarks.true_size CHECKPOINT",
+        "commit": commit.stdout.strip(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "threads": 1},
+    }
+    EVIDENCE.write_text(json.dumps({**earlier, **facts, **found}, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--parts", nargs="+", default=["load", "equal", "speed"])
+    parser.add_argument("--part", help="this one, in this process")
+    parser.add_argument("--lookaheads", nargs="+", type=int, default=list(LOOKAHEADS))
+    parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES))
+    given = parser.parse_args()
+    if given.part:
+        parts = {
+            "load": lambda: load(given.checkpoint),
+            "equal": lambda: equal(given.checkpoint, given.lookaheads),
+            "speed": lambda: speed(given.checkpoint, given.lookaheads, given.runtimes),
+        }
+        print(json.dumps(parts[given.part]()))
+        return
+    for part in given.parts:
+        found = of_its_own(part, given.checkpoint, given.lookaheads, given.runtimes)
+        print(json.dumps({part: found}, indent=1), flush=True)
+        record({part: found})
+
+
+if __name__ == "__main__":
+    main()
