@@ -111,6 +111,8 @@ class ServerCapacity:
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
+    __repr__ = __str__
+
     def to_dict(self) -> dict[str, Any]:
         """Every figure as plain values."""
         return {**asdict(self), "largest": self.largest}

@@ -101,6 +101,8 @@ class MatchReport:
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         return "".join(f'<div dir="auto">{html.escape(line)}</div>' for line in self.lines())
 

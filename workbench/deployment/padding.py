@@ -41,6 +41,8 @@ class Tuned:
             f"wrong, {rates[self.before_ms]:.1f} % at {self.before_ms} ms"
         )
 
+    __repr__ = __str__
+
 
 def tune_padding(
     package: Package,

@@ -76,6 +76,8 @@ class ServedParity:
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
+    __repr__ = __str__
+
     def lines(self) -> list[str]:
         """The figures in words."""
         return [

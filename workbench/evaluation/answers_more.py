@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from workbench.evaluation import readings
 from workbench.evaluation.shown import (
     Shown,
+    count_cell,
     heading,
     rate_columns,
+    share_cell,
     share_columns,
     show,
     slice_cell,
+    text_cell,
 )
 from workbench.evaluation.small_figures import Bar, Line, bars, lines
 
@@ -148,3 +151,108 @@ def _share(row: dict[str, Any], figure: str) -> str:
     if low is None or high is None or low != low:
         return readings.percent(row[figure])
     return f"{readings.percent(row[figure])} ({readings.percent(low)} to {readings.percent(high)})"
+
+
+def shown_confusions(table: pd.DataFrame, name: str) -> Shown:
+    """Words mistaken for others, the most frequent pair in the sentence."""
+    if not len(table):
+        return show(table, f"{name}: no word was mistaken for another.", _CONFUSIONS)
+    first = table.iloc[0]
+    said = f"most often “{first['reference']}” was read as “{first['hypothesis']}” ({times(first['count'])})"
+    return show(table, f"{name}: {said}.", _CONFUSIONS)
+
+
+def times(count: int) -> str:
+    """How often: once, or so many times."""
+    return "once" if count == 1 else f"{count:,} times"
+
+
+_CONFUSIONS = {
+    "said": text_cell("reference"),
+    "recognized": text_cell("hypothesis"),
+    "times": count_cell("count"),
+    "spelling only": lambda r: "yes" if r["spelling_only"] else "",
+}
+
+
+def shown_words(table: pd.DataFrame, name: str) -> Shown:
+    """Words and how often each was right, the most often lost one in the sentence."""
+    lost = table[table["occurrences"] > table["hits"]] if len(table) else table
+    if len(lost):
+        worst = lost.iloc[0]
+        missed = int(worst["occurrences"] - worst["hits"])
+        sentence = (
+            f"{name}: most often lost is “{worst['word']}”, {missed:,} of {int(worst['occurrences']):,}."
+        )
+    else:
+        sentence = f"{name}: no word was lost."
+    return show(table, sentence, _WORDS)
+
+
+_WORDS = {
+    "word": text_cell("word"),
+    "said": count_cell("occurrences"),
+    "right": share_cell("accuracy"),
+    "replaced": count_cell("substituted"),
+    "left out": count_cell("deleted"),
+    "inserted": count_cell("inserted"),
+}
+
+
+def shown_punctuation(table: pd.DataFrame, name: str) -> Shown:
+    """Marks and how often each was right; all of them in the sentence."""
+    whole = table[table["mark"] == "all"] if len(table) else table
+    if not len(whole) or whole.iloc[0]["error_rate"] != whole.iloc[0]["error_rate"]:
+        return show(table, f"{name}: no punctuation mark on either side.", _PUNCTUATION)
+    row = whole.iloc[0]
+    said = f"{readings.percent(row['error_rate'])} of punctuation wrong, {int(row['reference']):,} marks said"
+    return show(table, f"{name}: {said}.", _PUNCTUATION)
+
+
+_PUNCTUATION = {
+    "mark": text_cell("mark"),
+    "in the reference": count_cell("reference"),
+    "recognized": count_cell("hypothesis"),
+    "precision": share_cell("precision"),
+    "recall": share_cell("recall"),
+    "error rate": share_cell("error_rate"),
+}
+
+
+def shown_calibration(table: pd.DataFrame, name: str) -> Shown:
+    """Whether stated confidence is earned: its mean distance from the share that is right."""
+    if not len(table):
+        return show(table, f"{name}: the recognizer gave no confidence.", _CALIBRATION)
+    words = int(table["words"].sum())
+    apart = float((table["words"] * (table["confidence"] - table["accuracy"]).abs()).sum() / max(words, 1))
+    sentence = (
+        f"{name}: stated confidence and share of right words are {100 * apart:.1f} points apart on average"
+    )
+    return show(table, f"{sentence} ({words:,} words).", _CALIBRATION)
+
+
+_CALIBRATION = {
+    "confidence": lambda r: f"{100 * r['from']:.0f} to {100 * r['to']:.0f} %",
+    "words": count_cell("words"),
+    "stated on average": share_cell("confidence"),
+    "right": share_cell("accuracy"),
+}
+
+
+def shown_silence(table: pd.DataFrame, name: str, by: Sequence[str]) -> Shown:
+    """Speech invented in silence, everything in the sentence."""
+    if not len(table):
+        return show(
+            table, f"{name}: no clip is silent, so nothing was looked at.", {heading(by): slice_cell(by)}
+        )
+    row = table.iloc[-1]
+    sentence = (
+        f"{name}: words in {int(row['invented']):,} of {int(row['silent']):,} silent clips, "
+        f"{int(row['words']):,} words."
+    )
+    columns = share_columns(
+        {heading(by): slice_cell(by)}, "rate", "low", "high",
+        {"silent clips": count_cell("silent"), "with words": count_cell("invented"),
+         "words": count_cell("words")},
+    )  # fmt: skip
+    return show(table, sentence, columns)

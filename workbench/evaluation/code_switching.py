@@ -71,6 +71,8 @@ class CodeSwitching:
             f"({row['utterances']} utterances)."
         )
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         table = self.table.to_html(index=False, float_format=lambda v: f"{v:.3f}", border=0)
         return f"<p>{html.escape(str(self))}</p>{table}"

@@ -85,6 +85,8 @@ class Confidence:
             f"normalized cross entropy {self.normalized_cross_entropy:+.2f}, {self.words:,} {many}).{left}"
         )
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         if self.auc is None:
             return f"<p>{html.escape(str(self))}</p>"
@@ -96,7 +98,8 @@ class Confidence:
                 "wrong_among_flagged": "wrong among them",
             }
         )
-        table = shown.to_html(index=False, float_format=lambda v: f"{v:.2f}", border=0)
+        percent = {name: lambda share: f"{100 * share:.0f} %" for name in shown.columns[1:]}
+        table = shown.to_html(index=False, border=0, formatters=percent, na_rep="–")
         return f"<p>{html.escape(str(self))}</p>{table}"
 
     def _working_point(self) -> dict[str, Any]:

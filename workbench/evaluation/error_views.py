@@ -13,6 +13,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import errors
+from workbench.evaluation.answers_more import shown_confusions, shown_words
 from workbench.evaluation.asked import Asked, normalizer_of, rows_of
 from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import Where
@@ -70,15 +71,15 @@ def confusions(
 ) -> pd.DataFrame:
     """Words mistaken for others, most frequent first: ``reference, hypothesis, count, spelling_only``."""
     rows = rows_of(self, name, where=where)
-    return errors.confusions(self.scored, name, normalizer_of(self, normalizer), rows, limit)
+    table = errors.confusions(self.scored, name, normalizer_of(self, normalizer), rows, limit)
+    return shown_confusions(table, name)
 
 
 def words(self: Asked, name: str, where: Where = None, normalizer: str | None = None) -> pd.DataFrame:
     """Every word with ``occurrences, hits, substituted, deleted, inserted, accuracy``; most often lost
     first."""
-    return errors.word_table(
-        self.scored, name, normalizer_of(self, normalizer), rows_of(self, name, where=where)
-    )
+    rows = rows_of(self, name, where=where)
+    return shown_words(errors.word_table(self.scored, name, normalizer_of(self, normalizer), rows), name)
 
 
 def lost_words(
@@ -87,7 +88,7 @@ def lost_words(
     """The head of :meth:`words`: words most often deleted or replaced, with ``lost``."""
     table = words(self, name, where, normalizer)
     table = table[table["occurrences"] > table["hits"]].head(limit)
-    return table.assign(lost=table["occurrences"] - table["hits"]).reset_index(drop=True)
+    return shown_words(table.assign(lost=table["occurrences"] - table["hits"]).reset_index(drop=True), name)
 
 
 def accuracy_by_frequency(

@@ -139,7 +139,9 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
     found = []
     for tag in sorted(shares, key=lambda tag: -expected.get(tag, -1.0)):
         share = shares[tag] / total
-        calls = f"{share:.0%} of {'calls' if traffic else 'the test words (no traffic shares are set)'}"
+        calls = (
+            f"{100 * share:.0f} % of {'calls' if traffic else 'the test words (no traffic shares are set)'}"
+        )
         if tag not in expected:
             found.append(
                 {"target_lang": tag, "rate": math.nan, "traffic_share": share, "share_of_errors": math.nan}
@@ -148,7 +150,8 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
             continue
         row, part = rows[tag], expected[tag] / whole if whole else 0.0
         rough = "" if row["enough"] == "yes" else f"; {row['reference_words']:,} test words only: provisional"
-        sentence = f"{tag}: {part:.0%} of the errors to expect ({percent(row['rate'])} wrong, {calls}{rough})"
+        errors = f"{100 * part:.0f} % of the errors to expect"
+        sentence = f"{tag}: {errors} ({percent(row['rate'])} wrong, {calls}{rough})"
         found.append(
             {"target_lang": tag, "rate": row["rate"], "traffic_share": share, "share_of_errors": part}
             | {"enough": row["enough"], "sentence": sentence}

@@ -95,7 +95,8 @@ def ratio_interval(
             seed=seed,
             confidence=confidence,
         )
-        return Interval(1 - found.high, 1 - found.low, found.clusters, found.missing)
+        low = 1 - found.high if math.isnan(found.high) else max(0.0, 1 - found.high)
+        return Interval(low, 1 - found.low, found.clusters, found.missing)
     missing = _why_missing(sums)
     if missing:
         return Interval(math.nan, math.nan, clusters, missing)
@@ -116,6 +117,8 @@ def _why_missing(sums: Array) -> str | None:
         return "no reference units"
     if not errors.any():
         return "nothing went wrong here, so how rare it is cannot be told"
+    if standard_error(sums) <= 1e-12:
+        return "every independent unit has the same rate here, so how much they differ cannot be told"
     effective = errors.sum() ** 2 / (errors**2).sum()
     if effective < MIN_EFFECTIVE:
         return f"nearly all errors come from {round(effective)} of {clusters} independent units"

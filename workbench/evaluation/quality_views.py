@@ -15,7 +15,13 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation import keywords as kw
 from workbench.evaluation import language as lid
 from workbench.evaluation import punctuation as marks
-from workbench.evaluation.answers_more import shown_keywords, shown_language, shown_tradeoff
+from workbench.evaluation.answers_more import (
+    shown_calibration,
+    shown_keywords,
+    shown_language,
+    shown_punctuation,
+    shown_tradeoff,
+)
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
 from workbench.evaluation.confidence import Confidence, Unit, confidence_of
 from workbench.evaluation.scored import Headline
@@ -31,7 +37,8 @@ def punctuation(self: Asked, name: str, where: Where = None) -> pd.DataFrame:
     """Each mark, and ``all``: ``mark, reference, hypothesis, correct, substitutions, deletions,
     insertions, precision, recall, f1, error_rate`` (wrong over wrong and correct). Raw text, NFKC."""
     events = mark_events(self, name)
-    return marks.mark_table(events, rows_of(self, name, where=where), len(self.scored))
+    table = marks.mark_table(events, rows_of(self, name, where=where), len(self.scored))
+    return shown_punctuation(table, name)
 
 
 def punctuation_rates(
@@ -180,7 +187,8 @@ def calibration(
     """Mean confidence against the share of right words in bins: ``from, to, words, confidence,
     accuracy``; empty where the recognizer gave no confidence."""
     rows = rows_of(self, name, where=where)
-    return lid.calibration(self.scored, name, normalizer_of(self, normalizer), rows, bins)
+    table = lid.calibration(self.scored, name, normalizer_of(self, normalizer), rows, bins)
+    return shown_calibration(table, name)
 
 
 def confidence(

@@ -60,9 +60,10 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
             + "</tr>"
             for row in rows
         )
-        whole = (
-            pd.DataFrame(self).head(_ALL_ROWS).to_html(index=False, na_rep="–", border=0, float_format="%.4f")
-        )
+        first = pd.DataFrame(self).head(_ALL_ROWS)
+        said = first.select_dtypes(object)
+        first[said.columns] = said.where(said.notna(), "–")
+        whole = first.to_html(index=False, na_rep="–", border=0, float_format="%.4f")
         counted = f"{len(self):,} rows, {len(self.columns)} columns"
         return (
             f"<p><b>{escape(self.sentence)}</b></p>{self.figure}<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
@@ -83,6 +84,21 @@ def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell], figure: 
     found = Shown(frame)
     found.sentence, found.short, found.figure = sentence, short, figure
     return found
+
+
+def count_cell(column: str) -> Cell:
+    """A whole number; a dash where unknown."""
+    return lambda row: "–" if row[column] != row[column] else f"{int(row[column]):,}"
+
+
+def share_cell(column: str) -> Cell:
+    """A share as percent; a dash where there is nothing to share."""
+    return lambda row: _percent(row[column])
+
+
+def text_cell(column: str) -> Cell:
+    """A word as it is; a dash where there is none."""
+    return lambda row: "–" if row[column] is None or row[column] != row[column] else str(row[column])
 
 
 def slice_cell(by: Sequence[str]) -> Cell:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from workbench.evaluation.answers_more import shown_silence
 from workbench.evaluation.asked import Asked, normalizer_of, rows_of
 from workbench.evaluation.language import share_table
 from workbench.evaluation.scored import ScoredCorpus
@@ -66,7 +67,9 @@ def silence(
             shares if columns else shares.assign(**dict.fromkeys(_names(by) or ["target_lang"], "all"))
         )
     found = pd.concat(tables, ignore_index=True)
-    return found if len(found) else pd.DataFrame(columns=[*_names(by), "rate", "invented", "silent", "words"])
+    if not len(found):
+        found = pd.DataFrame(columns=[*_names(by), "rate", "invented", "silent", "words"])
+    return shown_silence(found, name, _names(by) or ["target_lang"])
 
 
 def _names(by: str | Sequence[str]) -> list[str]:

@@ -19,7 +19,8 @@ import pandas as pd
 
 from workbench.cluster import check_engine, connected
 from workbench.errors import WorkbenchError
-from workbench.evaluation import score_predictions
+from workbench.evaluation import readings, score_predictions
+from workbench.evaluation.shown import Cell, Shown, share_cell, show, text_cell
 from workbench.field.simulated_log import in_conditions
 from workbench.plain_values import plain
 from workbench.recognizer.conditions import Condition
@@ -41,6 +42,34 @@ COLUMNS = (
     "locale", "band", "snr_db", "utterances", "speakers", "rate", "low", "high", "enough", "empty",
     "empty_share", "marks", "mark_error_rate", "mark_low", "mark_high",
 )  # fmt: skip
+
+
+_COLUMNS: dict[str, Cell] = {
+    "locale": text_cell("locale"),
+    "line": lambda r: "telephone" if r["band"] == "telephone" else "wide band",
+    "noise": lambda r: "none added" if r["snr_db"] != r["snr_db"] else f"{r['snr_db']:g} dB SNR",
+    "error rate": share_cell("rate"),
+    "empty outputs": share_cell("empty_share"),
+    "data": lambda r: {"no": "not enough", "provisional": "few words", "yes": "enough"}[r["enough"]],
+}
+
+
+def _hardest(table: pd.DataFrame) -> str:
+    """What the worst condition costs, where enough was said to tell."""
+    if not len(table):
+        return "Nothing was measured yet."
+    clean = table[(table["band"] == "wide") & table["snr_db"].isna()].set_index("locale")["rate"]
+    told = table[(table["enough"] != "no") & table["rate"].notna()]
+    lost = told["rate"] - told["locale"].map(clean.to_dict()).astype(float)
+    if not len(told) or not (lost > 0).any():
+        why = "no condition loses against clean speech" if len(told) else "not enough data in any locale"
+        return f"{len(table):,} conditions measured: {why}."
+    row = told.loc[lost.idxmax()]
+    line, noise = _COLUMNS["line"](row.to_dict()), _COLUMNS["noise"](row.to_dict())
+    return (
+        f"Most is lost by {row['locale']} on the {line}, noise {noise}: "
+        f"{readings.percent(float(clean[row['locale']]))} to {readings.percent(float(row['rate']))} wrong."
+    )
 
 
 @public
@@ -73,6 +102,19 @@ class ConditionSweep:
         bands = frame["band"].map({band: place for place, band in enumerate(BANDS)})
         order = frame.assign(_band=bands, _snr=-frame["snr_db"].fillna(float("inf")))
         return frame.loc[order.sort_values(["locale", "_band", "_snr"]).index].reset_index(drop=True)
+
+    def __str__(self) -> str:
+        return str(self._shown())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self._shown()._repr_html_()
+
+    def _shown(self) -> Shown:
+        """The table, opened by the condition that loses most against clean, wide speech."""
+        table = self.table
+        return show(table, _hardest(table), _COLUMNS)
 
     def has(self, band: str, snr_db: float | None) -> bool:
         """Whether a condition was measured already."""

@@ -58,6 +58,8 @@ class Proposal:
         left = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
         return f"{len(self.rows)} calls proposed; left out: {left or 'none'}"
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         shown = self.rows.groupby(["target_lang", "because"], as_index=False).size()
         return f"<p>{escape(str(self))}.</p>{shown.to_html(index=False, escape=True)}"

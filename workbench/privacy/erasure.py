@@ -73,6 +73,8 @@ class ErasurePlan:
         parts = ", ".join(f"{n} × {what}" for what, n in sorted(counts.items()))
         return f"{self.utterances} utterances; {parts}; {len(self.marked)} checkpoints to mark"
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         """By kind of trace, with the first of each: there may be thousands. All are in ``frame()``."""
         found = self.frame().fillna("").groupby(["where", "action", "why"], sort=False, as_index=False)

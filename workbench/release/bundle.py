@@ -65,6 +65,8 @@ class SmokeTest:
     def __str__(self) -> str:
         return self.output.strip()
 
+    __repr__ = __str__
+
 
 def build(
     path: Path,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from workbench.files import write_atomic
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.evaluation.evaluation import Evaluation
+
+
+class Changes(list[str]):
+    """Sentences on what changed; where there are none, ``why`` says so in one."""
+
+    def __init__(self, sentences: Iterable[str] = (), why: str = "Nothing changed.") -> None:
+        super().__init__(sentences)
+        self.why = why
+
+    def __repr__(self) -> str:
+        return "\n".join(self) or self.why
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>{escape(self.why)}</p>"
+        return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in self)}</ul>"
 
 
 def keep(ws: WorkspaceFolder, digest: str, facts: Mapping[str, Any]) -> None:
@@ -64,11 +81,16 @@ def facts_of(
     return {"recipe": dict(recipe), "data": data, "figures": figures, "basis": basis}
 
 
-def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
     """One sentence a change, data first, then recipe, then figures."""
     if not before:
-        return []
-    return [*_data(before, after), *_recipe(before, after), *_figures(before, after)]
+        return Changes(
+            why="The release in production was not gated here, so nothing is known to compare with."
+        )
+    found = [*_data(before, after), *_recipe(before, after), *_figures(before, after)]
+    return Changes(
+        found, "Nothing changed since the release in production: data, recipe and figures are equal."
+    )
 
 
 def _data(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

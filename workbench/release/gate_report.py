@@ -130,6 +130,8 @@ class GateReport:
         ]
         return "\n".join([*lines, *(f"  {c.verdict:16} {c.name}: {c.because}" for c in self.checks)])
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         """A table; the verdict is written, never told by color alone."""
         rows = []

@@ -301,11 +301,12 @@ class Release:
                 found += measured.lines()
         return found
 
-    def changes(self) -> list[str]:
-        """What changed since the release in production, where both were gated: data, recipe, figures."""
+    def changes(self) -> changes.Changes:
+        """What changed since the release in production, where both were gated: data, recipe, figures; a
+        sentence where nothing did, or nothing is in production."""
         production = promotion.pointers(self.workspace).production
         if production is None:
-            return []
+            return changes.Changes(why="Nothing is in production yet, so there is nothing to compare with.")
         before = changes.read(self.workspace, production.sha256)
         return changes.between(before, changes.read(self.workspace, self.candidate_sha256))
 

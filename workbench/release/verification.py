@@ -51,6 +51,8 @@ class WorkspaceVerification:
         lines += [f"left by a killed call: {path}" for path in self.leftovers]
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 def verify(ws: WorkspaceFolder, expected_head: str | Head | None = None) -> WorkspaceVerification:
     """Read everything that digests were kept of, and compare.

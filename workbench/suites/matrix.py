@@ -28,6 +28,18 @@ class ForgettingMatrix:
         """Engines × locales, differences to the base in percentage points; NaN: not enough data."""
         return 100 * self.table.pivot(index="engine", columns="target_lang", values="difference")
 
+    def __repr__(self) -> str:
+        """One line an engine: which locales it made worse and better, and where nothing is shown."""
+        lines = [f"Against {self.base} at {self.point}:"]
+        for engine, own in self.table.groupby("engine", sort=False):
+            told = [
+                f"{verdict}: {', '.join(own['target_lang'][own['verdict'] == verdict])}"
+                for verdict in (WORSE, BETTER, OPEN, LACKING)
+                if (own["verdict"] == verdict).any()
+            ]
+            lines.append(f"{engine}: {'; '.join(told)}")
+        return "\n".join(lines)
+
     def _repr_html_(self) -> str:
         """The picture: a cell per engine and locale, its verdict in words, never told by color alone."""
         tags = list(dict.fromkeys(self.table["target_lang"]))

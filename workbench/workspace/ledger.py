@@ -122,6 +122,8 @@ class Verification:
             return f"{text}; agrees with the outside head"
         return f"{text}; no outside head given, so removed newest events or a rewritten chain would not show"
 
+    __repr__ = __str__
+
 
 @public
 class Ledger:
