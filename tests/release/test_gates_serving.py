@@ -8,9 +8,11 @@ import pytest
 from drawn import BASE, GOOD, TUNED, evaluation_of, heard, judged, rows_of
 
 from workbench.deployment.served import ServedParity
+from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import score_predictions
 from workbench.release.gates import FAIL, PASS, UNKNOWN
 from workbench.release.measure import Measurement
+from workbench.release.policy import Policy
 
 
 def test_streaming_is_judged_at_the_chosen_look_ahead() -> None:
@@ -53,6 +55,25 @@ def test_latency_and_memory_are_judged_on_what_was_measured(changes: Any, latenc
     report = judged(evaluation_of(*GOOD), *checks, measurement=measured(**changes))
     assert [c.verdict for c in report.checks] == [latency, memory]
     assert judged(evaluation_of(*GOOD), *checks).verdict == UNKNOWN
+
+
+@pytest.mark.parametrize("weights_mib", [20.0, 2434.0])
+@pytest.mark.parametrize(("more_mib", "verdict"), [(900.0, PASS), (1999.0, PASS), (2001.0, FAIL)])
+def test_a_limit_beyond_the_weights_fits_checkpoints_of_any_size(
+    weights_mib: float, more_mib: float, verdict: str
+) -> None:
+    found = measured(memory_mib=weights_mib + more_mib, weights_mib=weights_mib, loading_mib=9e9)
+    report = judged(evaluation_of(*GOOD), "{kind: memory, beyond_weights_mib: 2000}", measurement=found)
+    assert report.verdict == verdict
+    both = "{kind: memory, beyond_weights_mib: 2000, maximum_mib: 100}"
+    assert judged(evaluation_of(*GOOD), both, measurement=found).verdict == FAIL
+    older = measured(memory_mib=weights_mib)
+    assert judged(evaluation_of(*GOOD), both, measurement=older).verdict == UNKNOWN
+
+
+def test_a_memory_check_names_a_limit() -> None:
+    with pytest.raises(WorkbenchError, match="a memory check without a limit"):
+        Policy.from_yaml("checks:\n- {kind: memory}\n")
 
 
 def served(rows_rate: dict[str, float], **changes: Any) -> ServedParity:

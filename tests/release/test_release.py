@@ -72,6 +72,8 @@ def test_latency_and_memory_are_measured_in_a_process_of_its_own(home: Workspace
     assert found.audio_s > 0
     assert found.real_time_factor > 0
     assert found.memory_mib > 100
+    assert found.weights_mib > 0
+    assert found.loading_mib > 100
     report = release.gate("checks:\n- {kind: memory, maximum_mib: 100}\n")
     assert report.verdict == FAIL
     with pytest.raises(WorkbenchError, match="measuring failed"):

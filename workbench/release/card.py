@@ -258,7 +258,8 @@ def _measured(found: Measurement) -> Table:
         ("word latency p50", f"{found.latency_p50_ms:.0f} ms"),
         ("word latency p95", f"{found.latency_p95_ms:.0f} ms over {found.words} words"),
         ("compute per second of audio", f"{found.real_time_factor:.3f} s"),
-        ("peak memory", f"{found.memory_mib:.0f} MiB"),
+        ("peak memory while it streams", f"{found.memory_mib:.0f} MiB"),
+        ("peak memory while it loads", f"{found.loading_mib:.0f} MiB"),
         ("machine", found.machine),
     ]
     return Table(("measured", "value"), rows)

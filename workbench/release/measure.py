@@ -7,6 +7,7 @@ minutes of a kernel's life leave caches behind. Run as ``python -m workbench.rel
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import resource
@@ -26,6 +27,8 @@ from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.streaming import play
 from workbench.recognizer.words import WordClock
 
+log = logging.getLogger("workbench.release.measure")
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -36,7 +39,9 @@ class Measurement:
             which the word got its final text; one session, nothing else running.
         words: how many words that rests on.
         real_time_factor: compute time over audio time.
-        memory_mib: peak resident memory of the process, NeMo included; on a GPU the host's part alone.
+        memory_mib: peak resident memory of the process while it streams, NeMo included; on a GPU the host's
+            part alone. ``loading_mib``: the peak up to then, which loading the checkpoint needs for a while.
+        weights_mib: of the checkpoint's weights in fp32.
     """
 
     checkpoint_sha256: str
@@ -48,6 +53,8 @@ class Measurement:
     real_time_factor: float
     memory_mib: float
     machine: str
+    loading_mib: float = 0.0
+    weights_mib: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -96,12 +103,15 @@ def _main() -> int:
     job = json.load(sys.stdin)
     checkpoint = Checkpoint.open(job["checkpoint"])
     delays: list[float] = []
-    audio_s = compute_s = 0.0
+    audio_s = compute_s = loading_mib = 0.0
     for number, row in enumerate([job["rows"][0], *job["rows"]]):
         pcm, rate = read_row(row, job["audio_roots"])
         events = play(checkpoint, pcm, rate, row["target_lang"] or "auto", job["lookahead_ms"])
         if number == 0:
-            continue  # warm-up: the first clip pays for lazy allocation
+            # Warm-up: the first clip pays for loading and for lazy allocation.
+            loading_mib = _peak_mib()
+            _forget_peak()
+            continue
         audio_s += len(pcm) / rate
         compute_s += sum(event.compute_s for event in events)
         clock = WordClock()
@@ -117,11 +127,32 @@ def _main() -> int:
         words=len(delays),
         audio_s=audio_s,
         real_time_factor=compute_s / audio_s if audio_s else 0.0,
-        memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        memory_mib=_peak_mib(),
+        loading_mib=loading_mib,
+        weights_mib=checkpoint.info.memory_bytes / (1 << 20),
         machine=f"{platform.machine()} with {os.cpu_count()} CPUs",
     )
     sys.stdout.write(json.dumps(found.to_dict()) + "\n")
     return 0
+
+
+def _peak_mib() -> float:
+    """Peak resident memory since the process began, or since :func:`_forget_peak`."""
+    try:
+        for line in Path("/proc/self/status").read_text("ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        pass  # not Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _forget_peak() -> None:
+    """Begin a new peak with what is held now; where the system cannot, the peak of loading stays in it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+    except OSError:
+        log.warning("the peak of memory includes loading: this system does not forget it")
 
 
 if __name__ == "__main__":

@@ -32,13 +32,23 @@ def latency(subject: Subject, spec: CheckSpec) -> list[Finding]:
 
 
 def memory(subject: Subject, spec: CheckSpec) -> list[Finding]:
-    """Peak memory of the process that streamed."""
+    """Peak memory of the process while it streamed: in all, or beyond the checkpoint's own weights."""
     found = _measured(subject)
     if isinstance(found, Finding):
         return [found]
-    verdict = PASS if found.memory_mib <= spec["maximum_mib"] else FAIL
-    text = f"{found.memory_mib:.0f} MiB on {found.machine}, at most {spec['maximum_mib']:.0f} MiB"
-    return [Finding("memory", verdict, text, {"memory_mib": found.memory_mib})]
+    beyond, limits = spec["beyond_weights_mib"], []
+    if spec["maximum_mib"] is not None:
+        limits.append(spec["maximum_mib"])
+    if beyond is not None:
+        if not found.weights_mib:
+            return [Finding("memory", UNKNOWN, "measured without the size of its weights: measure again")]
+        limits.append(found.weights_mib + beyond)
+    verdict = PASS if found.memory_mib <= min(limits) else FAIL
+    text = f"{found.memory_mib:.0f} MiB on {found.machine}, at most {min(limits):.0f} MiB"
+    if beyond is not None:
+        text += f" ({beyond:.0f} MiB beyond {found.weights_mib:.0f} MiB of weights)"
+    figures = {name: getattr(found, name) for name in ("memory_mib", "loading_mib", "weights_mib")}
+    return [Finding("memory", verdict, text, figures)]
 
 
 def _measured(subject: Subject) -> Measurement | Finding:

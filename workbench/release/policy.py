@@ -48,7 +48,7 @@ OPTIONS: dict[str, dict[str, tuple[type, Any]]] = {
     "streaming": {"lookahead_ms": (int, None), "margin": (float, 0.01), "locales": (list, None), **_RATE},
     "served": {"margin": (float, 0.01), "locales": (list, None), "target": (str, None)},
     "latency": {"lookahead_ms": (int, None), "p95_ms": (float, None), "minimum_samples": (int, 100)},
-    "memory": {"maximum_mib": (float, None)},
+    "memory": {"maximum_mib": (float, None), "beyond_weights_mib": (float, None)},
     "terms": {"licenses": (list, None), "purpose": (str, None), "consent_required": (bool, True)},
     "leakage": {"sentences": (bool, True), "speakers": (bool, False)},
     "erasure": {},
@@ -56,7 +56,6 @@ OPTIONS: dict[str, dict[str, tuple[type, Any]]] = {
 _REQUIRED = {
     "keywords": ("words",),
     "latency": ("p95_ms",),
-    "memory": ("maximum_mib",),
     "terms": ("licenses",),
 }
 _WHAT = {
@@ -70,7 +69,7 @@ _WHAT = {
     "streaming": "streaming at the chosen look-ahead must not get worse by the margin",
     "served": "what is served must not be worse than what was measured by the margin, in every locale",
     "latency": "95th percentile from the end of a word to its final text",
-    "memory": "peak memory of one process that streams",
+    "memory": "peak memory of one process while it streams: in all, or beyond the checkpoint's weights",
     "terms": "license, consent, purpose and keeping time of everything trained on",
     "leakage": "nothing of the test set was trained on",
     "erasure": "not trained on anything since erased",
@@ -192,5 +191,8 @@ def _spec(raw: Any, number: int, where: str, lines: Lines) -> CheckSpec:
     made = build(
         model_of(kind), told, where=place, lines=lambda loc: lines(("checks", number, *loc))
     ).model_dump()
+    if kind == "memory" and made["maximum_mib"] is None and made["beyond_weights_mib"] is None:
+        hint = "Write maximum_mib, or beyond_weights_mib for checkpoints of any size."
+        raise WorkbenchError("a memory check without a limit", where=place, hint=hint)
     name = made.pop("name")
     return CheckSpec(made.pop("kind"), name, made)
