@@ -24,6 +24,7 @@ from workbench.finetuning import folder as files
 from workbench.finetuning import ranking
 from workbench.finetuning.model import apply_training_mode, trained_state
 from workbench.finetuning.validation import CancelledError
+from workbench.machine import trim_memory
 from workbench.recognizer import torch_file
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("workbench.finetuning.run")
 STATE_EVERY_S = 1.0
+TRIM_EVERY = 20
+"""Steps between two returns of freed memory: batches of ever other lengths leave holes that none fits."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
@@ -124,6 +127,8 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             return
         step = trainer.global_step
         self._record(trainer, step)
+        if step % TRIM_EVERY == 0:
+            trim_memory()
         try:
             if self.recipe.validation and (
                 step % self.recipe.validate_every == 0 or step == self.recipe.steps
@@ -217,6 +222,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             found, samples = self.validator.run(pl_module)
         finally:
             apply_training_mode(pl_module, self.recipe)
+            trim_memory()
         self._validation_s.append(time.monotonic() - began)
         self.folder.update_state(validation_s=round(self._validation_s[-1], 3))
         head = {"kind": "validation", "step": step}

@@ -34,6 +34,8 @@ batch."""
 VALIDATION_BATCH_S = 60.0
 """Audio of a batch of a validation."""
 FP32 = 4
+LOADING = 1.3
+"""Peak of loading, in sizes of the weights: they are mapped, and assigned."""
 _FROZEN = {"encoder_frozen": ("encoder.",), "decoder_joint": ("encoder.", "prompt_kernel.")}
 _KEPT = {"full": 58.0, "lora": 45.0, "adapter": 30.0, "encoder_frozen": 0.0, "decoder_joint": 0.0}
 """Values of ``d_model`` that an encoder layer keeps of a frame for the backward pass: what the gradients of
@@ -71,7 +73,7 @@ def estimate_memory_mb(
 ) -> float:
     """Peak of the training process, in MB of 10⁶ bytes; on a GPU, of its memory.
 
-    The larger of two moments: loading, where the file's weights stand beside the model's; and the heaviest
+    The larger of two moments: loading, where weights are read; and the heaviest
     step of the plan, with gradients and both moments of what trains, what the backward pass keeps, and the
     audio that the process holds.
 
@@ -87,7 +89,7 @@ def estimate_memory_mb(
         return training + _kept_mb(recipe, base, drawn, rows, on_gpu=True)
     kept = max(_kept_mb(recipe, base, drawn, rows, on_gpu=False), _validating_mb(recipe, base))
     audio = audio_mb(recipe, drawn)
-    return RUNTIME_MB + max(2 * weight_mb, training + kept + audio)
+    return RUNTIME_MB + max(LOADING * weight_mb, training + kept + audio)
 
 
 def audio_mb(recipe: Recipe, drawn: pd.DataFrame) -> float:
