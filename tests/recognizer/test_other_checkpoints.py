@@ -16,6 +16,7 @@ import yaml
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.clips import Clip, decode_offline, stream_together
 from workbench.starter_files import CORPUS
 
 Change = Callable[[dict[str, Any], dict[str, Any]], None]
@@ -112,6 +113,36 @@ def test_a_sibling_without_a_prompt_streams(tmp_path):
     assert checkpoint.info.prompts == {}
     assert checkpoint.slot("auto") is None
     said(checkpoint, "auto")
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("contexts", [[[70, 13], [70, 6], [70, 0]], [[28, 13], [56, 6], [70, 1]], [[70, 6]]])
+def test_left_contexts_of_any_length_stream_as_they_decode_offline(tmp_path, contexts):
+    """A sibling's ``[70, ...]``, a left context of its own for each look-ahead, and a single one."""
+
+    def changed(config: dict[str, Any], state: dict[str, Any]) -> None:
+        config["encoder"]["att_context_size"] = contexts
+
+    checkpoint = made(tmp_path / "contexts.nemo", changed)
+    assert checkpoint.info.lookaheads_ms == tuple(sorted(80 * (right + 1) for _, right in contexts))
+    assert checkpoint.info.default_lookahead_ms == 80 * (contexts[0][1] + 1)
+    engine, clips = checkpoint.engine("cpu"), [Clip(clip()[0], checkpoint.slot(clip()[1]))]
+    for _, right in contexts:
+        offline, streamed = decode_offline(engine, clips, right), stream_together(engine, clips, right)
+        assert offline[0].ids
+        assert [(o.ids, o.frames) for o in offline] == [(s.ids, s.frames) for s in streamed]
+
+
+def test_tags_that_nobody_trained_are_marked(tmp_path):
+    def more(config: dict[str, Any], state: dict[str, Any]) -> None:
+        config["model_defaults"]["prompt_dictionary"] |= {"cy-GB": 110, "el": 22}
+
+    info = made(tmp_path / "more.nemo", more).info
+    assert info.tiers["cy-GB"] == "untrained"
+    assert info.tiers["en-US"] == "ready"
+    assert set(info.tiers) == set(info.locales)
+    assert "1 untrained" in repr(Checkpoint.open(tmp_path / "more.nemo"))
+    assert "untrained" not in repr(Checkpoint.open(hostile.STARTER))
 
 
 @pytest.mark.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +14,7 @@ from workbench.errors import WorkbenchError
 from workbench.locales import AUTO, canonical
 from workbench.recognizer import runtimes
 from workbench.recognizer.archive import Archive
-from workbench.recognizer.checkpoint_info import inspect_archive
+from workbench.recognizer.checkpoint_info import UNTRAINED, inspect_archive
 from workbench.recognizer.hub import resolve
 from workbench.recognizer.streaming import Session
 from workbench.signatures import public
@@ -63,13 +64,18 @@ class Checkpoint:
         i = self.info
         return (
             f"Checkpoint({self.path.name}: {i.class_name}, {i.parameters / 1e6:.1f}M parameters, "
-            f"{len(i.locales)} locales, "
+            f"{len(i.locales)} locales{self._tiers()}, "
             + (
                 f"look-aheads {', '.join(map(str, i.lookaheads_ms))} ms)"
                 if i.lookaheads_ms
                 else "offline only)"
             )
         )
+
+    def _tiers(self) -> str:
+        counts = Counter(self.info.tiers.values())
+        told = [f"{counts[tier]} {tier}" for tier in ("ready", "broad", "adapt", UNTRAINED) if counts[tier]]
+        return f" ({', '.join(told)})" if told else ""
 
     def tokenizer(self) -> Any:
         """The checkpoint's ``sentencepiece.SentencePieceProcessor``, without NeMo."""

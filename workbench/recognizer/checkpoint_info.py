@@ -11,13 +11,15 @@ from google.protobuf.message import DecodeError
 from sentencepiece import sentencepiece_model_pb2 as proto
 
 from workbench.errors import WorkbenchError, one_line
-from workbench.locales import AUTO
+from workbench.locales import AUTO, LOCALES
 from workbench.recognizer.archive import CONFIG, Archive
 from workbench.recognizer.config_rules import MAX_VOCABULARY
 from workbench.signatures import public
 
 if TYPE_CHECKING:
     from workbench.recognizer.engine import Engine
+
+UNTRAINED = "untrained"
 
 
 @public
@@ -28,6 +30,8 @@ class CheckpointInfo:
     Attributes:
         class_name: NeMo's class; the ``WithPrompt`` ones take a locale.
         locales: tags of its own prompt dictionary, ``auto`` left out.
+        tiers: tag → ``ready``, ``broad`` or ``adapt`` as NVIDIA's model card ranks them; ``untrained`` for a
+            tag of the dictionary that is none of the card's locales: what it writes is chance.
         prompts: tag → slot of the one-hot, ``auto`` included; empty where the class takes none.
         aliases: short codes of the dictionary, such as ``es``, → the tags with the same slot.
         lookaheads_ms: chunk lengths it can stream with, ascending; empty where it decodes offline only.
@@ -42,6 +46,7 @@ class CheckpointInfo:
 
     class_name: str
     locales: tuple[str, ...]
+    tiers: dict[str, str]
     prompts: dict[str, int]
     aliases: dict[str, tuple[str, ...]]
     lookaheads_ms: tuple[int, ...]
@@ -104,6 +109,11 @@ def inspect_archive(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
         return by_ms, CheckpointInfo(
             class_name=name,
             locales=tuple(sorted(tag for tag in prompts if "-" in tag)),
+            tiers={
+                tag: LOCALES[tag].tier if tag in LOCALES else UNTRAINED
+                for tag in sorted(prompts)
+                if "-" in tag
+            },
             prompts=prompts,
             aliases={
                 code: tuple(tag for tag in prompts if "-" in tag and prompts[tag] == slot)
