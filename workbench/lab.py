@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.pages import SCRIPTED
 from workbench.project import FIRST, OWN
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -161,9 +163,9 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
-    from nbconvert import HTMLExporter
 
     out.mkdir(parents=True, exist_ok=True)
+    out.chmod(0o700)  # the pages hold transcripts
     workspace = out / "workspace"
     shutil.rmtree(workspace, ignore_errors=True)
     os.environ["WORKBENCH_WORKSPACE"] = str(workspace.absolute())
@@ -190,9 +192,7 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
             client.execute()
         except CellExecutionError as error:
             failure = error
-        _show_static_forms(notebook)
-        page = out / f"{path.stem}.html"
-        page.write_text(HTMLExporter().from_notebook_node(notebook)[0], "utf-8")
+        page = write_atomic(out / f"{path.stem}.html", notebook_page(notebook))
         pages.append(page)
         if failure:
             raise WorkbenchError(
@@ -201,6 +201,23 @@ def run_notebooks(out: Path, names: list[str] | None = None, timeout_s: int = 18
         sys.stdout.write(f"{path.name}: ran in {time.monotonic() - began:.0f} s, {page}\n")
         sys.stdout.flush()
     return pages
+
+
+def notebook_page(notebook: Any) -> str:
+    """An executed notebook as a page that fetches nothing: figures and sounds are in it.
+
+    Args:
+        notebook: of nbformat, version 4; loses the live views of outputs that have a static form.
+    """
+    from nbconvert import HTMLExporter
+
+    _show_static_forms(notebook)
+    nothing = dict.fromkeys(("require_js_url", "jquery_url", "mathjax_url", "jupyter_widgets_base_url"), "")
+    made, _ = HTMLExporter(**nothing).from_notebook_node(notebook)
+    # Addresses of the template that are no settings; the policy holds for whatever an output names besides.
+    made = re.sub(r'<script[^>]*\bsrc="[^"]*"[^>]*>\s*</script>', "", made)
+    policy = f'<meta http-equiv="Content-Security-Policy" content="{SCRIPTED}"/>'
+    return str(made).replace("<head>", f"<head>{policy}", 1)
 
 
 def _show_static_forms(notebook: Any) -> None:

@@ -7,6 +7,12 @@ from html import escape
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """A second lock: even text that came through unescaped could load, run or send nothing."""
 
+SCRIPTED = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; style-src 'unsafe-inline'; "
+    "img-src data: blob:; media-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+)
+"""For exported notebooks, whose figures draw themselves: own scripts run, nothing is fetched or sent."""
+
 
 def page(title: str, style: str, body: str) -> str:
     """A whole page.
