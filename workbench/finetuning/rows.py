@@ -73,10 +73,15 @@ def read_source(
     """
     rows: list[Utterance] = []
     for path in expand(Path(source.manifest)):
-        roots = roots_of(source.audio_root or path.parent)
+        reading = _Reading(path, roots_of(source.audio_root or path.parent), source, prompts, limits)
         for table in read(path, problems):
             for values in table.to_pylist():
-                row = _utterance(values, int(values[LINE]), path, roots, source, prompts, limits, problems)
+                line = int(values[LINE])
+                try:
+                    row = reading.utterance(values, line)
+                except _UnusableError as bad:
+                    problems.append(Problem(path.name, bad.what, bad.hint, line, bad.field))
+                    continue
                 if row is not None:
                     rows.append(row)
     return _spoken_enough(rows, str(source.manifest), problems)
@@ -94,88 +99,106 @@ def _spoken_enough(rows: list[Utterance], where: str, problems: list[Problem]) -
     return [row for row in rows if id(row) not in dropped]
 
 
-def _utterance(
-    values: dict[str, Any],
-    line: int,
-    path: Path,
-    roots: tuple[str, ...],
-    source: Source | ValidationSet,
-    prompts: Sequence[str],
-    limits: tuple[float, float],
-    problems: list[Problem],
-) -> Utterance | None:
-    """The row, or None if filters leave it out; unusable rows are noted."""
+class _UnusableError(Exception):
+    """Why a row cannot be trained on: what, its field, a hint."""
 
-    def bad(what: str, field: str, hint: str = "") -> None:
-        problems.append(Problem(path.name, what, hint, line, field))
+    def __init__(self, what: str, field: str, hint: str = "") -> None:
+        super().__init__(what)
+        self.what, self.field, self.hint = what, field, hint
 
-    tag = values.get("target_lang") or values.get("lang")
-    if tag == AUTO:
-        tag = values.get("lang") if values.get("lang") != AUTO else None
-    if source.split is not None and values.get("split") != source.split:
-        return None
-    if not isinstance(tag, str) or not tag:
-        bad("no locale", "target_lang", "Every training row needs a tag such as el-GR; auto is none.")
-        return None
-    try:
-        tag = canonical(tag, prompts)
-    except WorkbenchError as error:
-        bad(error.what + " to this checkpoint", "target_lang", error.hint)
-        return None
-    if (source.locales and tag not in source.locales) or tag in getattr(source, "except_locales", ()):
-        return None
-    given = values["text"] if isinstance(values.get("text"), str) else ""
-    known = set(prompts) - {AUTO}
-    if odd := next((found for found in find_tags(given) if found.locale not in known), None):
-        bad(f"the transcript holds {odd.written}, no tag of this checkpoint", "text", "Write it as <xx-XX>.")
-        return None
-    text = strip_tag(given)[0]
-    spans = tuple((run, locale or tag) for run, locale in split_spans(given))
-    switched = len({locale for _, locale in spans}) > 1 and any(locale == tag for _, locale in spans)
-    if (ends_in := foreign_tag(given, tag)) is not None:
-        bad(
-            f"the transcript ends in <{ends_in}>, the row says {tag}", "text", "Set the right one of the two."
-        )
-        return None
-    silent = not_speech.is_declared(values.get(not_speech.COLUMN), values.get("tags"))
-    if silent == bool(text):
-        what = "declared to hold no speech, and has a text" if silent else "no text"
-        bad(what, "text", "Declare clips without speech by a true column no_speech.")
-        return None
-    if (between := not_speech.translation(values.get("lang"), tag)) is not None:
-        bad(f"a translation, {between}", "lang", "Recognition learns from what is spoken, in its language.")
-        return None
-    if refused := refused_use(values.get("purpose"), "train"):
-        bad(refused, "purpose", "Ask its speaker, or test on it only.")
-        return None
-    duration, offset = _seconds(values.get("duration")), _seconds(values.get("offset") or 0.0)
-    if duration is None or offset is None:
-        bad("duration or offset is not a number of seconds", "duration")
-        return None
-    if not limits[0] <= duration <= limits[1]:
-        bad(
-            f"{duration:.2f} s is outside {limits[0]:g}–{limits[1]:g} s",
-            "duration",
-            "Change the recipe's limits.",
-        )
-        return None
-    name = values.get("audio_filepath")
-    try:
-        audio = Path(locate_text(name if isinstance(name, str) and name else "/", roots))
-    except WorkbenchError as error:
-        bad(error.what, "audio_filepath", "Set audio_root to the folder that holds it.")
-        return None
-    try:
-        channel = channel_of(values)
-    except WorkbenchError as error:
-        bad(error.what, "channel", error.hint)
-        return None
-    speaker = values.get("speaker")
-    name = values.get("id") or f"{path.name}:{line}"
-    return Utterance(
-        str(name), audio, offset, duration, text, tag, str(speaker) if speaker else None, line, path.name,
-        channel, spans if switched else (),
-    )  # fmt: skip
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What holds for every row of a manifest."""
+
+    path: Path
+    roots: tuple[str, ...]
+    source: Source | ValidationSet
+    prompts: Sequence[str]
+    limits: tuple[float, float]
+
+    def utterance(self, values: dict[str, Any], line: int) -> Utterance | None:
+        """The row, or None if filters leave it out.
+
+        Raises:
+            _UnusableError: it cannot be trained on.
+        """
+        if self.source.split is not None and values.get("split") != self.source.split:
+            return None
+        tag = self._tag(values)
+        if self.source.locales and tag not in self.source.locales:
+            return None
+        if tag in getattr(self.source, "except_locales", ()):
+            return None
+        text, spans = self._said(values, tag)
+        offset, duration = self._place(values)
+        audio, channel = self._sound(values)
+        speaker = values.get("speaker")
+        name = values.get("id") or f"{self.path.name}:{line}"
+        return Utterance(
+            str(name), audio, offset, duration, text, tag, str(speaker) if speaker else None, line,
+            self.path.name, channel, spans,
+        )  # fmt: skip
+
+    def _tag(self, values: dict[str, Any]) -> str:
+        tag = values.get("target_lang") or values.get("lang")
+        if tag == AUTO:
+            tag = values.get("lang") if values.get("lang") != AUTO else None
+        if not isinstance(tag, str) or not tag:
+            hint = "Every training row needs a tag such as el-GR; auto is none."
+            raise _UnusableError("no locale", "target_lang", hint)
+        try:
+            return canonical(tag, self.prompts)
+        except WorkbenchError as error:
+            raise _UnusableError(error.what + " to this checkpoint", "target_lang", error.hint) from error
+
+    def _said(self, values: dict[str, Any], tag: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The text without tags, and its runs with their locales where it switches languages."""
+        given = values["text"] if isinstance(values.get("text"), str) else ""
+        known = set(self.prompts) - {AUTO}
+        if odd := next((found for found in find_tags(given) if found.locale not in known), None):
+            what = f"the transcript holds {odd.written}, no tag of this checkpoint"
+            raise _UnusableError(what, "text", "Write it as <xx-XX>.")
+        text = strip_tag(given)[0]
+        if (ends_in := foreign_tag(given, tag)) is not None:
+            what = f"the transcript ends in <{ends_in}>, the row says {tag}"
+            raise _UnusableError(what, "text", "Set the right one of the two.")
+        silent = not_speech.is_declared(values.get(not_speech.COLUMN), values.get("tags"))
+        if silent == bool(text):
+            what = "declared to hold no speech, and has a text" if silent else "no text"
+            raise _UnusableError(what, "text", "Declare clips without speech by a true column no_speech.")
+        if (between := not_speech.translation(values.get("lang"), tag)) is not None:
+            hint = "Recognition learns from what is spoken, in its language."
+            raise _UnusableError(f"a translation, {between}", "lang", hint)
+        if refused := refused_use(values.get("purpose"), "train"):
+            raise _UnusableError(refused, "purpose", "Ask its speaker, or test on it only.")
+        spans = tuple((run, locale or tag) for run, locale in split_spans(given))
+        switched = len({locale for _, locale in spans}) > 1 and any(locale == tag for _, locale in spans)
+        return text, spans if switched else ()
+
+    def _place(self, values: dict[str, Any]) -> tuple[float, float]:
+        """Offset and duration in seconds."""
+        duration, offset = _seconds(values.get("duration")), _seconds(values.get("offset") or 0.0)
+        if duration is None or offset is None:
+            raise _UnusableError("duration or offset is not a number of seconds", "duration")
+        shortest, longest = self.limits
+        if not shortest <= duration <= longest:
+            what = f"{duration:.2f} s is outside {shortest:g}–{longest:g} s"
+            raise _UnusableError(what, "duration", "Change the recipe's limits.")
+        return offset, duration
+
+    def _sound(self, values: dict[str, Any]) -> tuple[Path, tuple[int, ...] | None]:
+        """The absolute path, and which channels are averaged (None: all)."""
+        name = values.get("audio_filepath")
+        try:
+            audio = Path(locate_text(name if isinstance(name, str) and name else "/", self.roots))
+        except WorkbenchError as error:
+            hint = "Set audio_root to the folder that holds it."
+            raise _UnusableError(error.what, "audio_filepath", hint) from error
+        try:
+            return audio, channel_of(values)
+        except WorkbenchError as error:
+            raise _UnusableError(error.what, "channel", error.hint) from error
 
 
 def _seconds(value: Any) -> float | None:
