@@ -21,6 +21,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.machine import child_environment
 from workbench.pages import SCRIPTED
 from workbench.project import FIRST, OWN
 
@@ -114,7 +115,7 @@ def lab(port: int = 8888, *, root: Path | None = None, page: str | None = None) 
         The server's exit code.
     """
     root, token, port = root or project_folder(), secrets.token_hex(24), free_port(port)
-    environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1"}
+    environment = child_environment(JUPYTER_PLATFORM_DIRS="1")
     environment.setdefault("WORKBENCH_WORKSPACE", str(root / "workspace"))
     settings = root / "workspace" / ".lab-settings"
     address = f"http://127.0.0.1:{port}/lab/tree/{page or f'notebooks/{FIRST}'}?token={token}"

@@ -17,6 +17,7 @@ import numpy as np
 
 from workbench.capacity.measurement import Measurement, Memory
 from workbench.errors import WorkbenchError
+from workbench.machine import child_environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,7 +68,7 @@ class Bench:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env=child_environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
             start_new_session=True,
         )
         job = {"checkpoint": str(self._checkpoint.path.absolute()), "clips": str(folder / "clips.npz")}

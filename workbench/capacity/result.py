@@ -249,7 +249,8 @@ class Capacity:
         gpu = self.machine.get("gpu")
         where = f"{gpu}, {self.machine.get('precision')}" if gpu else self.machine.get("processor", "unknown")
         threads = self.machine.get("threads", "?")
-        return f"{where}, {threads} thread{'' if threads == 1 else 's'}"
+        asleep = " that sleep while they wait" if self.machine.get("waiting") == "passive" else ""
+        return f"{where}, " + ("1 thread" if threads == 1 else f"{threads} threads{asleep}")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, published figures and extrapolations labeled and apart."""

@@ -110,6 +110,7 @@ class Worker:
             "processor": f"{platform.machine()}, {cores} core{'s' * (cores > 1)} usable",
             "cores": cores,
             "threads": threads,
+            "waiting": os.environ.get("OMP_WAIT_POLICY", "active").lower(),
             "load_1min": round(os.getloadavg()[0], 1),
             "memory_mib": psutil.virtual_memory().total / _MIB,
             "gpu": name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -23,6 +24,7 @@ from workbench.cli import (
     training,
 )
 from workbench.cli.verbs import EXIT_CODES, FAULT, choose_workspace
+from workbench.machine import child_environment
 
 app = typer.Typer(
     name="workbench",
@@ -61,6 +63,7 @@ def options(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    os.environ.update(child_environment())  # for this process too: torch is not loaded yet
     try:
         code = app(list(arguments) if arguments is not None else None, standalone_mode=False)
         return code if isinstance(code, int) else 0

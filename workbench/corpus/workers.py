@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench.errors import WorkbenchError
+from workbench.machine import child_environment
 
 Answer = TypeVar("Answer")
 
@@ -102,7 +103,7 @@ class WorkerPool:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "workbench.corpus.workers"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"},
+                env=child_environment(PYTHONPATH=path, PYTHONUTF8="1"),
             )  # fmt: skip
             self._own.worker = worker
             self._started.append(worker)

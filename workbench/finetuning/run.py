@@ -24,6 +24,7 @@ from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run_paths import portable
 from workbench.locks import is_held
+from workbench.machine import child_environment
 from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace.slots import queue_up
@@ -164,7 +165,7 @@ class Run:
             self.folder.cancel.unlink(missing_ok=True)
             attempts = int(self.folder.state().get("attempts", 0)) + 1
             self.folder.update_state(status="queued", attempts=attempts, message="", hint="")
-            environment = dict(os.environ)
+            environment = child_environment()
             environment.update(WORKBENCH_RUN_LOCK=str(lock), PYTHONUNBUFFERED="1", HF_HUB_OFFLINE="1")
             if ticket is not None:
                 environment["WORKBENCH_RUN_TICKET"] = f"{ticket.descriptor}:{ticket.path.name}"

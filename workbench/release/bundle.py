@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from workbench.drafts import drafting
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
 from workbench.ingest.audio import Roots, read_row, roots_of
+from workbench.machine import child_environment
 from workbench.names import check_name
 from workbench.release import smoke
 from workbench.release.gates import GateReport
@@ -140,7 +140,7 @@ def run_smoke_test(path: Path, digest: str | None = None, timeout_s: float = 180
     command += ["--digest", digest] if digest else []
     # The script runs from the bundle, so the package must be found as it is found here.
     root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = child_environment(PYTHONPATH=root, PYTHONDONTWRITEBYTECODE="1")
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=timeout_s, env=environment, check=False
     )

@@ -23,6 +23,7 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.ingest.audio import CHANNEL_COLUMNS, Roots, read_row, roots_of
+from workbench.machine import child_environment
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.streaming import play
 from workbench.recognizer.words import WordClock
@@ -90,7 +91,7 @@ def measure(
         capture_output=True,
         text=True,
         timeout=timeout_s,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=child_environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path))),
         check=False,
     )
     if done.returncode != 0:
