@@ -38,25 +38,35 @@ def test_state_is_the_fold_of_what_stands(tmp_path: Path, seed: int) -> None:
     store = DecisionStore(tmp_path / "d.sqlite")
     log: list[tuple[int, str, list[str], str, str | None]] = []
     undone: list[int] = []
+    groups: dict[int, list[int]] = {}
     redoable: dict[str, list[int]] = {"ann": [], "bob": []}
     seen = 0
     running: dict[tuple[str, str], str | None] = {}
     for _ in range(60):
         who = rng.choice(["ann", "bob"])
         clips = rng.sample(CLIPS, rng.randint(1, 4))
-        act = rng.choice(["accept", "reject", "edit", "tag", "undo", "undo", "redo"])
+        act = rng.choice(["accept", "reject", "edit", "tag", "together", "undo", "undo", "redo"])
         if act == "undo":
             mine = [e for e in log if e[1] == who and e[0] not in undone]
             found = store.undo(reviewer=who)
             assert (found.seq if found else None) == (mine[-1][0] if mine else None)
             if mine:
-                undone.append(mine[-1][0])
+                undone += groups.get(mine[-1][0], [mine[-1][0]])
                 redoable[who].append(mine[-1][0])
         elif act == "redo":
             found = store.redo(reviewer=who)
             assert (found.seq if found else None) == (redoable[who][-1] if redoable[who] else None)
             if redoable[who]:
-                undone.remove(redoable[who].pop())
+                last = redoable[who].pop()
+                undone = [seq for seq in undone if seq not in groups.get(last, [last])]
+        elif act == "together":
+            times = {"offset": repr(rng.random()), "duration": repr(1 + rng.random())}
+            edits = {name: repr(round(float(value), 6)) for name, value in times.items()}
+            made = store.edit_together(clips[0], times, accept=rng.random() < 0.5, reviewer=who)
+            words = [*edits.items(), ("status", "accepted")]
+            log += [(seq, who, clips[:1], *word) for seq, word in zip(made, words, strict=False)]
+            groups[made[-1]] = made
+            redoable[who] = []
         else:
             value = {"accept": "accepted", "reject": "rejected", "edit": f"t{rng.random()}", "tag": "1"}[act]
             field = {"edit": "text", "tag": "tag:x"}.get(act, "status")
@@ -79,6 +89,7 @@ def test_state_is_the_fold_of_what_stands(tmp_path: Path, seed: int) -> None:
         running.update({(c, f): v for c, f, v, _ in changed if f})
         seen = store.version()
         assert running == expected
+    assert store.verify() == []
 
 
 def test_the_view_follows_every_decision(make: Make) -> None:

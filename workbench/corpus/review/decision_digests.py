@@ -67,7 +67,8 @@ def faults(connection: sqlite3.Connection) -> list[str]:
         ]
     wrong = """
         SELECT e.seq FROM events e WHERE e.action NOT IN ('undo', 'redo', 'erase') AND e.stands <> coalesce(
-          (SELECT u.action = 'redo' FROM events u WHERE u.refers = e.seq ORDER BY u.seq DESC LIMIT 1), 1)
+          (SELECT u.action = 'redo' FROM events u WHERE u.refers = e.seq AND u.action IN ('undo', 'redo')
+           ORDER BY u.seq DESC LIMIT 1), 1)
     """
     found += [
         f"event {seq} stands or does not against what was undone" for (seq,) in connection.execute(wrong)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
 SCHEMA_VERSION = 1
 
 SCHEMA = f"""
@@ -66,9 +70,24 @@ SELECT {COLUMNS} FROM events WHERE reviewer = :who AND stands = 1 AND action NOT
 ORDER BY seq DESC LIMIT 1
 """
 # The latest undone one whose undoing is younger than the reviewer's latest decision.
+_SWITCHED = "(SELECT max(u.seq) FROM events u WHERE u.refers = events.seq AND u.action IN ('undo', 'redo'))"
 REDOABLE = f"""
 SELECT {COLUMNS} FROM events WHERE reviewer = :who AND stands = 0 AND action NOT IN ('undo', 'redo', 'erase')
-  AND (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) > coalesce((
+  AND {_SWITCHED} > coalesce((
     SELECT max(d.seq) FROM events d WHERE d.reviewer = :who AND d.action NOT IN ('undo', 'redo', 'erase')), 0)
-ORDER BY (SELECT max(u.seq) FROM events u WHERE u.refers = events.seq) DESC LIMIT 1
+ORDER BY {_SWITCHED} DESC LIMIT 1
 """
+# What was decided in one with an event: a later one of a group refers to its first.
+TOGETHER = """
+SELECT seq FROM events WHERE (seq = :first OR refers = :first) AND action NOT IN ('undo', 'redo', 'erase')
+ORDER BY seq
+"""
+
+
+def insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
+    """Write an event: at, reviewer, action, field, value, reason, filter, clips, refers. Its number."""
+    sql = (
+        "INSERT INTO events (at, reviewer, action, field, value, reason, filter, clips, refers) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    return int(connection.execute(sql, row).lastrowid or 0)

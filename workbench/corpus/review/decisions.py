@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.corpus.review import decision_digests
+from workbench.corpus.review import decision_digests, decision_erasure
 from workbench.corpus.review import decision_queries as queries
 from workbench.corpus.review.decision_digests import ClipSum
 from workbench.corpus.review.edited_values import checked_id, checked_tag, checked_value
-from workbench.corpus.review.kappa import fleiss_kappa
+from workbench.corpus.review.kappa import kappa
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
 from workbench.names import current_user
@@ -181,6 +181,45 @@ class DecisionStore:
             value = checked_value(field, value)
         return self._add("resolve", id, reviewer, field, value, reason, "")
 
+    def edit_together(
+        self,
+        id: str,
+        edits: Mapping[str, str | float | None],
+        *,
+        accept: bool = False,
+        reason: str | None = None,
+        reviewer: str | None = None,
+    ) -> list[int]:
+        """Several edits of one clip as one decision: all are on disk or none is, and one undo takes all back.
+
+        Args:
+            edits: field → value, as :meth:`edit` takes them.
+            accept: the clip is accepted too.
+            reason: kept with each edit.
+
+        Returns:
+            the numbers of the events, in order.
+
+        Raises:
+            WorkbenchError: no edit, or one that :meth:`edit` would refuse.
+        """
+        if not edits:
+            raise WorkbenchError("no field is named", hint="Say what to change: {'offset': 1.5}.")
+        words = [("edit", name, checked_value(name, value), reason) for name, value in edits.items()]
+        words += [("status", "status", ACCEPTED, None)] if accept else []
+        for action in dict.fromkeys(action for action, *_ in words):
+            self._ask(action, reviewer)
+        who, at, clip = reviewer or current_user(), utc_now(), checked_id(id)
+        connection, made = self._connections.get(), list[int]()
+        with transaction(connection):
+            for action, field, value, why in words:
+                first = made[0] if made else None
+                seq = queries.insert(connection, (at, who, action, field, value, why, None, 1, first))
+                connection.execute("INSERT INTO targets VALUES (?, ?)", (clip, seq))
+                decision_digests.keep(connection, seq)
+                made.append(seq)
+        return made
+
     def undo(self, *, reviewer: str | None = None) -> Decision | None:
         """Take back this reviewer's latest decision that stands; None where there is none."""
         return self._switch("undo", reviewer)
@@ -239,7 +278,7 @@ class DecisionStore:
             views = {reviewer: value for _, reviewer, value in words if value in (ACCEPTED, REJECTED)}
             shared += [views] if len(views) > 1 else []
         agreed = sum(len(set(views.values())) == 1 for views in shared)
-        return {"clips": len(shared), "agreed": agreed, "kappa": _kappa(shared)}
+        return {"clips": len(shared), "agreed": agreed, "kappa": kappa(shared, ACCEPTED)}
 
     def words_of_reviewers(self) -> Iterator[tuple[str, str, str, str | None]]:
         """(clip, field, reviewer, value): each reviewer's own last word that stands, resolutions left out."""
@@ -272,33 +311,7 @@ class DecisionStore:
         Args:
             texts: what is to be found in no value, reason or filter of others' decisions either.
         """
-        connection = self._connections.get()
-        connection.execute("PRAGMA secure_delete = ON")
-        with transaction(connection):
-            found = [(clip,) for clip in dict.fromkeys(ids)]
-            touched = {
-                row[0] for clip in found
-                for row in connection.execute("SELECT seq FROM targets WHERE clip = ?", clip)
-            }  # fmt: skip
-            connection.executemany("DELETE FROM targets WHERE clip = ?", found)
-            for seq in touched:
-                left = connection.execute("SELECT count(*) FROM targets WHERE seq = ?", (seq,)).fetchone()[0]
-                if not left:
-                    sql = "UPDATE events SET value = NULL, reason = NULL, filter = NULL WHERE seq = ?"
-                    connection.execute(sql, (seq,))
-            for column in ("value", "reason", "filter"):
-                for text in texts:
-                    of_it = f"instr({column}, ?) > 0"
-                    touched |= {
-                        s for (s,) in connection.execute(f"SELECT seq FROM events WHERE {of_it}", (text,))
-                    }
-                    connection.execute(f"UPDATE events SET {column} = NULL WHERE {of_it}", (text,))
-            for seq in touched:
-                decision_digests.keep(connection, seq)
-            row = (utc_now(), current_user(), "erase", None, None, None, None, len(found), None)
-            decision_digests.keep(connection, _insert(connection, row))
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return len(touched)
+        return decision_erasure.erase(self._connections.get(), ids, texts)
 
     def close(self) -> None:
         """Close this thread's connection; it opens again when needed."""
@@ -322,7 +335,7 @@ class DecisionStore:
         connection = self._connections.get()
         with transaction(connection):
             row = (utc_now(), who, action, field, value, reason, filter or None, 0, None)
-            seq = _insert(connection, row)
+            seq = queries.insert(connection, row)
             # One by one as they come: a decision may name millions.
             summed = ClipSum()
             count = connection.executemany(
@@ -350,10 +363,12 @@ class DecisionStore:
             if row is None:
                 return None
             found = _decision(row)
-            stands = int(action == "redo")
-            connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, found.seq))
-            row = (utc_now(), who, action, None, None, None, None, found.clips, found.seq)
-            decision_digests.keep(connection, _insert(connection, row))
+            group = connection.execute(queries.TOGETHER, {"first": found.refers or found.seq}).fetchall()
+            for (seq,) in group:
+                stands = int(action == "redo")
+                connection.execute("UPDATE events SET stands = ? WHERE seq = ?", (stands, seq))
+                row = (utc_now(), who, action, None, None, None, None, found.clips, seq)
+                decision_digests.keep(connection, queries.insert(connection, row))
         return found
 
 
@@ -361,26 +376,5 @@ def _nothing_named() -> WorkbenchError:
     return WorkbenchError("no clip is named", hint="The filter may have matched nothing.")
 
 
-def _insert(connection: sqlite3.Connection, row: Sequence[Any]) -> int:
-    sql = (
-        "INSERT INTO events (at, reviewer, action, field, value, reason, filter, clips, refers) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    )
-    return int(connection.execute(sql, row).lastrowid or 0)
-
-
 def _decision(row: Sequence[Any]) -> Decision:
     return Decision(*[*row[:10], bool(row[10])])
-
-
-def _kappa(shared: Sequence[dict[str, str]]) -> float | None:
-    reviewers = sorted({name for views in shared for name in views})
-    if len(reviewers) != 2 or not shared:
-        return fleiss_kappa([list(views.values()) for views in shared])
-    first, second = reviewers
-    pairs = [(views[first], views[second]) for views in shared]
-    observed = sum(a == b for a, b in pairs) / len(pairs)
-    p1 = sum(a == ACCEPTED for a, _ in pairs) / len(pairs)
-    p2 = sum(b == ACCEPTED for _, b in pairs) / len(pairs)
-    chance = p1 * p2 + (1 - p1) * (1 - p2)
-    return None if chance == 1 else (observed - chance) / (1 - chance)

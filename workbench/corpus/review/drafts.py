@@ -199,8 +199,7 @@ class Drafts:
         blind = " (blind)" if id in self._transcribed(reviewer or current_user())[1] else ""
         reason = f"drafted by {self.name} ({sha}), {what} in {seconds:.1f} s{blind}"
         store = self.corpus.decisions
-        store.edit(id, "text", text, reason=reason, reviewer=reviewer)
-        return store.accept(id, reviewer=reviewer)
+        return store.edit_together(id, {"text": text}, accept=True, reason=reason, reviewer=reviewer)[-1]
 
     def _transcribed(self, who: str) -> tuple[set[str], set[str]]:
         """Clips that a reviewer has given a text, and those that others have."""

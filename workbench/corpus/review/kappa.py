@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def fleiss_kappa(judged: Sequence[Sequence[str]]) -> float | None:
@@ -25,4 +25,23 @@ def fleiss_kappa(judged: Sequence[Sequence[str]]) -> float | None:
         observed += sum(n * (n - 1) for n in Counter(values).values()) / (count * (count - 1))
     observed /= len(judged)
     chance = sum((n / total) ** 2 for n in everything.values())
+    return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def kappa(shared: Sequence[Mapping[str, str]], accepted: str) -> float | None:
+    """Kappa over the judgments of clips: Cohen's (1960) where exactly two reviewers gave them, else Fleiss's.
+
+    Args:
+        shared: of each clip, reviewer → outcome, of two outcomes.
+        accepted: one of them.
+    """
+    reviewers = sorted({name for views in shared for name in views})
+    if len(reviewers) != 2 or not shared:
+        return fleiss_kappa([list(views.values()) for views in shared])
+    first, second = reviewers
+    pairs = [(views[first], views[second]) for views in shared]
+    observed = sum(a == b for a, b in pairs) / len(pairs)
+    p1 = sum(a == accepted for a, _ in pairs) / len(pairs)
+    p2 = sum(b == accepted for _, b in pairs) / len(pairs)
+    chance = p1 * p2 + (1 - p1) * (1 - p2)
     return None if chance == 1 else (observed - chance) / (1 - chance)
