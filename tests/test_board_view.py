@@ -18,7 +18,8 @@ from workbench.corpus.importing import import_source
 from workbench.corpus.quality import listening_order
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.widgets.board import Board, predictions_of
+from workbench.widgets.board import Board
+from workbench.widgets.board_measures import predictions_of
 from workbench.widgets.board_static import board_html
 from workbench.widgets.board_view import PRIORITY, BoardView, Query
 

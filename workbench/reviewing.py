@@ -17,7 +17,7 @@ from workbench.errors import Problem, WorkbenchError
 from workbench.files import write_atomic
 from workbench.holdings import Holdings
 from workbench.ingest.voice_activity import SegmentRules
-from workbench.privacy.bleeping import Action, PersonalWords, bleeped_row, personal_words
+from workbench.privacy.bleeping import DROP_TAG, Action, PersonalWords, bleeped_row, personal_words
 from workbench.signatures import public
 from workbench.widgets.progress import Progress, progress_bar
 from workbench.workspace.roles import require
@@ -216,8 +216,9 @@ class Reviewing(Holdings):
         """Make a corpus of copies without personal data, to be exported in the place of the recordings.
 
         Each clip is copied as a file of its own, a tone in the place of what :meth:`personal_data` finds, and
-        the words are taken out of its transcript. A clip whose personal data cannot be placed in time is
-        left out, and named in ``problems``.
+        the words are taken out of its transcript. A clip whose personal data cannot be placed in time, or
+        that a reviewer dropped on the board, is left out, and named in ``problems``; what a reviewer kept
+        there stays.
 
         Args:
             corpus: the rows; what they are part of beside them is not copied.
@@ -243,8 +244,10 @@ class Reviewing(Holdings):
         with progress_bar(f"bleep {corpus.name}", progress, unit="clip") as shown:
             for number, (row, words) in enumerate(self._personal(corpus, prediction, names), 1):
                 try:
-                    if words.spans and (action == "drop" or None in words.times):
-                        why = "holds personal data" if action == "drop" else "personal data without a time"
+                    dropped = DROP_TAG in list(row["tags"])
+                    if dropped or (words.spans and (action == "drop" or None in words.times)):
+                        unplaced = not dropped and action != "drop"
+                        why = "personal data without a time" if unplaced else "holds personal data"
                         raise WorkbenchError(why, hint="Left out.")
                     rows.append(bleeped_row(row, words, corpus.audio_roots, folder, number))
                     bleeps += len(words.spans)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.corpus.review.origins import unaccepted, with_origins
 from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.rates import Thresholds
@@ -67,8 +68,11 @@ def evaluate(
     if traffic is None:
         home = workspace_of(corpus.folder)
         traffic = home.pilot.weights() if home is not None else {}
+    rows = with_origins(corpus, corpus.frame())
+    if drafts := unaccepted(corpus):  # no reference: left out as what has none
+        rows["text"] = rows["text"].where(~rows["id"].isin(drafts), None)
     return score_predictions(
-        corpus.frame(), tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
+        rows, tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
         substitutions=substitutions, resamples=resamples, seed=seed,
         corpus=corpus, engine=engine, address=address, progress=progress,
     )  # fmt: skip

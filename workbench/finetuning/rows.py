@@ -13,6 +13,7 @@ import numpy as np
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest import not_speech
 from workbench.ingest.audio import channel_of, locate_text, roots_of
+from workbench.ingest.drafted import DRAFTED_BY, NO_REFERENCE, only_drafted
 from workbench.ingest.manifest import expand, read
 from workbench.ingest.purposes import refused_use
 from workbench.ingest.reader import LINE
@@ -170,6 +171,8 @@ class _Reading:
         if (between := not_speech.translation(values.get("lang"), tag)) is not None:
             hint = "Recognition learns from what is spoken, in its language."
             raise _UnusableError(f"a translation, {between}", "lang", hint)
+        if only_drafted(values):
+            raise _UnusableError(NO_REFERENCE, DRAFTED_BY, "Review it in a corpus, and export it from there.")
         if refused := refused_use(values.get("purpose"), "train"):
             raise _UnusableError(refused, "purpose", "Ask its speaker, or test on it only.")
         spans = tuple((run, locale or tag) for run, locale in split_spans(given))

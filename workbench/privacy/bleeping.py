@@ -26,7 +26,17 @@ TONE_HZ, TONE_LEVEL = 1_000.0, 0.1
 MARGIN_S = 0.1
 """Bleeped before and after, since word times are those of frames of 80 ms."""
 
+DROP_TAG = "personal data: drop this clip"
+"""A reviewer's tag: the clip is left out of copies."""
+_KEEP_TAG = "not personal: "
+
 Samples = NDArray[np.float32]
+
+
+def kept_tag(text: str) -> str:
+    """The tag by which a reviewer keeps a span that the rules take for personal data; of this very text, so
+    that a corrected transcript is looked at anew. Text too long for a tag cannot be kept."""
+    return _KEEP_TAG + " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ def personal_words(
     """What is personal in a row's reference, or in its draft where it has none, and when it is said.
 
     Args:
-        row: ``text``, ``target_lang``, ``duration``.
+        row: ``text``, ``target_lang``, ``duration``; ``tags``: what a reviewer keeps.
         prediction: of the row, with ``words``; None without.
     """
     held = None if prediction is None else prediction.get("words")
@@ -58,7 +68,12 @@ def personal_words(
     draft = str((prediction or {}).get("hypothesis") or "")
     text = strip_tag(said or draft)[0]
     locale = row.get("target_lang") if isinstance(row.get("target_lang"), str) else None
-    spans = tuple(find_personal(text, locale, names))
+    tags = row.get("tags")
+    kept = () if tags is None else tuple(tags)
+    spans = tuple(
+        span for span in find_personal(text, locale, names)
+        if kept_tag(text[span.start : span.end]) not in kept
+    )  # fmt: skip
     duration = row.get("duration")
     length_s = float(duration) if isinstance(duration, int | float) and duration == duration else np.inf
     times = tuple(_when(text, span, words, length_s) for span in spans)

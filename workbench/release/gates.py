@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.release import data_checks, measured_checks, rate_checks, silence_checks
+from workbench.release import data_checks, measured_checks, rate_checks, reference_checks, silence_checks
 from workbench.release.gate_report import GateReport
 from workbench.release.policy import CheckSpec, Policy
 from workbench.release.subject import Subject
@@ -48,6 +48,7 @@ _JUDGES: dict[str, Callable[[Subject, CheckSpec], list[Finding]]] = {
     "terms": data_checks.terms,
     "leakage": data_checks.leakage,
     "erasure": data_checks.erasure,
+    "references": reference_checks.references,
     "latency": measured_checks.latency,
     "served": rate_checks.served,
     "memory": measured_checks.memory,

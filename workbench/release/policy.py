@@ -52,6 +52,7 @@ OPTIONS: dict[str, dict[str, tuple[type, Any]]] = {
     "terms": {"licenses": (list, None), "purpose": (str, None), "consent_required": (bool, True)},
     "leakage": {"sentences": (bool, True), "speakers": (bool, False)},
     "erasure": {},
+    "references": {"maximum_unchanged": (float, None)},
 }
 _REQUIRED = {
     "keywords": ("words",),
@@ -73,6 +74,7 @@ _WHAT = {
     "terms": "license, consent, purpose and keeping time of everything trained on",
     "leakage": "nothing of the test set was trained on",
     "erasure": "not trained on anything since erased",
+    "references": "a person accepted every drafted reference trained on and tested on",
 }
 
 

@@ -17,6 +17,7 @@ from workbench.capacity.result import Capacity
 from workbench.cards import Card
 from workbench.corpus import predictions
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.origins import with_origins
 from workbench.deployment.package import Package
 from workbench.deployment.served import ServedParity
 from workbench.deployment.served import measure as measure_served
@@ -127,7 +128,8 @@ class Release:
                 f"which corpus? {names} have predictions of both",
                 hint="Name one, or make a suite over them: ws.suite(NAME).create([…]).",
             )
-        rows = (corpus if corpus is not None else Corpus.open(matching[0])).where(where).frame()
+        tested = (corpus if corpus is not None else Corpus.open(matching[0])).where(where)
+        rows = with_origins(tested, tested.frame())
         tables = {n: predictions.read_file(path) for n, (_, path) in held[matching[0]].items()}
         return score_predictions(
             rows, tables, normalizer=self.workspace.config.normalizer, traffic=self.workspace.pilot.weights()

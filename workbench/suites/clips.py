@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.origins import unaccepted
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.ingest.audio import audio_digests
@@ -21,13 +22,14 @@ COLUMNS = ("id", "audio_sha256", "reference_sha256", "offset", "duration", "targ
 
 
 def freeze(corpus: Corpus) -> tuple[pd.DataFrame, int]:
-    """The rows of a view, with digests, and how many were left out for want of a reference.
+    """The rows of a view, with digests, and how many were left out for want of a reference: without a
+    transcript, or with a draft that nobody accepted.
 
     Raises:
         WorkbenchError: no row is left, or audio of one cannot be read.
     """
     rows = corpus.frame()
-    spoken = rows["text"].notna()
+    spoken = rows["text"].notna() & ~rows["id"].isin(unaccepted(corpus))
     held = _digested(rows[spoken], corpus)
     unread = held["id"][held["audio_sha256"].isna()].tolist()
     if unread:
@@ -123,6 +125,8 @@ def changes(clips: pd.DataFrame, corpus: Corpus) -> list[str]:
         moved = both[~((a == b) | (a.isna() & b.isna())).to_numpy(bool)]
         if len(moved):
             found.append(f"{what} in {len(moved)} clips of {corpus.name} ({_few(moved)})")
+    if drafts := sorted(unaccepted(corpus) & set(both)):
+        found.append(f"drafts that nobody accepts any more: {len(drafts)} of {corpus.name} ({_few(drafts)})")
     return found
 
 

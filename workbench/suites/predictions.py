@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench.corpus import predictions as kept
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.origins import with_origins
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
 from workbench.files import replacing, sha256_file
@@ -315,7 +316,7 @@ class SuitePredictions:
         refuse_changes(self.suite, self.version)
         parts = []
         for name in self.version.corpora:
-            rows = pd.DataFrame(self.rows_of(name)).assign(corpus=name)
+            rows = with_origins(self.corpus(name), pd.DataFrame(self.rows_of(name))).assign(corpus=name)
             rows["utterance_id"] = rows["id"].astype(str)
             parts.append(rows.assign(id=[self._id(name, id) for id in rows["utterance_id"]]))
         return pd.concat(parts, ignore_index=True)

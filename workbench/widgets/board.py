@@ -12,11 +12,11 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from workbench.corpus.quality import listening_order
 from workbench.corpus.quality.checks import run_checks
 from workbench.corpus.quality.signal import scan
 from workbench.errors import WorkbenchError
@@ -25,8 +25,12 @@ from workbench.names import current_user
 from workbench.signatures import public
 from workbench.widgets import assets
 from workbench.widgets.audio import AudioAnswers
+from workbench.widgets.board_decisions import contested, decide
+from workbench.widgets.board_drafts import BoardDrafts
+from workbench.widgets.board_measures import predictions_of
 from workbench.widgets.board_query import Query, SavedViews
 from workbench.widgets.board_static import board_html
+from workbench.widgets.board_surroundings import surroundings
 from workbench.widgets.board_view import BoardView
 from workbench.widgets.channel import LiveWidget, answers
 
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from workbench.corpus.query.table import Corpus
+    from workbench.corpus.review.drafts import Drafts
 
 log = logging.getLogger("workbench.widgets")
 WATCH_S = 1.0
@@ -55,6 +60,8 @@ class Board(AudioAnswers, LiveWidget):
         reviewer: whose decisions these are; the current user by default.
         order_by: a column, ``"priority"`` (which clips to listen to first) or nothing for the source's order.
         blind: what other reviewers decided is hidden, in the table, in filters and in counts.
+        drafts: of its clips; accepting or correcting one then makes a reference. names: of people, places,
+            accounts: marked in drafts as personal data.
     """
 
     _esm = assets.module("board.js")
@@ -69,17 +76,22 @@ class Board(AudioAnswers, LiveWidget):
         reviewer: str | None = None,
         order_by: str = "",
         blind: bool = False,
+        drafts: Drafts | None = None,
+        names: Sequence[str] = (),
     ) -> None:
         self.reviewer = reviewer or current_user()
         self.blind = blind
         self.corpus = corpus.seen_by(self.reviewer) if blind else corpus
-        self.view = BoardView(self.corpus, self.reviewer)
+        work = None if drafts is None else BoardDrafts(drafts, names, self.reviewer, second=blind)
+        self.view = BoardView(self.corpus, self.reviewer, work)
         self.saved_views = SavedViews(corpus.folder)
         self._seen_s = 0.0  # when a view last asked for changes
         self._told = self.view.corpus.decisions.version()
         self._ui: dict[str, Any] = {}
         super().__init__()
-        self._predictions, self._other = predictions_of(corpus, predictions)
+        # Who transcribes blind is shown no model's words either.
+        hidden = blind and drafts is not None
+        self._predictions, self._other = (None, None) if hidden else predictions_of(corpus, predictions)
         if findings is not None:
             self.view.take_findings(findings)
             self._take_predictions()
@@ -119,6 +131,7 @@ class Board(AudioAnswers, LiveWidget):
             "memory_key": folder,
             "reviewer": self.reviewer,
             "blind": self.blind,
+            "drafts": self.view.drafts is not None,
             "columns": list(self.corpus.columns),
             "countable": self.view.table.countable,
             "locales": list(LOCALES),
@@ -168,6 +181,13 @@ class Board(AudioAnswers, LiveWidget):
     def _details(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         return self.view.details(str(body["id"]))
 
+    @answers("surroundings", queue="audio")
+    def _surroundings(
+        self, body: dict[str, Any], _buffers: list[memoryview]
+    ) -> tuple[dict[str, Any], list[bytes]]:
+        """A clip in its recording: peaks around it, its ends, its neighbors."""
+        return surroundings(self.corpus, str(body["id"]))
+
     @answers("next")
     def _next(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
         step = 1 if int(body.get("step", 1)) > 0 else -1
@@ -189,42 +209,18 @@ class Board(AudioAnswers, LiveWidget):
         unless ``sure``.
         """
         action, clip = str(body["action"]), str(body["id"])
-        asks = action in ("accept", "reject", "reopen", "edit")
-        if asks and body.get("seen") is not None and not body.get("sure"):
-            about = str(body["field"]) if action == "edit" else "status"
+        if body.get("seen") is not None and not body.get("sure"):
+            about = contested(action, body)
             other = self.view.decided_since(clip, about, int(body["seen"]))
             if other is not None:
                 return {"conflict": _said(other), "row": self.view.details(clip)}
-        seq = self._decided(action, clip, body)
+        own = decide(self.view, action, clip, body)
         row = self.view.details(clip)
-        answer = self._changed([clip], row) | {"row": row, "own_seq": seq}
+        answer = self._changed([clip], row) | {"row": row, "own": own}
         if body.get("place") is not None:
             answer["next"] = after = self.view.next_place(int(body["place"]))
             answer["next_row"] = None if after is None else self.view.details(self.view.clip_at(after))
         return answer
-
-    def _decided(self, action: str, clip: str, body: dict[str, Any]) -> int:
-        """Make the decision; returns its event."""
-        decisions, who = self.corpus.decisions, self.reviewer
-        if action == "accept":
-            return decisions.accept(clip, reviewer=who)
-        if action == "reject":
-            return decisions.reject(clip, str(body.get("reason") or ""), reviewer=who)
-        if action == "reopen":
-            return decisions.reopen(clip, reviewer=who)
-        if action == "edit":
-            value = body.get("value")
-            value = None if value is None else str(value)
-            return decisions.edit(clip, str(body["field"]), value, reviewer=who)
-        if action == "resolve":
-            field, reason = str(body["field"]), body.get("reason")
-            self.view.opinions.check_settling(clip, field, body.get("value"))
-            return decisions.resolve(clip, field, body.get("value"), reason and str(reason), reviewer=who)
-        if action == "tag":
-            return decisions.tag(clip, str(body["value"]), reviewer=who)
-        if action == "untag":
-            return decisions.untag(clip, str(body["value"]), reviewer=who)
-        raise WorkbenchError(f"unknown decision {action[:40]!r}")
 
     @answers("undo", queue="decide")
     def _undo(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -233,6 +229,7 @@ class Board(AudioAnswers, LiveWidget):
         ``row``: as it then stands, where one clip was decided, so that nothing else need be read again.
         """
         decisions = self.corpus.decisions
+        before = decisions.version()
         switch = decisions.redo if body.get("redo") else decisions.undo
         event = switch(reviewer=self.reviewer)
         if event is None:
@@ -243,7 +240,7 @@ class Board(AudioAnswers, LiveWidget):
         row = self.view.details(first) if len(clips) == 1 and first in self.view.table.number else None
         return self._changed(clips, row) | {
             "event": found, "id": first, "place": self.view.place_of(first), "row": row,
-            "own_seq": decisions.version(),
+            "own": [made.seq for made in decisions.events(before) if made.reviewer == self.reviewer],
         }  # fmt: skip
 
     @answers("bulk", queue="decide")
@@ -264,7 +261,7 @@ class Board(AudioAnswers, LiveWidget):
             seq = decisions.accept(clips, reviewer=who, filter=sql)
         else:
             seq = decisions.reject(clips, str(body.get("reason") or ""), reviewer=who, filter=sql)
-        return self._changed(clips) | {"clips": len(clips), "own_seq": seq}
+        return self._changed(clips) | {"clips": len(clips), "own": [seq]}
 
     @answers("sync", queue="decide")
     def _sync(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
@@ -370,29 +367,3 @@ def _said(event: Any) -> dict[str, Any]:
         "reviewer": event.reviewer, "field": event.field, "value": event.value, "reason": event.reason,
         "at": event.at, "seq": event.seq,
     }  # fmt: skip
-
-
-def predictions_of(
-    corpus: Corpus, given: pd.DataFrame | str | None
-) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
-    """Predictions as a table: those given, those of a name, or the newest of a corpus that has any; and, for
-    comparison, the newest of the others.
-
-    Raises:
-        WorkbenchError: the corpus has none of that name.
-    """
-    if given is not None and not isinstance(given, str):
-        return given, None
-
-    folder = corpus.folder / "predictions"
-    found = sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
-    if given is not None:
-        named = [path for path in found if path.stem == given]
-        if not named:
-            known = ", ".join(path.stem for path in found) or "none yet"
-            raise WorkbenchError(
-                f"no prediction {given[:40]!r}", where=corpus.name, hint=f"There is {known}."
-            )
-        found = [path for path in found if path.stem != given] + named
-    tables = [listening_order.read_prediction(path) for path in found[-2:]]
-    return (tables[-1] if tables else None), (tables[0] if len(tables) > 1 else None)

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.corpus.quality import listening_order
+from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import score_predictions
 from workbench.recognizer.languages import runs
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from workbench.corpus.query.table import Corpus
 
 MEASURES = (
     "wer", "cer", "substitutions", "insertions", "deletions", "confidence", "low_confidence", "difference",
@@ -46,7 +50,11 @@ class Measures:
             return
         given = {"this": _once(predictions)} | ({} if other is None else {"other": _once(other)})
         for name, table in given.items():
-            frame = rows[rows["id"].isin(table["id"])]
+            if name == "this":
+                self._take_doubts(table, number)
+            # A row without a transcript has nothing to be measured against.
+            written = rows["text"].map(lambda text: isinstance(text, str) and bool(text.strip()))
+            frame = rows[rows["id"].isin(table["id"]) & written.astype(bool)]
             if not len(frame):
                 continue
             evaluation = score_predictions(frame, {name: table[table["id"].isin(frame["id"])]})
@@ -58,18 +66,19 @@ class Measures:
             self._take(words, places, len(number))
             letters = evaluation.utterances(name, metric="cer")
             self._put("cer", letters["rate"], [number[clip] for clip in letters["id"]], len(number))
-            if "spans" in table:
-                said = zip(table["id"], table["spans"], strict=True)
-                found = {number[clip]: runs(spans) for clip, spans in said if clip in number}
-                self.languages = {n: held for n, held in found.items() if held}
-            if "low_confidence" in table:
-                sure = table[table["id"].isin(number)]
-                self._put(
-                    "low_confidence", sure["low_confidence"], [number[c] for c in sure["id"]], len(number)
-                )
-            if "confidence" in table:
-                sure = table[table["id"].isin(number)]
-                self._put("confidence", sure["confidence"], [number[c] for c in sure["id"]], len(number))
+
+    def _take_doubts(self, table: pd.DataFrame, number: Mapping[str, int]) -> None:
+        """What was recognized and how sure it is, which needs no reference."""
+        found = table[table["id"].isin(number)]
+        places = [number[clip] for clip in found["id"]]
+        said = found["hypothesis"].map(lambda text: text if isinstance(text, str) else "")
+        self.hypotheses = dict(zip(places, said.tolist(), strict=True))
+        if "spans" in found:
+            held = {n: runs(spans) for n, spans in zip(places, found["spans"], strict=True)}
+            self.languages = {n: spans for n, spans in held.items() if spans}
+        for name in ("low_confidence", "confidence"):
+            if name in found:
+                self._put(name, found[name], places, len(number))
 
     def __bool__(self) -> bool:
         return bool(self.columns)
@@ -82,7 +91,7 @@ class Measures:
         self._put("wer", words["rate"], places, rows)
         for name in ("substitutions", "insertions", "deletions"):
             self._put(name, words[name], places, rows)
-        self.hypotheses = dict(zip(places, words["hypothesis"].tolist(), strict=True))
+        self.hypotheses |= dict(zip(places, words["hypothesis"].tolist(), strict=True))
 
     def _put(self, name: str, values: Any, places: list[int], rows: int) -> None:
         column = np.full(rows, np.nan)
@@ -105,3 +114,29 @@ def _once(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def _finite(value: float) -> float | None:
     return float(value) if value - value == 0 else None
+
+
+def predictions_of(
+    corpus: Corpus, given: pd.DataFrame | str | None
+) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Predictions as a table: those given, those of a name, or the newest of a corpus that has any; and, for
+    comparison, the newest of the others.
+
+    Raises:
+        WorkbenchError: the corpus has none of that name.
+    """
+    if given is not None and not isinstance(given, str):
+        return given, None
+
+    folder = corpus.folder / "predictions"
+    found = sorted(folder.glob("*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+    if given is not None:
+        named = [path for path in found if path.stem == given]
+        if not named:
+            known = ", ".join(path.stem for path in found) or "none yet"
+            raise WorkbenchError(
+                f"no prediction {given[:40]!r}", where=corpus.name, hint=f"There is {known}."
+            )
+        found = [path for path in found if path.stem != given] + named
+    tables = [listening_order.read_prediction(path) for path in found[-2:]]
+    return (tables[-1] if tables else None), (tables[0] if len(tables) > 1 else None)

@@ -96,6 +96,12 @@ class BoardTable:
         else:
             self.tags.pop(n, None)
 
+    def mask_of(self, clips: Iterable[str]) -> NDArray[np.bool_]:
+        """The rows of clips that are here."""
+        mask = np.zeros(len(self), dtype=bool)
+        mask[[self.number[clip] for clip in clips if clip in self.number]] = True
+        return mask
+
     def tag_mask(self, tag: str) -> NDArray[np.bool_]:
         """Rows with a tag; all rows where none is asked for."""
         mask = np.full(len(self), not tag)

@@ -19,6 +19,7 @@ import pandas as pd
 from workbench.corpus.quality import listening_order
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import locate_text
+from workbench.widgets.board_drafts import BoardDrafts
 from workbench.widgets.board_measures import MEASURES, Measures
 from workbench.widgets.board_opinions import Opinions
 from workbench.widgets.board_query import Query, column_sql, search_sql
@@ -44,8 +45,8 @@ WEIGHTS = {"error": 100.0, "warning": 10.0, "info": 1.0}
 class BoardView:
     """A corpus as one reviewer sees it now. Methods may be called from any thread."""
 
-    def __init__(self, corpus: Corpus, reviewer: str) -> None:
-        self.corpus, self.reviewer = corpus, reviewer
+    def __init__(self, corpus: Corpus, reviewer: str, drafts: BoardDrafts | None = None) -> None:
+        self.corpus, self.reviewer, self.drafts = corpus, reviewer, drafts
         self.query = Query()
         self.findings: dict[int, list[dict[str, Any]]] = {}
         self.findings_known = False
@@ -124,11 +125,14 @@ class BoardView:
             row = {"id": self.table.ids[n], **found.get(n, {}), "place": place} | self._said_of(n)
             missing = self._missing(row)
             row.pop("audio_filepath", None)
+            if self.drafts is not None and not row.get("text"):
+                row["draft_text"] = self.drafts.text_of(row["id"])
             rows.append(row | {"missing": True} if missing else row)
         return rows
 
     def details(self, clip: str) -> dict[str, Any]:
-        """Everything known about one clip: all columns, ``place``, ``findings``, ``others``, ``history``."""
+        """Everything known about one clip: all columns, ``place``, ``findings``, ``others``, ``history``; its
+        ``draft``, where the board works on drafts."""
         n = self.table.number.get(clip)
         if n is None:
             raise WorkbenchError(
@@ -139,6 +143,8 @@ class BoardView:
         heard = self.measures.hypotheses.get(n) if self.measures else None
         more: dict[str, Any] = {"place": self.place_of(clip), "history": history, "hypothesis": heard}
         more["languages"] = self.measures.languages.get(n, []) if self.measures else []
+        if self.drafts is not None:
+            more["draft"] = self.drafts.of(row)
         return row | more | {"missing": self._missing(row)} | self._said_of(n)
 
     def next_place(self, place: int, step: int = 1, *, pending: bool = True) -> int | None:
@@ -199,12 +205,12 @@ class BoardView:
                 reviewers[event.reviewer] = None
         return list(clips), list(reviewers), version
 
-    def decided_since(self, clip: str, field: str, seq: int) -> Any:
-        """The latest decision of anybody on a clip's field after event ``seq``; None where there is none."""
+    def decided_since(self, clip: str, fields: Sequence[str], seq: int) -> Any:
+        """The latest decision of anybody on a clip's fields after event ``seq``; None where there is none."""
         for event in reversed(self.corpus.decisions.history(clip)):
             if event.seq <= seq:
                 return None
-            if event.stands and event.field == field:
+            if event.stands and event.field in fields:
                 return event
         return None
 
@@ -300,10 +306,7 @@ class BoardView:
         """Rows that match the SQL and the status of a query."""
         mask = self.table.status_mask(query.status)
         if query.status == "disputed":
-            mask = np.zeros(len(self.table), dtype=bool)
-            mask[
-                [self.table.number[clip] for clip in self.opinions.disputed() if clip in self.table.number]
-            ] = True
+            mask = self.table.mask_of(self.opinions.disputed())
         parts = [column_sql(name, text) for name, text in query.columns.items() if name in SEARCHABLE]
         parts += [search_sql(query.text)] if query.text else []
         for sql in filter(None, parts):
@@ -348,6 +351,12 @@ class BoardView:
         """Row numbers of a mask in the listening order, why each comes where it does, and the minutes that
         hearing and deciding the undecided ones takes; with ``minutes``, only those that fit into them."""
         table, pending = self.table, mask & np.equal(self.table.status, 0)
+        if self.drafts is not None:
+            found = self.drafts.queue(
+                lambda clip: clip in table.number and bool(mask[table.number[clip]]), minutes
+            )
+            pending = table.mask_of(found["id"])
+            return self._ordered(found, mask & ~pending, minutes)
         numbers = np.flatnonzero(pending)
         seconds = table.minutes[numbers] * 60
         columns: dict[str, Any] = {"id": [table.ids[n] for n in numbers.tolist()]}
@@ -356,11 +365,18 @@ class BoardView:
             codes, values = table.facets[name]
             columns[name] = pd.Series(values, dtype=object).take(codes[numbers]).to_numpy()
         found = listening_order.ranked(pd.DataFrame(columns), self._found, self.predictions, minutes or None)
+        return self._ordered(found, mask & ~pending, minutes)
+
+    def _ordered(
+        self, found: pd.DataFrame, rest: NDArray[np.bool_], minutes: float
+    ) -> tuple[NDArray[np.int64], dict[int, str], float]:
+        """As :meth:`_most_uncertain`, of clips in order (``id, why, minutes``) and those behind them."""
+        table = self.table
         first = np.array([table.number[clip] for clip in found["id"].tolist()], dtype=np.int64)
         why = {n: text for n, text in zip(first.tolist(), found["why"].tolist(), strict=True) if text}
         spent = float(found["minutes"].iloc[-1]) if len(found) else 0.0
-        rest = np.flatnonzero(mask & ~pending) if not minutes else np.zeros(0, dtype=np.int64)
-        return np.concatenate([first, rest]), why, spent
+        behind = np.flatnonzero(rest) if not minutes else np.zeros(0, dtype=np.int64)
+        return np.concatenate([first, behind]), why, spent
 
     def _rules(self, mask: NDArray[np.bool_]) -> list[dict[str, Any]]:
         counts: Counter[tuple[str, str]] = Counter()

@@ -11,6 +11,13 @@ import pyarrow as pa
 
 from workbench.cards import Card, Table, languages, license_fields, size_category
 from workbench.corpus.review.decisions import DecisionStore
+from workbench.ingest.drafted import (
+    ACCEPTED_BY,
+    CORRECTED_BY,
+    DRAFT_FIELDS,
+    DRAFTED_BY,
+    REVIEW_SECONDS,
+)
 from workbench.ingest.schema import literal, quoted
 
 if TYPE_CHECKING:
@@ -65,6 +72,7 @@ def summarize(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, A
         "consent": _by(scratch, rows, "consent"),
         "sources": _by(scratch, rows, "source"),
         "declared_without_speech": rows.silent,
+        "references": _references(scratch, rows),
         "left_out": dict(sorted(rows.left_out.items())),
         "rejected_because": dict(sorted(rows.rejected.items())),
     }
@@ -89,6 +97,24 @@ def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
         "agreement": decisions.agreement(),
         "digest": digest.hexdigest(),
     }
+
+
+def _references(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, Any] | None:
+    """By what drafted them: transcripts, those accepted as they were and corrected, reviewers, seconds spent,
+    seconds of audio; None where none was drafted."""
+    names = {row[0] for row in scratch.execute(f"DESCRIBE SELECT * FROM {_table(rows)}").fetchall()}
+    if not set(DRAFT_FIELDS) <= names:
+        return None
+    found = scratch.execute(
+        f"SELECT {DRAFTED_BY}, count(*), count({ACCEPTED_BY}), count({CORRECTED_BY}), "
+        f"count(DISTINCT coalesce({CORRECTED_BY}, {ACCEPTED_BY})), sum({REVIEW_SECONDS}), sum(duration) "
+        f"FROM {_table(rows)} WHERE {DRAFTED_BY} IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    return {
+        by: {"transcripts": count, "accepted": same, "corrected": other, "reviewers": who,
+             "review_seconds": round(spent or 0.0, 1), "audio_seconds": round(sound or 0.0, 3)}
+        for by, count, same, other, who, spent, sound in found
+    }  # fmt: skip
 
 
 def _table(rows: Outgoing) -> str:
@@ -159,6 +185,14 @@ def _card(facts: Mapping[str, Any]) -> Card:
             for name, row in facts[key].items()
         ]
         card.add(title, Table(("", "utterances", "hours", "speakers"), rows))
+    if facts["references"]:
+        drafted = [
+            (by, f"{n['transcripts']:,}", f"{n['accepted']:,}", f"{n['corrected']:,}", n["reviewers"],
+             f"{n['review_seconds'] / 60:.1f}")
+            for by, n in facts["references"].items()
+        ]  # fmt: skip
+        heads = ("drafted by", "transcripts", "accepted as drafted", "corrected", "reviewers", "minutes")
+        card.add("References that were drafted, and minutes of review", Table(heads, drafted))
     card.add("Checks that fired on these rows", *_checks(facts["findings"]))
     card.add("Left out", *_left(facts))
     decided = facts["decisions"]

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench import locales
+from workbench.corpus.review.origins import Origin, origins, unaccepted
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio, not_speech
+from workbench.ingest.drafted import ACCEPTED_BY, CORRECTED_BY, DRAFT_FIELDS, NO_REFERENCE, REVIEW_SECONDS
 from workbench.ingest.purposes import refused_use
 from workbench.ingest.schema import FIELDS, literal
 from workbench.language_tags import foreign_tag, split_spans, strip_tag, with_tags
@@ -171,13 +173,18 @@ def choose(
     # A clip accepted by one reviewer and rejected by another waits for a third: the later word is no verdict.
     disputed = {c.id for c in corpus.decisions.conflicts() if c.field == "status"}
 
+    drafted, waiting = origins(corpus), unaccepted(corpus)
+    names += [name for name in DRAFT_FIELDS if drafted and name not in names]
+
     def take(batches: Iterable[pa.RecordBatch]) -> Outgoing:
         made = Outgoing(path, still_named=None if speaker_id is None else {})
         with left_out.open("w", encoding="utf-8", newline="\n") as stream, _Spool(path) as spool:
             last = -1
             for batch in batches:
                 last = _in_order(batch, last)
-                kept = _leaving(batch, only, disputed, made, stream)
+                kept = _leaving(batch, only, (disputed, waiting), made, stream)
+                if kept.num_rows and drafted:
+                    kept = _with_origins(kept, drafted, speaker_id)
                 if kept.num_rows:
                     spool.add(_dressed(kept.select(names), append_tag, speaker_id, made))
         return made
@@ -224,9 +231,17 @@ def _in_order(batch: pa.RecordBatch, last: int) -> int:
 
 
 def _leaving(
-    batch: pa.RecordBatch, only: str, disputed: Collection[str], made: Outgoing, stream: Any
+    batch: pa.RecordBatch,
+    only: str,
+    open_: tuple[Collection[str], Collection[str]],
+    made: Outgoing,
+    stream: Any,
 ) -> pa.RecordBatch:
-    """The rows that leave; the others are told apart, counted and listed."""
+    """The rows that leave; the others are told apart, counted and listed.
+
+    ``open_``: the ids on which reviewers differ, and those whose transcript is a draft that nobody accepted.
+    """
+    disputed, waiting = open_
     held = {name: batch.column(name).to_pylist() for name in batch.schema.names if name in _ASKED}
     none = [None] * batch.num_rows
     languages, purposes = held.get("lang", none), held.get("purpose", none)
@@ -240,6 +255,8 @@ def _leaving(
         why = _why_not(only, *row, lang=lang, is_silent=is_silent)
         if why is None and id_ in disputed:
             why = "reviewers differ", None
+        if why is None and id_ in waiting:
+            why = NO_REFERENCE, None
         if why is None and (refused := refused_use(*use)) is not None:
             why = refused, f"split {use[1] or UNASSIGNED}"
         made.silent += why is None and is_silent
@@ -328,6 +345,21 @@ def _pseudonyms(batch: pa.RecordBatch, speaker_id: Callable[[str], str], made: O
                 told[other] = told.get(other, 0) + (name.casefold() in str(value).casefold())
         found.append(speaker_id(name) if name else name)
     return found
+
+
+def _with_origins(
+    batch: pa.RecordBatch, drafted: Mapping[str, Origin], speaker_id: Callable[[str], str] | None
+) -> pa.RecordBatch:
+    """The batch with what each transcript came of; reviewers under a pseudonym where speakers are."""
+    held = [drafted.get(id_) or {} for id_ in batch.column("id").to_pylist()]
+    for name in DRAFT_FIELDS:
+        values = [origin.get(name) for origin in held]
+        if speaker_id is not None and name in (ACCEPTED_BY, CORRECTED_BY):
+            values = [value and speaker_id(str(value)) for value in values]
+        column = pa.array(values, pa.float64() if name == REVIEW_SECONDS else pa.string())
+        place = batch.schema.get_field_index(name)
+        batch = batch.append_column(name, column) if place < 0 else batch.set_column(place, name, column)
+    return batch
 
 
 @functools.lru_cache(maxsize=1024)

@@ -204,10 +204,10 @@ def unknown_rates(texts: Sequence[str], tokenizer: Any) -> list[float]:
     return [sum(p == unknown for p in some) / len(some) if some else 0.0 for some in pieces]
 
 
-def disagreement(text: str | None, tag: Any, hypothesis: Any) -> float | None:
+def disagreement(text: Any, tag: Any, hypothesis: Any) -> float | None:
     """Characters in which a model's hypothesis differs from a transcript, both normalized, over those of the
-    transcript; None where there is no transcript."""
-    reference = normalize(strip_tag(text or "")[0], tag)
+    transcript; None where there is no transcript (null, as a table has it)."""
+    reference = normalize(strip_tag(text)[0], tag) if isinstance(text, str) else ""
     if not reference:
         return None
     return Levenshtein.distance(reference, normalize(str(hypothesis or ""), tag)) / len(reference)

@@ -21,14 +21,21 @@ from workbench.corpus.review.agreement import agreement
 from workbench.errors import WorkbenchError
 from workbench.names import current_user
 from workbench.signatures import public
+from workbench.views import Widget, view
 
 if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
+    from workbench.corpus.query.view import View
+    from workbench.corpus.review.decisions import Decision
 
 UNCERTAIN = 0.6
 """Words of less confidence are shown as uncertain."""
 DISAGREES, UNSURE, RARE = 2.0, 1.0, 0.5
 """What two drafts that share no word, a draft of no confidence, and the rarest accent add to the order."""
+ORIGIN = ("drafted_by", "checkpoint_sha256", "corrected", "reviewer", "at", "seconds")
+"""What is kept of the draft that a reference came of."""
+COMMON = 0.9
+"""An accent that less than a tenth of the clips have is rare."""
 _REASON = re.compile(
     r"drafted by (?P<by>\S+) \((?P<sha>[0-9a-f]*)\), (?P<what>accepted|corrected) in (?P<seconds>[\d.]+) s"
 )
@@ -96,8 +103,8 @@ class Drafts:
 
         Returns:
             DataFrame ``id, target_lang, accent, duration, disagreement`` (character edits between the two
-            drafts, over length; null without a second), ``confidence, priority``. First where two drafts
-            disagree, then where confidence is low and accents are rare.
+            drafts, over length; null without a second), ``confidence, rare`` (the accent), ``priority``.
+            First where two drafts disagree, then where confidence is low and accents are rare.
         """
         who = reviewer or current_user()
         rows = self.corpus.frame(["id", "target_lang", "accent", "duration", "status", "text"])
@@ -127,18 +134,39 @@ class Drafts:
             WorkbenchError: there is no draft of this clip.
         """
         found = self._known(id)
-        done_by_others = id in self._transcribed(reviewer or current_user())[1]
-        if done_by_others if blind is None else blind:
+        if blind is None:
+            blind = id in self._transcribed(reviewer or current_user())[1]
+        if blind:
             return Draft(id, "", blind=True)
         other = self._second.get(id)
         return Draft(id, _text(found), self._words(found), None if other is None else _text(other))
 
-    def accept(self, id: str, *, seconds: float, reviewer: str | None = None) -> int:
+    def holds(self, id: str) -> bool:
+        """Whether there is a draft of a clip."""
+        return id in self._drafts
+
+    def made(self, id: str, reviewer: str | None = None) -> dict[str, Any] | None:
+        """What a clip's reference came of, as :meth:`provenance` has it; None before there is one.
+
+        Args:
+            id: of the clip.
+            reviewer: only what this one made of the draft; anybody by default.
+        """
+        found = None
+        for event in self.corpus.decisions.history(id):
+            if event.field == "text" and event.stands and reviewer in (None, event.reviewer):
+                found = _after(found, event)
+        return found
+
+    def accept(self, id: str, *, seconds: float, reviewer: str | None = None) -> list[int]:
         """The draft is right as it is: it becomes the reference, and the clip is accepted.
 
         Args:
             seconds: that the reviewer spent on it.
             id, reviewer: as :meth:`draft` takes them.
+
+        Returns:
+            the numbers of the events, which one undo takes back together.
 
         Raises:
             WorkbenchError: there is no draft of this clip, or it is empty.
@@ -148,7 +176,7 @@ class Drafts:
             raise WorkbenchError("an empty draft", where=id, hint="Correct it, or reject the clip.")
         return self._reference(id, text, "accepted", seconds, reviewer)
 
-    def correct(self, id: str, text: str, *, seconds: float, reviewer: str | None = None) -> int:
+    def correct(self, id: str, text: str, *, seconds: float, reviewer: str | None = None) -> list[int]:
         """The reference is what the reviewer wrote, drafted or blind; the clip is accepted.
 
         Raises:
@@ -166,8 +194,31 @@ class Drafts:
 
     def provenance(self) -> pd.DataFrame:
         """Of each reference that came of a draft: ``id, drafted_by, checkpoint_sha256`` (its first digits),
-        ``corrected`` (else accepted as it was), ``reviewer, at, seconds``; the newest that stands."""
+        ``corrected`` (else accepted as it was), ``reviewer, at`` (the last hand) and ``seconds`` in all."""
         return provenance(self.corpus)
+
+    def board(
+        self, *, names: Sequence[str] = (), reviewer: str | None = None, second: bool = False
+    ) -> Widget:
+        """The board for this work: drafts with their doubts, the clips most worth it first, seconds counted.
+
+        Args:
+            names: of people, places, accounts: marked as personal data, beside numbers, e-mail and cards.
+            reviewer: who works; the current user by default.
+            second: the clips that are to be transcribed twice, without a draft or the first one's words.
+        """
+        who = reviewer or current_user()
+        corpus = self.corpus.pick(self.queue(reviewer=who, second=True)["id"]) if second else self.corpus
+        made: Widget = view("board").Board(
+            corpus,
+            reviewer=who,
+            order_by="priority",
+            blind=second,
+            predictions=self.name,
+            drafts=self,
+            names=names,
+        )
+        return made
 
     def agreement(self, *, normalizer: str = "basic") -> pd.DataFrame:
         """How far reviewers agree, by locale and pair; see :func:`workbench.corpus.review.agreement`."""
@@ -192,14 +243,14 @@ class Drafts:
             {**dict(word), "uncertain": (word.get("confidence") or 0.0) < self.uncertain} for word in found
         )
 
-    def _reference(self, id: str, text: str, what: str, seconds: float, reviewer: str | None) -> int:
+    def _reference(self, id: str, text: str, what: str, seconds: float, reviewer: str | None) -> list[int]:
         if not 0 <= seconds < 86_400:
             raise WorkbenchError(f"seconds={seconds}", hint="The time spent on the clip.")
         sha = str(self._known(id).get("checkpoint_sha256") or "")[:12]
         blind = " (blind)" if id in self._transcribed(reviewer or current_user())[1] else ""
         reason = f"drafted by {self.name} ({sha}), {what} in {seconds:.1f} s{blind}"
         store = self.corpus.decisions
-        return store.edit_together(id, {"text": text}, accept=True, reason=reason, reviewer=reviewer)[-1]
+        return store.edit_together(id, {"text": text}, accept=True, reason=reason, reviewer=reviewer)
 
     def _transcribed(self, who: str) -> tuple[set[str], set[str]]:
         """Clips that a reviewer has given a text, and those that others have."""
@@ -219,30 +270,49 @@ class Drafts:
             sure = float(confidence) if confidence is not None and confidence == confidence else 0.0
             rare = 1.0 - float(counts[row["accent"] or ""]) if row["accent"] == row["accent"] else 0.0
             priority = DISAGREES * min(1.0, differs or 0.0) + UNSURE * (1 - sure) + RARE * rare
-            made.append({**row, "disagreement": differs, "confidence": sure, "priority": round(priority, 4)})
-        columns = ["id", "target_lang", "accent", "duration", "disagreement", "confidence", "priority"]
+            made.append({**row, "disagreement": differs, "confidence": sure, "priority": round(priority, 4),
+                         "rare": bool(row["accent"]) and rare > COMMON})  # fmt: skip
+        columns = [
+            "id",
+            "target_lang",
+            "accent",
+            "duration",
+            "disagreement",
+            "confidence",
+            "rare",
+            "priority",
+        ]
         found = pd.DataFrame(made, columns=columns)
         return found.sort_values(["priority", "id"], ascending=[False, True]).reset_index(drop=True)
 
 
-def provenance(corpus: Corpus) -> pd.DataFrame:
-    """See :meth:`Drafts.provenance`; for gates and cards, which need no drafts at hand."""
+def provenance(corpus: View) -> pd.DataFrame:
+    """See :meth:`Drafts.provenance`; for exports, gates and cards, which need no drafts at hand."""
     found: dict[str, dict[str, Any]] = {}
     store = corpus.decisions
-    there = set(corpus.ids())
     for event in store.events():
-        match = _REASON.match(event.reason or "") if event.field == "text" and event.stands else None
-        if match is None:
+        if event.field != "text" or not event.stands or not (found or _REASON.match(event.reason or "")):
             continue
-        for clip in store.clips_of(event.seq):
-            if clip in there:
-                found[clip] = {
-                    "id": clip, "drafted_by": match["by"], "checkpoint_sha256": match["sha"],
-                    "corrected": match["what"] == "corrected", "reviewer": event.reviewer, "at": event.at,
-                    "seconds": float(match["seconds"]),
-                }  # fmt: skip
-    columns = ["id", "drafted_by", "checkpoint_sha256", "corrected", "reviewer", "at", "seconds"]
-    return pd.DataFrame(list(found.values()), columns=columns)
+        for clip in store.iter_clips(event.seq):
+            made = _after(found.get(clip), event)
+            if made is not None:
+                found[clip] = made
+    there = set(corpus.ids()) if found else set[str]()
+    rows = [{"id": clip, **made} for clip, made in found.items() if clip in there]
+    return pd.DataFrame(rows, columns=["id", *ORIGIN])
+
+
+def _after(before: dict[str, Any] | None, event: Decision) -> dict[str, Any] | None:
+    """What a reference came of, once its transcript was edited again; None where it came of no draft."""
+    match = _REASON.match(event.reason or "")
+    by = {"reviewer": event.reviewer, "at": event.at}
+    if match is None:  # a later hand, on a reference that was drafted or was not
+        return None if before is None else {**before, **by, "corrected": True}
+    spent = float(match["seconds"]) + (0.0 if before is None else before["seconds"])
+    return {
+        "drafted_by": match["by"], "checkpoint_sha256": match["sha"],
+        "corrected": match["what"] == "corrected", **by, "seconds": round(spent, 1),
+    }  # fmt: skip
 
 
 def _by_id(prediction: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -82,6 +82,7 @@ class Board {
       channel: this.channel,
       act: (action, body, message) => this.review.act(action, body, message),
       go: (name) => this.review.go(name),
+      goTo: (id) => this.review.enqueue(() => this.review.goTo(id)),
     });
     this.lost = h("div", {
       class: "nwb-note nwb-warn nwb-lost",

@@ -2,12 +2,15 @@
 //
 //   const clip = new Clip({ channel, act, go }); clip.show(row); clip.player; clip.edit(); clip.reasons.ask(fn)
 //   act(action, body, message): decide; resolves when saved, rejects with a sentence for the user
+import { DraftPanel } from "./board_draft.js";
 import { Facts } from "./board_facts.js";
 import { ReasonPrompt } from "./board_reasons.js";
+import { createWatch } from "./board_seconds.js";
+import { Segment } from "./board_segment.js";
 import { Transcript } from "./board_transcript.js";
 import { fill, h, icon } from "./dom.js";
 import { createPlayer, fetchClip } from "./player.js";
-import { board as words } from "./strings.js";
+import { segment as segmentWords, board as words } from "./strings.js";
 
 const AUDIO_KEPT = 6;
 /** A decision of somebody else that came on screen less than this ago counts as not yet seen. */
@@ -20,11 +23,13 @@ export class Clip {
    * @param {import("./channel.js").Channel} options.channel
    * @param {(action: string, body: object, message?: string) => Promise<any>} options.act
    * @param {(name: string) => void} options.go run a command of the board
+   * @param {(id: string) => void} options.goTo choose another clip
    */
-  constructor({ channel, act, go }) {
+  constructor({ channel, act, go, goTo }) {
     this.channel = channel;
     this.act = act;
     this.go = go;
+    this.goTo = goTo;
     /** @type {any} */
     this.row = null;
     this.seen = 0; // the newest event on this clip that the reviewer has seen
@@ -42,9 +47,19 @@ export class Clip {
     this.head = h("div", { class: "nwb-clip-head" });
     this.stage = h("div", { class: "nwb-clip-player" });
     this.player = createPlayer(this.stage, { height: 72, label: words.title });
+    this.watch = createWatch(() => this.player.playing);
+    this.draft = new DraftPanel({ decide, seek: (time_s) => this.player.seek(time_s) });
+    this.segment = new Segment({
+      channel: this.channel,
+      onMove: (stretch) => this.decide("move", stretch, segmentWords.moved),
+      onGo: this.goTo,
+      onLeave,
+    });
     this.transcript = new Transcript({
       onSave: (row, value) => this.decide("edit", { id: row.id, field: "text", value }, words.done.edit),
       onLeave,
+      onNext: () => this.go("next"),
+      onEditing: () => this.row && this.draft.show(this.row, this.transcript.editing),
     });
     this.problem = h("div", {
       class: "nwb-note nwb-bad nwb-clip-problem",
@@ -62,6 +77,8 @@ export class Clip {
         { class: "nwb-clip-main" },
         this.head,
         this.stage,
+        this.segment.element,
+        this.draft.element,
         this.transcript.element,
         this.problem,
         this.reasons.element,
@@ -144,12 +161,15 @@ export class Clip {
    * @param {{ play?: boolean, own?: boolean }} [how] `own`: what changed is this reviewer's own doing
    */
   async show(next, { play = false, own = false } = {}) {
-    const heard = this.row?.id === next?.id && this.row?.duration !== next?.duration;
+    const stretch = (row) => `${row?.offset} ${row?.duration}`;
+    const heard = this.row?.id === next?.id && stretch(this.row) !== stretch(next);
     if (heard) this.audio.delete(next.id); // another stretch of the recording
     const same = this.row?.id === next?.id;
     if (!same && this.transcript.editing) void this.transcript.save(); // of the clip being left
     this.row = next;
     this.element.classList.toggle("nwb-nothing", !next);
+    this.watch.show(next?.id ?? null);
+    void this.segment.show(next);
     if (!next) {
       this.player.unload();
       return;
@@ -213,6 +233,7 @@ export class Clip {
       row.reason ? h("span", { class: "nwb-muted", dir: "auto" }, row.reason) : null,
       h("span", { class: "nwb-clip-id", title: row.id }, h("bdi", {}, row.id)),
     );
+    this.draft.show(row, this.transcript.editing);
     this.transcript.show(row);
     this.facts.show(row);
   }
@@ -222,11 +243,13 @@ export class Clip {
    * decided the same clip meanwhile, which is asked about.
    */
   async decide(action, body, message) {
-    const asked = { id: this.row.id, seen: this.seen, ...body };
+    const spent = this.row.draft ? { seconds: this.watch.seconds } : {};
+    const asked = { id: this.row.id, seen: this.seen, ...spent, ...body };
     try {
       const answer = await this.act(action, asked, message);
       if (answer.conflict) return await this.askAgain(answer.conflict, action, { ...asked, sure: true }, message);
       this.problem.hidden = true;
+      if (action === "accept" || action === "edit") this.watch.restart();
       return answer;
     } catch (error) {
       fill(this.problem, icon("warn"), error.message);
@@ -301,6 +324,8 @@ export class Clip {
   }
 
   destroy() {
+    this.watch.destroy();
+    this.segment.destroy();
     this.player.destroy();
   }
 }

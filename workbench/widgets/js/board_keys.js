@@ -15,6 +15,8 @@ export const COMMANDS = {
   "/": "filter",
   "?": "help",
   l: "loop",
+  b: "segmentStart",
+  f: "segmentEnd",
   s: "spectrogram",
   ArrowLeft: "back",
   ArrowRight: "forward",

@@ -7,6 +7,7 @@ import { board as words } from "./strings.js";
 /** Commands that do not wait for the kernel. */
 const AT_ONCE = new Set([
   ...["focus", "filter", "help", "autoplay", "loop", "spectrogram", "slower", "faster", "zoomAll", "tag"],
+  ...["segmentStart", "segmentEnd"],
   ...["first", "last", ...REPEATED],
 ]);
 /** Commands that open a prompt: what is typed until it is there is typed into it. */
@@ -49,6 +50,8 @@ export class Review {
       reopen: () => clip.row && clip.decide("reopen", {}, words.done.reopen),
       edit: () => clip.edit(),
       tag: () => clip.facts.tagInput.focus(),
+      segmentStart: () => clip.segment.focus("start"),
+      segmentEnd: () => clip.segment.focus("end"),
       next: () => this.nextUndecided(1),
       previous: () => this.nextUndecided(-1),
       undo: () => this.undo(false),
@@ -202,6 +205,13 @@ export class Review {
     }
   }
 
+  /** Choose a clip by its id, where the view holds it. @param {string} id */
+  async goTo(id) {
+    const row = await this.channel.ask("details", { id });
+    if (row.place === null) this.board.say(words.notInView);
+    else await this.choose(row.place, { whole: row });
+  }
+
   async placeNow() {
     if (!this.selected) return null;
     return (await this.channel.ask("details", { id: this.selected })).place;
@@ -236,7 +246,7 @@ export class Review {
 
   saved(answer) {
     this.board.head.saved("saved");
-    if (answer.own_seq) this.board.own.push(answer.own_seq);
+    this.board.own.push(...(answer.own ?? []));
     this.board.progress(answer.progress);
   }
 

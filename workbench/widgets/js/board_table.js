@@ -320,7 +320,7 @@ function cells(place, row, measures) {
   return [
     cell("status", statusMark(row)),
     cell("place", count(place + 1)),
-    cell("text", edited, h("span", { class: "nwb-clip-text", dir: "auto", title: row.text ?? "" }, row.text ?? "")),
+    cell("text", edited, text(row)),
     cell("target_lang", h("bdi", {}, row.target_lang ?? "–")),
     cell("accent", h("bdi", {}, row.accent ?? "–")),
     cell("speaker", h("bdi", {}, row.speaker ?? "–")),
@@ -390,4 +390,11 @@ export function saying(other) {
   if (other.field === "status")
     return [words.status[other.value] ?? other.value, other.reason].filter(Boolean).join(": ");
   return `${words.fields[other.field] ?? words.transcript}: ${other.value ?? words.none}`;
+}
+
+/** The transcript of a row; a draft, which is none yet, stands apart. */
+function text(row) {
+  const draft = row.text ? "" : (row.draft_text ?? "");
+  const said = row.text || draft;
+  return h("span", { class: `nwb-clip-text${draft ? " nwb-clip-draft" : ""}`, dir: "auto", title: said }, said);
 }

@@ -1,4 +1,5 @@
 // The transcript of the chosen clip, edited in place: Enter saves, Esc leaves it as it was, leaving the field saves.
+import { drafted } from "./board_draft.js";
 import { fill, h } from "./dom.js";
 import { board as words } from "./strings.js";
 
@@ -7,10 +8,14 @@ export class Transcript {
    * @param {object} options
    * @param {(row: any, text: string) => Promise<any>} options.onSave resolves falsy where the kernel refused
    * @param {() => void} options.onLeave the focus goes back to the table
+   * @param {() => void} options.onNext a draft was made a reference
+   * @param {() => void} options.onEditing it opened, or was closed
    */
-  constructor({ onSave, onLeave }) {
+  constructor({ onSave, onLeave, onNext, onEditing }) {
     this.onSave = onSave;
     this.onLeave = onLeave;
+    this.onNext = onNext;
+    this.onEditing = onEditing;
     /** @type {any} */
     this.row = null;
     this.text = h("textarea", {
@@ -35,13 +40,22 @@ export class Transcript {
     return !this.text.readOnly;
   }
 
+  /** What stands there before it is edited: a draft, where there is no transcript. */
+  get before() {
+    return this.row?.text || (this.row?.draft?.text ?? "");
+  }
+
+  /** A draft that waits is shown word by word elsewhere until it is edited. */
+  drawBox() {
+    this.text.hidden = !this.editing && drafted(this.row);
+  }
+
   /** @param {any} row */
   show(row) {
     this.row = row;
-    if (!this.editing) {
-      this.text.value = row.text ?? "";
-      this.grow();
-    }
+    if (!this.editing) this.text.value = this.before;
+    this.drawBox();
+    this.grow();
     const was = row.original_text;
     const changed = was !== undefined && was !== null && was !== row.text;
     this.original.hidden = !changed;
@@ -52,13 +66,16 @@ export class Transcript {
     if (!this.row) return;
     this.text.readOnly = false;
     this.hint.hidden = false;
+    this.drawBox();
+    this.onEditing();
+    this.grow();
     this.text.focus();
     this.text.setSelectionRange(this.text.value.length, this.text.value.length);
   }
 
   /** Keys pressed before the field was open. @param {string} text */
   type(text) {
-    if (text === "Enter") this.save().then(() => this.onLeave());
+    if (text === "Enter") this.enter();
     else this.text.setRangeText(text, this.text.selectionStart, this.text.selectionEnd, "end");
     this.grow();
   }
@@ -69,9 +86,9 @@ export class Transcript {
     event.stopPropagation();
     if (event.key === "Enter" && !event.isComposing) {
       event.preventDefault();
-      this.save().then(() => this.onLeave());
+      this.enter();
     } else if (event.key === "Escape") {
-      this.text.value = this.row.text ?? "";
+      this.text.value = this.before;
       this.lock();
       this.onLeave();
     }
@@ -80,19 +97,32 @@ export class Transcript {
   lock() {
     this.text.readOnly = true;
     this.hint.hidden = true;
+    this.drawBox();
+    this.onEditing();
     this.grow();
   }
 
+  /** Enter: a draft becomes the reference, changed or not, and the next one is due. */
+  async enter() {
+    const waits = drafted(this.row);
+    const done = await this.save(waits);
+    if (done && waits) this.onNext();
+    else this.onLeave();
+  }
+
   /** Of the row that is shown now, also where another is about to be shown. */
-  async save() {
-    const [value, row] = [this.text.value, this.row];
+  async save(unchanged = false) {
+    const [value, row, before] = [this.text.value, this.row, this.before];
     this.lock();
-    if (!row || value === (row.text ?? "")) return;
+    if (!row || (value === before && !unchanged)) return false;
     const done = await this.onSave(row, value);
-    if (done || this.row?.id !== row.id) return;
+    if (done || this.row?.id !== row.id) return Boolean(done);
     this.text.value = value; // what was typed is not thrown away
     this.text.readOnly = false;
     this.hint.hidden = false;
+    this.drawBox();
+    this.onEditing();
+    return false;
   }
 
   grow() {

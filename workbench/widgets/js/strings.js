@@ -122,6 +122,46 @@ export const languages = {
   words: (n) => count(n, "word", "words"),
 };
 
+export const segment = {
+  title: "In its recording",
+  hint: "Drag an end, or B / F, then ← → (Shift: finer)",
+  ends: { start: "Start of the segment", end: "End of the segment" },
+  seconds: (s) => `${s.toFixed(2)} seconds`,
+  times: (from, to, lasts, whole) => `${from} – ${to} (${lasts} s) of ${whole}`,
+  neighbor: (from, to, text, same) =>
+    `${same ? "Neighbor" : "Other channel"}, ${from} – ${to}${text ? `: ${text}` : ""}`,
+  noText: "no transcript",
+  moved: "Ends moved.",
+};
+
+export const draft = {
+  nothing: "The draft is empty. Write what is said (E), or reject the clip.",
+  blind: "Second transcription: no draft is shown. Press E and write what you hear.",
+  confidence: (c) => `confidence ${c.toFixed(2)}`,
+  differs: "the other draft has something else here",
+  second: (name) => `${name}: `,
+  facts: (by, uncertain, threshold, differs) =>
+    [
+      `Draft by ${by}: no reference before you accept (A) or correct it (E)`,
+      `${count(uncertain, "uncertain word", "uncertain words")} (confidence under ${threshold})`,
+      differs === null ? "" : `${count(differs, "word", "words")} unlike the other draft`,
+    ]
+      .filter(Boolean)
+      .join(" · "),
+  made: ({ drafted_by, corrected, reviewer, seconds }) =>
+    `Drafted by ${drafted_by}, ${corrected ? "corrected" : "accepted"} by ${reviewer}, ${seconds.toFixed(1)} s spent`,
+  kinds: { name: "name", number: "number", email: "e-mail", card: "payment card" },
+  personalWord: (kind) => `personal data: ${kind}`,
+  personalLabel: (text) => `What is to become of “${text}”`,
+  personalNote: "for copies without personal data; the recording itself stays",
+  bleep: "Bleep",
+  bleepHint: "A tone in its place, its words out of the transcript",
+  keep: "Keep",
+  keepHint: "This is no personal data",
+  drop: "Drop the clip",
+  dropHint: "The whole clip is left out",
+};
+
 export const board = {
   title: "Corpus board",
   clips: (n) => `${n} ${n === "1" ? "clip" : "clips"}`,
@@ -239,6 +279,7 @@ export const board = {
   sortBy: (name) => `Sort by ${name}`,
   table: "Clips",
   empty: "No clip matches. Clear the filter to see all clips.",
+  notInView: "This clip is not in the view. Clear the filter to reach it.",
   emptyCorpus: "This corpus holds no clips.",
   edited: "edited",
   differs: "differs from yours",
@@ -333,6 +374,7 @@ export const board = {
     ["R", "reject: then 1–7 or typed words, Enter"],
     ["T", "add a tag"],
     ["E", "edit the transcript"],
+    ["B · F", "move the start · the end of a segment"],
     ["N · ↓", "next undecided · next row"],
     ["P · ↑", "previous undecided · previous row"],
     ["U", "undo"],
