@@ -216,6 +216,7 @@ def test_accepting_and_correcting_make_the_reference(book: Notebook, board: Loca
     at(board, "call-3")
     assert book.kernel("[corpus.row('call-3')[n] for n in ('text', 'status')]") == [None, "pending"]
     keyboard.press("y")
+    expect(board.get_by_test_id("board-status")).to_contain_text("Accepted")
     keyboard.press("Home")
     at(board, "call-2")
     expect(board.get_by_test_id("draft-made")).to_contain_text("Drafted by draft, corrected by ana")
@@ -232,6 +233,9 @@ def test_the_second_reviewer_sees_no_draft(book: Notebook, lab: Lab) -> None:
     assert "tren" not in text
     assert "luego" not in text
     board.get_by_test_id("board-grid").focus()
+    second.page.keyboard.press("Home")
+    expect(board.locator("[role=row][aria-selected=true]")).to_have_attribute("aria-rowindex", "2")
+    second.page.wait_for_timeout(500)
     clip = board.locator(".nwb-clip-id").text_content()
     second.page.keyboard.press("a")
     expect(board.get_by_test_id("board-problem")).to_contain_text("no draft is shown")

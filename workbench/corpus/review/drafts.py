@@ -34,8 +34,8 @@ DISAGREES, UNSURE, RARE = 2.0, 1.0, 0.5
 """What two drafts that share no word, a draft of no confidence, and the rarest accent add to the order."""
 ORIGIN = ("drafted_by", "checkpoint_sha256", "corrected", "reviewer", "at", "seconds")
 """What is kept of the draft that a reference came of."""
-COMMON = 0.9
-"""An accent that less than a tenth of the clips have is rare."""
+COMMON = 0.75
+"""An accent that a quarter of the clips at most have is rare."""
 _REASON = re.compile(
     r"drafted by (?P<by>\S+) \((?P<sha>[0-9a-f]*)\), (?P<what>accepted|corrected) in (?P<seconds>[\d.]+) s"
 )
@@ -271,7 +271,7 @@ class Drafts:
             rare = 1.0 - float(counts[row["accent"] or ""]) if row["accent"] == row["accent"] else 0.0
             priority = DISAGREES * min(1.0, differs or 0.0) + UNSURE * (1 - sure) + RARE * rare
             made.append({**row, "disagreement": differs, "confidence": sure, "priority": round(priority, 4),
-                         "rare": bool(row["accent"]) and rare > COMMON})  # fmt: skip
+                         "rare": bool(row["accent"]) and rare >= COMMON})  # fmt: skip
         columns = [
             "id",
             "target_lang",
