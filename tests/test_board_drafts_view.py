@@ -26,7 +26,7 @@ from workbench.widgets.board_view import PRIORITY, BoardView
 
 RATE = 8_000
 LENGTH_S = 40.0
-SAID = ["pan y queso", "mi numero es 5551234", "cuatro cinco", "seis siete"]
+SAID = ["pan con queso", "mi numero es 5551234", "cuatro cinco", "seis siete"]
 
 
 @pytest.fixture
