@@ -11,8 +11,9 @@ import pytest
 
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.agreement import agreement
-from workbench.corpus.review.drafts import Drafts, provenance
+from workbench.corpus.review.drafts import Drafts
 from workbench.corpus.review.kappa import fleiss_kappa
+from workbench.corpus.review.provenance import provenance
 from workbench.errors import WorkbenchError
 
 Make = Callable[..., Corpus]

@@ -9,7 +9,6 @@ neither the first one's words nor, by default, any draft.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import pandas as pd
 
 from workbench.corpus.quality.text_checks import disagreement
 from workbench.corpus.review.agreement import agreement
+from workbench.corpus.review.provenance import after, provenance, reason_of
 from workbench.errors import WorkbenchError
 from workbench.names import current_user
 from workbench.signatures import public
@@ -25,20 +25,13 @@ from workbench.views import Widget, view
 
 if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
-    from workbench.corpus.query.view import View
-    from workbench.corpus.review.decisions import Decision
 
 UNCERTAIN = 0.6
 """Words of less confidence are shown as uncertain."""
 DISAGREES, UNSURE, RARE = 2.0, 1.0, 0.5
 """What two drafts that share no word, a draft of no confidence, and the rarest accent add to the order."""
-ORIGIN = ("drafted_by", "checkpoint_sha256", "corrected", "reviewer", "at", "seconds")
-"""What is kept of the draft that a reference came of."""
 COMMON = 0.75
 """An accent that a quarter of the clips at most have is rare."""
-_REASON = re.compile(
-    r"drafted by (?P<by>\S+) \((?P<sha>[0-9a-f]*)\), (?P<what>accepted|corrected) in (?P<seconds>[\d.]+) s"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +148,7 @@ class Drafts:
         found = None
         for event in self.corpus.decisions.history(id):
             if event.field == "text" and event.stands and reviewer in (None, event.reviewer):
-                found = _after(found, event)
+                found = after(found, event)
         return found
 
     def accept(self, id: str, *, seconds: float, reviewer: str | None = None) -> list[int]:
@@ -247,8 +240,8 @@ class Drafts:
         if not 0 <= seconds < 86_400:
             raise WorkbenchError(f"seconds={seconds}", hint="The time spent on the clip.")
         sha = str(self._known(id).get("checkpoint_sha256") or "")[:12]
-        blind = " (blind)" if id in self._transcribed(reviewer or current_user())[1] else ""
-        reason = f"drafted by {self.name} ({sha}), {what} in {seconds:.1f} s{blind}"
+        blind = id in self._transcribed(reviewer or current_user())[1]
+        reason = reason_of(self.name, sha, what, seconds, blind=blind)
         store = self.corpus.decisions
         return store.edit_together(id, {"text": text}, accept=True, reason=reason, reviewer=reviewer)
 
@@ -284,35 +277,6 @@ class Drafts:
         ]
         found = pd.DataFrame(made, columns=columns)
         return found.sort_values(["priority", "id"], ascending=[False, True]).reset_index(drop=True)
-
-
-def provenance(corpus: View) -> pd.DataFrame:
-    """See :meth:`Drafts.provenance`; for exports, gates and cards, which need no drafts at hand."""
-    found: dict[str, dict[str, Any]] = {}
-    store = corpus.decisions
-    for event in store.events():
-        if event.field != "text" or not event.stands or not (found or _REASON.match(event.reason or "")):
-            continue
-        for clip in store.iter_clips(event.seq):
-            made = _after(found.get(clip), event)
-            if made is not None:
-                found[clip] = made
-    there = set(corpus.ids()) if found else set[str]()
-    rows = [{"id": clip, **made} for clip, made in found.items() if clip in there]
-    return pd.DataFrame(rows, columns=["id", *ORIGIN])
-
-
-def _after(before: dict[str, Any] | None, event: Decision) -> dict[str, Any] | None:
-    """What a reference came of, once its transcript was edited again; None where it came of no draft."""
-    match = _REASON.match(event.reason or "")
-    by = {"reviewer": event.reviewer, "at": event.at}
-    if match is None:  # a later hand, on a reference that was drafted or was not
-        return None if before is None else {**before, **by, "corrected": True}
-    spent = float(match["seconds"]) + (0.0 if before is None else before["seconds"])
-    return {
-        "drafted_by": match["by"], "checkpoint_sha256": match["sha"],
-        "corrected": match["what"] == "corrected", **by, "seconds": round(spent, 1),
-    }  # fmt: skip
 
 
 def _by_id(prediction: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus.review.decisions import ACCEPTED
-from workbench.corpus.review.drafts import provenance
+from workbench.corpus.review.provenance import provenance
 from workbench.ingest.drafted import (
     ACCEPTED_BY,
     CORRECTED_BY,
