@@ -1,4 +1,4 @@
-"""Drafts on the board: a draft's words and what is doubtful about them, and the order to work in."""
+"""Drafts on the board: their words, which of them are uncertain, and the order to work in."""
 
 from __future__ import annotations
 
