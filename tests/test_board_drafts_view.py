@@ -112,7 +112,8 @@ def test_the_second_reviewer_works_blind(corpus: Corpus) -> None:
     try:
         assert board.view.corpus.ids() == ["0-0"]
         shown = json.dumps(board.view.details("0-0"), default=str) + json.dumps(board.view.rows(0, 5))
-        assert not [word for word in SAID[0].split() if word in shown]
+        assert "queso" in SAID[0]
+        assert "queso" not in shown
         with pytest.raises(WorkbenchError, match="no draft is shown"):
             decide(board.view, "accept", "0-0", {"seconds": 1})
         decide(board.view, "edit", "0-0", {"field": "text", "value": "pan dulce", "seconds": 6})
