@@ -35,6 +35,7 @@ def adapted(ws: wb.Workspace, replay: bool) -> Outcome:
     recipe = wb.preset(
         "quick_cpu", ws.checkpoint("starter"), [new, known], NEW, replay=replay, replay_weight=2.0,
         run_name=f"romanian-{'replayed' if replay else 'alone'}", streaming_lookahead_ms=None,
+        steps=250, validate_every=250,
     )  # fmt: skip
     return ws.pipeline(recipe, ws.path / "policy.yaml", suite="pilot")
 
@@ -70,7 +71,7 @@ def test_a_locale_of_a_second_corpus_is_gated_in_one_call(tmp_path: Path) -> Non
             "romanian": f"split = 'test' AND target_lang = '{NEW}'",
             "starter": f"split = 'test' AND target_lang IN ({tags}) AND duration < 6",
         },
-        points=["offline"],
+        points=[{}],
         locales=[NEW, *GUARDED],
     )
     outcomes = {"with replay": adapted(ws, replay=True), "without": adapted(ws, replay=False)}
