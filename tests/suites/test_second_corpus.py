@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,44 @@ def adapted(ws: wb.Workspace, replay: bool) -> Outcome:
         steps=250, validate_every=250,
     )  # fmt: skip
     return ws.pipeline(recipe, ws.path / "policy.yaml", suite="pilot")
+
+
+@pytest.mark.model
+@pytest.mark.timeout(1500)
+def test_two_corpora_one_recipe_one_suite_one_call(tmp_path: Path, corpus: Path, base: Path) -> None:
+    """The same way on a tiny checkpoint: a clip or two say nothing, and nothing passes on them."""
+    ws = wb.Workspace(tmp_path / "ws")
+    place = tmp_path / "recordings"
+    shutil.copytree(corpus.parent, place)
+    rows = [json.loads(line) for line in corpus.read_text("utf-8").splitlines()]
+    for name, tags in (("greek", {"el-GR"}), ("calls", {"en-US", "it-IT"})):
+        own = [
+            row | {"split": "test" if row["id"].endswith(("/14", "/15")) else row["split"]} for row in rows
+        ]
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in own if row["target_lang"] in tags]
+        (place / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+        ws.import_corpus(name, place / f"{name}.jsonl")
+    shutil.copy(base, ws.checkpoint_path("one"))
+    ws.suite("pilot").create(["greek", "calls"], locales=["el-GR", "en-US", "it-IT"])
+    recipe = wb.preset(
+        "quick_cpu", ws.checkpoint("one"), [ws.corpus("greek"), ws.corpus("calls")], "el-GR", steps=2,
+        warmup_steps=1, batch_s=8.0, max_duration_s=8.0, validate_every=2, save_every=2,
+        streaming_lookahead_ms=None,
+    )  # fmt: skip
+    assert {(s.role, Path(s.manifest).parent.name.split("-")[0]) for s in recipe.sources} == {
+        ("target", "greek"),
+        ("replay", "calls"),
+    }
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY, encoding="utf-8")
+    report = ws.pipeline(recipe, policy, suite="pilot").report
+    assert report.suite is not None
+    assert sorted(report.suite["corpora"]) == ["calls", "greek"]
+    told = {check.name: check for check in report.checks}
+    assert {f.slice for f in told["no locale worse by 5 points"].evidence} >= {"en-US", "it-IT"}
+    assert told["Romanian improves"].verdict != "pass"
+    assert told["no locale worse by 5 points"].verdict == "not enough data"
+    assert report.verdict != "pass"
 
 
 def figures(outcome: Outcome) -> dict[str, Any]:
