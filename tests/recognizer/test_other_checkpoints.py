@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from sentencepiece import sentencepiece_model_pb2 as proto
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer.checkpoint import Checkpoint
@@ -131,6 +132,17 @@ def test_left_contexts_of_any_length_stream_as_they_decode_offline(tmp_path, con
         offline, streamed = decode_offline(engine, clips, right), stream_together(engine, clips, right)
         assert offline[0].ids
         assert [(o.ids, o.frames) for o in offline] == [(s.ids, s.frames) for s in streamed]
+
+
+def test_a_tokenizer_is_called_what_it_is(tmp_path):
+    """NeMo's configuration says bpe of every SentencePiece model."""
+    name = str(hostile.config()["tokenizer"]["model_path"]).removeprefix("nemo:")
+    model = proto.ModelProto.FromString(hostile.starter()[name])
+    for kind, said in ((proto.TrainerSpec.UNIGRAM, "unigram"), (proto.TrainerSpec.BPE, "bpe")):
+        model.trainer_spec.model_type = kind
+        path = tmp_path / f"{said}.nemo"
+        hostile.packed(path, {name: model.SerializeToString()})
+        assert Checkpoint.open(path).info.tokenizer == f"sentencepiece {said}"
 
 
 def test_tags_that_nobody_trained_are_marked(tmp_path):
