@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     given.folder.mkdir(parents=True, exist_ok=True)
     bases = (CHECKPOINT, larger(given.folder / "larger.nemo"))
-    facts = {
+    facts: dict[str, Any] = {
         "schema_version": 1,
         "made_at": now(),
         "git": provenance.git_state(Path(__file__).parent),
