@@ -98,15 +98,17 @@ def one(base: Path, trains: str, folder: Path) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the evidence."""
+    """Measure what was asked for, and write the evidence after each run."""
     parser = argparse.ArgumentParser(prog="python -m tooling.preflight_accuracy", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/preflight"))
     parser.add_argument("--out", type=Path, default=EVIDENCE)
     parser.add_argument("--only", nargs="+", default=TRAINS, choices=TRAINS)
+    parser.add_argument("--bases", nargs="+", default=("starter", "larger"), choices=("starter", "larger"))
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     given.folder.mkdir(parents=True, exist_ok=True)
-    bases = (CHECKPOINT, larger(given.folder / "larger.nemo"))
+    made = {"starter": lambda: CHECKPOINT, "larger": lambda: larger(given.folder / "larger.nemo")}
+    bases = [made[name]() for name in given.bases]
     facts: dict[str, Any] = {
         "schema_version": 1,
         "made_at": now(),
