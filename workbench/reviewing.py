@@ -269,8 +269,13 @@ class Reviewing(Holdings):
         self, corpus: Corpus, prediction: str, names: Sequence[str]
     ) -> Iterator[tuple[dict[str, Any], PersonalWords]]:
         known = {str(row["id"]): row for row in corpus.prediction(prediction).to_dict("records")}
+        made_at = (corpus.predictions_folder / f"{prediction}.parquet").stat().st_mtime
+        heard_from = aligning.offsets_at(corpus, made_at)
         for row in corpus.frame().to_dict("records"):
-            yield row, personal_words(row, known.get(str(row["id"])), names)
+            id, found = str(row["id"]), known.get(str(row["id"]))
+            if found is not None and id in heard_from:  # its start was moved since
+                found = aligning.moved_words(found, heard_from[id] - float(row["offset"] or 0.0))
+            yield row, personal_words(row, found, names)
 
 
 def _add_problems(corpus: Corpus, problems: Sequence[Problem]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
+from workbench.files import sha256_file
 from workbench.ingest import audio
 from workbench.privacy import erasure
 from workbench.privacy.personal_data import find_personal, redacted
@@ -115,3 +118,28 @@ def test_erasure_reaches_the_copies(ws: Reviewing, of: dict[str, str]) -> None:
     assert not path.exists()
     assert ws.corpus("clean").ids() == ["b"]
     assert "a" not in ws.corpus("calls").ids()
+
+
+def test_a_segment_that_was_moved_is_bleeped_where_it_is_said(ws: Reviewing) -> None:
+    """Word times are those of the stretch that was transcribed, not of the one after a reviewer moved it."""
+    calls = ws.corpus("calls")
+    calls.decisions.edit_together("a", {"offset": 0.2, "duration": 1.5}, reviewer="ann")
+    found = ws.personal_data(calls, "draft", ["Maria", "Lopez"]).set_index("id")
+    assert found.loc["a", ["start_s", "end_s"]].tolist() == pytest.approx([0.2, 0.8])
+    written = calls.predictions_folder / "draft.parquet"
+    os.utime(written, (time.time() + 5, time.time() + 5))  # transcribed again since
+    found = ws.personal_data(calls, "draft", ["Maria", "Lopez"]).set_index("id")
+    assert found.loc["a", ["start_s", "end_s"]].tolist() == pytest.approx([0.4, 1.0])
+    calls.decisions.undo(reviewer="ann")
+    found = ws.personal_data(calls, "draft", ["Maria", "Lopez"]).set_index("id")
+    assert found.loc["a", ["start_s", "end_s"]].tolist() == pytest.approx([0.4, 1.0])
+
+
+def test_copies_of_one_recording_stay_together_in_splits(ws: Reviewing) -> None:
+    """Two sides of a call are two speakers in files of their own; what they came from ties them."""
+    made = ws.bleep(ws.corpus("calls"), "clean", "draft", ["Maria", "Lopez"])
+    sources = {row["bleeped_from"]: row["source_sha256"] for row in made.frame().to_dict("records")}
+    calls = ws.corpus("calls")
+    assert sources == {
+        name: sha256_file(Path(audio.locate_text(name, calls.audio_roots))) for name in sources
+    }

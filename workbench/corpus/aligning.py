@@ -9,14 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from rapidfuzz.distance import Levenshtein
 
+from workbench.corpus import record
 from workbench.errors import Problem
 from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.language_tags import strip_tag
+from workbench.reading import read_parquet
 from workbench.text import normalize
+from workbench.times import parse_utc
+
+if TYPE_CHECKING:
+    from workbench.corpus.query.table import Corpus
 
 _KEPT = ("audio_filepath", "target_lang", "accent", "speaker", "domain", "source", "license", "consent",
          "recorded_at", *CHANNEL_COLUMNS)  # fmt: skip
@@ -122,6 +129,41 @@ def rows_of(
         own = {"id": place, "text": one.text, "recording": id, "alignment_confidence": one.confidence}
         found.append({**kept, **times, **own})
     return found, problems
+
+
+def offsets_at(corpus: Corpus, at_s: float) -> dict[str, float]:
+    """Where the clips whose start was moved after a time began then, in seconds of their recordings, by id.
+
+    Args:
+        at_s: the time, in seconds since 1970, as files have it.
+    """
+    since = datetime.fromtimestamp(at_s, UTC)
+    moves = [
+        (event, (parse_utc(event.at) or since) > since)
+        for event in corpus.decisions.events()
+        if event.field == "offset" and event.stands
+    ]
+    if not any(later for _, later in moves):
+        return {}
+    table = read_parquet(corpus.folder / record.ROWS, "rows of the corpus", ["id", "offset"])
+    first = dict(zip(*table.to_pydict().values(), strict=True))
+    found: dict[str, float] = {}
+    moved = set[str]()
+    for event, later in moves:
+        for clip in corpus.decisions.iter_clips(event.seq):
+            if later:
+                moved.add(clip)
+            else:
+                found[clip] = float(event.value or 0.0)
+    return {clip: found.get(clip, float(first.get(clip) or 0.0)) for clip in moved}
+
+
+def moved_words(prediction: Mapping[str, Any], by_s: float) -> dict[str, Any]:
+    """A prediction whose words come so many seconds later in their clip, since it begins earlier."""
+    held = prediction.get("words")
+    words = [{**word, "start": word["start"] + by_s, "end": word["end"] + by_s}
+             for word in (() if held is None else held)]  # fmt: skip
+    return {**prediction, "words": words}
 
 
 def _anchor(tokens: Sequence[_Token], locale: str | None, words: Sequence[Mapping[str, Any]]) -> None:

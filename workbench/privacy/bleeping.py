@@ -7,6 +7,7 @@ next.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from workbench.files import sha256_file
 from workbench.ingest import audio
 from workbench.language_tags import strip_tag
 from workbench.privacy.personal_data import PersonalSpan, find_personal, plain, redacted
@@ -133,12 +135,21 @@ def bleeped_row(
     soundfile.write(path, bleeped(samples, rate, times), rate, format="FLAC", subtype="PCM_16")
     kept = ("id", "target_lang", "accent", "speaker", "domain", "source", "license", "consent", "recorded_at",
             "split", "recording")  # fmt: skip
+    stated, source = row.get("source_sha256"), audio.locate_text(str(row["audio_filepath"]), roots)
     made = {name: row[name] for name in kept if row.get(name) is not None and row[name] == row[name]}
     return {
         **made,
         "audio_filepath": path.name,
         "duration": round(len(samples) / rate, 4),
         "text": redacted(found.text, found.spans) if row.get("text") else None,
+        # Copies of one recording stay on one side of a split, whoever speaks.
+        "source_sha256": stated if isinstance(stated, str) and stated else _digest(source),
         "bleeped_from": str(row["audio_filepath"]),
         "bleeps": len(times),
     }
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(path: str) -> str:
+    """Of a recording that many copies come from; read once in a row of calls."""
+    return sha256_file(Path(path))
