@@ -10,6 +10,7 @@ import pytest
 
 from workbench.evaluation import intervals
 from workbench.evaluation.evaluation import Evaluation, score_predictions
+from workbench.evaluation.few_changes import change_bounds
 from workbench.field.conditions import COLUMNS, ConditionSweep
 from workbench.release.changes import Changes, between
 
@@ -93,12 +94,13 @@ def test_no_change_is_a_sentence() -> None:
     assert Changes(["<b>"])._repr_html_() == "<ul><li>&lt;b&gt;</li></ul>"
 
 
-def test_equal_rates_everywhere_are_no_interval_and_shares_stay_shares() -> None:
+def test_equal_rates_everywhere_are_no_point_and_shares_stay_shares() -> None:
     """A locale that is never read right has the same rate in every clip: [100 %, 100 %] would be a lie."""
-    found = intervals.ratio_interval(np.array([[n, n] for n in range(5, 17)]))
-    assert np.isnan(found.low)
-    assert found.missing is not None
-    assert "the same rate" in found.missing
+    sums = np.array([[n, n] for n in range(5, 17)])
+    found = intervals.ratio_interval(sums)
+    apart = change_bounds(sums * [0, 1], 0.025)[1]
+    assert (found.low, found.high) == pytest.approx((1 - apart, 1 + apart))
+    assert 0 < apart < 0.1
     right = np.array([[1, 1]] * 5 + [[0, 1]] * 3)
     share = intervals.ratio_interval(right, share=True)
     assert 0 <= share.low < 5 / 8 < share.high <= 1

@@ -35,6 +35,8 @@ from zlib import crc32
 import numpy as np
 from scipy.special import gammaln, stdtrit
 
+from workbench.evaluation.few_changes import change_bounds
+
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -101,7 +103,11 @@ def ratio_interval(
     if missing:
         return Interval(math.nan, math.nan, clusters, missing)
     errors, units = (float(total) for total in sums.sum(axis=0))
-    if errors < RARE * units and (clusters <= MANY or errors < 100):
+    if standard_error(sums) <= 1e-12:
+        # All alike, as where nothing is read right: what differs elsewhere is bounded as a count of none.
+        apart = change_bounds(sums * [0, 1], (1 - confidence) / 2)[1]
+        low, high = max(0.0, errors / units - apart), errors / units + apart
+    elif errors < RARE * units and (clusters <= MANY or errors < 100):
         low, high = gamma_poisson(sums, confidence)
     else:
         low, high = _log_interval(sums, resamples, seed, confidence)
@@ -117,8 +123,6 @@ def _why_missing(sums: Array) -> str | None:
         return "no reference units"
     if not errors.any():
         return "nothing went wrong here, so how rare it is cannot be told"
-    if standard_error(sums) <= 1e-12:
-        return "every independent unit has the same rate here, so how much they differ cannot be told"
     effective = errors.sum() ** 2 / (errors**2).sum()
     if effective < MIN_EFFECTIVE:
         return f"nearly all errors come from {round(effective)} of {clusters} independent units"
