@@ -92,7 +92,7 @@ def test_notebooks_are_thin_and_stripped(path):
 def test_the_notebooks_are_in_order():
     names = [p.stem for p in NOTEBOOKS]
     rooms = ["00_start_here", "01_curate", "02_stream", "03_finetune", "04_errors", "05_release", "06_field"]
-    assert names == [*rooms, "your_data"]
+    assert names == [*rooms, "raw_calls", "your_data"]
 
 
 def test_readme_names_only_what_exists():

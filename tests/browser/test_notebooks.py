@@ -22,6 +22,7 @@ PICTURE_OF = {
     "04_errors": ".nwb-explorer",
     "05_release": ".jp-RenderedHTML table:has(caption)",
     "06_field": ".jp-RenderedHTML .report",
+    "raw_calls": ".nwb-board",
     "your_data": ".nwb-plan",
 }
 

@@ -329,7 +329,8 @@ class Evaluation:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return report.fragment(summary.headlines(self))
+        sentences = [self.headline(name).sentence for name in self.names]
+        return report.fragment(summary.headlines(self), sentences)
 
     @takes_fields(Settings)
     def with_settings(self, **changes: Any) -> Evaluation:

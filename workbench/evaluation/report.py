@@ -7,6 +7,7 @@ interval, corrected for looking at many slices, leaves out zero.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,16 +71,20 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
     return page(title, style, f'<main class="report">{"".join(body)}</main>')
 
 
-def fragment(figures: dict[str, Any]) -> str:
-    """What a notebook shows: the findings first; warnings, headline and heat maps under *more*; from
-    :func:`workbench.evaluation.summary.headlines`."""
+def fragment(figures: dict[str, Any], sentences: Sequence[str] = ()) -> str:
+    """What a notebook shows: the findings first; warnings, headline and heat maps under *more*.
+
+    Args:
+        figures: from :func:`workbench.evaluation.summary.headlines`.
+        sentences: what each prediction comes to, the answer where nothing stands out.
+    """
     maps = [
         heat_map(f"{name}: error rate", found["slices"], figures["by"])
         for name, found in figures["predictions"].items()
     ]
     more = "".join([sections.warnings(figures), sections.headline(figures), *maps])
     parts = [
-        sections.opening(figures),
+        sections.opening(figures) or sections.said(sentences),
         sections.scope(figures),
         f"<details><summary>More</summary>{more}</details>",
     ]

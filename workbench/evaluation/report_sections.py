@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
 from typing import Any
@@ -40,7 +40,12 @@ def scope(summary: Summary) -> str:
 
 def opening(summary: Summary) -> str:
     """The findings that matter most to the pilot, at most five; the first line is the answer."""
-    lines = [f"<li>{text(item['sentence'])}</li>" for item in summary["findings"]]
+    return said([item["sentence"] for item in summary["findings"]])
+
+
+def said(sentences: Sequence[str]) -> str:
+    """Sentences in the box that opens a page; nothing where there are none."""
+    lines = [f"<li>{text(sentence)}</li>" for sentence in sentences]
     return f'<div class="say"><ol>{"".join(lines)}</ol></div>' if lines else ""
 
 
