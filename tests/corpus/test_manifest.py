@@ -5,9 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -267,6 +272,31 @@ def test_what_comes_late_is_read_as_by_the_careful_reader(
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     straight, tables = both_ways(path, tmp_path, monkeypatch)
     assert straight == tables
+
+
+def test_nothing_is_closed_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a later batch is in doubt the writer is at work: closing it then would end the process."""
+    told: list[str] = []
+
+    class Slow(pq.ParquetWriter):
+        def write_batch(self, *given: Any) -> None:
+            told.append("begun")
+            time.sleep(0.2)
+            super().write_batch(*given)
+            told.append("written")
+
+        def close(self) -> None:
+            told.append("closed")
+            super().close()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"audio_filepath": ["a.wav"], "duration": [1.0]})
+        raise plain_manifest.NotPlainError
+
+    monkeypatch.setattr(pq, "ParquetWriter", Slow)
+    with ThreadPoolExecutor(1) as pool, pytest.raises(plain_manifest.NotPlainError):
+        plain_manifest._write(batches(), ["audio_filepath", "duration"], {}, tmp_path / "t.parquet", pool)
+    assert told[:3] == ["begun", "written", "closed"]
 
 
 def test_a_plain_manifest_is_never_held_in_memory(

@@ -16,7 +16,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,18 +193,23 @@ def _write(
     with pq.ParquetWriter(target, schema, **options) as writer:
         writing: Future[None] | None = None
         ordinary = True
-        for batch in itertools.chain([first], batches):
-            columns = [
-                _repeated(constants[name], len(batch), kinds[name])
-                if name in constants
-                else batch.column(name)
-                for name in names
-            ]
+        try:
+            for batch in itertools.chain([first], batches):
+                columns = [
+                    _repeated(constants[name], len(batch), kinds[name])
+                    if name in constants
+                    else batch.column(name)
+                    for name in names
+                ]
+                if writing is not None:
+                    writing.result()
+                whole = pa.record_batch(columns, schema=schema)
+                writing = pool.submit(writer.write_batch, whole)
+                ordinary = ordinary and paths.ordinary(whole.column("audio_filepath"))
+        finally:
+            # Where a batch is in doubt, too: a writer that is closed while it writes ends the process.
             if writing is not None:
-                writing.result()
-            whole = pa.record_batch(columns, schema=schema)
-            writing = pool.submit(writer.write_batch, whole)
-            ordinary = ordinary and paths.ordinary(whole.column("audio_filepath"))
+                wait([writing])
         if writing is not None:
             writing.result()
     return ordinary
