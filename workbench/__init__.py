@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 # Nothing phones home. Set before any library that would is imported; a user's own setting is left alone.
 for _name, _value in {
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime 1.32 sends events to its makers, from C++
     "DO_NOT_TRACK": "1",
     "WANDB_MODE": "disabled",
     "ONE_LOGGER_ENABLED": "0",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
 def quiet_nemo() -> Iterator[None]:
     """Import NeMo and keep its INFO and WARNING lines off the notebook; errors pass."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # NeMo's telemetry library is off; it says so in two warnings at import.
     logging.getLogger("nv_one_logger").setLevel(logging.ERROR)
     from nemo.utils import logging as nemo_logging
