@@ -25,6 +25,8 @@ def pair(tmp_path_factory):
     }
     larger = network.build(wanted, 80, folder)
     widening.begin_as(smaller, larger)
+    for model in (smaller, larger):  # the smaller one is shared, and looks ahead as its last user asked
+        model.encoder.set_default_att_context_size(model.encoder.att_context_size_all[0])
     return smaller, larger.eval()
 
 
