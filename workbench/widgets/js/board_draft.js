@@ -1,4 +1,4 @@
-// The draft of the chosen clip: uncertain words, words in which two drafts differ, personal data, and what became of it.
+// The draft of the chosen clip: uncertain words, words in which two drafts differ, personal data, what became of it.
 //
 //   const draft = new DraftPanel({ decide, seek }); draft.show(row, editing)
 import { direction, directionOf, fill, h } from "./dom.js";
