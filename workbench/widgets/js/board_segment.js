@@ -31,7 +31,7 @@ export class Segment {
   /**
    * @param {object} options
    * @param {import("./channel.js").Channel} options.channel
-   * @param {(stretch: { id: string, offset: number, duration: number }) => Promise<any>} options.onMove falsy where refused
+   * @param {(to: { id: string, offset: number, duration: number }) => Promise<any>} options.onMove false where refused
    * @param {(id: string) => void} options.onGo to a neighbor
    * @param {() => void} options.onLeave the focus goes back to the table
    */

@@ -166,7 +166,7 @@ class View {
     this.charts.validation.show(lines);
   }
 
-  /** What each locale gained or lost since step 0, the largest loss first: replayed locales should stay where they were. */
+  /** What each locale gained or lost since step 0, the largest loss first: replayed ones should stay. */
   showStrip(runs, label) {
     const sign = this.metric === "tags_right" ? -1 : 1;
     const found = runs.flatMap((run) =>

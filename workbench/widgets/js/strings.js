@@ -571,7 +571,7 @@ export const monitor = {
   samples: "What it recognizes now",
   reference: "reference",
   whyCharacters:
-    "Shown by characters: too few words are right so far for the word error rate to move, or the locales are scored by characters.",
+    "Shown by characters: too few words are right for the word error rate to move, or locales are scored by them.",
   strip: "Gained or lost since step 0",
   stripNote: "percentage points, on validation sentences and without an interval: judge on a test suite",
   stripTitle: (before, now, step, n) =>
