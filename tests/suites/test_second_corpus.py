@@ -83,23 +83,16 @@ def figures(outcome: Outcome) -> dict[str, Any]:
     return {
         "verdict": outcome.report.verdict,
         "checks": {check.name: check.verdict for check in outcome.report.checks},
-        "cer": {
-            finding.slice: {
-                key: round(float(value), 4)
-                for key in ("rate_a", "rate_b", "low", "high", "utterances", "speakers")
-                if isinstance(value := finding.numbers.get(key), int | float)
-            }
-            for check in outcome.report.checks[:2]
-            for finding in check.evidence
-            if finding.numbers
-        },
     }
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_a_locale_of_a_second_corpus_is_gated_in_one_call(tmp_path: Path) -> None:
-    """Some 20 minutes of one core. With replay the guardrails hold; without, the same call refuses."""
+    """Some 20 minutes of one core. With replay the guardrails hold; without, the same call refuses.
+
+    One voice reads all of the Romanian clips, so that nobody can say that it improved for speakers.
+    """
     began, spent = time.monotonic(), time.process_time()
     ws = wb.starter(tmp_path / "ws")
     ws.import_corpus("romanian", wb.starter_manifest().parents[1] / "unheard" / "manifest.jsonl")
@@ -127,7 +120,9 @@ def test_a_locale_of_a_second_corpus_is_gated_in_one_call(tmp_path: Path) -> Non
     kept, lost = (outcome.report for outcome in outcomes.values())
     assert kept.suite is not None
     assert sorted(kept.suite["corpora"]) == ["romanian", "starter"]
-    assert evidence["with replay"]["checks"]["Romanian improves"] == "pass"  # type: ignore[index]
-    assert {f.slice for f in kept.checks[1].evidence} >= set(GUARDED)
+    assert kept.verdict == "not enough data"
+    assert evidence["with replay"]["checks"]["Romanian improves"] == "not enough data"  # type: ignore[index]
+    assert kept.checks[2].verdict == "pass"
+    assert {f.slice for f in kept.checks[2].evidence} >= set(GUARDED)
     assert lost.verdict == "fail"
-    assert lost.checks[1].verdict == "fail"
+    assert lost.checks[2].verdict == "fail"
