@@ -154,7 +154,9 @@ def transcription(
     checkpoint = Checkpoint.open(options.checkpoint)
     how = Decoding(checkpoint.right_context(options.lookahead_ms), streaming=True, device="cpu")
     load = RowReader(roots_of(path.parent), checkpoint.info.sample_rate)
-    prepared = [({**row, "id": str(n)}, checkpoint.slot(row["target_lang"])) for n, row in enumerate(rows)]
+    prepared = [
+        ({**row, "id": str(n)}, checkpoint.prompt_index(row["target_lang"])) for n, row in enumerate(rows)
+    ]
     shards = [(str(options.checkpoint), [batch], how, load, 1) for batch in cut(prepared, 30.0)]
     return shards, len(rows)
 

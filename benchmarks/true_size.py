@@ -49,7 +49,7 @@ def load(path: Path) -> dict[str, Any]:
     engine = checkpoint.engine("cpu")
     done = time.process_time()
     peak, held = memory_mib("VmHWM", "VmRSS")
-    clip = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.slot("auto")])[1]
+    clip = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])[1]
     stream_together(engine, [clip], checkpoint.right_context(560))
     peak_used, held_used, anonymous = memory_mib("VmHWM", "VmRSS", "RssAnon")
     return {
@@ -70,9 +70,9 @@ def equal(path: Path, lookaheads: list[int]) -> dict[str, Any]:
     """Of two clips, at each look-ahead: whether a session says what offline decoding says."""
     checkpoint = Checkpoint.open(path)
     engine = checkpoint.engine("cpu")
-    clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.slot("auto"), checkpoint.slot("el-GR")])[
-        :4
-    ]
+    clips = onnx_parity.fixed_clips(
+        engine.sample_rate, [checkpoint.prompt_index("auto"), checkpoint.prompt_index("el-GR")]
+    )[:4]
     found = {}
     for ms in lookaheads:
         right = checkpoint.right_context(ms)
@@ -93,7 +93,7 @@ def speed(path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]
     for kind in kinds:
         engine = graphs(checkpoint, path.parent, kind) if kind.startswith("onnx") else base
         base._cached = None if kind == "nemo layers" else cached
-        clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.slot("auto")])[1:2]
+        clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])[1:2]
         audio_s = sum(clip.pcm.size for clip in clips) / engine.sample_rate
         row = found[kind] = {}
         stream_together(engine, clips, checkpoint.right_context(lookaheads[0]))

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.corpus.importing import import_source
+from workbench.corpus.quality.checks import run_checks
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.drafts import Drafts
 from workbench.errors import WorkbenchError
@@ -165,6 +166,18 @@ def test_what_a_reviewer_keeps_is_not_bleeped(corpus: Corpus) -> None:
     other = _line("0-1", "mi numero es 5551239", 0.9)
     assert [span.kind for span in personal_words(corpus.row("0-1"), other, []).spans] == ["number"]
     assert find_personal(DROP_TAG, "en-US") == []
+
+
+def test_an_awaited_transcript_is_no_finding(corpus: Corpus) -> None:
+    found = run_checks(corpus, ["text_empty"])
+    assert {"0-1", "1-1"} <= set(found["id"])  # drafts were made of channel 0 alone
+    told = {}
+    for drafts in (None, BoardDrafts(Drafts(corpus, "draft"), [], "ana")):
+        view = BoardView(corpus, "ana", drafts)
+        view.take_findings(found)
+        told[drafts is None] = {view.table.ids[n] for n in view.findings}
+    assert told[True] == set(found["id"])
+    assert told[False] == {clip for clip in found["id"] if not clip.startswith("0-")}
 
 
 def test_checks_run_where_no_row_has_a_transcript(corpus: Corpus) -> None:

@@ -38,7 +38,7 @@ class Draft:
     target: Path
     token: str
 
-    def beside(self, kind: str) -> Path:
+    def sibling(self, kind: str) -> Path:
         """A hidden path of this call beside the target: ``part`` becomes the target, ``rows`` is a spool,
         ``old`` is what lay there, ``live`` is held while the call lives."""
         return self.target.with_name(f".{self.target.name}.{self.token}.{kind}")
@@ -46,11 +46,11 @@ class Draft:
     @property
     def path(self) -> Path:
         """The folder to write into; it becomes the target."""
-        return self.beside("part")
+        return self.sibling("part")
 
     def put(self) -> None:
         """The finished folder takes its place; what lay there goes only after."""
-        old = self.beside("old")
+        old = self.sibling("old")
         if self.target.exists():
             os.replace(self.target, old)
         os.replace(self.path, self.target)
@@ -58,11 +58,11 @@ class Draft:
 
     def clear(self) -> None:
         """Leave nothing of this call; what it had put aside goes back where nothing took its place."""
-        old = self.beside("old")
+        old = self.sibling("old")
         if old.exists() and not self.target.exists():
             os.replace(old, self.target)
         for kind in _KINDS:
-            path = self.beside(kind)
+            path = self.sibling(kind)
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -81,7 +81,7 @@ def drafting(target: Path, home: Path | None = None) -> Iterator[Draft]:
     """
     clear(home)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _clear_beside(target)
+    _clear_siblings(target)
     draft = Draft(target, secrets.token_hex(6))
     record = None if home is None or not os.access(home, os.W_OK) else home / HOME / f"{draft.token}.json"
     living = _live(draft)
@@ -110,7 +110,7 @@ def clear(home: Path | None) -> None:
     """Take away what killed calls left, as far as the corpus remembers it."""
     for draft in [] if home is None else list(_remembered(home)):
         _clear(draft)
-        if home is not None and not draft.beside("live").exists():
+        if home is not None and not draft.sibling("live").exists():
             with contextlib.suppress(PermissionError):
                 (home / HOME / f"{draft.token}.json").unlink(missing_ok=True)
 
@@ -122,7 +122,7 @@ def _remembered(home: Path) -> Iterator[Draft]:
             yield Draft(Path(os.path.normpath(home / target)), record.stem)
 
 
-def _clear_beside(target: Path) -> None:
+def _clear_siblings(target: Path) -> None:
     shape = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{12}})\.(?:{'|'.join(_KINDS)})")
     for token in sorted({found[1] for name in os.listdir(target.parent) if (found := shape.fullmatch(name))}):
         _clear(Draft(target, token))
@@ -136,7 +136,7 @@ def _clear(draft: Draft) -> None:
 
 def _live(draft: Draft) -> int:
     """Hold the file that says that this call lives; who clears up may have taken it in the same instant."""
-    path = draft.beside("live")
+    path = draft.sibling("live")
     while True:
         if (held := hold(path)) is not None:
             if path.exists() and path.stat().st_ino == os.fstat(held).st_ino:
@@ -149,7 +149,7 @@ def _seized(draft: Draft) -> contextlib.ExitStack | None:
     """What a dead call left, held for the one who clears it; None where the call lives."""
     stack = contextlib.ExitStack()
     try:
-        descriptor = hold(draft.beside("live"), create=False)
+        descriptor = hold(draft.sibling("live"), create=False)
     except OSError:  # it is gone, as after half a clearing
         return stack
     if descriptor is None:

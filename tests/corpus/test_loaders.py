@@ -83,7 +83,7 @@ def exported(corpus: Corpus, folder: Path, format: str) -> Export:
 
 
 def expected(corpus: Corpus) -> dict[str, tuple[int, float]]:
-    """Transcript with tag → prompt slot and seconds, of the training rows."""
+    """Transcript with tag → prompt index and seconds, of the training rows."""
     return {
         f"{row['text']} <{row['target_lang']}>": (
             locales.locale(row["target_lang"]).prompt_index,
@@ -157,8 +157,8 @@ def test_nemo_decodes_each_batch_with_its_prompts(real: Corpus, tmp_path: Path, 
         sound, lengths, tokens, token_lengths, prompts = batch[:5]
         for i in range(len(sound)):
             text = "".join(chr(c) for c in tokens[i][: token_lengths[i]].tolist())
-            slot, seconds = facts[text]
-            assert int(prompts[i]) == slot
+            prompt_index, seconds = facts[text]
+            assert int(prompts[i]) == prompt_index
             assert abs(int(lengths[i]) / 16_000 - seconds) < 0.02
             assert float(sound[i].abs().max()) > 0.01
             seen += 1
@@ -179,7 +179,7 @@ def test_lhotse_decodes_a_hugging_face_batch(real: Corpus, tmp_path: Path) -> No
     sound, lengths = collate_audio(some)
     assert len(sound) == 4
     for i, cut in enumerate(some):
-        slot, seconds = facts[cut.supervisions[0].text]
-        assert locales.locale(cut.supervisions[0].language).prompt_index == slot
+        prompt_index, seconds = facts[cut.supervisions[0].text]
+        assert locales.locale(cut.supervisions[0].language).prompt_index == prompt_index
         assert abs(int(lengths[i]) / cut.sampling_rate - seconds) < 0.02
         assert float(sound[i].abs().max()) > 0.01

@@ -260,7 +260,7 @@ def test_the_gap_of_worst_and_best_has_an_interval() -> None:
     spoilt = predictions["tuned"].copy()
     bad = (rows["half"] == "noisy").to_numpy() & (np.arange(len(rows)) % 3 == 0)
     spoilt.loc[bad, "hypothesis"] = "wrong"
-    found = score_predictions(rows, {"p": spoilt}, by=("half",), resamples=1000).gap("p")
+    found = score_predictions(rows, {"p": spoilt}, by=("half",), resamples=1000).disparity("p")
     table = score_predictions(rows, {"p": spoilt}, by=("half",)).rates("p").set_index("half")
     assert (found["worst"], found["best"]) == ({"half": "noisy"}, {"half": "clear"})
     assert found["gap"] == pytest.approx(table["rate"]["noisy"] - table["rate"]["clear"])
@@ -286,7 +286,7 @@ def test_voices_in_both_slices_are_drawn_once_for_both() -> None:
     rows, predictions = table(*lines)
     found = score_predictions(rows, {"p": predictions}, by=("half",))
     rates = found.rates("p").set_index("half")
-    gap = found.gap("p")
+    gap = found.disparity("p")
     width = np.hypot(*(rates["high"] - rates["low"]))
     assert gap["gap_high"] - gap["gap_low"] < 0.5 * width
 

@@ -131,7 +131,9 @@ def said(model, right):
 
     model.eval()
     chance = np.random.default_rng(0)
-    clips = [Clip((0.1 * chance.standard_normal(32_000)).astype("f4"), slot) for slot in (0, 7)]
+    clips = [
+        Clip((0.1 * chance.standard_normal(32_000)).astype("f4"), prompt_index) for prompt_index in (0, 7)
+    ]
     found = stream_together(Engine(model), clips, right)
     return [(f.ids, f.frames, [round(c, 4) for c in f.confidences]) for f in found]
 

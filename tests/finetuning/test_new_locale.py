@@ -38,8 +38,8 @@ def test_a_new_locale_gets_a_free_slot_and_the_others_keep_theirs(irish, tmp_pat
 
     assert problems(irish) == []
     before = read_base(irish.base)
-    slot = base_of(irish).prompts["ga-IE"]
-    assert slot not in before.prompts.values()
+    prompt_index = base_of(irish).prompts["ga-IE"]
+    assert prompt_index not in before.prompts.values()
     assert any("no prompt for 'ga-IE'" in fault for fault in problems(irish.changed(new_locales=())))
 
     run = Run(tmp_path / "run")
@@ -49,7 +49,7 @@ def test_a_new_locale_gets_a_free_slot_and_the_others_keep_theirs(irish, tmp_pat
     assert any("no piece <ga-IE>" in line for line in shown["state"]["notices"])
     assert "no piece &lt;ga-IE&gt;" in monitor_html([shown])
     found = Checkpoint.open(run.checkpoint_path).info
-    assert found.prompts == {**before.prompts, "ga-IE": slot}
+    assert found.prompts == {**before.prompts, "ga-IE": prompt_index}
     assert "ga-IE" in found.locales
     assert "ga-IE" in set(run.consumed_hours()["target_lang"])
 
@@ -60,7 +60,7 @@ def test_its_transcripts_go_without_a_tag_that_the_tokenizer_lacks(irish):
     base = base_of(irish)
     assert untagged(irish, base) == {"ga-IE"}
     said = notices(irish, base)
-    assert any("free prompt slot" in line for line in said)
+    assert any("free prompt index" in line for line in said)
     assert any("no piece <ga-IE>" in line for line in said)
     sources = plan.read_training(irish, [])
     texts = []

@@ -143,9 +143,11 @@ def test_training_steps_of_a_run_take_it(base, recipe):
     batches = data.PlanBatches(
         plan.draw(recipe, sources), sources, recipe, model.tokenizer.text_to_ids, facts.prompts
     )
-    signal, lengths, labels, counts, slots = next(iter(batches))
+    signal, lengths, labels, counts, prompt_indices = next(iter(batches))
     model.eval()  # nothing drawn
-    encoded, frames = model.forward(input_signal=signal, input_signal_length=lengths, prompt_indices=slots)
+    encoded, frames = model.forward(
+        input_signal=signal, input_signal_length=lengths, prompt_indices=prompt_indices
+    )
     predicted, _, _ = model.decoder(targets=labels, target_length=counts)
     pair = encoded.transpose(1, 2), predicted.transpose(1, 2)
     expected = plain_of(model, *pair, labels, frames, counts)

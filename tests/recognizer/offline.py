@@ -18,7 +18,7 @@ def offline(checkpoint: Any, pcm: np.ndarray, lookahead_ms: int, locale: str = "
         encoded, lengths = model.forward(
             input_signal=torch.from_numpy(pcm)[None],
             input_signal_length=torch.tensor([len(pcm)]),
-            prompt_indices=torch.tensor([checkpoint.slot(locale)]),
+            prompt_indices=torch.tensor([checkpoint.prompt_index(locale)]),
         )
         [found] = model.decoding.rnnt_decoder_predictions_tensor(
             encoder_output=encoded, encoded_lengths=lengths, return_hypotheses=True

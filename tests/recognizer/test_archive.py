@@ -91,9 +91,14 @@ def test_a_plain_one_is_accepted(tmp_path):
 def test_short_codes_of_the_dictionary_mean_what_it_says(tmp_path):
     checkpoint = Checkpoint.open(archive(tmp_path / "plain.nemo"))
     assert checkpoint.info.aliases == {"es": ("es-US",)}
-    assert checkpoint.slot("es") == checkpoint.slot("ES") == checkpoint.slot("es_us") == 3
+    assert (
+        checkpoint.prompt_index("es")
+        == checkpoint.prompt_index("ES")
+        == checkpoint.prompt_index("es_us")
+        == 3
+    )
     with pytest.raises(WorkbenchError, match="Did you mean en-US"):
-        checkpoint.slot("en")
+        checkpoint.prompt_index("en")
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -196,7 +201,7 @@ def test_inspection_needs_neither_torch_nor_nemo():
         "assert i.class_name == 'EncDecRNNTBPEModelWithPrompt'; "
         "assert i.lookaheads_ms == (80, 160, 320, 560, 1120); "
         "assert 4e6 < i.parameters < 6e6 and c.tokenizer().get_piece_size() == i.vocabulary; "
-        "assert c.slot('auto') == 101 and len(i.locales) == 40; "
+        "assert c.prompt_index('auto') == 101 and len(i.locales) == 40; "
         "assert not {'torch', 'nemo', 'onnxruntime'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-import soundfile
+from starter_clips import adapted_starter, recordings
 
-from workbench.finetuning import adapters
-from workbench.finetuning.base import read_base
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.clips import Clip, stream_together
 from workbench.recognizer.engine import Engine
-from workbench.starter_files import CHECKPOINT, CORPUS, MANIFEST
+from workbench.starter_files import CHECKPOINT
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 LOOKAHEADS = (80, 160, 320, 560, 1120)
-
-
-def recordings(checkpoint: Checkpoint, every: int) -> list[Clip]:
-    rows = [json.loads(line) for line in MANIFEST.read_text().splitlines()][::every]
-    heard = [(soundfile.read(CORPUS / row["audio_filepath"], dtype="float32")[0], row) for row in rows]
-    return [Clip(pcm, checkpoint.slot(row["target_lang"])) for pcm, row in heard]
 
 
 def both(model: Any, clips: list[Clip], right: int) -> int:
@@ -49,7 +40,7 @@ def test_the_starter_says_the_same(lookahead_ms):
 
 @pytest.mark.parametrize("lookahead_ms", LOOKAHEADS)
 def test_a_random_model_says_the_same(tiny, clips, lookahead_ms):
-    heard = [Clip(pcm, slot) for pcm, slot in zip(clips[:4], (0, 3, 101, 15), strict=True)]
+    heard = [Clip(pcm, prompt_index) for pcm, prompt_index in zip(clips[:4], (0, 3, 101, 15), strict=True)]
     assert both(tiny.model("cpu"), heard, tiny.right_context(lookahead_ms)) > 20
 
 
@@ -57,12 +48,7 @@ def test_adapters_and_weights_changed_in_place_are_followed():
     import torch
 
     starter = Checkpoint.open(CHECKPOINT)
-    model = adapters.restore(read_base(CHECKPOINT), "cpu", adapters.AdapterShape("linear", 4)).eval()
-    torch.manual_seed(0)
-    for name, value in model.named_parameters():
-        if "adapter_layer" in name:
-            value.data += 0.1 * torch.randn_like(value)
-    model.requires_grad_(False)
+    model = adapted_starter()
     clips = recordings(starter, 2800)
     assert both(model, clips, 6) > 20
     engine = Engine(model)

@@ -41,7 +41,7 @@ def test_bf16_encoder_frames_are_within_its_rounding(tiny, clips):
     assert next(iter(model.preprocessor.buffers()), torch.zeros(1)).dtype == torch.float32
     from workbench.recognizer.stream import Stream
 
-    stream, parts = Stream(engine, tiny.right_context(320), tiny.slot("auto")), []
+    stream, parts = Stream(engine, tiny.right_context(320), tiny.prompt_index("auto")), []
     stream.push(clips[8])
     with engine.lock, torch.inference_mode():
         while stream.ready or stream.rest > 0:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from starter_clips import adapted_starter, recordings
 
 from workbench.errors import WorkbenchError
 from workbench.recognizer import onnx_engine, onnx_graphs, onnx_parity, runtimes
@@ -31,12 +31,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def starter() -> Checkpoint:
     return Checkpoint.open(CHECKPOINT)
-
-
-def recordings(checkpoint: Checkpoint, every: int) -> list[Clip]:
-    rows = [json.loads(line) for line in MANIFEST.read_text().splitlines()][::every]
-    heard = [(soundfile.read(CORPUS / row["audio_filepath"], dtype="float32")[0], row) for row in rows]
-    return [Clip(pcm, checkpoint.slot(row["target_lang"])) for pcm, row in heard]
 
 
 def test_auto_is_torch_until_the_same_words_are_proved(starter):
@@ -100,7 +94,9 @@ def test_a_random_model_alone_and_in_batches(tiny, clips, tmp_path):
     mine = tiny.engine("cpu")
     onnx_graphs.write(mine, tmp_path, tiny.sha256)
     other = onnx_engine.OnnxEngine(tmp_path)
-    heard = [Clip(pcm, slot) for pcm, slot in zip(clips[:6], (0, 3, 8, 21, 101, 15), strict=False)]
+    heard = [
+        Clip(pcm, prompt_index) for pcm, prompt_index in zip(clips[:6], (0, 3, 8, 21, 101, 15), strict=False)
+    ]
     rights = [tiny.right_context(ms) for ms in LOOKAHEADS]
     said = onnx_parity.spoken(mine, heard, rights)
     found = onnx_parity.compare(said, onnx_parity.spoken(other, heard, rights), mine.frame_s)
@@ -185,19 +181,9 @@ def test_graphs_that_are_none_are_one_line(tmp_path):
 
 def test_adapters_that_are_on_are_part_of_the_graphs(starter, tmp_path):
     """The export of a model with an adapter says what the model says, and not what its base says."""
-    import torch
-
-    from workbench.finetuning import adapters
-    from workbench.finetuning.base import read_base
     from workbench.recognizer.engine import Engine
 
-    model = adapters.restore(read_base(CHECKPOINT), "cpu", adapters.AdapterShape("linear", 4)).eval()
-    torch.manual_seed(0)
-    for name, value in model.named_parameters():
-        if "adapter_layer" in name:
-            value.data += 0.1 * torch.randn_like(value)
-    model.requires_grad_(False)
-    engine, folder = Engine(model), Path(tmp_path)
+    engine, folder = Engine(adapted_starter()), Path(tmp_path)
     onnx_graphs.write(engine, folder, starter.sha256)
     clips = recordings(starter, 1500)
     said = onnx_parity.spoken(onnx_engine.OnnxEngine(folder), clips, [6])

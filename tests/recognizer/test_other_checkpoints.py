@@ -112,7 +112,7 @@ def test_a_hybrid_with_a_ctc_head_reads_as_its_transducer(tmp_path):
 def test_a_sibling_without_a_prompt_streams(tmp_path):
     checkpoint = made(tmp_path / "english.nemo", without_prompt)
     assert checkpoint.info.prompts == {}
-    assert checkpoint.slot("auto") is None
+    assert checkpoint.prompt_index("auto") is None
     said(checkpoint, "auto")
 
 
@@ -127,7 +127,7 @@ def test_left_contexts_of_any_length_stream_as_they_decode_offline(tmp_path, con
     checkpoint = made(tmp_path / "contexts.nemo", changed)
     assert checkpoint.info.lookaheads_ms == tuple(sorted(80 * (right + 1) for _, right in contexts))
     assert checkpoint.info.default_lookahead_ms == 80 * (contexts[0][1] + 1)
-    engine, clips = checkpoint.engine("cpu"), [Clip(clip()[0], checkpoint.slot(clip()[1]))]
+    engine, clips = checkpoint.engine("cpu"), [Clip(clip()[0], checkpoint.prompt_index(clip()[1]))]
     for _, right in contexts:
         offline, streamed = decode_offline(engine, clips, right), stream_together(engine, clips, right)
         assert offline[0].ids

@@ -51,7 +51,7 @@ def test_text_words_and_spans_equal_offline_too(tiny, clips, lookahead_ms):
     held += [np.concatenate([one, pause, two]) for one, two in zip(clips[:6], clips[6:12], strict=True)]
     words = 0
     for pcm in held:
-        [expected] = read(engine, [Clip(pcm, tiny.slot("auto"))], tiny.tokenizer(), right, False)
+        [expected] = read(engine, [Clip(pcm, tiny.prompt_index("auto"))], tiny.tokenizer(), right, False)
         session = tiny.session("auto", lookahead_ms)
         session.feed(pcm, 16_000)
         last = session.finish()[-1]
@@ -117,7 +117,8 @@ def test_a_batch_of_streams_decodes_as_each_alone(tiny, clips):
 
     engine, right = tiny.engine("cpu"), tiny.right_context(320)
     batch = [
-        Clip(pcm, tiny.slot(tag)) for pcm, tag in zip(clips, ["en-US", "el-GR", "auto"] * 11, strict=False)
+        Clip(pcm, tiny.prompt_index(tag))
+        for pcm, tag in zip(clips, ["en-US", "el-GR", "auto"] * 11, strict=False)
     ]
     alone = [decode_offline(engine, [clip], right)[0] for clip in batch]
     for together in (decode_offline(engine, batch, right), stream_together(engine, batch, right)):

@@ -85,7 +85,7 @@ def batches(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 def live(checkpoint: Checkpoint, clips: list[Clip], lookahead_ms: int, runtime: str) -> list[Said]:
     """What sessions say of clips, stepped together: every chunk becomes an event, as a caller sees it."""
     engine, right = checkpoint.engine("cpu", "fp32", runtime), checkpoint.right_context(lookahead_ms)
-    callers = [StreamPipeline(checkpoint, engine, right, clip.slot) for clip in clips]
+    callers = [StreamPipeline(checkpoint, engine, right, clip.prompt_index) for clip in clips]
     for caller, clip in zip(callers, clips, strict=True):
         caller.push(clip.pcm, engine.sample_rate)
         caller.end()
@@ -112,7 +112,7 @@ def compared(
     """What a transcription and live sessions of one batch have in common, and where they part."""
     engine, right = checkpoint.engine("cpu"), checkpoint.right_context(lookahead_ms)
     begin, ties, faults, torn = time.process_time(), [], [], []
-    clips = [Clip(heard(row), checkpoint.slot("auto")) for row in batch]
+    clips = [Clip(heard(row), checkpoint.prompt_index("auto")) for row in batch]
     transcribed = [
         Said(one.decoded.ids, one.decoded.frames, one.text, spelled(one.words), one.spans)
         for one in read(engine, clips, checkpoint.tokenizer(), right, streaming=False)

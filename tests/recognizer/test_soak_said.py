@@ -59,7 +59,7 @@ def test_words_end_where_forced_alignment_ends_them():
         ends = aligned_ends(engine, rows)
         offsets[voice] = []
         for row, letters in list(zip(rows, ends, strict=True))[:JUDGED]:
-            clip = Clip(heard(row), checkpoint.slot(row["target_lang"]))
+            clip = Clip(heard(row), checkpoint.prompt_index(row["target_lang"]))
             [reading] = read(engine, [clip], checkpoint.tokenizer(), right, True)
             said, at = [spelling(word) for word in row["text"].split()], 0
             of_word = {}

@@ -88,7 +88,7 @@ def collate(
 ) -> Batch:
     """Features, labels, letter slots and lattice paths of ``samples``; half of the prompts are ``auto``, but
     none of a made voice, whose letters are not aligned either."""
-    prompt_slots, head = prompt_dictionary(), learner.letters
+    prompts_of, head = prompt_dictionary(), learner.letters
     mels, tokens, letters, prompts, emissions, counts = [], [], [], [], [], []
     for sample in samples:
         row = material.rows[sample.spans[0].clip]
@@ -104,7 +104,7 @@ def collate(
         letters.append(torch.from_numpy(np.full_like(named, paths.IGNORED) if made else named))
         tokens.append(torch.tensor(own))
         counts.append(frames)
-        prompts.append(prompt_slots[AUTO if rng.random() < 0.5 and not made else locale])
+        prompts.append(prompts_of[AUTO if rng.random() < 0.5 and not made else locale])
     pad = torch.nn.utils.rnn.pad_sequence
     return Batch(
         mels=pad(mels, batch_first=True).transpose(1, 2).contiguous(),

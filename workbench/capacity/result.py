@@ -161,7 +161,7 @@ class Capacity:
 
     def lines(self) -> list[str]:
         """Sentences for the release card: one per look-ahead, measured figures only."""
-        beside = f" beside {self.background_load} process(es) of other load" if self.background_load else ""
+        other = f" beside {self.background_load} process(es) of other load" if self.background_load else ""
         machine, found = self.machine_line(), []
         for largest in self.largest:
             slope = next((m for m in self.memory if m.lookahead_ms == largest.lookahead_ms), None)
@@ -169,14 +169,14 @@ class Capacity:
             cut = "" if largest.complete else "; the search was cut off"
             found.append(
                 f"{largest.lookahead_ms} ms look-ahead: {largest} streams at once hold {self.budget} in "
-                f"{largest.kept} of {largest.repeats} repeats{memory}{beside}, on {machine}"
+                f"{largest.kept} of {largest.repeats} repeats{memory}{other}, on {machine}"
                 f"{self._others(largest)}{cut}."
             )
         if not found:
             for row in self.frame().to_dict("records"):
                 found.append(
                     f"{row['lookahead_ms']} ms look-ahead, {row['streams']} streams: last token p95 "
-                    f"{_ms(row['last_token_p95_ms'])}, busy {row['busy']:.0%}{beside}, on {machine}."
+                    f"{_ms(row['last_token_p95_ms'])}, busy {row['busy']:.0%}{other}, on {machine}."
                 )
         return found
 

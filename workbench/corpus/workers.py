@@ -57,7 +57,7 @@ class WorkerPool:
         self._threads = ThreadPoolExecutor(processes)
         self._own = threading.local()
         self._started: list[subprocess.Popen[bytes]] = []
-        self._mend = hint
+        self._hint = hint
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -89,7 +89,7 @@ class WorkerPool:
             answer, error = pickle.load(worker.stdout)
         except (OSError, EOFError) as fault:
             raise WorkbenchError(
-                f"a worker process ended with code {worker.wait()}", where=_named(task), hint=self._mend
+                f"a worker process ended with code {worker.wait()}", where=_named(task), hint=self._hint
             ) from fault
         if error is not None:
             raise error

@@ -223,7 +223,7 @@ def _prediction(
     package: Package, checkpoint: Checkpoint, recognizer: Any, row: Mapping[str, Any], pcm: Pcm, mode: str
 ) -> dict[str, Any]:
     locale = AUTO if mode == AUTO else str(row.get("target_lang") or "")
-    checkpoint.slot(locale)
+    checkpoint.prompt_index(locale)
     begin = time.process_time()
     found = sherpa.read(recognizer, package, pcm, locale)
     spent_s = time.process_time() - begin

@@ -45,8 +45,8 @@ def command(
     """
     if package.target != sherpa.TARGET:
         raise WorkbenchError(f"a package for {package.target} has no server", hint="Use sherpa-onnx.")
-    beside = Path(sys.executable).with_name(BINARY)
-    found = str(beside) if beside.is_file() else shutil.which(BINARY)
+    binary = Path(sys.executable).with_name(BINARY)
+    found = str(binary) if binary.is_file() else shutil.which(BINARY)
     if found is None:
         raise WorkbenchError(f"{BINARY} is not installed", hint="pip install sherpa-onnx-bin")
     parts = [f"--{name}={package.path / name}.onnx" for name in ("encoder", "decoder", "joiner")]

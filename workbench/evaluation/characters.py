@@ -98,7 +98,7 @@ def character_counts(
         WorkbenchError: an alignment does not account for every character.
     """
     chunks = character_chunks(store, normalizer, left, right)
-    return joined_counts([chunk.counted(count_sides(*chunk.sides)) for chunk in chunks])
+    return concatenated_counts([chunk.counted(count_sides(*chunk.sides)) for chunk in chunks])
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,6 @@ def character_chunks(
         yield CharacterChunk((rests[0], rests[1], characters.alphabet), (units[0], units[1]))
 
 
-def joined_counts(parts: Sequence[dict[str, IntArray]]) -> dict[str, IntArray]:
+def concatenated_counts(parts: Sequence[dict[str, IntArray]]) -> dict[str, IntArray]:
     """The counts of consecutive chunks as one."""
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in COUNTED}

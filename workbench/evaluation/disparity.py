@@ -56,7 +56,7 @@ def difference_of_slices(
     return SliceDifference((rates[0], rates[1]), rates[1] - rates[0], low, high)
 
 
-def gap(
+def disparity(
     scored: ScoredCorpus, name: str, settings: Settings, table: pd.DataFrame, by: Sequence[str], where: Where
 ) -> dict[str, Any]:
     """Best and worst slice with enough words, the gap between them and their ratio, with intervals.

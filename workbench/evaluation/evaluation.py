@@ -15,7 +15,7 @@ from workbench.evaluation import leaderboard as leaderboard_view
 from workbench.evaluation import silence as silence_views
 from workbench.evaluation.alike import audio_changes, differences
 from workbench.evaluation.asked import kept, normalizer_of
-from workbench.evaluation.disparity import gap as worst_against_best
+from workbench.evaluation.disparity import disparity as worst_against_best
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.matching import put_together
 from workbench.evaluation.rates import Settings, Thresholds
@@ -223,7 +223,7 @@ class Evaluation:
             table["non_inferior"] = table["upper_bound"] < margin
         return table
 
-    def gap(
+    def disparity(
         self,
         name: str,
         by: str | Sequence[str] | None = None,

@@ -15,7 +15,7 @@ import numpy as np
 from workbench.cluster import over_ray
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alignment import Edits, Side, align_sides, count_sides
-from workbench.evaluation.characters import CharacterChunk, character_chunks, joined_counts
+from workbench.evaluation.characters import CharacterChunk, character_chunks, concatenated_counts
 from workbench.evaluation.scored import Metric, PairedEdits, ScoredCorpus, spread
 
 CHUNK = 20_000
@@ -100,7 +100,7 @@ def _keep(scored: ScoredCorpus, job: _Job, parts: list[Any]) -> None:
     if job.metric == "wer":
         scored.keep_edits(key, PairedEdits(_joined(parts), pair))
         return
-    counts = joined_counts(parts)
+    counts = concatenated_counts(parts)
     scored.keep_counts((*key, "cer"), {kind: spread(pair, counts[kind]) for kind in counts})
 
 

@@ -41,7 +41,7 @@ class Summarized(Asked, Protocol):
     def overall(
         self, name: str, metric: Headline = "headline", normalizer: str | None = None
     ) -> dict[str, Any]: ...
-    def gap(self, name: str) -> dict[str, Any]: ...
+    def disparity(self, name: str) -> dict[str, Any]: ...
 
 
 def summarize(
@@ -101,7 +101,7 @@ def _prediction(evaluation: Summarized, name: str, cuts: Sequence[str], examples
         "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
         "spelling_only": int(evaluation.scored.spelling_only(name, "raw").sum()),
         "slices": records(table),
-        "gap": plain(evaluation.gap(name)),
+        "gap": plain(evaluation.disparity(name)),
         "cuts": {cut: records(evaluation.rates(name, cut)) for cut in cuts},
         "characters": plain(evaluation.overall(name, metric="cer")),
         "punctuation": records(quality_views.punctuation(evaluation, name)),
@@ -137,7 +137,7 @@ def headlines(evaluation: Summarized) -> dict[str, Any]:
             **_whole(evaluation, name),
             "overall": plain(evaluation.overall(name)),
             "overall_raw": plain(evaluation.overall(name, normalizer="raw")),
-            "gap": plain(evaluation.gap(name)),
+            "gap": plain(evaluation.disparity(name)),
             "slices": records(evaluation.rates(name)),
             "facts": plain(evaluation.facts(name)),
         }

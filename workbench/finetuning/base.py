@@ -22,7 +22,7 @@ PROMPT_CLASS = "EncDecRNNTBPEModelWithPrompt"
 @dataclass(frozen=True, slots=True)
 class Base:
     """A base checkpoint that passed inspection. ``config``: NeMo's configuration as plain values; ``added``:
-    locales that a recipe adds → their prompt slots."""
+    locales that a recipe adds → their prompt indices."""
 
     checkpoint: Checkpoint
     config: dict[str, Any]
@@ -34,7 +34,7 @@ class Base:
 
     @property
     def prompts(self) -> dict[str, int]:
-        """Locale tag (and ``auto``) → prompt slot."""
+        """Locale tag (and ``auto``) → prompt index."""
         return {**self.checkpoint.info.prompts, **self.added}
 
     @property
@@ -71,10 +71,10 @@ def read_base(path: str | Path) -> Base:
 
 
 def base_of(recipe: Recipe) -> Base:
-    """The base of a recipe, with a free prompt slot for each of its new locales.
+    """The base of a recipe, with a free prompt index for each of its new locales.
 
     Raises:
-        WorkbenchError: as ``read_base``; a new locale that is no tag or has a prompt already; no slot left.
+        WorkbenchError: as ``read_base``; a new locale that is no tag or has a prompt; no index left.
     """
     base = read_base(recipe.base)
     if not recipe.new_locales:
@@ -88,7 +88,7 @@ def base_of(recipe: Recipe) -> Base:
     count = int(base.config.get("model_defaults", {}).get("num_prompts", 128))
     free = sorted(set(range(count)) - set(known.values()))
     if len(free) < len(recipe.new_locales):
-        raise WorkbenchError(f"only {len(free)} of {count} prompt slots are free", where=where)
+        raise WorkbenchError(f"only {len(free)} of {count} prompt indices are free", where=where)
     added: dict[str, int] = {}
     for tag in recipe.new_locales:
         # The index that the team declared the locale with, where this checkpoint has it free.
@@ -126,12 +126,12 @@ def notices(recipe: Recipe, base: Base) -> list[str]:
     found = []
     if recipe.tokenizer is not None:
         found.append(
-            "THE NEW TOKENIZER RESETS DECODER AND JOINT: they start from nothing, no locale is read until "
-            "they have learned anew"
+            "THE NEW TOKENIZER RESETS DECODER AND JOINT: they are trained from scratch, no locale is read "
+            "until they have learned anew"
         )
     found += [
-        f"{tag} gets the free prompt slot {slot}, which no training has ever used"
-        for tag, slot in base.added.items()
+        f"{tag} gets the free prompt index {prompt_index}, which no training has ever used"
+        for tag, prompt_index in base.added.items()
     ]
     found += [
         f"the tokenizer has no piece <{tag}>: its transcripts go without a tag, auto cannot report it"

@@ -74,9 +74,9 @@ def augment(pcm: NDArray[np.float32], chosen: Augmentation, rng: np.random.Gener
 class PlanBatches(IterableDataset):  # type: ignore[misc]
     """Batches of the plan from ``first_step`` on, as NeMo's prompt model takes them.
 
-    Each is (signal ``(B, T)``, signal lengths ``(B,)``, tokens ``(B, U)``, token lengths ``(B,)``, prompt
-    slots ``(B,)``). What cannot be trained on is left out of its batch and noted through ``on_problem``,
-    once; a batch of which nothing is left gives way to the next one that has something.
+    Each is (signal ``(B, T)``, signal lengths ``(B,)``, tokens ``(B, U)``, token lengths ``(B,)``,
+    prompt indices ``(B,)``). What cannot be trained on is left out and noted through ``on_problem``, once;
+    a batch of which nothing is left gives way to the next one that has something.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         self._cache = AudioCache(CACHE_MB / max(1, recipe.loader_workers))
         kept = plan[(plan["step"] >= first_step) & (plan["part"] % recipe.ranks == rank)]
         self._uses = kept[["step", "part", "source", "row"]].to_numpy(dtype=np.int64)
-        self._slots = kept["prompt"].map(prompts).to_numpy(dtype=np.int64)
+        self._prompt_indices = kept["prompt"].map(prompts).to_numpy(dtype=np.int64)
         keys = self._uses[:, 0] * (recipe.accumulate * recipe.ranks) + self._uses[:, 1]
         edges = np.flatnonzero(np.diff(keys)) + 1
         self._edges = [0, *edges.tolist(), len(kept)] if len(kept) else [0]
@@ -128,7 +128,7 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
         )
 
     def _batch(self, begin: int, end: int) -> tuple[torch.Tensor, ...] | None:
-        signals, tokens, slots = [], [], []
+        signals, tokens, prompt_indices = [], [], []
         for position in range(begin, end):
             step, part, source, row = (int(value) for value in self._uses[position])
             utterance = self.sources[source][row]
@@ -146,14 +146,14 @@ class PlanBatches(IterableDataset):  # type: ignore[misc]
                 continue
             signals.append(torch.from_numpy(signal))
             tokens.append(torch.tensor(pieces, dtype=torch.int64))
-            slots.append(int(self._slots[position]))
+            prompt_indices.append(int(self._prompt_indices[position]))
         if not signals:
             return None
-        return collate(signals, tokens, slots)
+        return collate(signals, tokens, prompt_indices)
 
 
 def collate(
-    signals: list[torch.Tensor], tokens: list[torch.Tensor], slots: list[int]
+    signals: list[torch.Tensor], tokens: list[torch.Tensor], prompt_indices: list[int]
 ) -> tuple[torch.Tensor, ...]:
     """Pad signals and tokens to the longest with zeros."""
     return (
@@ -161,7 +161,7 @@ def collate(
         torch.tensor([len(signal) for signal in signals]),
         torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True),
         torch.tensor([len(piece) for piece in tokens]),
-        torch.tensor(slots),
+        torch.tensor(prompt_indices),
     )
 
 

@@ -48,7 +48,7 @@ class Source:
             default: the manifest's own folder.
         locales, except_locales, split: which rows; empty or None takes all.
         share: part of those utterances, drawn from the recipe's seed; a smaller one lies within a larger one.
-        prompt_mode: ``langID`` gives the tag as prompt, ``auto`` the automatic slot, ``unified`` tosses a
+        prompt_mode: ``langID`` gives the tag as prompt, ``auto`` the automatic prompt, ``unified`` tosses a
             coin for each utterance when the plan is drawn.
     """
 
@@ -104,7 +104,7 @@ class Recipe:
             (low-rank adapters of the encoder's linear layers, nothing else; merged in every checkpoint).
         lora_rank, lora_alpha: of ``lora``: the rank, and the scale: what is learned counts alpha / rank.
         lora_targets: which linear layers get one.
-        new_locales: tags that the base has no prompt for; each gets a free prompt slot.
+        new_locales: tags that the base has no prompt for; each gets a free prompt index.
         tokenizer: folder of another SentencePiece tokenizer (``tokenizer.model``, ``vocab.txt``). It **resets
             decoder and joint**: what the base could read is gone until they have learned anew.
         train_subsampling: False leaves the encoder's first convolutions as they are, which saves time;

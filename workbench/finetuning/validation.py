@@ -146,10 +146,10 @@ class Validator:
             raise CancelledError
         found = [self._signal(row) for row in batch]
         signals = [signal for signal in found if signal is not None]
-        slots = [self.prompts[AUTO if mode == AUTO else row.locale] for row in batch]
+        prompt_indices = [self.prompts[AUTO if mode == AUTO else row.locale] for row in batch]
         streaming = streaming_ms is not None
         lookahead_ms = streaming_ms if streaming else self.recipe.lookahead_ms
-        return transcribe(model, signals, slots, lookahead_ms, streaming)
+        return transcribe(model, signals, prompt_indices, lookahead_ms, streaming)
 
 
 class CancelledError(Exception):
@@ -171,14 +171,21 @@ def attention_context(model: Any, lookahead_ms: int | None) -> list[int]:
 
 
 def transcribe(
-    model: Any, signals: list[torch.Tensor], slots: list[int], lookahead_ms: int | None, streaming: bool
+    model: Any,
+    signals: list[torch.Tensor],
+    prompt_indices: list[int],
+    lookahead_ms: int | None,
+    streaming: bool,
 ) -> list[str]:
-    """Greedy transcripts, tags included, of 16 kHz ``signals`` under the given prompt slots.
+    """Greedy transcripts, tags included, of 16 kHz ``signals`` under the given prompt indices.
 
     The recognizer's own decoders, so that what is validated is what will be served.
     """
     engine = Engine(model)
     right = attention_context(model, lookahead_ms)[1]
-    clips = [Clip(signal.numpy(), slot) for signal, slot in zip(signals, slots, strict=True)]
+    clips = [
+        Clip(signal.numpy(), prompt_index)
+        for signal, prompt_index in zip(signals, prompt_indices, strict=True)
+    ]
     decoded = stream_together(engine, clips, right) if streaming else decode_offline(engine, clips, right)
     return [model.tokenizer.ids_to_text(found.ids) for found in decoded]

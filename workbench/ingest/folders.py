@@ -211,7 +211,7 @@ def with_texts(path: Path) -> Reader | None:
     None where the folder holds no recording; so does one with other files and not one such text.
     """
     recordings = FoundAudio(path).all()
-    texts = {audio: text for audio in recordings if (text := _beside(path / audio)) is not None}
+    texts = {audio: text for audio in recordings if (text := _text_file_of(path / audio)) is not None}
     if not recordings or (not texts and _others(path)):
         return None
     notes: list[Problem] = []
@@ -232,7 +232,7 @@ def with_texts(path: Path) -> Reader | None:
     return Reader("folder of audio", str(path), path, read, notes=notes)
 
 
-def _beside(audio: Path) -> Path | None:
+def _text_file_of(audio: Path) -> Path | None:
     for suffix in _BESIDE:
         for path in (audio.with_suffix(suffix), audio.with_name(audio.name + suffix)):
             if path.is_file():

@@ -61,7 +61,7 @@ def _rows(
     file: Path, folder: Path, places: FoundAudio, problems: list[Problem], notes: list[Problem]
 ) -> Iterator[Row]:
     name = file.relative_to(folder).as_posix()
-    own = _beside(file, folder, places)
+    own = _recording_of(file, folder, places)
     language = re.search(r"\.([a-z]{2,3}(?:[-_][A-Za-z]{2})?)$", file.stem)
 
     def bad(what: str, line: int) -> None:
@@ -78,7 +78,7 @@ def _rows(
         yield {**row, FILE: name}
 
 
-def _beside(file: Path, folder: Path, places: FoundAudio) -> str | None:
+def _recording_of(file: Path, folder: Path, places: FoundAudio) -> str | None:
     """The recording of a file of transcripts: ``a.srt``, ``a.de.srt`` and ``a.wav.srt`` go with ``a.wav``."""
     if file.suffix.lower() in (".stm", ".ctm"):
         return None

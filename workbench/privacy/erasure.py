@@ -4,7 +4,8 @@
     certificate = erase(ws, plan)                 # does it
 
 The order makes it safe to be killed at any point: the request is written down, checkpoints trained on the
-data are marked, tombstones set, and only then is anything removed; every step may run twice.
+data are marked, its name put on the suppression list, and only then is anything removed; every step may run
+twice.
 ``finish_erasures`` completes what was cut off. The certificate holds counts and a keyed pseudonym, no name,
 path or transcript. Backups and copies outside the workspace are beyond its reach; the certificate counts
 those that were seen.

@@ -1,6 +1,6 @@
 """What was erased stays known, and nobody can tell whose it was: keyed hashes of what rows are known by.
 
-Whoever holds the workspace's key can test a guess; without it a tombstone says nothing.
+Whoever holds the workspace's key can test a guess; without it an entry says nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def suppressed(ws: WorkspaceFolder, rows: Iterable[dict[str, Any]]) -> list[dict
 
 
 def place(ws: WorkspaceFolder, target: Target) -> None:
-    """Set the tombstones of an erasure; setting them twice is harmless."""
+    """Put an erasure on the list; putting it there twice is harmless."""
     added: set[str] = set()
     for clip in target.clips:
         # Not of the speaker or source: a single recording's erasure says nothing about the rest of them.

@@ -30,7 +30,7 @@ MAX_BATCH = 64
 LONG_S = 600.0
 """A longer row is read and streamed block by block, so that memory does not grow with it."""
 Prepared = tuple[Mapping[str, Any], int | None]
-"""A row and its prompt slot."""
+"""A row and its prompt index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ def _loaded(batches: Iterable[list[Prepared]], load: Loader) -> Iterator[tuple[L
     def read(batch: list[Prepared]) -> tuple[Loaded, list[Problem]]:
         good: Loaded = []
         faults: list[Problem] = []
-        for row, slot in batch:
+        for row, prompt_index in batch:
             try:
-                good.append((row, slot, _sound(load, row)))
+                good.append((row, prompt_index, _sound(load, row)))
             except (WorkbenchError, OSError, RuntimeError) as error:
                 faults.append(_fault(row, error))
         return good, faults
@@ -147,11 +147,11 @@ def _read(checkpoint: Checkpoint, batch: Loaded, how: Decoding) -> list[Reading]
     if not batch:
         return []
     engine, tokenizer = checkpoint.engine(how.device, how.precision, how.runtime), checkpoint.tokenizer()
-    clips = [Clip(sound, slot) for _, slot, sound in batch if not callable(sound)]
+    clips = [Clip(sound, prompt_index) for _, prompt_index, sound in batch if not callable(sound)]
     short = iter(read(engine, clips, tokenizer, how.right, how.streaming))
     return [
-        read_blocks(engine, sound(), slot, tokenizer, how.right) if callable(sound) else next(short)
-        for _, slot, sound in batch
+        read_blocks(engine, sound(), prompt_index, tokenizer, how.right) if callable(sound) else next(short)
+        for _, prompt_index, sound in batch
     ]
 
 

@@ -84,8 +84,8 @@ class Checkpoint:
             self._tokenizer = sentencepiece.SentencePieceProcessor(model_proto=held)
         return self._tokenizer
 
-    def slot(self, locale: str) -> int | None:
-        """The prompt slot of a tag by the checkpoint's own dictionary; None where the class takes no prompt.
+    def prompt_index(self, locale: str) -> int | None:
+        """The prompt index of a tag by the checkpoint's own dictionary; None where the class takes no prompt.
 
         A short code that is in the dictionary (``es``) means what it means there; see ``info.aliases``.
 
@@ -232,7 +232,7 @@ class Checkpoint:
             reference: what was said; the row's text by default.
             title: shown above; the id by default.
             start_s: where the cursor stands when it opens.
-            runtime: of both lanes, as :meth:`engine`.
+            runtime: of both sides, as :meth:`engine`.
 
         Raises:
             WorkbenchError: no such utterance, or a locale or look-ahead that the checkpoint does not have.

@@ -32,8 +32,8 @@ class CheckpointInfo:
         locales: tags of its own prompt dictionary, ``auto`` left out.
         tiers: tag → ``ready``, ``broad`` or ``adapt`` as NVIDIA's model card ranks them; ``untrained`` for a
             tag of the dictionary that is none of the card's locales: what it writes is chance.
-        prompts: tag → slot of the one-hot, ``auto`` included; empty where the class takes none.
-        aliases: short codes of the dictionary, such as ``es``, → the tags with the same slot.
+        prompts: tag → prompt index, ``auto`` included; empty where the class takes none.
+        aliases: short codes of the dictionary, such as ``es``, → the tags with the same prompt index.
         lookaheads_ms: chunk lengths it can stream with, ascending; empty where it decodes offline only.
         default_lookahead_ms: the one it uses when none is asked for: the first of its configuration; 0 where
             it decodes offline only.
@@ -80,7 +80,7 @@ class OpenCheckpoint(Protocol):
 
     def tokenizer(self) -> Any: ...
 
-    def slot(self, locale: str) -> int | None: ...
+    def prompt_index(self, locale: str) -> int | None: ...
 
     def right_context(self, lookahead_ms: int | None) -> int: ...
 
@@ -116,8 +116,8 @@ def inspect_archive(archive: Archive) -> tuple[dict[int, int], CheckpointInfo]:
             },
             prompts=prompts,
             aliases={
-                code: tuple(tag for tag in prompts if "-" in tag and prompts[tag] == slot)
-                for code, slot in prompts.items()
+                code: tuple(tag for tag in prompts if "-" in tag and prompts[tag] == prompt_index)
+                for code, prompt_index in prompts.items()
                 if "-" not in code and code != AUTO
             },
             lookaheads_ms=tuple(sorted(by_ms)),

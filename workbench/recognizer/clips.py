@@ -30,10 +30,10 @@ LONGEST_OFFLINE_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Samples at the checkpoint's rate, and the prompt slot (None where the class takes none)."""
+    """Samples at the checkpoint's rate, and the prompt index (None where the class takes none)."""
 
     pcm: Pcm
-    slot: int | None
+    prompt_index: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def read(engine: Engine, clips: Sequence[Clip], tokenizer: Any, right: int, stre
 
 
 def read_blocks(
-    engine: Engine, blocks: Iterable[Pcm], slot: int | None, tokenizer: Any, right: int
+    engine: Engine, blocks: Iterable[Pcm], prompt_index: int | None, tokenizer: Any, right: int
 ) -> Reading:
     """Stream one clip whose samples come in pieces, chunk by chunk: the tokens of :func:`read` on the whole,
     in memory that does not grow with it.
@@ -81,7 +81,7 @@ def read_blocks(
     Raises:
         WorkbenchError: as reading the pieces does.
     """
-    spent_s, result, stream = 0.0, Decoded([], [], []), Stream(engine, right, slot)
+    spent_s, result, stream = 0.0, Decoded([], [], []), Stream(engine, right, prompt_index)
     for block in blocks:
         begin = time.perf_counter()
         stream.push(block)
@@ -115,7 +115,7 @@ def decode_offline(engine: Engine, clips: Sequence[Clip], right: int) -> list[De
             input_signal=batch.to(engine.device), length=lengths.to(engine.device)
         )
         encoded, counts = engine.encoder(audio_signal=features.to(engine.dtype), length=counts)
-        encoded = engine.apply_prompt(encoded.transpose(1, 2), [clips[i].slot for i in heard])
+        encoded = engine.apply_prompt(encoded.transpose(1, 2), [clips[i].prompt_index for i in heard])
         decoded, _ = engine.decoder.decode(encoded, counts)
     for i, found in zip(heard, decoded, strict=True):
         results[i] = found
@@ -124,7 +124,7 @@ def decode_offline(engine: Engine, clips: Sequence[Clip], right: int) -> list[De
 
 def stream_together(engine: Engine, clips: Sequence[Clip], right: int) -> list[Decoded]:
     """Tokens of clips streamed chunk by chunk, those that still have audio as one batch."""
-    streams = [Stream(engine, right, clip.slot) for clip in clips]
+    streams = [Stream(engine, right, clip.prompt_index) for clip in clips]
     results = [Decoded([], [], []) for _ in clips]
     for stream, clip in zip(streams, clips, strict=True):
         stream.push(clip.pcm)

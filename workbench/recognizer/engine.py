@@ -144,17 +144,17 @@ class Engine:
         finally:
             torch.set_num_threads(before)
 
-    def apply_prompt(self, encoded: torch.Tensor, slots: Sequence[int | None]) -> torch.Tensor:
-        """(B, T, D) → (B, T, D), the one-hot of each row's slot at every frame, as ``model.forward``."""
+    def apply_prompt(self, encoded: torch.Tensor, prompt_indices: Sequence[int | None]) -> torch.Tensor:
+        """(B, T, D) → (B, T, D), the one-hot of each row's prompt at every frame, as ``model.forward``."""
         import torch
 
         if not getattr(self.model, "concat", False):
             return encoded
         prompt = encoded.new_zeros(encoded.shape[0], 1, self.model.num_prompts)
-        for row, slot in enumerate(slots):
-            if slot is None:
+        for row, prompt_index in enumerate(prompt_indices):
+            if prompt_index is None:
                 raise WorkbenchError("no locale was chosen", hint="Give a tag of the checkpoint, or auto.")
-            prompt[row, 0, slot] = 1.0
+            prompt[row, 0, prompt_index] = 1.0
         both = torch.cat([encoded, prompt.expand(-1, encoded.shape[1], -1)], dim=-1)
         return self.model.prompt_kernel(both)
 

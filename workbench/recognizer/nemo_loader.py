@@ -24,7 +24,7 @@ def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int
         checkpoint: whose tokenizer and prompt dictionary are used.
 
     Returns:
-        ``seconds`` of audio, ``tokens``, ``prompt_slot`` and the ``text`` that the tokens spell.
+        ``seconds`` of audio, ``tokens``, ``prompt_index`` and the ``text`` that the tokens spell.
 
     Raises:
         WorkbenchError: NeMo's loader cannot open the manifest; its own words are in the message.
@@ -51,7 +51,7 @@ def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int
     try:
         with quiet_nemo():
             loader = model._setup_dataloader_from_config(OmegaConf.create(settings))
-            audio, audio_lengths, tokens, token_lengths, slots = next(iter(loader))
+            audio, audio_lengths, tokens, token_lengths, prompt_indices = next(iter(loader))
     except Exception as error:  # whatever NeMo or Lhotse says about the manifest is the user's to read
         raise WorkbenchError(f"NeMo's loader cannot open it: {error}", where=str(manifest)) from error
     rows = []
@@ -61,7 +61,7 @@ def first_batch(manifest: str | Path, checkpoint: Checkpoint, *, utterances: int
             {
                 "seconds": round(int(audio_lengths[i]) / checkpoint.info.sample_rate, 2),
                 "tokens": len(ids),
-                "prompt_slot": int(slots[i]),
+                "prompt_index": int(prompt_indices[i]),
                 "text": model.tokenizer.ids_to_text(ids),
             }
         )

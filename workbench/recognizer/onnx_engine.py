@@ -139,9 +139,9 @@ class OnnxEngine(Engine):
             "cache_length": length.numpy(),
         }
         if self.facts["prompts"] is not None:
-            if any(slot is None for slot in prompts):
+            if any(prompt_index is None for prompt_index in prompts):
                 raise WorkbenchError("no locale was chosen", hint="Give a tag of the checkpoint, or auto.")
-            given["prompt"] = torch.tensor([int(slot or 0) for slot in prompts]).numpy()
+            given["prompt"] = torch.tensor([int(prompt_index or 0) for prompt_index in prompts]).numpy()
         found = self._graphs["encoder"].run(None, given)
         projected, *after = (torch.from_numpy(one) for one in found)
         return projected, lengths, (after[0], after[1], after[2])

@@ -59,8 +59,8 @@ class Encoder(torch.nn.Module):  # type: ignore[misc]
             channel = channel[:, :, channel.shape[2] - self.size :]
             found = encoded.transpose(1, 2)
         if self.prompt_kernel is not None and prompt is not None:
-            slots = self.one_hot[prompt].unsqueeze(1).expand(-1, found.shape[1], -1)
-            found = self.prompt_kernel(torch.cat([found, slots], dim=-1))
+            chosen = self.one_hot[prompt].unsqueeze(1).expand(-1, found.shape[1], -1)
+            found = self.prompt_kernel(torch.cat([found, chosen], dim=-1))
         return self.joint_projection(found), channel, time, length
 
 
@@ -120,6 +120,6 @@ class ServedEncoder(torch.nn.Module):  # type: ignore[misc]
         )
         if self.prompt_kernel is not None and prompt is not None:
             frames = found.transpose(1, 2)
-            slots = self.one_hot[prompt].unsqueeze(1).expand(-1, frames.shape[1], -1)
-            found = self.prompt_kernel(torch.cat([frames, slots], dim=-1)).transpose(1, 2)
+            chosen = self.one_hot[prompt].unsqueeze(1).expand(-1, frames.shape[1], -1)
+            found = self.prompt_kernel(torch.cat([frames, chosen], dim=-1)).transpose(1, 2)
         return found, lengths, *caches

@@ -27,11 +27,11 @@ LEAST_TOKENS = 40
 """In all clips together, of the torch engine at one look-ahead, for a proof to count."""
 
 
-def fixed_clips(sample_rate: int, slots: Sequence[int | None]) -> list[Clip]:
+def fixed_clips(sample_rate: int, prompt_indices: Sequence[int | None]) -> list[Clip]:
     """Recordings of the starter and sounds like speech, made from a seed; prompts in turn.
 
     Args:
-        sample_rate: Hz. ``slots``: prompts of the checkpoint; ``[None]`` where its class takes none.
+        sample_rate: Hz. ``prompt_indices``: prompts of the checkpoint; ``[None]`` where its class takes none.
     """
     found = []
     rng = np.random.default_rng(20)
@@ -49,7 +49,7 @@ def fixed_clips(sample_rate: int, slots: Sequence[int | None]) -> list[Clip]:
             found.append(
                 pcm if rate == sample_rate else soxr.resample(pcm, rate, sample_rate).astype(np.float32)
             )
-    return [Clip(pcm, slots[number % len(slots)]) for number, pcm in enumerate(found)]
+    return [Clip(pcm, prompt_indices[number % len(prompt_indices)]) for number, pcm in enumerate(found)]
 
 
 def spoken(engine: Engine, clips: Sequence[Clip], rights: Sequence[int]) -> dict[int, list[Decoded]]:

@@ -154,14 +154,17 @@ class Pool:
         Raises:
             WorkbenchError: unknown locale or look-ahead.
         """
-        right, slot = self.checkpoint.right_context(lookahead_ms), self.checkpoint.slot(locale)
+        right, prompt_index = (
+            self.checkpoint.right_context(lookahead_ms),
+            self.checkpoint.prompt_index(locale),
+        )
         favored = Boost.of(boost)
         engine = self.engine
         if favored is not None and self.runtime != "torch":
             engine = self.checkpoint.engine(
                 *self._place, settle(self.checkpoint, self._asked, *self._place, boosted=True)
             )
-        listener = StreamPipeline(engine, self.checkpoint.tokenizer(), right, slot, favored)
+        listener = StreamPipeline(engine, self.checkpoint.tokenizer(), right, prompt_index, favored)
         member = Member(self, listener, locale, (right + 1) * self.checkpoint.info.frame_ms)
         with self.changed:
             self._members.append(member)

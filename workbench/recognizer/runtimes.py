@@ -174,8 +174,11 @@ def export(
     if int8:
         quantize(folder)
     rights = [int(right) for _, right in facts["contexts"]]
-    slots: list[int | None] = [*checkpoint.info.prompts.values()] or [None]
-    heard = [*onnx_parity.fixed_clips(engine.sample_rate, slots[:: max(1, len(slots) // 11)]), *clips]
+    prompt_indices: list[int | None] = [*checkpoint.info.prompts.values()] or [None]
+    heard = [
+        *onnx_parity.fixed_clips(engine.sample_rate, prompt_indices[:: max(1, len(prompt_indices) // 11)]),
+        *clips,
+    ]
     said, found = onnx_parity.spoken(engine, heard, rights), {}
     for name in ("fp32", "int8") if int8 else ("fp32",):
         other = onnx_parity.spoken(OnnxEngine(folder, int8=name == "int8"), heard, rights)

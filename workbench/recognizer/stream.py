@@ -36,7 +36,7 @@ class Stream:
     """One stream.
 
     Args:
-        right: look-ahead in encoder frames. ``prompt``: slot of the one-hot; None: the class has none.
+        right: look-ahead in encoder frames. ``prompt``: its index; None: the class has none.
         boost: number of its boosting list, -1 for none.
 
     Attributes:

@@ -22,7 +22,7 @@ class StreamPipeline:
 
     Args:
         engine: that encodes and decodes. ``tokenizer``: of its checkpoint.
-        right: look-ahead in encoder frames; ``slot``: of the prompt; ``boost``: phrases to favor.
+        right: look-ahead in encoder frames; ``prompt_index``: of the prompt; ``boost``: phrases to favor.
     """
 
     def __init__(
@@ -30,10 +30,10 @@ class StreamPipeline:
         engine: Engine,
         tokenizer: Any,
         right: int,
-        slot: int | None,
+        prompt_index: int | None,
         boost: Boost | None = None,
     ) -> None:
-        self.stream = Stream(engine, right, slot)
+        self.stream = Stream(engine, right, prompt_index)
         if boost is not None:
             with engine.lock:
                 self.stream.boost = engine.boosts.attach(boost, self.stream)

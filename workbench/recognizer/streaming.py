@@ -48,7 +48,10 @@ class Session:
         runtime: str = "auto",
     ) -> None:
         self.checkpoint, self.locale = checkpoint, locale
-        self._right, self._slot = checkpoint.right_context(lookahead_ms), checkpoint.slot(locale)
+        self._right, self._prompt_index = (
+            checkpoint.right_context(lookahead_ms),
+            checkpoint.prompt_index(locale),
+        )
         self.lookahead_ms = (self._right + 1) * checkpoint.info.frame_ms
         self._boost = Boost.of(boost)
         self.runtime = settle(checkpoint, runtime, device, precision, self._boost is not None)
@@ -58,7 +61,7 @@ class Session:
     def reset(self) -> None:
         """Forget everything heard; the session can be fed again from its start."""
         self._listener = StreamPipeline(
-            self._engine, self.checkpoint.tokenizer(), self._right, self._slot, self._boost
+            self._engine, self.checkpoint.tokenizer(), self._right, self._prompt_index, self._boost
         )
 
     def feed(self, pcm: Any, sample_rate: int) -> list[StreamEvent]:

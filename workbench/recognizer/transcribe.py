@@ -112,7 +112,7 @@ def transcribe(
         report(len(rows), len(rows))
         return out
     done = shards.resume()
-    prepared, problems = _with_slots(checkpoint, rows, prompt_mode)
+    prepared, problems = _with_prompts(checkpoint, rows, prompt_mode)
     batches = _left(cut(prepared, batch_s), done)
     loader = load or RowReader(roots, checkpoint.info.sample_rate)
     how, stop = Decoding(right, streaming, device, resolved, settled), cancel or (lambda: False)
@@ -198,11 +198,11 @@ def _on_ray(
         yield from results
 
 
-def _with_slots(
+def _with_prompts(
     checkpoint: Checkpoint, rows: Sequence[Mapping[str, Any]], prompt_mode: str
 ) -> tuple[list[Prepared], list[Problem]]:
-    """Rows with their prompt slot, and those whose tag the checkpoint does not know."""
-    slots: dict[str, int | None] = {}
+    """Rows with their prompt index, and those whose tag the checkpoint does not know."""
+    prompt_indices: dict[str, int | None] = {}
     prepared: list[Prepared] = []
     problems: list[Problem] = []
     for row in rows:
@@ -210,9 +210,9 @@ def _with_slots(
         try:
             if not tag and checkpoint.info.prompts:
                 raise WorkbenchError("no target_lang", hint="Set it, or use prompt_mode='auto'.")
-            if tag not in slots:
-                slots[tag] = checkpoint.slot(tag)
-            prepared.append((row, slots[tag]))
+            if tag not in prompt_indices:
+                prompt_indices[tag] = checkpoint.prompt_index(tag)
+            prepared.append((row, prompt_indices[tag]))
         except WorkbenchError as error:
             problems.append(Problem(str(row["id"]), error.what, error.hint, field="target_lang"))
     return prepared, problems

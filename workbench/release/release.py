@@ -366,7 +366,7 @@ class Release:
         if root is None:
             raise WorkbenchError("rows need audio_root", where="bundle")
         data = ancestry.provenance(self.run).get("data", {}) if self.run else {}
-        beside = self.candidate_path.with_suffix(".adapter.pt")
+        left = self.candidate_path.with_suffix(".adapter.pt")
         made = bundles.build(
             Path(path),
             self.name,
@@ -380,7 +380,7 @@ class Release:
             lookahead_ms=lookahead_ms or self.workspace.config.lookahead_ms,
             manifests={Path(name).name: digest for name, digest in data.items()},
             ledger_head=str(self.workspace.ledger.head()),
-            adapter=adapter or (beside if beside.exists() else None),
+            adapter=adapter or (left if left.exists() else None),
         )
         self.workspace.record("release.bundle", {"candidate": self.candidate_sha256, "bundle": made.digest})
         return made

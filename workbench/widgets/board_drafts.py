@@ -57,6 +57,10 @@ class BoardDrafts:
             "drop": DROP_TAG in tags, "drop_tag": DROP_TAG, "made": self.drafts.made(clip, self.reviewer),
         }  # fmt: skip
 
+    def holds(self, clip: str) -> bool:
+        """Whether there is a draft of a clip."""
+        return self.drafts.holds(clip)
+
     def text_of(self, clip: str) -> str:
         """The draft as the table shows it: empty where the reviewer works blind, or where there is none."""
         try:

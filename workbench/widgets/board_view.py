@@ -220,7 +220,7 @@ class BoardView:
         ``known``: rows just read, by id, which need not be read again.
         """
         decisions = self.corpus.decisions
-        with self._lock:  # two lanes call this; the version and what it stands for go together
+        with self._lock:  # two threads call this; the version and what it stands for go together
             version = decisions.version()
             if version == self._version:
                 return []
@@ -249,12 +249,17 @@ class BoardView:
         return True
 
     def take_findings(self, findings: pd.DataFrame) -> None:
-        """Lay the findings of ``corpus.checks.run_checks`` over the rows, worst first."""
+        """Lay the findings of ``corpus.checks.run_checks`` over the rows, worst first.
+
+        That a transcript is missing is no finding where the board works on its draft.
+        """
         by_row: dict[int, list[dict[str, Any]]] = {}
         columns = [name for name in ("id", "rule", "severity", "reason", "hint", "value") if name in findings]
         for record in findings[columns].to_dict("records"):
-            n = self.table.number.get(str(record.pop("id")))
-            if n is not None:
+            clip = str(record.pop("id"))
+            n = self.table.number.get(clip)
+            awaited = record["rule"] == "text_empty" and self.drafts is not None and self.drafts.holds(clip)
+            if n is not None and not awaited:
                 by_row.setdefault(n, []).append({str(k): None if v != v else v for k, v in record.items()})
         for found in by_row.values():
             found.sort(key=lambda finding: -WEIGHTS.get(str(finding.get("severity")), 0.0))

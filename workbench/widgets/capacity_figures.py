@@ -148,6 +148,6 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
 
 
 def _title(capacity: Capacity) -> str:
-    beside = f", beside {capacity.background_load} of other load" if capacity.background_load else ""
+    other = f", beside {capacity.background_load} of other load" if capacity.background_load else ""
     left = "" if capacity.status == "complete" else f" ({capacity.status})"
-    return f"{capacity.checkpoint} on {capacity.machine_line()}{beside}{left}"
+    return f"{capacity.checkpoint} on {capacity.machine_line()}{other}{left}"

@@ -17,7 +17,7 @@ from workbench.widgets import assets
 from workbench.widgets.channel import answers
 from workbench.widgets.explorer_actions import ExplorerActions
 from workbench.widgets.explorer_cell import utterances
-from workbench.widgets.explorer_comparison import beside, marks
+from workbench.widgets.explorer_comparison import marks, side_panel
 from workbench.widgets.explorer_data import ALL, OFFLINE, first_choice, fitting_first, heat_map, lookahead_of
 from workbench.widgets.explorer_order import WORST, orders
 from workbench.widgets.explorer_static import explorer_html
@@ -118,9 +118,9 @@ class Explorer(ExplorerActions):
             self.opened = plain({"row": row, "column": column, "filter": chosen})
         return page
 
-    @answers("beside")
-    def _beside(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
-        return beside(self.evaluation, self._choice, body.get("row"), body.get("column"))
+    @answers("side_panel")
+    def _side_panel(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:
+        return side_panel(self.evaluation, self._choice, body.get("row"), body.get("column"))
 
     @answers("marks", queue="marks")
     def _marks(self, body: dict[str, Any], _buffers: list[memoryview]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def quick(evaluation: Evaluation) -> Evaluation:
     return evaluation.with_settings(resamples=0)
 
 
-def beside(evaluation: Evaluation, choice: Choice, row: str | None, column: str | None) -> dict[str, Any]:
+def side_panel(evaluation: Evaluation, choice: Choice, row: str | None, column: str | None) -> dict[str, Any]:
     """Confused and lost words, errors by position, duration, SNR and frequency, languages, changes."""
     where = where_of(choice, row, column)
     shared: dict[str, Any] = {"where": where, "normalizer": choice.normalizer}

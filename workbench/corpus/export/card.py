@@ -79,7 +79,7 @@ def summarize(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, A
 
 
 def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
-    """How many events stand, by how many reviewers, and a digest over all of them with their clips."""
+    """Events in effect, by how many reviewers, and a digest over all of them with their clips."""
     digest = hashlib.sha256()
     events = decisions.events()
     for event in events:
@@ -91,7 +91,7 @@ def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
     made = [event for event in events if event.action not in ("undo", "redo", "erase")]
     return {
         "events": len(events),
-        "standing": sum(event.stands for event in made),
+        "in_effect": sum(event.stands for event in made),
         "reviewers": len({event.reviewer for event in made}),
         "conflicts_open": len(decisions.conflicts()),
         "agreement": decisions.agreement(),
@@ -198,8 +198,9 @@ def _card(facts: Mapping[str, Any]) -> Card:
     decided = facts["decisions"]
     card.add(
         "Decisions",
-        f"{decided['standing']:,} of {decided['events']:,} events stand, {decided['reviewers']} reviewers; "
-        f"{decided['conflicts_open']} open conflicts; digest {decided['digest']}.",
+        f"{decided['in_effect']:,} of {decided['events']:,} events are in effect, "
+        f"{decided['reviewers']} reviewers; {decided['conflicts_open']} open conflicts; "
+        f"digest {decided['digest']}.",
     )
     return card
 

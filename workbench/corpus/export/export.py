@@ -131,7 +131,7 @@ def export(
         raise WorkbenchError(f"workers={workers}", hint="Use 1 or more.")
     with drafting(target, corpus.folder) as draft, spill_db.database(corpus.folder) as database:
         rows = choose(
-            corpus, only, append_tag, speaker_id, draft.beside("rows"), draft.path / "left_out.jsonl"
+            corpus, only, append_tag, speaker_id, draft.sibling("rows"), draft.path / "left_out.jsonl"
         )
         _must_leave(rows, corpus, only)
         _must_speak(rows, corpus, silence_limit)

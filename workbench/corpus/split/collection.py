@@ -45,17 +45,17 @@ def plan(
 
     Returns:
         DataFrame, most needed first: ``target_lang``, ``accent``, ``hours``, ``speakers``,
-        ``missing_minutes``, ``wished_minutes``, ``missing_speakers``, ``error_rate``, ``need`` (0 to 1,
+        ``missing_minutes``, ``requested_minutes``, ``missing_speakers``, ``error_rate``, ``need`` (0 to 1,
         twice that where errors are many) and ``minutes``.
     """
     kept = corpus.where("status <> 'rejected'")
     select = "SELECT target_lang, accent, sum(duration) / 3600 AS hours, count(DISTINCT speaker) AS speakers"
     table = kept._engine.read(select, kept._where(), "GROUP BY ALL ORDER BY ALL").to_pandas()
-    table, wished = _with_wishes(table, collection_requests(corpus))
+    table, requested = _with_requests(table, collection_requests(corpus))
     goals = [_goal(target_hours, locale) for locale in table["target_lang"]]
     missing = [max(0.0, g - h) * 60 for g, h in zip(goals, table["hours"], strict=True)]
-    table["missing_minutes"] = [max(pair) for pair in zip(missing, wished, strict=True)]
-    table["wished_minutes"] = wished
+    table["missing_minutes"] = [max(pair) for pair in zip(missing, requested, strict=True)]
+    table["requested_minutes"] = requested
     table["missing_speakers"] = (target_speakers - table["speakers"]).clip(lower=0)
     cells = list(zip(table["target_lang"], table["accent"], strict=True))
     rates = [_rate(error_rates, *cell) for cell in cells]
@@ -89,7 +89,7 @@ def collection_requests(corpus: View) -> list[dict[str, Any]]:
         return []
     try:
         found = json.loads(file.read_text("utf-8"))
-        return [{**wish, "minutes": float(wish["minutes"])} for wish in found]
+        return [{**one, "minutes": float(one["minutes"])} for one in found]
     except (ValueError, TypeError, KeyError) as error:
         hint = "Fix or delete it; the error explorer writes it anew."
         raise WorkbenchError(
@@ -97,13 +97,13 @@ def collection_requests(corpus: View) -> list[dict[str, Any]]:
         ) from None
 
 
-def _with_wishes(table: pd.DataFrame, wished: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[float]]:
-    """The cells, with those that only a wish names, and the minutes wished for each."""
+def _with_requests(table: pd.DataFrame, requested: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[float]]:
+    """The cells, with those that only a request names, and the minutes requested for each."""
     cells = [tuple(cell) for cell in table[["target_lang", "accent"]].astype(object).to_numpy()]
     cells = [tuple(None if pd.isna(part) else part for part in cell) for cell in cells]
     minutes = [0.0] * len(cells)
-    for wish in wished:
-        asked = (wish.get("target_lang"), wish.get("accent"))
+    for one in requested:
+        asked = (one.get("target_lang"), one.get("accent"))
         meant = [n for n, cell in enumerate(cells) if asked == cell]
         if not meant and None in asked:
             meant = [
@@ -113,7 +113,7 @@ def _with_wishes(table: pd.DataFrame, wished: list[dict[str, Any]]) -> tuple[pd.
         if not meant:
             meant, cells, minutes = [len(cells)], [*cells, asked], [*minutes, 0.0]
         for place in meant:
-            minutes[place] += wish["minutes"] / len(meant)
+            minutes[place] += one["minutes"] / len(meant)
     new = pd.DataFrame(cells[len(table) :], columns=["target_lang", "accent"])
     new["hours"], new["speakers"] = 0.0, 0
     return (pd.concat([table, new], ignore_index=True) if len(new) else table), minutes

@@ -74,7 +74,7 @@ export class Facts {
     );
   }
 
-  /** Why the clip was sent here, to be taken off once it is dealt with. */
+  /** Why the clip was sent here, to be taken off once it is resolved. */
   tagged(tag) {
     const off = h(
       "button",

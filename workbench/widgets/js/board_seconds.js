@@ -34,7 +34,7 @@ export function createWatch(busy) {
   const timer = setInterval(tick, TICK_MS);
   for (const type of ["keydown", "pointermove", "pointerdown"]) addEventListener(type, touch, true);
   return {
-    /** @param {string | null} id of the clip now shown; another one starts from nothing */
+    /** @param {string | null} id of the clip now shown; another one starts at 0 */
     show(id) {
       tick();
       if (id !== shown) seconds = 0;

@@ -229,7 +229,7 @@ class View {
     this.showChips();
     const [page, side] = await Promise.all([
       this.ask("cell", { row, column, filter, order: this.order }),
-      same && this.side ? this.side : this.ask("beside", { row, column }),
+      same && this.side ? this.side : this.ask("side_panel", { row, column }),
     ]);
     if (turn !== this.turn || !page) return;
     this.side = side;
@@ -293,7 +293,7 @@ class View {
       chips: h("div", { class: "nwb-chips" }),
       player: h("div", { class: "nwb-dock", hidden: true }),
       list: h("ol", { class: "nwb-utterances" }),
-      side: h("aside", { class: "nwb-beside" }),
+      side: h("aside", { class: "nwb-side-panel" }),
       more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }),
     };
     fill(
