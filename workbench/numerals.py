@@ -71,9 +71,20 @@ def _said(written: str, language: str) -> str:
     if len(whole) + len(rest) > _LONGEST or (rest and language not in _DECIMALS):
         return written
     code = _CODES.get(language, language)
+    if len(whole) > 1 and whole.startswith("0"):
+        digits = [] if rest else [in_words(digit, code) for digit in whole]
+        return " ".join(filter(None, digits)) if digits and None not in digits else written
+    return in_words(f"{whole}.{rest}" if rest else whole, code) or written
+
+
+def in_words(number: str, code: str) -> str | None:
+    """A number as it is said; None where num2words does not speak the language, or does not count so far.
+
+    Args:
+        number: digits, with a point before decimals.
+        code: of a language, as num2words has it.
+    """
     try:
-        if len(whole) > 1 and whole.startswith("0"):
-            return written if rest else " ".join(str(num2words(int(digit), lang=code)) for digit in whole)
-        return str(num2words(float(f"{whole}.{rest}") if rest else int(whole), lang=code))
+        return str(num2words(float(number) if "." in number else int(number), lang=code))
     except (NotImplementedError, OverflowError, ValueError, KeyError, IndexError, TypeError):
-        return written  # beyond what num2words counts in this language
+        return None

@@ -88,9 +88,33 @@ class Bench:
         self._errors.close()
         self._folder.cleanup()
 
-    def measurement(self, **asked: Any) -> Measurement:
-        """One measurement; see ``worker.Worker.measure`` for what is asked."""
-        return Measurement.of(self._ask({"do": "measurement", **asked})["measurement"])
+    def measurement(
+        self,
+        *,
+        lookahead_ms: int,
+        streams: int,
+        repeat: int,
+        calls: int,
+        background_load: int,
+        purpose: str,
+        backlog_limit_s: float,
+    ) -> Measurement:
+        """One measurement: ``streams × calls`` clips at their own pace.
+
+        Args:
+            lookahead_ms: a look-ahead of the checkpoint. ``streams``: at once.
+            repeat: which time this is; each speaks other clips.
+            calls: one after the other on every stream.
+            background_load: processes that burn a core each meanwhile, as it is recorded.
+            purpose: what the measurement is for, as it is recorded.
+            backlog_limit_s: seconds behind at which it is given up.
+        """
+        asked = {
+            "do": "measurement", "lookahead_ms": lookahead_ms, "streams": streams, "repeat": repeat,
+            "calls": calls, "background_load": background_load, "purpose": purpose,
+            "backlog_limit_s": backlog_limit_s,
+        }  # fmt: skip
+        return Measurement.of(self._ask(asked)["measurement"])
 
     def memory(self, lookahead_ms: int, sessions: Sequence[int]) -> Memory:
         """Memory against open sessions."""

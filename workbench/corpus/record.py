@@ -68,16 +68,20 @@ def roots(folder: Path) -> list[Path]:
     return [Path(root) for root in read(folder)["audio_roots"]]
 
 
-def replace_rows(folder: Path, table: pa.Table, **facts: Any) -> None:
+def replace_rows(folder: Path, table: pa.Table, facts: Mapping[str, Any] | None = None) -> None:
     """Put other rows in place, and say so in the record. Under :func:`alone_with`.
 
     Args:
+        folder: of the corpus. ``table``: its rows.
         facts: what else the record is to say.
     """
     path = folder / ROWS
     with replacing(path) as draft:
         pq.write_table(table, draft, write_page_checksum=True)
-    write(folder, {**read(folder), **facts, "rows": table.num_rows, "utterances_sha256": sha256_file(path)})
+    write(
+        folder,
+        {**read(folder), **(facts or {}), "rows": table.num_rows, "utterances_sha256": sha256_file(path)},
+    )
 
 
 def alone_with(folder: Path) -> Any:
@@ -122,7 +126,7 @@ def reroot(folder: Path, old: Path, new: Path) -> int:
         if changed:
             at = table.column_names.index("audio_filepath")
             table = table.set_column(at, "audio_filepath", pa.array(paths, pa.string()))
-            replace_rows(folder, table, audio_roots=moved)
+            replace_rows(folder, table, {"audio_roots": moved})
         else:
             write(folder, {**facts, "audio_roots": moved})
         return int(table.num_rows) if moved != facts["audio_roots"] else changed

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from kaldialign import batch_error_rate
-from num2words import num2words
 
 from workbench.evaluation.asked import Asked, rows_of
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.leaderboard_english import english_text
 from workbench.evaluation.slices import Where, group
+from workbench.numerals import in_words
 
 if TYPE_CHECKING:
     from workbench.evaluation.shown import Shown
@@ -58,10 +58,7 @@ def _multilingual(text: str, language: str) -> str:
 
 @cache
 def _spoken(digits: str, language: str) -> str:
-    try:
-        return str(num2words(int(digits), lang=language))
-    except (NotImplementedError, OverflowError, ValueError, KeyError, IndexError, TypeError):
-        return digits  # num2words does not speak this language, or not so far
+    return in_words(digits, language) or digits
 
 
 def joined_compounds(reference: str, hypothesis: str) -> tuple[list[str], list[str]]:

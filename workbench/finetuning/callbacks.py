@@ -50,9 +50,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):  # type: ignore[misc]
             torch.save(checkpoint, draft)
 
     def load_checkpoint(
-        self, path: Any, map_location: Any = None, *rest: Any, **options: Any
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Only tensors and plain values are accepted from the file."""
+        """Only tensors and plain values are accepted from the file, whatever is asked for."""
         found: dict[str, Any] = torch_file.load(Path(path), "the state of a run")
         return found
 

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from num2words import num2words
-
 from workbench.language_tags import find_tags
+from workbench.numerals import in_words
 
 Kind = Literal["name", "number", "email", "card"]
 LEAST_DIGITS = 4
@@ -103,11 +102,10 @@ def _spoken(text: str, locale: str | None) -> list[PersonalSpan]:
 @functools.cache
 def number_words(language: str) -> frozenset[str]:
     """Words of the numbers 0 to 99 in a language, plain; none where nobody has them."""
-    try:
-        said = [num2words(number, lang=language) for number in range(100)]
-    except (NotImplementedError, KeyError, ValueError, TypeError):
+    said = [in_words(str(number), language) for number in range(100)]
+    if None in said:
         return frozenset()
-    listed = {plain(word) for text in said for word in _WORD.findall(text)}
+    listed = {plain(word) for text in said for word in _WORD.findall(text or "")}
     extra = {"double", "triple", "oh"} if language == "en" else set()
     return frozenset(
         {word for word in listed if len(word) > 1} - {"and", "et", "und", "y", "e", "og"} | extra

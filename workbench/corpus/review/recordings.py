@@ -179,7 +179,7 @@ def _write(corpus: Corpus, table: pa.Table) -> None:
     """Put the rows in place, and say so in the record of the import."""
     columns = record.read(corpus.folder)["columns"]
     more = [name for name in ("purpose",) if name not in columns]
-    record.replace_rows(corpus.folder, table, columns=[*columns, *more])
+    record.replace_rows(corpus.folder, table, {"columns": [*columns, *more]})
 
 
 def _sweep(corpus: Corpus, table: pa.Table) -> None:
