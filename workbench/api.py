@@ -12,9 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.capacity.measurement import Budget
-from workbench.capacity.result import Capacity
-from workbench.capacity.sweep import MEMORY_SESSIONS, measure_capacity
 from workbench.cluster import connected
 from workbench.corpus import record
 from workbench.corpus.query.table import Corpus
@@ -24,10 +21,6 @@ from workbench.evaluation import boosted
 from workbench.evaluation.corpora import evaluate
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.rates import Thresholds
-from workbench.field.conditions import BANDS, SNR_DB, ConditionSweep, sweep_conditions
-from workbench.field.dashboard import FieldReport, watch_log
-from workbench.field.log import read_log
-from workbench.field.suite_baseline import suite_baseline
 from workbench.finetuning.learning_curve import learning_curve
 from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
@@ -35,13 +28,13 @@ from workbench.finetuning.variants import Variants, compare_variants
 from workbench.ingest.audio.rows import audio_digests
 from workbench.locks import alone
 from workbench.names import check_name
+from workbench.operating import Operating
 from workbench.recognizer.transcribe import transcribe
 from workbench.release import retraining_schedule, verification
 from workbench.release.pipeline import TEST, Outcome, Pipeline
 from workbench.release.release import Release
 from workbench.release.retraining_schedule import RetrainingStatus
 from workbench.release.verification import WorkspaceVerification
-from workbench.serving import Serving
 from workbench.signatures import public
 from workbench.suites.run import run_suite
 from workbench.widgets.overview import Overview
@@ -53,13 +46,12 @@ if TYPE_CHECKING:
 
     from workbench.evaluation.boosted import KeywordBoost
     from workbench.evaluation.keywords import Keyword
-    from workbench.field import Baseline
     from workbench.release.gates import Policy
     from workbench.suites.run import SuiteRun
 
 
 @public
-class Workspace(Serving):
+class Workspace(Operating):
     """A folder that owns corpora, runs, checkpoints, reports and the ledger."""
 
     def overview(self) -> Overview:
@@ -357,143 +349,6 @@ class Workspace(Serving):
                 lookahead_ms=lookahead_ms, device=device, normalizer=normalizer, by=by,
                 thresholds=thresholds, resamples=resamples, seed=seed, others=others, progress=shown,
             )  # fmt: skip
-
-    def capacity(
-        self,
-        checkpoint: str,
-        corpus: Corpus,
-        *,
-        budget_ms: float | None = None,
-        budget: Budget | None = None,
-        clips: int = 24,
-        streams: Sequence[int] = (1, 2, 4, 8),
-        lookaheads_ms: Sequence[int] | None = None,
-        repeats: int = 3,
-        ceiling: int = 512,
-        call_s: float = 6.0,
-        calls: int = 1,
-        background_load: int = 0,
-        memory_sessions: Sequence[int] = MEMORY_SESSIONS,
-        locale: str = "auto",
-        device: str = "auto",
-        threads: int | None = None,
-        runtime: str = "auto",
-        seed: int = 20260823,
-        name: str | None = None,
-        progress: Progress | None = None,
-        cancel: Callable[[], bool] | None = None,
-    ) -> Capacity:
-        """How many paced streams this machine serves; interrupting keeps what was measured.
-
-        Args:
-            corpus: a view; ``clips`` of its clips are spoken.
-            budget_ms: the most that the last text may take after the audio (95th percentile); the largest
-                number of streams that holds it is searched. ``budget``: another measure or percentile.
-            name: of the JSON in ``reports/capacity/``; the checkpoint's by default.
-            streams, lookaheads_ms, repeats, ceiling, call_s, calls, background_load, memory_sessions,
-                locale, device, threads, runtime, seed, cancel: as
-                :func:`workbench.capacity.measure_capacity`.
-
-        Raises:
-            WorkbenchError: as ``measure_capacity``.
-        """
-        recognizer, path = self.checkpoint(checkpoint), self.capacity_path(name or checkpoint)
-        rate, ids = recognizer.info.sample_rate, corpus.sample(clips).ids()
-        if budget is None and budget_ms is not None:
-            budget = Budget(budget_ms)
-        with progress_bar(f"capacity of {checkpoint}", progress, unit="measurement") as shown:
-            spoken = [corpus.audio(id, rate) for id in ids]
-            measure_capacity(
-                recognizer, spoken, streams=streams, lookaheads_ms=lookaheads_ms, budget=budget,
-                repeats=repeats, ceiling=ceiling, call_s=call_s, calls=calls, background_load=background_load,
-                memory_sessions=memory_sessions, locale=locale, device=device, threads=threads,
-                runtime=runtime, seed=seed, out=path, progress=shown, cancel=cancel,
-            )  # fmt: skip
-        return Capacity.load(path)
-
-    def conditions(
-        self,
-        checkpoint: str,
-        corpus: Corpus,
-        *,
-        snr_db: Iterable[float | None] = SNR_DB,
-        bands: Sequence[str] = BANDS,
-        noise: str = "street",
-        lookahead_ms: int | None = None,
-        prompt_mode: str = "langID",
-        normalizer: str = "basic",
-        seed: int = 0,
-        runtime: str = "auto",
-        name: str | None = None,
-        engine: str = "local",
-        address: str | None = None,
-        progress: Progress | None = None,
-        cancel: Callable[[], bool] | None = None,
-    ) -> ConditionSweep:
-        """Errors, empty outputs and punctuation by noise and band, per locale; asked again, it goes on.
-
-        Args:
-            snr_db: speech to noise; None adds no noise. ``noise``: 'white', 'pink' or 'street'.
-            bands: 'wide': as recorded; 'telephone': 300–3400 Hz at 8 kHz through G.711.
-            normalizer: of the error rates. ``seed``: of the noise.
-            name: of the JSON in ``reports/conditions/``; the checkpoint's by default.
-            checkpoint, corpus, lookahead_ms, prompt_mode, runtime, engine, address, progress, cancel: as
-                :meth:`transcribe` takes them.
-
-        Raises:
-            WorkbenchError: no clips, an unknown band or noise, or the engine's.
-        """
-        path = self.reports / "conditions" / f"{check_name(Path(name or checkpoint).stem)}.json"
-        with progress_bar(f"conditions of {checkpoint}", progress) as shown:
-            sweep_conditions(
-                self.checkpoint(checkpoint), corpus, snr_db=snr_db, bands=bands, noise=noise,
-                lookahead_ms=lookahead_ms, prompt_mode=prompt_mode, normalizer=normalizer, seed=seed,
-                runtime=runtime, out=path, engine=engine, address=address, progress=shown, cancel=cancel,
-            )  # fmt: skip
-        return ConditionSweep.load(path)
-
-    def field_log(
-        self,
-        paths: str | Path | list[str | Path],
-        *,
-        baseline: Baseline | None = None,
-        baseline_weeks: int = 6,
-        release: str | None = None,
-        false_alarms_per_week: float = 0.01,
-    ) -> FieldReport:
-        """Hold production logs (docs/field-log.md) against the release's own first weeks.
-
-        The log is read where it lies; nothing of it is kept in the workspace.
-
-        Args:
-            paths: JSON-lines files, or folders and patterns of such.
-            baseline: of an earlier log; default: the first ``baseline_weeks`` whole weeks of this one.
-            release: whose calls are used; default: the last one that the log names.
-            false_alarms_per_week: the chance of any false alarm in a week, over all charts together.
-
-        Raises:
-            WorkbenchError: no usable line or too few whole weeks; damaged lines are listed, not raised.
-        """
-        return watch_log(
-            read_log(paths), baseline, baseline_weeks=baseline_weeks, release=release,
-            false_alarms_per_week=false_alarms_per_week, workspace=self,
-        )  # fmt: skip
-
-    def suite_baseline(
-        self, run: SuiteRun, engine: str, release: str, *, point: str | None = None
-    ) -> Baseline:
-        """A baseline for ``field_log(…, baseline=…)`` before there are weeks: what a suite had.
-
-        Args:
-            run: of the suite, with the checkpoint that the release serves.
-            engine: its name in the run.
-            release: what the log calls that release.
-            point: operating point that callers get; default: the first.
-
-        Raises:
-            WorkbenchError: not run there, clips are missing, or no locale has enough clips.
-        """
-        return suite_baseline(run, engine, release, point=point)
 
     def pipeline(
         self,

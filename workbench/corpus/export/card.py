@@ -23,7 +23,7 @@ from workbench.ingest.schema import literal, quoted
 if TYPE_CHECKING:
     import duckdb
 
-    from workbench.corpus.export.export_rows import Outgoing
+    from workbench.corpus.export.export_rows import ExportRows
     from workbench.corpus.export.job import Job
 
 NOT_STATED = "not stated"
@@ -58,7 +58,7 @@ def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def summarize(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, Any]:
+def summarize(scratch: duckdb.DuckDBPyConnection, rows: ExportRows) -> dict[str, Any]:
     """Counts, hours, speakers, licenses and consent of rows."""
     whole = _by(scratch, rows).get("", {"utterances": 0, "hours": 0.0, "speakers": 0})
     without = f"SELECT count(*) FROM {_table(rows)} WHERE coalesce(speaker, '') = ''"
@@ -99,7 +99,7 @@ def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
     }
 
 
-def _references(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str, Any] | None:
+def _references(scratch: duckdb.DuckDBPyConnection, rows: ExportRows) -> dict[str, Any] | None:
     """By what drafted them: transcripts, those accepted as they were and corrected, reviewers, seconds spent,
     seconds of audio; None where none was drafted."""
     names = {row[0] for row in scratch.execute(f"DESCRIBE SELECT * FROM {_table(rows)}").fetchall()}
@@ -117,11 +117,11 @@ def _references(scratch: duckdb.DuckDBPyConnection, rows: Outgoing) -> dict[str,
     }  # fmt: skip
 
 
-def _table(rows: Outgoing) -> str:
+def _table(rows: ExportRows) -> str:
     return f"read_parquet({literal(rows.path)})"
 
 
-def _by(scratch: duckdb.DuckDBPyConnection, rows: Outgoing, *names: str) -> dict[str, dict[str, Any]]:
+def _by(scratch: duckdb.DuckDBPyConnection, rows: ExportRows, *names: str) -> dict[str, dict[str, Any]]:
     """Utterances, hours and speakers by the values of columns."""
     parts = [f"coalesce(nullif({quoted(name)}::VARCHAR, ''), {literal(NOT_STATED)})" for name in names]
     key = " || ' / ' || ".join(parts) or "''"
@@ -137,7 +137,7 @@ def _by(scratch: duckdb.DuckDBPyConnection, rows: Outgoing, *names: str) -> dict
     }
 
 
-def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: Outgoing) -> dict[str, Any] | None:
+def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: ExportRows) -> dict[str, Any] | None:
     """Findings by rule among the rows that leave; None where no checks were run."""
     if findings is None:
         return None

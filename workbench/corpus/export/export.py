@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.corpus.export import archives, card, formats
 from workbench.corpus.export.export_rows import (
-    Outgoing,
+    ExportRows,
     Place,
     Progress,
     choose,
@@ -171,7 +171,7 @@ def _write(job: Job, format: str, only: str, findings: Any) -> Export:
     return Export(job.place.target, digest, counts, files)
 
 
-def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
+def _must_leave(rows: ExportRows, corpus: View, only: str) -> None:
     if not len(rows):
         stayed = rows.left_out.total()
         unknown = rows.left_out.get("unknown locale tag", 0)
@@ -188,7 +188,7 @@ def _must_leave(rows: Outgoing, corpus: View, only: str) -> None:
         )
 
 
-def _must_speak(rows: Outgoing, corpus: View, limit: float) -> None:
+def _must_speak(rows: ExportRows, corpus: View, limit: float) -> None:
     """Raises WorkbenchError where more than ``limit`` of the rows are declared to hold no speech."""
     if rows.silent > limit * len(rows):
         share = 100 * rows.silent / len(rows)

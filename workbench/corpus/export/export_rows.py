@@ -97,7 +97,7 @@ class Place:
 
 
 @dataclass
-class Outgoing:
+class ExportRows:
     """The chosen rows, in a file.
 
     Attributes:
@@ -151,7 +151,7 @@ def choose(
     speaker_id: Callable[[str], str] | None,
     path: Path,
     left_out: Path,
-) -> Outgoing:
+) -> ExportRows:
     """Read the rows of a view once.
 
     Args:
@@ -176,8 +176,8 @@ def choose(
     drafted, waiting = origins(corpus), unaccepted(corpus)
     names += [name for name in DRAFT_FIELDS if drafted and name not in names]
 
-    def take(batches: Iterable[pa.RecordBatch]) -> Outgoing:
-        made = Outgoing(path, still_named=None if speaker_id is None else {})
+    def take(batches: Iterable[pa.RecordBatch]) -> ExportRows:
+        made = ExportRows(path, still_named=None if speaker_id is None else {})
         with left_out.open("w", encoding="utf-8", newline="\n") as stream, _Spool(path) as spool:
             last = -1
             for batch in batches:
@@ -234,7 +234,7 @@ def _leaving(
     batch: pa.RecordBatch,
     only: str,
     open_: tuple[Collection[str], Collection[str]],
-    made: Outgoing,
+    made: ExportRows,
     stream: Any,
 ) -> pa.RecordBatch:
     """The rows that leave; the others are told apart, counted and listed.
@@ -302,7 +302,7 @@ def _why_not(
 
 
 def _dressed(
-    batch: pa.RecordBatch, append_tag: bool, speaker_id: Callable[[str], str] | None, made: Outgoing
+    batch: pa.RecordBatch, append_tag: bool, speaker_id: Callable[[str], str] | None, made: ExportRows
 ) -> pa.RecordBatch:
     """Transcripts with the tags of their languages, or none; pseudonyms for speakers; the split."""
     given = [text or "" for text in batch.column("text").to_pylist()]
@@ -333,7 +333,9 @@ def _with(batch: pa.RecordBatch, name: str, values: list[Any]) -> pa.RecordBatch
     return batch.set_column(batch.schema.get_field_index(name), name, pa.array(values, pa.string()))
 
 
-def _pseudonyms(batch: pa.RecordBatch, speaker_id: Callable[[str], str], made: Outgoing) -> list[str | None]:
+def _pseudonyms(
+    batch: pa.RecordBatch, speaker_id: Callable[[str], str], made: ExportRows
+) -> list[str | None]:
     """The keyed name of each row's speaker; where the old one still stands is counted by field."""
     told = made.still_named if made.still_named is not None else {}
     found: list[str | None] = []

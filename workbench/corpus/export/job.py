@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.corpus.export.export_rows import ROWS_AT_ONCE, Outgoing, Place, Progress
+from workbench.corpus.export.export_rows import ROWS_AT_ONCE, ExportRows, Place, Progress
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +21,7 @@ class Job:
 
     corpus: View
     draft: Path
-    rows: Outgoing
+    rows: ExportRows
     place: Place
     scratch: duckdb.DuckDBPyConnection
     progress: Progress | None = None
