@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 
 from workbench import starter
-from workbench.api import ConditionSweep, Corpus, Workspace
+from workbench.api import Corpus, Workspace
 from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.field import sweep_conditions
-from workbench.field.conditions import COLUMNS
-from workbench.field.conditions import ConditionSweep as Swept
+from workbench.field.conditions import COLUMNS, ConditionSweep
 
 WHERE = "split = 'test' AND target_lang IN ('el-GR', 'es-US') AND duration BETWEEN 1 AND 2.5"
 
@@ -43,7 +42,7 @@ def test_every_condition_is_there_by_locale_and_a_cut_off_sweep_goes_on(
     )  # fmt: skip
     assert cut.status == "cancelled"
     assert {(row["band"], row["snr_db"]) for row in cut.rows} == {("wide", None)}
-    assert Swept.load(path) == cut
+    assert ConditionSweep.load(path) == cut
     seen.clear()
     found = home.conditions(
         "starter", clips, name="cut", snr_db=(None, 0), progress=lambda done, total: seen.append(done)
@@ -106,7 +105,7 @@ def test_what_cannot_be_swept_is_said(home: Workspace, clips: Corpus, tmp_path: 
     for held in ("{", "[]", json.dumps({"schema_version": 99}), json.dumps({"schema_version": 1})):
         (tmp_path / "x.json").write_text(held)
         with pytest.raises(WorkbenchError, match="sweep of conditions"):
-            Swept.load(tmp_path / "x.json")
+            ConditionSweep.load(tmp_path / "x.json")
 
 
 def test_rows_come_in_order_of_growing_noise() -> None:
@@ -114,7 +113,7 @@ def test_rows_come_in_order_of_growing_noise() -> None:
         dict.fromkeys(COLUMNS, 0) | {"locale": "a", "band": "telephone", "snr_db": r} for r in (0, None, 5.0)
     ]
     rows.append(dict.fromkeys(COLUMNS, 0) | {"locale": "a", "band": "wide", "snr_db": -3.0, "rate": None})
-    table = Swept({}, rows).table
+    table = ConditionSweep({}, rows).table
     assert list(table["band"]) == ["wide"] + ["telephone"] * 3
     assert list(table["snr_db"].fillna(99)) == [-3, 99, 5, 0]
     assert table["rate"].isna().tolist() == [True, False, False, False]
