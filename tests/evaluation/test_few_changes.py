@@ -77,7 +77,7 @@ def test_no_interval_is_a_point(case: Sums, confidence: float) -> None:
 def test_more_speakers_say_more(clusters: int, units: int) -> None:
     fewer = sig.paired_difference(sums(clusters, units))
     more = sig.paired_difference(sums(clusters + 1, units))
-    assert 0 < more.upper_bound <= fewer.upper_bound <= 1
+    assert 0 < more.upper_bound <= fewer.upper_bound
     assert fewer.high == -fewer.low
     assert (fewer.difference, fewer.p_value) == (0, 1)
 
@@ -91,6 +91,15 @@ def test_equal_systems_pass_a_margin_of_two_points_only_on_enough_clips(
     found = sig.paired_difference(sums(clusters, clips))
     row = {"difference": 0.0, "lower_bound": found.lower_bound, "upper_bound": found.upper_bound}
     assert non_inferior(row, 0.02)[0] == verdict
+
+
+def test_changes_of_more_than_every_word_are_bounded_too() -> None:
+    """Insertions: from 20 % to 180 % wrong. The bounds lie on both sides of what was seen."""
+    table = np.array([[2, 18, 10]] * 8 + [[1, 19, 10]])
+    found = sig.paired_difference(table)
+    assert 1 < found.lower_bound < found.difference < found.upper_bound < found.high
+    low, high = few_changes.change_bounds(np.array([[16.0, 10]] * 9), 0.025)
+    assert low < 1.6 < high
 
 
 def test_a_single_changed_clip_does_not_pass_either() -> None:

@@ -117,6 +117,55 @@ def test_where_no_interval_can_be_had_a_sentence_stands(sums: list[list[int]], w
     assert why in found.missing
 
 
+ALIKE = {
+    "equal": [[10, 50]] * 12,
+    "one word more": [[10, 50]] * 11 + [[10, 51]],
+    "equal in rate, not in size": [[2 * n, 10 * n] for n in range(1, 13)],
+    "many": [[1, 5]] * 900,
+}
+
+
+@pytest.mark.parametrize("case", ALIKE.values(), ids=ALIKE)
+def test_clusters_that_are_all_alike_are_still_a_sample(case: list[list[int]]) -> None:
+    """At least Garwood's exact limits of the count, which differ by chance alone; not much more than them."""
+    sums = np.array(case)
+    errors, units = sums.sum(axis=0)
+    found = intervals.ratio_interval(sums)
+    low, high = (stats.chi2.ppf([0.025, 0.975], [2 * errors, 2 * errors + 2]) / 2 / units).tolist()
+    assert found.low < low * 1.01
+    assert found.high > high * 0.99
+    assert found.high - found.low < 1.5 * (high - low)
+
+
+def test_words_right_are_counted_where_they_are_the_rarer() -> None:
+    found = intervals.ratio_interval(np.array([[48, 50]] * 12))
+    low, high = (stats.chi2.ppf([0.025, 0.975], [48, 50]) / 2 / 600).tolist()
+    assert 1 - 1.4 * high < found.low < 1 - high
+    assert 1 - low < found.high < 1
+
+
+@pytest.mark.parametrize("odd", [[40, 50], [20, 50], [0, 50]])
+def test_resamples_without_the_one_that_differs_do_not_explode(odd: list[int]) -> None:
+    """Their own spread is nearly none: divided by it, the upper end passed what a float holds."""
+    found = intervals.ratio_interval(np.array([[10, 50]] * 10 + [[10, 51], odd]))
+    assert 0.05 < found.low < found.high < 0.6
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60)), min_size=8, max_size=20))
+def test_an_interval_is_never_a_point_nor_without_end(case: list[tuple[int, int]]) -> None:
+    found = intervals.ratio_interval(np.array(case), resamples=200)
+    rate = sum(e for e, _ in case) / sum(u for _, u in case)
+    assert found.missing or 0 <= found.low < rate < found.high < 100 * max(rate, 1)
+
+
+@pytest.mark.parametrize(("errors", "units"), [(1, 49), (3, 7), (0, 5)])
+def test_rounding_is_no_spread(errors: int, units: int) -> None:
+    alike = np.full((12, 2), [errors, units], float)
+    moved = intervals.influence(alike[:, 0], alike[:, 1])
+    assert math.isnan(intervals.linear_interval(errors / units, moved, 12)[0])
+
+
 def test_a_share_near_one_is_the_mirror_of_rare_failures() -> None:
     failed = np.array([[0, 100], [3, 120], [0, 90], [1, 110], [4, 100], [0, 95], [2, 130], [1, 105]])
     right = np.column_stack([failed[:, 1] - failed[:, 0], failed[:, 1]])

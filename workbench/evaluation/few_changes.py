@@ -48,7 +48,7 @@ def change_bounds(changes: Array, tail: float) -> tuple[float, float]:
         tail: probability beyond each end, such as 0.025.
 
     Returns:
-        Low and high, per reference unit and at most 1 away from zero: more than every unit is no bound.
+        Low and high, per reference unit; beyond -1 and 1 too, as insertions take an error rate above 1.
     """
     moved, units = changes[:, 0], changes[:, 1]
     whole = float(units.sum())
@@ -58,8 +58,7 @@ def change_bounds(changes: Array, tail: float) -> tuple[float, float]:
     )
     difference = worse - better
     low = difference - math.hypot(worse - worse_low, better_high - better)
-    high = difference + math.hypot(worse_high - worse, better - better_low)
-    return max(low, min(-1.0, difference)), min(high, max(1.0, difference))
+    return low, difference + math.hypot(worse_high - worse, better - better_low)
 
 
 def design_effect(changes: Array, tail: float) -> float:

@@ -13,6 +13,12 @@ truth lies above in up to a quarter of the cases. Errors of a speaker are taken 
 is gamma-distributed over speakers; the interval is that of the posterior of the mean rate, flat in its
 logarithm, over a grid of the spread.
 
+No less than chance: words that fail independently of each other, at one rate everywhere, still differ from
+cluster to cluster. Where the clusters of a sample, or of a resample, lie closer together than that, their
+spread says nothing of how far the truth may be. A resample then takes the chance spread for its own (else
+those that miss the one cluster that differs divide by nearly nothing), and a sample takes the gamma-Poisson
+interval, of what is right where that is rarer than what is wrong.
+
 No interval is given where none holds its level: below :data:`MIN_CLUSTERS` clusters, or where the errors
 come, in effect, from fewer than :data:`MIN_EFFECTIVE` of them.
 
@@ -35,8 +41,6 @@ from zlib import crc32
 import numpy as np
 from scipy.special import gammaln, stdtrit
 
-from workbench.evaluation.few_changes import change_bounds
-
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -53,6 +57,9 @@ Student's on the logarithmic and on the plain scale, there with the jackknife's 
 degrees of freedom as speakers of one size would have (Kish's effective number)."""
 MANY = 1000
 """Clusters above which resampling adds nothing: Student's interval alone."""
+
+NO_SPREAD = 1e-12
+"""A spread of rates up to this is the rounding of equal ones."""
 
 _BLOCK = 200_000  # draws turned into floats at once: what a processor's cache holds
 _KEPT_BYTES = 32_000_000
@@ -103,10 +110,8 @@ def ratio_interval(
     if missing:
         return Interval(math.nan, math.nan, clusters, missing)
     errors, units = (float(total) for total in sums.sum(axis=0))
-    if standard_error(sums) <= 1e-12:
-        # All alike, as where nothing is read right: what differs elsewhere is bounded as a count of none.
-        apart = change_bounds(sums * [0, 1], (1 - confidence) / 2)[1]
-        low, high = max(0.0, errors / units - apart), errors / units + apart
+    if standard_error(sums) <= max(float(chance_error(errors, units)), NO_SPREAD):
+        low, high = _counted(sums, confidence)
     elif errors < RARE * units and (clusters <= MANY or errors < 100):
         low, high = gamma_poisson(sums, confidence)
     else:
@@ -129,6 +134,15 @@ def _why_missing(sums: Array) -> str | None:
     return None
 
 
+def _counted(sums: Array, confidence: float) -> tuple[float, float]:
+    """Where clusters differ by no more than chance: errors as counts, or what is right where that is rarer."""
+    right = sums[:, 1] - sums[:, 0]
+    if right.min() >= 0 and 0 < right.sum() < sums[:, 0].sum():
+        low, high = gamma_poisson(np.column_stack([right, sums[:, 1]]), confidence)
+        return max(0.0, 1 - high), 1 - low
+    return gamma_poisson(sums, confidence)
+
+
 def student(clusters: float, tail: float) -> float:
     """Student's quantile, positive, that cuts off ``tail`` on one side, with ``clusters - 1`` degrees."""
     return -float(stdtrit(max(clusters - 1, 1), tail))
@@ -137,6 +151,12 @@ def student(clusters: float, tail: float) -> float:
 def standard_error(sums: Array) -> float:
     """Cluster-robust standard error of a ratio from (clusters, 2) numerators and denominators."""
     return _spread(influence(sums[:, 0], sums[:, 1]), len(sums))
+
+
+def chance_error(errors: Array | float, units: Array | float) -> Array:
+    """Standard error of a ratio whose units fail independently, all at one rate: the binomial's."""
+    found: Array = np.sqrt(np.abs(errors * (1 - errors / units))) / units
+    return found
 
 
 def jackknife_error(sums: Array) -> float:
@@ -168,12 +188,13 @@ def linear_interval(
         clusters: how many count as independent: where two groups are compared, the smaller number.
 
     Returns:
-        Both ends; NaN below :data:`MIN_CLUSTERS`, where a ratio is unknown, and where what spread there is
-        comes, in effect, from fewer than :data:`MIN_EFFECTIVE` clusters: none at all included.
+        Both ends; NaN below :data:`MIN_CLUSTERS`, where a ratio is unknown, where the spread is none but
+        rounding, and where it comes, in effect, from fewer than :data:`MIN_EFFECTIVE` clusters.
     """
+    if clusters < MIN_CLUSTERS or not _spread(influences, clusters) > NO_SPREAD:
+        return math.nan, math.nan
     squares = influences**2
-    effective = float(squares.sum()) ** 2 / max(float((squares**2).sum()), 1e-300)
-    if clusters < MIN_CLUSTERS or not effective >= MIN_EFFECTIVE:
+    if float(squares.sum()) ** 2 < MIN_EFFECTIVE * float((squares**2).sum()):
         return math.nan, math.nan
     half = student(clusters, (1 - confidence) / 2) * _spread(influences, clusters)
     return estimate - half, estimate + half
@@ -201,14 +222,15 @@ def _log_interval(sums: Array, resamples: int, seed: int, confidence: float) -> 
 
 
 def _studentized(sums: Array, ratio: float, resamples: int, seed: int) -> Array:
-    """log of each resample's ratio over the ratio, in units of the resample's own standard error."""
+    """log of each resample's ratio over the ratio, in units of the resample's own standard error, which is at
+    least that of chance."""
     top, bottom = sums[:, 0].astype(float), sums[:, 1].astype(float)
     moments = np.column_stack([top, bottom, top * top, top * bottom, bottom * bottom])
     t, b, tt, tb, bb = weighted(bootstrap_draws(seed, len(sums), resamples), moments).T
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = t / b
         variance = (tt - 2 * drawn * tb + drawn**2 * bb) * len(sums) / (len(sums) - 1)
-        spread = np.sqrt(np.maximum(variance, 0)) / b / drawn
+        spread = np.maximum(np.sqrt(np.maximum(variance, 0)) / b, chance_error(t, b)) / drawn
         values = (np.log(drawn) - math.log(ratio)) / spread
     usable: Array = values[np.isfinite(values) & (spread > 1e-9)]
     return usable
@@ -226,9 +248,21 @@ def gamma_poisson(sums: Array, confidence: float = 0.95) -> tuple[float, float]:
         errors do not pass for proof that clusters are alike.
     """
     rows, repeats = np.unique(sums.astype(np.int64), axis=0, return_counts=True)
-    errors, units = rows[:, 0].astype(float), rows[:, 1].astype(float)
     center = (sums[:, 0].sum() + 0.5) / sums[:, 1].sum()
+    tail = (1 - confidence) / 2
     steps = np.linspace(-3.2, 3.2, 81)
+    for _ in range(2):  # once more, finely, where the first look found the rate
+        cumulated = _posterior(rows, repeats, center, steps)
+        inside = np.flatnonzero((cumulated > tail / 1000) & (cumulated < 1 - tail / 1000))
+        looked, first, last = steps, max(inside[0] - 1, 0), min(inside[-1] + 1, len(steps) - 1)
+        steps = np.linspace(steps[first], steps[last], 81)
+    low, high = np.interp([tail, 1 - tail], cumulated, looked)
+    return float(center * math.exp(low)), float(center * math.exp(high))
+
+
+def _posterior(rows: Array, repeats: Array, center: float, steps: Array) -> Array:
+    """Cumulated posterior of the logarithm of the mean rate over ``center``, at ``steps``."""
+    errors, units = rows[:, 0].astype(float), rows[:, 1].astype(float)
     expected = center * np.exp(steps)[:, None] * units
     log_expected = np.log(np.maximum(expected, 1e-300))
     spreads = np.exp(np.linspace(math.log(0.02), math.log(20), 20))
@@ -239,10 +273,8 @@ def gamma_poisson(sums: Array, confidence: float = 0.95) -> tuple[float, float]:
         varying = errors * log_expected - (errors + shape) * np.log(shape + expected)
         likelihood[place] = constant + varying @ repeats + 0.5 * math.log(spread)
     posterior = np.exp(likelihood - likelihood.max()).sum(axis=0)
-    cumulated = (np.cumsum(posterior) - posterior / 2) / posterior.sum()
-    tail = (1 - confidence) / 2
-    low, high = np.interp([tail, 1 - tail], cumulated, steps)
-    return float(center * math.exp(low)), float(center * math.exp(high))
+    found: Array = (np.cumsum(posterior) - posterior / 2) / posterior.sum()
+    return found
 
 
 def generator(seed: int, key: object) -> np.random.Generator:
