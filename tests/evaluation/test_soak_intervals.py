@@ -40,6 +40,11 @@ def test_intervals_and_tests_keep_their_promises() -> None:
         for cell in ACCENTS.values()
         for n in (8, 10, 12, 20, 50, 120)
     }
+    alike = {
+        f"{rate:.0%}, {n} speakers": simulation.coverage(Cell(rate, 0.002, n), *options, 150 + n)
+        for rate in (0.08, 0.2, 0.6, 0.9)
+        for n in (8, 12, 30)
+    }
     rare = {
         f"{name}, {n} speakers": simulation.coverage(replace(cell, speakers=n), *options, 200 + n)
         for name, cell in RARE.items()
@@ -77,6 +82,7 @@ def test_intervals_and_tests_keep_their_promises() -> None:
         "resamples": RESAMPLES,
         "coverage_of_cells": cells,
         "coverage_of_ordinary_speakers": ordinary,
+        "coverage_of_speakers_who_hardly_differ": alike,
         "coverage_of_rare_errors": rare,
         "share_with_an_interval_below_8_speakers": few,
         "paired_differences": differences,
@@ -85,7 +91,7 @@ def test_intervals_and_tests_keep_their_promises() -> None:
     }
     EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
     EVIDENCE.write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
-    for found in (*cells.values(), *ordinary.values()):
+    for found in (*cells.values(), *ordinary.values(), *alike.values()):
         assert found["given"] == 1
         assert 0.93 <= found["held"] <= 0.975
         assert max(found["above"], found["below"]) <= 0.04
