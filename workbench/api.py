@@ -16,6 +16,7 @@ from workbench.cluster import connected
 from workbench.corpus import record
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.drafts import Drafts
+from workbench.corpus.review.origins import references
 from workbench.errors import WorkbenchError
 from workbench.evaluation import boosted
 from workbench.evaluation.corpora import evaluate
@@ -345,7 +346,7 @@ class Workspace(Operating):
         """
         with progress_bar("keywords", progress) as shown:
             return boosted.keyword_boost(
-                self.checkpoint(checkpoint), corpus.frame(), corpus.audio_roots, keywords, weight=weight,
+                self.checkpoint(checkpoint), references(corpus), corpus.audio_roots, keywords, weight=weight,
                 lookahead_ms=lookahead_ms, device=device, normalizer=normalizer, by=by,
                 thresholds=thresholds, resamples=resamples, seed=seed, others=others, progress=shown,
             )  # fmt: skip

@@ -72,9 +72,14 @@ def _said(written: str, language: str) -> str:
         return written
     code = _CODES.get(language, language)
     if len(whole) > 1 and whole.startswith("0"):
-        digits = [] if rest else [in_words(digit, code) for digit in whole]
-        return " ".join(filter(None, digits)) if digits and None not in digits else written
+        return written if rest else _digits(whole, code) or written
     return in_words(f"{whole}.{rest}" if rest else whole, code) or written
+
+
+def _digits(written: str, code: str) -> str | None:
+    """Digits said one by one; None where one cannot be said."""
+    said = [in_words(digit, code) for digit in written]
+    return None if None in said else " ".join(filter(None, said))
 
 
 def in_words(number: str, code: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench import deployment
 from workbench.capacity.server import ServerCapacity, measure_server
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review.origins import references
 from workbench.deployment import served
 from workbench.deployment.package import MANIFEST, Package
 from workbench.deployment.padding import PADDINGS_MS, Tuned, tune_padding
@@ -116,9 +117,10 @@ class Serving(Reviewing):
         """
         recognizer = self.checkpoint(checkpoint)
         load = RowReader(roots_of(corpus.audio_roots), recognizer.info.sample_rate)
+        rows = references(corpus).dropna(subset=["text"])
         with progress_bar("tune the padding", progress) as shown:
             return tune_padding(
-                Package.open(package), recognizer, corpus.frame().to_dict("records"), load,
+                Package.open(package), recognizer, rows.to_dict("records"), load,
                 paddings_ms=paddings_ms, progress=shown,
             )  # fmt: skip
 

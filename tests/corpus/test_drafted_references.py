@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,22 @@ import soundfile
 from workbench.corpus.export.export import export
 from workbench.corpus.importing import import_source
 from workbench.corpus.query.table import Corpus
+from workbench.corpus.review import origins
 from workbench.corpus.review.drafts import Drafts
 from workbench.corpus.review.origins import unaccepted, with_origins
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.corpora import evaluate
+from workbench.field.conditions import _rows
+from workbench.files import sha256_file
 from workbench.finetuning.recipe import Source
 from workbench.finetuning.rows import read_source
 from workbench.ingest.drafted import DRAFT_FIELDS, NO_REFERENCE, only_drafted
+from workbench.release import Release
 from workbench.release.policy import CheckSpec
 from workbench.release.reference_checks import references
 from workbench.release.verdicts import UNKNOWN
 from workbench.suites import clips
+from workbench.workspace.folder import WorkspaceFolder
 
 SHA = "ab" * 32
 RATE = 16_000
@@ -164,6 +170,34 @@ def test_a_suite_and_its_figures_hold_accepted_references_only(corpus: Corpus) -
     assert set(evaluate(corpus, predictions={"x": heard}, resamples=200).rows["id"]) == {"c0", "c1"}
 
 
+def test_no_figure_counts_a_draft_that_nobody_accepted(corpus: Corpus) -> None:
+    """c2 has a text, as it was drafted, and its acceptance was taken back."""
+    rows = origins.references(corpus)
+    assert rows["id"].tolist() == ["c0", "c1", "c2", "c3"]
+    assert rows["text"].notna().tolist() == [True, True, False, False]
+    assert rows["accepted_by"].fillna("").tolist() == ["ann", "", "", ""]
+    assert corpus.where("id = 'c2'").frame()["text"].notna().all()
+    heard = pd.DataFrame({"id": rows["id"], "hypothesis": "hej med dig"})
+    counted = _rows(rows, heard, "wide", None, "basic")
+    assert sum(row["utterances"] for row in counted) == 2
+
+
+def test_a_release_counts_no_unit_of_a_draft_that_nobody_accepted(tmp_path: Path, corpus: Corpus) -> None:
+    home = WorkspaceFolder(tmp_path / "ws")
+    shutil.copytree(corpus.folder, home.corpus_folder("c"))
+    for name in ("base", "tuned"):
+        home.checkpoint_path(name).write_bytes(name.encode())
+        heard = pd.DataFrame({"id": [f"c{n}" for n in range(4)], "hypothesis": "hej med dig"})
+        sha = sha256_file(home.checkpoint_path(name))
+        heard.assign(checkpoint_sha256=sha).to_parquet(
+            home.corpus_folder("c") / "predictions" / f"{name}.parquet"
+        )
+    found = Release(home, candidate="tuned", base="base").evaluation(where="TRUE")
+    table = found.rates("tuned", ()).to_dict("records")[0]
+    assert found.rows["id"].tolist() == ["c0", "c1"]
+    assert table["reference_units"] == len(["hej", "med", "dig", "0"]) + len(["hej", "med", "jer"])
+
+
 class Judged:
     """What the check reads of a subject of gates."""
 
@@ -186,4 +220,8 @@ def test_a_gate_reads_it(corpus: Corpus) -> None:
     assert verdicts(good, rows) == ["pass", "fail"]
     assert verdicts(good, None) == ["pass", UNKNOWN]
     assert verdicts(good, good, strict) == ["fail", "fail"]
+    blank = good.assign(**{name: good[name].fillna(" ") for name in ("accepted_by", "corrected_by")})
+    assert verdicts(blank, good, strict) == ["fail", "fail"]
+    nobody = blank.assign(accepted_by="", corrected_by="")
+    assert verdicts(nobody, blank) == ["fail", "pass"]
     assert verdicts(good.drop(columns=list(DRAFT_FIELDS)), good[["id"]]) == ["pass", "pass"]

@@ -116,6 +116,14 @@ def test_an_utterance_without_a_usable_confidence_is_left_out(odd: object) -> No
     assert str(none) == "p: no utterance has a confidence."
 
 
+def test_utterances_are_judged_in_the_unit_of_their_locale() -> None:
+    """Japanese by characters: one of five wrong is acceptable, as one word of one would not be."""
+    rows = pd.DataFrame({"id": ["a", "b"], "text": ["こんにちは", "さようなら"], "target_lang": "ja-JP"})
+    heard = pd.DataFrame({"id": ["a", "b"], "hypothesis": ["こんにちわ", "はい"], "confidence": [0.9, 0.2]})
+    found = score_predictions(rows, {"p": heard}).confidence("p", unit="utterance", acceptable=0.2)
+    assert (found.words, found.right, found.auc) == (2, 0.5, 1.0)
+
+
 def test_the_line_is_told_as_the_recognizer_gives_it() -> None:
     """A temperature moves the table; the line comes back to the recognizer's own scale."""
     generator = np.random.default_rng(1)

@@ -82,6 +82,10 @@ def test_a_sweep_of_conditions_opens_with_what_is_lost_most() -> None:
     assert "5 dB SNR" in found._repr_html_()
     assert str(ConditionSweep({})).startswith("Nothing was measured yet.")
     assert "not enough data in any locale" in str(ConditionSweep({}, rows[2:]))
+    assert "no condition loses against clean speech" in str(ConditionSweep({}, rows[:1]))
+    noisy = str(ConditionSweep({}, rows[1:])).splitlines()[0]
+    assert "clean wide-band speech is not among them" in noisy
+    assert noisy.endswith("de-DE on the wide band, noise 5 dB SNR: 40.0 % wrong.")
 
 
 def test_no_change_is_a_sentence() -> None:

@@ -72,7 +72,7 @@ def fix_first(self: Asked, name: str) -> Shown:
     Traffic shares are those of the evaluation (``traffic``); without them the test set's words stand in,
     which the sentence says.
     """
-    from workbench.evaluation.shown import show
+    from workbench.evaluation.shown import enough_cell, show
 
     found = heads.fix_first(_by_locale(self, name), dict(self.settings.traffic))
     sentence = f"Fix {found[0]['sentence']}." if found else "No locale is known here."
@@ -81,7 +81,7 @@ def fix_first(self: Asked, name: str) -> Shown:
         "share of errors": lambda r: _share(r["share_of_errors"]),
         "error rate": lambda r: _share(r["rate"]),
         "share of calls": lambda r: _share(r["traffic_share"]),
-        "data": lambda r: {"no": "not enough", "provisional": "few words", "yes": "enough"}[r["enough"]],
+        "data": enough_cell,
     }
     return show(pd.DataFrame(found), sentence, columns)
 

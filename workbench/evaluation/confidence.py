@@ -65,8 +65,9 @@ class Confidence:
 
     @property
     def line(self) -> float | None:
-        """The confidence that parts right from wrong best (Youden), as the recognizer gave it, for
-        ``ws.drafts(uncertain=…)`` and listening orders; None where nothing could be told."""
+        """The confidence that parts right from wrong best (Youden), as the recognizer gave it; None where
+        nothing could be told. Of words: what to give ``ws.drafts(uncertain=…)``, which marks words. Of
+        utterances: the clips below it are those to listen to first; no threshold of words."""
         if self.auc is None:
             return None
         return round(float(tempered(np.array([self._working_point()["below"]]), 1 / self.temperature)[0]), 3)
@@ -148,9 +149,7 @@ def utterance_outcomes(
     """(utterances,) confidences and whether each is right, of ``rows`` with a reference; and how many have a
     confidence that is no number from 0 to 1."""
     prediction = scored.prediction(name)
-    by_characters = scored.scored_by_characters[rows]
-    (e, u), (ce, cu) = (scored.totals(name, metric, normalizer) for metric in ("wer", "cer"))
-    errors, units = np.where(by_characters, ce[rows], e[rows]), np.where(by_characters, cu[rows], u[rows])
+    errors, units = (counted[rows] for counted in scored.own_totals(name, "headline", normalizer))
     given = pd.to_numeric(prediction.column("confidence"), errors="coerce").to_numpy(float)[rows]
     stated = prediction.column("confidence").notna().to_numpy(bool)[rows] & (units > 0)
     usable = stated & (given >= 0) & (given <= 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.corpus.review.origins import unaccepted, with_origins
+from workbench.corpus.review.origins import references
 from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import Evaluation, score_predictions
 from workbench.evaluation.rates import Thresholds
@@ -39,7 +39,7 @@ def evaluate(
     """Score predictions of a corpus (or view) against its transcripts: ``evaluate(c, "base", "tuned")``.
 
     Args:
-        corpus: rows with references.
+        corpus: rows with references; drafts that nobody accepted are none.
         names: of predictions that lie with the corpus.
         predictions: further ones, by name: tables with ``id`` and ``hypothesis``, or Parquet files of such.
         normalizer: of the headline figures; every method takes another.
@@ -68,11 +68,8 @@ def evaluate(
     if traffic is None:
         home = workspace_of(corpus.folder)
         traffic = home.pilot.weights() if home is not None else {}
-    rows = with_origins(corpus, corpus.frame())
-    if drafts := unaccepted(corpus):  # no reference: left out as what has none
-        rows["text"] = rows["text"].where(~rows["id"].isin(drafts), None)
     return score_predictions(
-        rows, tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
+        references(corpus), tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
         substitutions=substitutions, resamples=resamples, seed=seed,
         corpus=corpus, engine=engine, address=address, progress=progress,
     )  # fmt: skip

@@ -329,8 +329,7 @@ class Evaluation:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        sentences = [self.headline(name).sentence for name in self.names]
-        return report.fragment(summary.headlines(self), sentences)
+        return report.fragment(summary.headlines(self))
 
     @takes_fields(Settings)
     def with_settings(self, **changes: Any) -> Evaluation:

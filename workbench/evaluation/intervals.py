@@ -41,6 +41,8 @@ from zlib import crc32
 import numpy as np
 from scipy.special import gammaln, stdtrit
 
+from workbench.evaluation.few_changes import change_bounds
+
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -135,8 +137,11 @@ def _why_missing(sums: Array) -> str | None:
 
 
 def _counted(sums: Array, confidence: float) -> tuple[float, float]:
-    """Where clusters differ by no more than chance: errors as counts, or what is right where that is rarer."""
+    """Where clusters differ by no more than chance: errors as counts, or what is right if that is rarer."""
     right = sums[:, 1] - sums[:, 0]
+    if not right.any():  # as where nothing is read right: neither a right word nor one too many was seen
+        none = change_bounds(sums * [0, 1], (1 - confidence) / 2)[1]
+        return max(0.0, 1 - none), 1 + none
     if right.min() >= 0 and 0 < right.sum() < sums[:, 0].sum():
         low, high = gamma_poisson(np.column_stack([right, sums[:, 1]]), confidence)
         return max(0.0, 1 - high), 1 - low

@@ -7,7 +7,6 @@ interval, corrected for looking at many slices, leaves out zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,12 +70,12 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
     return page(title, style, f'<main class="report">{"".join(body)}</main>')
 
 
-def fragment(figures: dict[str, Any], sentences: Sequence[str] = ()) -> str:
-    """What a notebook shows: the findings first; warnings, headline and heat maps under *more*.
+def fragment(figures: dict[str, Any]) -> str:
+    """What a notebook shows: the findings, or what each prediction comes to where nothing stands out; then
+    warnings, headline and heat maps under *more*.
 
     Args:
         figures: from :func:`workbench.evaluation.summary.headlines`.
-        sentences: what each prediction comes to, the answer where nothing stands out.
     """
     maps = [
         heat_map(f"{name}: error rate", found["slices"], figures["by"])
@@ -84,7 +83,7 @@ def fragment(figures: dict[str, Any], sentences: Sequence[str] = ()) -> str:
     ]
     more = "".join([sections.warnings(figures), sections.headline(figures), *maps])
     parts = [
-        sections.opening(figures) or sections.said(sentences),
+        sections.opening(figures) or sections.said([p["sentence"] for p in figures["predictions"].values()]),
         sections.scope(figures),
         f"<details><summary>More</summary>{more}</details>",
     ]

@@ -101,6 +101,11 @@ def text_cell(column: str) -> Cell:
     return lambda row: "–" if row[column] is None or row[column] != row[column] else str(row[column])
 
 
+def enough_cell(row: Mapping[str, Any]) -> str:
+    """Whether a slice has data enough to speak."""
+    return {"no": "not enough", "provisional": "few words", "yes": "enough"}[row["enough"]]
+
+
 def slice_cell(by: Sequence[str]) -> Cell:
     """What a slice is called."""
 

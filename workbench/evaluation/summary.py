@@ -148,9 +148,11 @@ def headlines(evaluation: Summarized) -> dict[str, Any]:
 
 
 def _whole(evaluation: Summarized, name: str) -> dict[str, Any]:
-    """What the findings and the headline rest on."""
+    """What the findings and the headline rest on, and the headline in one sentence."""
+    headline = answers.headline(evaluation, name)
     return {
-        "headlines": records(answers.headline(evaluation, name)),
+        "sentence": headline.sentence,
+        "headlines": records(headline),
         "by_locale": _by_locale(evaluation, evaluation.rates(name, _locale(evaluation))),
         "silence": records(silence.silence(evaluation, name, _locale(evaluation) or "target_lang")),
     }

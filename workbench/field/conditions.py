@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from workbench.cluster import check_engine, connected
+from workbench.corpus.review.origins import references
 from workbench.errors import WorkbenchError
 from workbench.evaluation import readings, score_predictions
-from workbench.evaluation.shown import Cell, Shown, share_cell, show, text_cell
+from workbench.evaluation.shown import Cell, Shown, enough_cell, share_cell, show, text_cell
 from workbench.field.simulated_log import in_conditions
 from workbench.plain_values import plain
 from workbench.recognizer.conditions import Condition
@@ -50,7 +51,7 @@ _COLUMNS: dict[str, Cell] = {
     "noise": lambda r: "none added" if r["snr_db"] != r["snr_db"] else f"{r['snr_db']:g} dB SNR",
     "error rate": share_cell("rate"),
     "empty outputs": share_cell("empty_share"),
-    "data": lambda r: {"no": "not enough", "provisional": "few words", "yes": "enough"}[r["enough"]],
+    "data": enough_cell,
 }
 
 
@@ -61,15 +62,26 @@ def _hardest(table: pd.DataFrame) -> str:
     clean = table[(table["band"] == "wide") & table["snr_db"].isna()].set_index("locale")["rate"]
     told = table[(table["enough"] != "no") & table["rate"].notna()]
     lost = told["rate"] - told["locale"].map(clean.to_dict()).astype(float)
-    if not len(told) or not (lost > 0).any():
-        why = "no condition loses against clean speech" if len(told) else "not enough data in any locale"
-        return f"{len(table):,} conditions measured: {why}."
-    row = told.loc[lost.idxmax()]
-    line, noise = _COLUMNS["line"](row.to_dict()), _COLUMNS["noise"](row.to_dict())
+    counted = f"{len(table):,} conditions measured"
+    if not len(told):
+        return f"{counted}: not enough data in any locale."
+    if not lost.notna().any():
+        worst = told.loc[told["rate"].idxmax()].to_dict()
+        return (
+            f"{counted}, clean wide-band speech is not among them, so what a condition costs cannot be told; "
+            f"the highest rate is {_named(worst)}: {readings.percent(worst['rate'])} wrong."
+        )
+    if not (lost > 0).any():
+        return f"{counted}: no condition loses against clean speech."
+    row = told.loc[lost.idxmax()].to_dict()
     return (
-        f"Most is lost by {row['locale']} on the {line}, noise {noise}: "
-        f"{readings.percent(float(clean[row['locale']]))} to {readings.percent(float(row['rate']))} wrong."
+        f"Most is lost by {_named(row)}: "
+        f"{readings.percent(float(clean[row['locale']]))} to {readings.percent(row['rate'])} wrong."
     )
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    return f"{row['locale']} on the {_COLUMNS['line'](row)}, noise {_COLUMNS['noise'](row)}"
 
 
 @public
@@ -194,7 +206,7 @@ def sweep_conditions(
         for band in dict.fromkeys(bands)
         for ratio in dict.fromkeys(None if db is None else float(db) for db in snr_db)
     }
-    ids = corpus.ids()
+    clips, ids = references(corpus), corpus.ids()
     if not ids or not conditions:
         raise WorkbenchError("no clips or no conditions", where="sweep", hint="Give a view with utterances.")
     settings = {"noise": noise, "lookahead_ms": lookahead_ms, "prompt_mode": prompt_mode,
@@ -215,7 +227,7 @@ def sweep_conditions(
                     sweep.status = "cancelled"
                     break
                 onward = _onward(progress, place * len(ids), len(conditions) * len(ids))
-                sweep.rows += _rows(corpus.frame(), read(condition, progress=onward), band, ratio, normalizer)
+                sweep.rows += _rows(clips, read(condition, progress=onward), band, ratio, normalizer)
                 if out is not None:
                     sweep.save(out)
             else:

@@ -18,8 +18,9 @@ NO_REFERENCE = "a draft that nobody accepted"
 
 def only_drafted(row: Mapping[str, Any]) -> bool:
     """Whether a row says that its transcript was drafted, and names nobody who accepted or corrected it."""
-    return _said(row.get(DRAFTED_BY)) and not (_said(row.get(ACCEPTED_BY)) or _said(row.get(CORRECTED_BY)))
+    return said(row.get(DRAFTED_BY)) and not (said(row.get(ACCEPTED_BY)) or said(row.get(CORRECTED_BY)))
 
 
-def _said(value: Any) -> bool:
+def said(value: Any) -> bool:
+    """Whether a field of ``DRAFT_FIELDS`` names anything: blanks do not."""
     return isinstance(value, str) and bool(value.strip())

@@ -7,7 +7,6 @@ next.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ import soundfile
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from workbench.files import sha256_file
 from workbench.ingest import audio
 from workbench.language_tags import strip_tag
 from workbench.privacy.personal_data import PersonalSpan, find_personal, plain, redacted
@@ -143,13 +141,7 @@ def bleeped_row(
         "duration": round(len(samples) / rate, 4),
         "text": redacted(found.text, found.spans) if row.get("text") else None,
         # Copies of one recording stay on one side of a split, whoever speaks.
-        "source_sha256": stated if isinstance(stated, str) and stated else _digest(source),
+        "source_sha256": stated if isinstance(stated, str) and stated else audio.stamp(source).sha256,
         "bleeped_from": str(row["audio_filepath"]),
         "bleeps": len(times),
     }
-
-
-@functools.lru_cache(maxsize=64)
-def _digest(path: str) -> str:
-    """Of a recording that many copies come from; read once in a row of calls."""
-    return sha256_file(Path(path))

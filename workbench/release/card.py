@@ -107,23 +107,22 @@ def _confidence(evaluation: Evaluation, prediction: str) -> list[Any]:
     splits = evaluation.rows["split"].iloc[drawn] if "split" in evaluation.rows else None
     fitted_on = splits.eq("validation").fillna(False).to_numpy(bool) if splits is not None else drawn < 0
     judged = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0)
-    if not judged.words or judged.auc is None:
-        return [str(judged)]
     found: list[Any] = [str(judged)]
-    if fitted_on.any():
-        fitted = confidence_of(scored, prediction, rules, drawn[fitted_on]).temperature
-        after = confidence_of(scored, prediction, rules, drawn[~fitted_on], fitted)
-        found.append(
-            f"Temperature {fitted:.2f}, fitted on validation rows: its distance from the share that is right "
-            f"goes from {judged.calibration_error:.3f} to {after.calibration_error:.3f}."
-        )
-    else:
-        found.append("No temperature: the evaluation holds no validation rows to fit one on.")
-    lines = [
-        (f"{row['below']:g}", *(f"{100 * row[key]:.0f} %" for key in ("flagged", "wrong_found")))
-        for row in judged.thresholds.to_dict("records")
-    ]
-    found.append(Table(("confidence below", "of all words", "of the wrong words"), lines))
+    if judged.auc is not None:
+        if fitted_on.any():
+            fitted = confidence_of(scored, prediction, rules, drawn[fitted_on]).temperature
+            after = confidence_of(scored, prediction, rules, drawn[~fitted_on], fitted)
+            found.append(
+                f"Temperature {fitted:.2f}, fitted on validation rows: its distance from the share that is "
+                f"right goes from {judged.calibration_error:.3f} to {after.calibration_error:.3f}."
+            )
+        else:
+            found.append("No temperature: the evaluation holds no validation rows to fit one on.")
+        lines = [
+            (f"{row['below']:g}", *(f"{100 * row[key]:.0f} %" for key in ("flagged", "wrong_found")))
+            for row in judged.thresholds.to_dict("records")
+        ]
+        found.append(Table(("confidence below", "of all words", "of the wrong words"), lines))
     whole = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0, "utterance", _ACCEPTABLE)
     if whole.words:
         found.append(f"Whole utterances, right with at most {_ACCEPTABLE:.0%} of errors: {whole}")

@@ -250,8 +250,7 @@ class Pipeline:
 
     def _act(self) -> str:
         """One gate of this pass under this policy: what was recorded for it already is not recorded twice."""
-        asked = hashlib.sha256(repr(self.policy).encode()).hexdigest()[:12]
-        return f"pipeline-{self.name}-{self._gates()}-{asked}"
+        return f"pipeline-{self.name}-{self._gates()}-{self.policy.digest[:12]}"
 
     def _gated(self) -> GateReport | None:
         """The report of this pass, where it was cut off after its gate was recorded."""

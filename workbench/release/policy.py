@@ -105,6 +105,12 @@ class Policy:
     checks: tuple[CheckSpec, ...]
     provisional: bool = True
     digest: str = ""
+    """Of its file, or of what it asks for where it was made in code."""
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            asked = repr((self.name, self.checks, self.provisional))
+            object.__setattr__(self, "digest", hashlib.sha256(asked.encode()).hexdigest())
 
     @classmethod
     def from_yaml(cls, source: str | Path) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from workbench.ingest.drafted import ACCEPTED_BY, CORRECTED_BY, DRAFT_FIELDS, DRAFTED_BY, only_drafted
+from workbench.ingest.drafted import ACCEPTED_BY, CORRECTED_BY, DRAFT_FIELDS, DRAFTED_BY, only_drafted, said
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ def _judged(where: str, rows: pd.DataFrame, maximum: float | None) -> Finding:
     if DRAFTED_BY not in rows:
         return Finding(where, PASS, "no reference was drafted")
     given = rows.reindex(columns=list(DRAFT_FIELDS)).to_dict("records")
-    drafted = [row for row in given if isinstance(row[DRAFTED_BY], str)]
+    drafted = [row for row in given if said(row[DRAFTED_BY])]
     alone = sum(only_drafted(row) for row in drafted)
-    unchanged = sum(
-        isinstance(row[ACCEPTED_BY], str) and not isinstance(row[CORRECTED_BY], str) for row in drafted
-    )
+    unchanged = sum(said(row[ACCEPTED_BY]) and not said(row[CORRECTED_BY]) for row in drafted)
     share = unchanged / len(drafted) if drafted else 0.0
     numbers: dict[str, float | int | str | None] = {
         "references": len(rows), "drafted": len(drafted), "unaccepted": alone, "unchanged": unchanged,

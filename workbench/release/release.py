@@ -17,7 +17,7 @@ from workbench.capacity.result import Capacity
 from workbench.cards import Card
 from workbench.corpus import predictions
 from workbench.corpus.query.table import Corpus
-from workbench.corpus.review.origins import with_origins
+from workbench.corpus.review.origins import references
 from workbench.deployment.package import Package
 from workbench.deployment.served import ServedParity
 from workbench.deployment.served import measure as measure_served
@@ -129,11 +129,11 @@ class Release:
                 hint="Name one, or make a suite over them: ws.suite(NAME).create([…]).",
             )
         tested = (corpus if corpus is not None else Corpus.open(matching[0])).where(where)
-        rows = with_origins(tested, tested.frame())
         tables = {n: predictions.read_file(path) for n, (_, path) in held[matching[0]].items()}
         return score_predictions(
-            rows, tables, normalizer=self.workspace.config.normalizer, traffic=self.workspace.pilot.weights()
-        )
+            references(tested), tables, normalizer=self.workspace.config.normalizer,
+            traffic=self.workspace.pilot.weights(),
+        )  # fmt: skip
 
     def suite_run(self, suite: str | None = None) -> SuiteRun:
         """Base and candidate on a suite: what is missing is transcribed.

@@ -29,34 +29,50 @@ Origin = dict[str, Any]
 
 def origins(corpus: View) -> dict[str, Origin]:
     """Of each transcript that was drafted, here or before its import: its origin, by id of the clip."""
-    made = _imported(corpus)
-    for row in provenance(corpus).to_dict("records"):
-        by = CORRECTED_BY if row["corrected"] else ACCEPTED_BY
-        made[row["id"]] = {
-            **dict.fromkeys(DRAFT_FIELDS), by: row["reviewer"], REVIEW_SECONDS: row["seconds"],
-            DRAFTED_BY: f"{row['drafted_by']} {row['checkpoint_sha256']}".strip(),
-        }  # fmt: skip
-    return made
+    return _drafted(corpus)[0]
 
 
 def unaccepted(corpus: View) -> set[str]:
     """The clips whose transcript is a draft that no person accepted, or whose acceptance was taken back."""
-    made = _imported(corpus)
-    waiting = {clip for clip, origin in made.items() if only_drafted(origin)}
-    drafted = set(provenance(corpus)["id"])
-    if not waiting | drafted:
-        return set()
-    status = dict(zip(*corpus.table(["id", "status"]).to_pydict().values(), strict=True))
-    return waiting | {clip for clip in drafted if status.get(clip) != ACCEPTED}
+    return _drafted(corpus)[1]
+
+
+def references(corpus: View) -> pd.DataFrame:
+    """The rows of a corpus (or view) as whoever measures against references takes them: with ``DRAFT_FIELDS``
+    where any was drafted, and without the text of a draft that nobody accepted, which is no reference."""
+    drafted, waiting = _drafted(corpus)
+    rows = _named(corpus.frame(), drafted, waiting)
+    if waiting:
+        rows["text"] = rows["text"].where(~rows["id"].isin(waiting), None)
+    return rows
 
 
 def with_origins(corpus: View, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of a corpus with ``DRAFT_FIELDS``, for checks that read them; as they are where none was drafted.
     A draft that nobody accepts, or accepts any more, names nobody."""
-    drafted = origins(corpus)
+    return _named(rows, *_drafted(corpus))
+
+
+def _drafted(corpus: View) -> tuple[dict[str, Origin], set[str]]:
+    """Of each transcript that was drafted: its origin; and those that no person accepts."""
+    made = _imported(corpus)
+    waiting = {clip for clip, origin in made.items() if only_drafted(origin)}
+    here = provenance(corpus).to_dict("records")
+    for row in here:
+        by = CORRECTED_BY if row["corrected"] else ACCEPTED_BY
+        made[row["id"]] = {
+            **dict.fromkeys(DRAFT_FIELDS), by: row["reviewer"], REVIEW_SECONDS: row["seconds"],
+            DRAFTED_BY: f"{row['drafted_by']} {row['checkpoint_sha256']}".strip(),
+        }  # fmt: skip
+    if here:
+        status = dict(zip(*corpus.table(["id", "status"]).to_pydict().values(), strict=True))
+        waiting |= {row["id"] for row in here if status.get(row["id"]) != ACCEPTED}
+    return made, waiting
+
+
+def _named(rows: pd.DataFrame, drafted: dict[str, Origin], waiting: set[str]) -> pd.DataFrame:
     if not drafted:
         return rows
-    waiting = unaccepted(corpus)
     held = []
     for clip in rows["id"]:
         origin = drafted.get(clip) or dict.fromkeys(DRAFT_FIELDS)
