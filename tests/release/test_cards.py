@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+import pandas as pd
 from candidates import POLICY
 from huggingface_hub import DatasetCard, ModelCard
 
 from workbench.cards import Card, Table, license_fields
 from workbench.corpus.query.table import Corpus
+from workbench.evaluation.evaluation import score_predictions
 from workbench.release import Release, changes
 from workbench.release.card import data_card, model_card
 from workbench.workspace.folder import WorkspaceFolder
@@ -30,6 +32,16 @@ def test_cards_hold_figures_with_intervals_and_no_names(home: WorkspaceFolder) -
         assert speaker not in data_card("calls", training.drop(columns="source")).markdown()
     untested = model_card("x", {})
     assert "Not evaluated" in untested.markdown()
+
+
+def test_utterances_are_judged_where_words_say_nothing() -> None:
+    """No word has a confidence, every utterance has."""
+    rows = pd.DataFrame({"id": list("abc"), "text": "one two", "target_lang": "en-US"})
+    heard = pd.DataFrame({"id": list("abc"), "hypothesis": ["one two", "one two", "no"]})
+    evaluation = score_predictions(rows, {"p": heard.assign(confidence=[0.9, 0.8, 0.1])})
+    text = model_card("x", {}, evaluation=evaluation, prediction="p").markdown()
+    assert "no word has a confidence" in text
+    assert "Whole utterances" in text
 
 
 def test_cards_show_text_as_text() -> None:

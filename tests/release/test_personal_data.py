@@ -143,3 +143,12 @@ def test_copies_of_one_recording_stay_together_in_splits(ws: Reviewing) -> None:
     assert sources == {
         name: sha256_file(Path(audio.locate_text(name, calls.audio_roots))) for name in sources
     }
+
+
+def test_a_recording_that_was_replaced_is_hashed_anew(ws: Reviewing) -> None:
+    calls = ws.corpus("calls").where("id = 'a'")
+    first = ws.bleep(calls, "first", "draft", ["Maria"]).row("a")["source_sha256"]
+    path = Path(audio.locate_text("a.wav", calls.audio_roots))
+    soundfile.write(path, 0.2 * np.ones(3 * RATE), RATE)
+    again = ws.bleep(calls, "again", "draft", ["Maria"]).row("a")["source_sha256"]
+    assert first != again == sha256_file(path)
