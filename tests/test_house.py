@@ -153,7 +153,8 @@ def test_no_module_imports_one_that_imports_it():
 
 MAY_BE_LATE = {
     "torch", "nemo", "ray", "lightning", "hydra", "omegaconf", "lhotse", "datasets", "onnx", "onnxruntime",
-    "sherpa_onnx", "silero_vad", "IPython", "ipykernel", "anywidget", "ipywidgets", "workbench",
+    "sherpa_onnx", "silero_vad", "transformers", "IPython", "ipykernel", "anywidget", "ipywidgets",
+    "workbench",
 }  # fmt: skip
 """What loads torch, NeMo, Ray, Jupyter or a runtime, and our own modules that do."""
 LATE = {"lab.py", "cli", "release/smoke.py"}

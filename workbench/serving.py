@@ -46,9 +46,11 @@ class Serving(Reviewing):
         Args:
             checkpoint: its name, a run's, a ``.nemo`` path or a hub name.
             folder: that does not exist, or is empty.
-            to: 'onnx' (the workbench's own engine; all look-aheads), or 'sherpa-onnx' (one look-ahead).
-            lookahead_ms: of a sherpa-onnx package; None is the checkpoint's default.
-            precision: 'fp32' or 'int8'.
+            to: 'onnx' (the workbench's own engine; all look-aheads), 'sherpa-onnx' (one look-ahead), or
+                'transformers' (Hugging Face's own class; all look-aheads).
+            lookahead_ms: of a sherpa-onnx package, or that a Transformers package starts with; None is the
+                checkpoint's default.
+            precision: 'fp32' or 'int8'; of a Transformers package 'fp32'.
             clips: recordings to put beside it as WAV, to try it with.
             replace: a package that lies in the folder goes first; anything else there stays and is refused.
 
@@ -66,10 +68,11 @@ class Serving(Reviewing):
     def served(
         self,
         package: str | Path,
-        corpus: Corpus,
+        corpus: Corpus | str,
         checkpoint: str,
         name: str,
         *,
+        lookahead_ms: int | None = None,
         prompt_mode: str = "langID",
         progress: Progress | None = None,
         cancel: Callable[[], bool] | None = None,
@@ -77,21 +80,24 @@ class Serving(Reviewing):
         """What callers of a package get, against what was measured: the real runtime reads the corpus too.
 
         Args:
-            package: folder of :meth:`export_model`, for sherpa-onnx.
-            corpus: rows with references, or a view.
+            package: folder of :meth:`export_model`.
+            corpus: rows with references, or a view; or the name of a test suite: all its clips.
             checkpoint: that the package was made of: its name, a run's, a ``.nemo`` path or a hub name.
-            name: of the two predictions that are kept, ``NAME-measured`` and ``NAME-served``.
+            name: of the two predictions that are kept with each corpus, ``NAME-measured`` and
+                ``NAME-served``.
+            lookahead_ms: of a package that serves several; None is the package's own.
             prompt_mode: 'langID' gives each row's tag as prompt, 'auto' lets the runtime detect it.
             progress: called with (rows done, rows in all); a bar is shown without it.
             cancel: asked before each row.
 
         Raises:
-            WorkbenchError: a package that was changed, of another checkpoint, or for another runtime.
+            WorkbenchError: a package that was changed or of another checkpoint, or no such suite.
         """
+        views = self.suite(corpus).views() if isinstance(corpus, str) else corpus
         with progress_bar(f"serve {name}", progress) as shown:
             return served.measure(
-                corpus, self.checkpoint(checkpoint), Package.open(package), name, prompt_mode=prompt_mode,
-                progress=shown, cancel=cancel,
+                views, self.checkpoint(checkpoint), Package.open(package), name, lookahead_ms=lookahead_ms,
+                prompt_mode=prompt_mode, progress=shown, cancel=cancel,
             )  # fmt: skip
 
     def tune_package(

@@ -52,6 +52,39 @@ def test_a_package_of_another_checkpoint_is_refused(corpus, tmp_path):
     other.write_bytes(CHECKPOINT.read_bytes() + bytes(1024))
     with pytest.raises(WorkbenchError, match="another checkpoint"):
         ws.served(package.path, corpus, str(other), "check")
-    plain = ws.export_model(str(CHECKPOINT), tmp_path / "plain", to="onnx")
-    with pytest.raises(WorkbenchError, match="a package for onnx is not served"):
-        ws.served(plain.path, corpus, str(CHECKPOINT), "other")
+    with pytest.raises(WorkbenchError, match="the package serves 560 ms, not 80 ms"):
+        ws.served(package.path, corpus, str(CHECKPOINT), "check", lookahead_ms=80)
+
+
+@pytest.mark.parametrize("target", ["onnx", "transformers"])
+def test_runtimes_that_say_the_same_are_scored_as_the_same(corpus, tmp_path, target):
+    """Streamed by Transformers' own class, and by ONNX Runtime from the package's own graphs."""
+    ws = wb.Workspace(tmp_path / "ws")
+    package = ws.export_model(str(CHECKPOINT), tmp_path / "package", to=target)
+    found = ws.served(package.path, corpus, str(CHECKPOINT), "check", lookahead_ms=320)
+    assert (found.rows, found.target, found.first_words_lost) == (len(corpus), target, 0)
+    assert found.words > 30
+    served = corpus.prediction("check-served")
+    assert set(served["runtime"]) == {target}
+    assert set(served["lookahead_ms"]) == {320}
+    if target == "onnx":
+        assert (found.equal, found.words_changed, found.tags_changed) == (found.rows, 0, 0)
+    else:  # a stream of Transformers' ends in silence that fills its last chunk
+        assert found.equal + found.marks_changed == found.rows
+        assert "silence that fills the last chunk" in str(found) or found.equal == found.rows
+    assert found.memory_mib < 2000
+
+
+def test_a_suite_is_served_in_all_its_corpora(corpus, tmp_path):
+    ws = wb.Workspace(tmp_path / "ws")
+    second = tmp_path / "second.jsonl"
+    held = corpus.frame()[["audio_filepath", "text", "target_lang", "speaker"]].iloc[:3]
+    held["audio_filepath"] = [str(CORPUS / path) for path in held["audio_filepath"]]
+    held.to_json(second, orient="records", lines=True, force_ascii=False)
+    other = ws.import_corpus("guardrails", second, audio_roots=[CORPUS])
+    ws.suite("pilot").create([corpus.pick(corpus.ids()[3:]), other])
+    package = ws.export_model(str(CHECKPOINT), tmp_path / "package", to="onnx")
+    found = ws.served(package.path, "pilot", str(CHECKPOINT), "pilot")
+    assert (found.rows, found.equal) == (5, 5)
+    assert len(other.prediction("pilot-served")) == 3
+    assert set(found.table["target_lang"]) <= set(corpus.frame()["target_lang"])

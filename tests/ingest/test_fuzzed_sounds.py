@@ -144,6 +144,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(name: str, tmp_path: Path
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(6 * 3600)
 def test_many_damaged_files(tmp_path: Path) -> None:
     """500 files a codec; writes ``docs/evidence/audio-fuzz.json``, anew after each codec."""
     commit = subprocess.run(

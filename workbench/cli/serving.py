@@ -133,7 +133,7 @@ def field(
 def export_model(
     checkpoint: CheckpointName,
     out: Annotated[Path, typer.Option(help="Folder, new or empty.")],
-    to: Annotated[Literal["onnx", "sherpa-onnx"], typer.Option(help="The runtime.")] = "onnx",
+    to: Annotated[Literal["onnx", "sherpa-onnx", "transformers"], typer.Option(help="The runtime.")] = "onnx",
     lookaheads_ms: LookaheadsMs = None,
     precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the weights.")] = "fp32",
 ) -> Told:
@@ -151,14 +151,19 @@ def export_model(
 
 @verb(group, "served", room=ROOM)
 def served(
-    package: Annotated[Path, typer.Argument(help="Folder of export-model, for sherpa-onnx.")],
+    package: Annotated[Path, typer.Argument(help="Folder of export-model.")],
     corpus: CorpusName,
     checkpoint: CheckpointName,
     name: Annotated[str, typer.Argument(help="Of the two predictions that are kept.")],
     where: Where = None,
+    suite: Annotated[bool, typer.Option(help="CORPUS names a test suite: all its clips.")] = False,
+    lookahead_ms: Annotated[
+        int | None, typer.Option(help="Of a package that serves several; default: its own.")
+    ] = None,
 ) -> Told:
-    """Read a corpus with the runtime that serves, beside what was measured in torch."""
-    found = workspace().served(package, view(corpus, where), checkpoint, name)
+    """Read a corpus or a suite with the runtime that serves, beside what was measured in torch."""
+    spoken = corpus if suite else view(corpus, where)
+    found = workspace().served(package, spoken, checkpoint, name, lookahead_ms=lookahead_ms)
     return Told.of(found.to_dict(), *found.lines())
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workbench.deployment.package import Package
     from workbench.recognizer.checkpoint import Checkpoint
 
-TARGETS = ("onnx", "sherpa-onnx")
+TARGETS = ("onnx", "sherpa-onnx", "transformers")
 
 
 def export_model(
@@ -29,21 +29,27 @@ def export_model(
 
     Args:
         folder: that does not exist, or is empty.
-        to: 'onnx' (for the workbench's own engine; all look-aheads), or 'sherpa-onnx' (one look-ahead).
-        lookahead_ms: of a sherpa-onnx package; None is the checkpoint's default.
-        precision: 'fp32' or 'int8'.
+        to: 'onnx' (for the workbench's own engine; all look-aheads), 'sherpa-onnx' (one look-ahead), or
+            'transformers' (all look-aheads).
+        lookahead_ms: of a sherpa-onnx package, or that a Transformers package starts with; None is the
+            checkpoint's default.
+        precision: 'fp32' or 'int8'; of a Transformers package 'fp32'.
         clips: recordings to put beside it as WAV, to try it with.
 
     Raises:
         WorkbenchError: an unknown target, precision or look-ahead, a folder that holds something, or a
             checkpoint that cannot be exported.
     """
-    from workbench.deployment import onnx, sherpa
+    from workbench.deployment import onnx, sherpa, transformers
 
     if to == sherpa.TARGET:
         return sherpa.write_package(
             checkpoint, folder, lookahead_ms=lookahead_ms, precision=precision, clips=clips
         )
+    if to == transformers.TARGET:
+        if precision != "fp32":
+            raise WorkbenchError(f"no Transformers package of {precision} weights", hint="Use fp32.")
+        return transformers.write_package(checkpoint, folder, lookahead_ms=lookahead_ms, clips=clips)
     if to != onnx.TARGET:
         raise WorkbenchError(f"unknown target {to!r}", hint=f"Use {' or '.join(TARGETS)}.")
     if lookahead_ms is not None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.deployment.package import Package, describe, empty_folder
 from workbench.errors import WorkbenchError
 from workbench.recognizer import runtimes
+from workbench.recognizer.clips import Clip, stream_together
+from workbench.recognizer.onnx_engine import OnnxEngine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.recognizer.checkpoint import Checkpoint
+    from workbench.recognizer.decoder import Decoded
 
 TARGET = "onnx"
 PRECISIONS = ("fp32", "int8")
@@ -48,6 +51,24 @@ def write_package(
     return describe(
         target, TARGET, checkpoint, precision=precision, settings=settings, guide=_GUIDE, clips=clips
     )
+
+
+class Reader:
+    """ONNX Runtime as a reader of clips, from the package's own graphs, as ``served`` asks for one.
+
+    Args:
+        package: of :func:`write_package`. ``checkpoint``: that it was made of.
+        right: look-ahead in encoder frames.
+    """
+
+    def __init__(self, package: Package, checkpoint: Checkpoint, right: int) -> None:
+        self.engine = OnnxEngine(package.path, int8=package.precision == "int8")
+        self.checkpoint, self.right = checkpoint, right
+
+    def read(self, pcm: Any, locale: str) -> Decoded:
+        """The tokens of one clip, streamed."""
+        clip = Clip(pcm, self.checkpoint.prompt_index(locale))
+        return stream_together(self.engine, [clip], self.right)[0]
 
 
 _GUIDE = """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import numpy as np
 from workbench.deployment.package import Package, describe, empty_folder
 from workbench.errors import WorkbenchError
 from workbench.recognizer import onnx_graphs
+from workbench.recognizer.decoder import Decoded, confidence
 from workbench.recognizer.quiet import quiet_nemo
 
 if TYPE_CHECKING:
@@ -103,6 +105,35 @@ def recognizer(package: Package, threads: int = 1) -> Any:
         feature_dim=package.settings["feature_dim"],
         provider="cpu",
     )
+
+
+class Reader:
+    """sherpa-onnx as a reader of clips, as ``served`` asks for one.
+
+    Args:
+        package: of :func:`write_package`. ``checkpoint``: that it was made of.
+        right: look-ahead in encoder frames; a package has one.
+
+    Raises:
+        WorkbenchError: sherpa-onnx is not installed, or a look-ahead that the package has not.
+    """
+
+    def __init__(self, package: Package, checkpoint: Checkpoint, right: int) -> None:
+        asked, held = (right + 1) * checkpoint.info.frame_ms, package.settings["lookahead_ms"]
+        if asked != held:
+            raise WorkbenchError(f"the package serves {held} ms, not {asked} ms", hint="Export another.")
+        self.package, self.recognizer = package, recognizer(package)
+        self.pieces, self.frame_s = checkpoint.tokenizer(), checkpoint.info.frame_ms / 1000
+
+    def read(self, pcm: Any, locale: str) -> Decoded:
+        """Its tokens as the checkpoint's numbers, on the clock of the audio without the padding."""
+        found = read(self.recognizer, self.package, pcm, locale)
+        padding_s = self.package.settings["left_padding_ms"] / 1000
+        ids = [self.pieces.piece_to_id(token.replace(" ", "\u2581")) for token in found.tokens]
+        frames = [max(0, round((time_s - padding_s) / self.frame_s)) for time_s in found.timestamps]
+        labels = self.pieces.get_piece_size() + 1
+        sure = [confidence(math.exp(value), labels) for value in found.ys_probs] or [0.0] * len(ids)
+        return Decoded(ids, frames, sure)
 
 
 def transcribe(recognizer: Any, package: Package, pcm: Any, locale: str) -> str:

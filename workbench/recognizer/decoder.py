@@ -25,6 +25,15 @@ class Decoded:
     confidences: list[float]
 
 
+def confidence(probability: float, labels: int) -> float:
+    """The confidence in a token as NeMo has it (its method ``max_prob``): 0 where all labels are as likely.
+
+    Args:
+        probability: of the token. ``labels``: how many there are, with the blank.
+    """
+    return min(1.0, max(0.0, (probability * labels - 1) / (labels - 1)))
+
+
 class GreedyDecoder:
     """A checkpoint's decoder, with and without boosting.
 

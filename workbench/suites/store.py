@@ -151,6 +151,15 @@ class Suite:
         corpora = self.workspace.corpora
         return {v.corpus: clip_files.read(corpora / v.corpus, self.name, v) for v in version.views}
 
+    def views(self, version: SuiteVersion | None = None) -> list[Corpus]:
+        """The clips of a version (default: the newest) as views of their corpora.
+
+        Raises:
+            WorkbenchError: some were erased or changed since.
+        """
+        frozen = self.clips(version or self.latest)
+        return [self._corpus(name).pick(rows["id"].astype(str)) for name, rows in frozen.items()]
+
     def changes(self, version: SuiteVersion | None = None) -> list[str]:
         """What is no longer as it was frozen (audio, references, locales, clips), one sentence a kind."""
         version = version or self.latest
