@@ -143,6 +143,10 @@ def lint(
     audio_root: AudioRoot = None,
     locale: Locale = None,
     sound: Annotated[bool, typer.Option("--sound", help="Measure the recordings too.")] = False,
+    columns: Annotated[
+        bool,
+        typer.Option("--columns", help="Parquet or saved data sets by their columns, without their sound."),
+    ] = False,
     fix: Annotated[Path | None, typer.Option(help="Write a copy of the rows without an error here.")] = None,
     fail_on: Annotated[
         Literal["error", "warning", "info"], typer.Option(help="The mildest finding that fails.")
@@ -151,7 +155,8 @@ def lint(
     """Check a source without importing it. Exit code 1: findings as bad as --fail-on, or unreadable rows."""
     found = wb.lint(
         source, mapping=pairs(mapping), locale=locale, audio_roots=audio_root,
-        checkpoint=wb.Checkpoint.open(checkpoint) if checkpoint else None, sound=sound, fix=fix,
+        checkpoint=wb.Checkpoint.open(checkpoint) if checkpoint else None, sound=sound,
+        columns=columns, fix=fix,
     )  # fmt: skip
     data: dict[str, Any] = {
         "rows": found.rows, "left_out": found.left_out, "findings": records(found.findings),
@@ -159,9 +164,14 @@ def lint(
         "fixed": None if found.fixed is None else str(found.fixed),
     }  # fmt: skip
     lines = [str(problem) for problem in found.problems]
-    lines += [f"{row['severity']}: {row['id']}: {row['reason']}" for row in data["findings"]]
+    lines += [_finding_line(row) for row in data["findings"]]
     lines.append(f"{found.rows} rows, {found.left_out} unreadable; {len(found.findings)} findings")
     return Told.of(data, *lines, code=NOT_PASSED if found.failed(fail_on) else 0)
+
+
+def _finding_line(row: dict[str, Any]) -> str:
+    told = "" if row["value"] is None else f" ({row['value']})"
+    return f"{row['severity']}: {row['id']}: {row['reason']}{told}"
 
 
 @verb(group, "import-prediction", room=ROOM)
@@ -237,6 +247,7 @@ def groups(
 def scan(
     corpus: CorpusName,
     where: Where = None,
+    loudness: Annotated[bool, typer.Option("--loudness", help="Loudness too (LUFS), for its rules.")] = False,
     processes: Annotated[int | None, typer.Option(help="On this machine; default one per core.")] = None,
     engine: Engine = "local",
     address: Address = None,
@@ -244,7 +255,9 @@ def scan(
     """Measure level, noise, band and silence of every recording."""
     chosen = view(corpus, where)
     with progress_bar(f"scan {corpus}", None) as shown:
-        found = wb.scan(chosen, processes=processes, engine=engine, address=address, progress=shown)
+        found = wb.scan(
+            chosen, processes=processes, loudness=loudness, engine=engine, address=address, progress=shown
+        )
     unread = int(found["error"].notna().sum())
     data = {"measured": len(found) - unread, "unread": unread}
     return Told.of(data, f"{len(found) - unread} recordings measured, {unread} could not be read")

@@ -22,6 +22,7 @@ from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing, sha256_file, write_atomic
+from workbench.ingest.columns_only import open_columns
 from workbench.ingest.erased import Erased, without_erased
 from workbench.ingest.intake import ImportOptions, Progress, TakenIn, must_be_understood, take_in
 from workbench.ingest.layouts import open_reader
@@ -53,6 +54,7 @@ def import_source(
     erased: Erased | None = None,
     settling: AbstractContextManager[None] | None = None,
     require_audio: bool = False,
+    columns_only: bool = False,
     progress: Progress | None = None,
 ) -> Corpus:
     """Make a corpus of a source.
@@ -72,6 +74,8 @@ def import_source(
         settling: entered before rows are held against what was erased, left when the corpus is there: no
             erasure may come between the two.
         require_audio: look for the recordings; name how many are missing, and refuse where all are.
+        columns_only: read the columns of a data set without its sound, as
+            :func:`workbench.ingest.columns_only.open_columns` does; rows then have no recording.
         progress: called with (rows read, 0 while the total is not known).
 
     Raises:
@@ -89,7 +93,7 @@ def import_source(
             raise WorkbenchError("a corpus lies here already", where=str(folder), hint="Choose another name.")
         try:
             problems: list[Problem] = []
-            reader = open_reader(source, folder, options.mapping)
+            reader = open_columns(source) if columns_only else open_reader(source, folder, options.mapping)
             with ExitStack() as outer, ExitStack() as inner:
                 draft = inner.enter_context(replacing(folder / "utterances.parquet"))
                 made = take_in(reader, options, folder, name, draft, problems, progress)

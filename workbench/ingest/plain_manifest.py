@@ -44,6 +44,7 @@ _KINDS = _SURE | set(_HELD_AGAINST)
 _NO_KIND = frozenset({"JSON", '"NULL"'})
 ROW_GROUP = 40_960
 """Rows that are held before they are written, about."""
+_RANGED = ("id", "duration", "target_lang", "speaker", "split")
 _BLOCK = 1 << 20
 _NEEDLES = (b"NaN", b"Infinity", b"\\u0000")
 _SUSPECT = re.compile(rb":\s*(?:NaN|-?Infinity)|\\u0000|\x00|,\s*\}")
@@ -186,9 +187,10 @@ def _write(
     numbers = [name for name, kind in FIELDS.items() if kind == "DOUBLE"]
     kinds |= {name: pa.float64() if name in numbers else pa.string() for name in constants}
     schema = pa.schema([(name, kinds[name]) for name in names])
-    # What differs on every row gains nothing by a dictionary, and least and greatest say little of texts.
+    # What differs on every row gains nothing by a dictionary; least and greatest are asked for where rows are
+    # looked up by them.
     repeated = [name for name in names if name not in ("id", "audio_filepath")]
-    ranged = [name for name in names if name not in ("text", "audio_filepath")]
+    ranged = [name for name in names if name in _RANGED]
     options = {"compression": "snappy", "use_dictionary": repeated, "write_statistics": ranged}
     with pq.ParquetWriter(target, schema, **options) as writer:
         writing: Future[None] | None = None

@@ -67,9 +67,14 @@ def _text(value: Any) -> str | None:
 
 def _stated(path: Path) -> dict[str, Any]:
     """``train.tsv`` and the like say which split all their rows are."""
-    parts = re.split(r"[._-]", path.stem)
-    found = (split_name(part) for part in (parts[0], parts[-1]))
-    return next(({"split": split} for split in found if split in SPLITS), {})
+    split = stated_split(path.name)
+    return {"split": split} if split else {}
+
+
+def stated_split(name: str) -> str | None:
+    """The split that the name of a file or folder states: ``train.tsv``, ``test-00000-of-00004.parquet``."""
+    parts = re.split(r"[._-]", Path(name).stem)
+    return next((split for part in (parts[0], parts[-1]) if (split := split_name(part)) in SPLITS), None)
 
 
 def joined(readers: Sequence[Reader], kind: str, where: str, base: Path) -> Reader:

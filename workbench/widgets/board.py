@@ -299,7 +299,7 @@ class Board(AudioAnswers, LiveWidget):
                 told = time.monotonic()
                 self.push("checking", {"done": done, "total": total})
 
-        scan(self.corpus, progress=progress)
+        scan(self.corpus, loudness=True, progress=progress)
         self._run_checks()
         return {}
 

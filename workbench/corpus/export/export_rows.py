@@ -39,7 +39,7 @@ HIDDEN = frozenset(
         "original_text", "status", "reason", "edited", "characters", "words", "characters_per_s",
         "unknown_rate", "duration_bucket", "script", "row_index", "source_line", "source_file", "peak_dbfs",
         "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
-        "trailing_silence_s", "duration_s", "sample_rate", "channels", "audio_error",
+        "trailing_silence_s", "duration_s", "sample_rate", "channels", "loudness_lufs", "audio_error",
     }
 )  # fmt: skip
 """Columns of the view that are the workbench's own; they stay out of exports."""

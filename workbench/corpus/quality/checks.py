@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from workbench.corpus.quality import duplicates, leakage, row_checks, sound_checks
+from workbench.corpus.quality import duplicates, leakage, loudness_checks, row_checks, signal, sound_checks
 from workbench.corpus.quality.findings import COLUMNS, Findings
 from workbench.corpus.quality.own_rules import OwnRule, add_own
 from workbench.corpus.quality.rules import RULES, Rule, chosen
@@ -127,6 +127,7 @@ class _Job:
         there = {
             "": True,
             "signal": (self.corpus.folder / "signal.parquet").exists(),
+            "loudness": signal.has_loudness(self.corpus),
             "tokenizer": self.tokenizer is not None,
             "predictions": self.predictions is not None,
         }
@@ -206,11 +207,13 @@ class _Job:
                 found.places(name, keys, leakage.shared(keys, level))
 
     def _sound(self, found: Findings) -> None:
-        if not any(rule.needs == "signal" and name not in self.not_run for name, rule in self.wanted.items()):
+        able = {n: rule for n, rule in self.wanted.items() if n not in self.not_run}
+        if not any(rule.needs in ("signal", "loudness") for rule in able.values()):
             return
-        wanted = ("row_index", "id", "audio_filepath", "offset", "duration", *CHANNEL_COLUMNS)
+        plain = ("row_index", "id", "audio_filepath", "offset", "duration")
+        wanted = (*plain, *loudness_checks.GROUPS, *CHANNEL_COLUMNS)
         names = [n for n in wanted if n in self.corpus.columns]
-        found.named(sound_checks.hits(self.corpus, _Rows(self.corpus.table(names)), self.wanted))
+        found.named(sound_checks.hits(self.corpus, _Rows(self.corpus.table(names)), able))
 
 
 class _Rows:

@@ -13,7 +13,8 @@ from workbench.corpus.importing import import_source
 from workbench.corpus.quality.checks import run_checks
 from workbench.corpus.quality.own_rules import OwnRule
 from workbench.corpus.quality.signal import scan
-from workbench.errors import Problem
+from workbench.errors import Problem, WorkbenchError
+from workbench.ingest.columns_only import HUB, on_hub
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -61,13 +62,15 @@ def lint(
     rules: Mapping[str, Any] | Sequence[str] | None = None,
     own: Sequence[OwnRule] = (),
     sound: bool = False,
+    columns: bool = False,
     fix: str | Path | None = None,
 ) -> Lint:
     """Check a source without importing it. What a recognizer heard (columns ``pred_text`` and
     ``pred_text_NAME``) is held against the transcripts.
 
     Args:
-        source: as for ``Workspace.import_corpus``.
+        source: as for ``Workspace.import_corpus``; or ``hf://datasets/OWNER/NAME``. A data set of the hub is
+            read by its columns alone, unless ``sound`` is asked for.
         mapping: field → column.
         locale: of rows that state none or only its language.
         audio_roots: folders that recordings may lie in.
@@ -75,20 +78,29 @@ def lint(
         checkpoint: gives its tokenizer, and its limit: one label a frame of its encoder.
         rules: which, and with which thresholds; see :func:`workbench.corpus.quality.rules.chosen`.
         own: rules of the team.
-        sound: measure the recordings too, for the rules on sound.
+        sound: measure the recordings too, loudness included, for the rules on sound.
+        columns: read a Parquet or saved data set by its columns alone, without its sound.
         fix: write a copy of the rows without an error here; the source is not touched.
 
     Raises:
-        WorkbenchError: the source cannot be read, or an unknown rule.
+        WorkbenchError: the source cannot be read, an unknown rule, or sound is asked for that is not read.
     """
+    columns = columns or (on_hub(source) and not sound)
+    if columns and (sound or fix is not None):
+        raise WorkbenchError(
+            f"{'--sound' if sound else '--fix'} needs the recordings, and only the columns are read",
+            where=str(source), hint="Fetch the data set, and lint its folder without --columns.",
+        )  # fmt: skip
+    if isinstance(source, str) and sound:
+        source = source.removeprefix(HUB)
     folder = Path(tempfile.mkdtemp(prefix="workbench-lint-"))
     try:
         corpus = import_source(
             source, folder / "source", name="source", mapping=mapping, locale=locale, audio_roots=audio_roots,
-            require_audio=True,
+            require_audio=not columns, columns_only=columns,
         )  # fmt: skip
         if sound:
-            scan(corpus)
+            scan(corpus, loudness=True)
         if checkpoint is not None:
             tokenizer = tokenizer or checkpoint.tokenizer()
             own = [*own, _frames_rule(tokenizer, checkpoint.info.frame_ms / 1000)]

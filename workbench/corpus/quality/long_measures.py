@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.corpus.quality import measures
+from workbench.corpus.quality import loudness, measures
 from workbench.ingest.audio import checked, mix
 
 if TYPE_CHECKING:
@@ -71,12 +71,13 @@ class _Channel:
         return self._square / self.count
 
 
-def measure_blocks(blocks: Blocks, sample_rate: int, channels: int) -> dict[str, Any]:
+def measure_blocks(blocks: Blocks, sample_rate: int, channels: int, *, loud: bool = False) -> dict[str, Any]:
     """Measures of a recording that is gone over twice.
 
     Args:
         blocks: gives its float32 (frames, channels) from the beginning each time.
         sample_rate: Hz.
+        loud: its loudness too.
 
     Raises:
         WorkbenchError: samples that are no numbers or not scaled.
@@ -84,7 +85,10 @@ def measure_blocks(blocks: Blocks, sample_rate: int, channels: int) -> dict[str,
     size = max(1, round(measures.FRAME_S * sample_rate))
     mono = _Channel(size, measures.FLOOR_DBFS)
     apart = [_Channel(size, measures.FLOOR_DBFS) for _ in range(channels)] if channels > 1 else [mono]
+    weighed = [loudness.Weighed(sample_rate) for _ in range(channels)] if loud else []
     for block in blocks():
+        for number, heard in enumerate(weighed):
+            heard.add(np.ascontiguousarray(block[:, number]))
         mono.add(checked(mix(block, None), first=mono.count))
         for number, one in enumerate(apart) if channels > 1 else ():
             one.add(mix(block, (number,)))
@@ -108,6 +112,7 @@ def measure_blocks(blocks: Blocks, sample_rate: int, channels: int) -> dict[str,
         "leading_silence_s": leading,
         "trailing_silence_s": trailing,
         **measures.spectral(frames, sample_rate, True),
+        **(loudness.found(weighed) if loud else {}),
     }
 
 

@@ -24,6 +24,11 @@ def measure_rows(tasks: Sequence[Any]) -> list[dict[str, Any]]:
     return [_row(*task) for task in tasks]
 
 
+def measure_rows_loud(tasks: Sequence[Any]) -> list[dict[str, Any]]:
+    """The same with each clip's loudness."""
+    return [_row(*task, loud=True) for task in tasks]
+
+
 def _row(
     id: str,
     path: str,
@@ -32,6 +37,8 @@ def _row(
     channel: tuple[int, ...] | None,
     _: Any,
     fault: str | None,
+    *,
+    loud: bool = False,
 ) -> dict[str, Any]:
     asked_s = -1.0 if duration_s is None else round(duration_s, 4)
     row: dict[str, Any] = {"id": id, "offset": round(offset_s, 4), "asked_s": asked_s}
@@ -50,10 +57,12 @@ def _row(
         else:
             row["audio_sha256"] = audio.digest_of(path, found.st_size, found.st_mtime_ns)
         if decoded is None:
-            row.update(_of_stretch(path, offset_s, duration_s, channel))
+            row.update(_of_stretch(path, offset_s, duration_s, channel, loud))
         else:
             samples, rate = decoded
-            row.update(measure(samples if channel is None else audio.chosen(samples, channel), rate))
+            row.update(
+                measure(samples if channel is None else audio.chosen(samples, channel), rate, loud=loud)
+            )
             row["header_s"] = row["duration_s"]
         if not whole:
             row["header_s"] = None
@@ -70,7 +79,7 @@ def channel_text(channel: tuple[int, ...] | None) -> str | None:
 
 
 def _of_stretch(
-    path: str, offset_s: float, duration_s: float | None, channel: tuple[int, ...] | None
+    path: str, offset_s: float, duration_s: float | None, channel: tuple[int, ...] | None, loud: bool
 ) -> dict[str, Any]:
     """Measures of what any decoder reads; what is longer than LONG_S is gone over block by block."""
 
@@ -86,9 +95,9 @@ def _of_stretch(
         if count > LONG_S * opened.rate:
             width = held[0].shape[1]
             held.clear()
-            return {**measure_blocks(blocks, opened.rate, width), "header_s": opened.stated_s}
+            return {**measure_blocks(blocks, opened.rate, width, loud=loud), "header_s": opened.stated_s}
     if not held:
         return {"header_s": opened.stated_s, "error": "the recording holds no samples"}
     samples = held[0] if len(held) == 1 else np.concatenate(held)
     audio.checked(audio.mix(samples, None))
-    return {**measure(samples, opened.rate), "header_s": opened.stated_s}
+    return {**measure(samples, opened.rate, loud=loud), "header_s": opened.stated_s}

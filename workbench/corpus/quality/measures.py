@@ -16,6 +16,8 @@ bandwidth_hz        highest frequency whose long-term level is above the 50 dB r
 dc_offset           mean sample, of full scale
 leading_silence_s   time before the first 20 ms frame that comes within 35 dB of the clip's speech level and
 trailing_silence_s  above -60 dBFS, and after the last one
+loudness_lufs       integrated loudness (ITU-R BS.1770-4, see ``loudness``), where it was asked for; null and
+                    ``loudness_note`` says why where a clip is shorter than 0.4 s or silent
 fingerprint         course of the energy over 8 stretches of time in 8 bands to 4 kHz, for near duplicates:
                     64 log energies, centered by band, scaled to int8, hexadecimal; level, slow color and
                     re-encoding leave it nearly as it is. Below 0.4 s all clips are alike: null
@@ -39,6 +41,7 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.signal.windows import blackmanharris
 
+from workbench.corpus.quality import loudness
 from workbench.ingest import audio
 
 COLUMNS: dict[str, str] = {
@@ -48,7 +51,7 @@ COLUMNS: dict[str, str] = {
     "channel_peak_dbfs": "float", "header_s": "float", "channel": "text",
     "error": "text", "audio_sha256": "text", "fingerprint": "text", "size": "int",
     "mtime_ns": "int", "offset": "float",
-    "asked_s": "float",
+    "asked_s": "float", "loudness_lufs": "float", "loudness_note": "text",
 }  # fmt: skip
 """Column → kind."""
 
@@ -122,12 +125,13 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
+def measure(samples: np.ndarray, sample_rate: int, *, loud: bool = False) -> dict[str, Any]:
     """Measures of one clip.
 
     Args:
         samples: (frames, channels) or (frames,); float32 in [-1, 1], or int16.
         sample_rate: Hz.
+        loud: its loudness too, which takes longer than all the rest.
     """
     stacked = samples if samples.ndim == 2 else samples[:, None]
     frames, channels = stacked.shape
@@ -154,6 +158,7 @@ def measure(samples: np.ndarray, sample_rate: int) -> dict[str, Any]:
         "leading_silence_s": leading,
         "trailing_silence_s": trailing,
         **mono.spectral(),
+        **(loudness.of_channels(stacked, sample_rate) if loud else {}),
     }
 
 

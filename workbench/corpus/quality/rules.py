@@ -27,7 +27,8 @@ class Rule:
         method: how it is measured.
         threshold: the number it turns on; None where there is none.
         source: where method and threshold come from.
-        needs: what must be there for it to run: '', ``signal``, ``tokenizer`` or ``predictions``.
+        needs: what must be there for it to run: '', ``signal``, ``loudness``, ``tokenizer`` or
+            ``predictions``.
     """
 
     id: str
@@ -151,6 +152,28 @@ _ROWS: tuple[Rule, ...] = (
         "RMS in dBFS below",
         -42.0,
         needs="signal",
+    ),
+    Rule(
+        "loudness_apart",
+        "warning",
+        "a speaker or source is much louder or quieter than the rest",
+        "Level its clips to the rest (loudness normalization), or find out why: microphone, gain, line.",
+        "median loudness of a speaker's or source's clips against that of all others, LU, above; of at least "
+        "five clips that are no more than half of all; one finding a group, on its middle clip",
+        6.0,
+        "loudness by ITU-R BS.1770-4; the threshold is ours",
+        "loudness",
+    ),
+    Rule(
+        "loudness_spread",
+        "info",
+        "the clips of a speaker or source differ much in loudness",
+        "Hear its loudest and quietest clip; level them before they are played side by side.",
+        "90th minus 10th percentile of the loudness of a speaker's or source's clips, LU, above; of at least "
+        "ten clips; one finding a group, on its quietest clip",
+        15.0,
+        "loudness by ITU-R BS.1770-4; the threshold is ours",
+        "loudness",
     ),
     Rule(
         "low_snr",

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.cluster import check_engine, over_ray
-from workbench.corpus.quality.measure_rows import channel_text, measure_rows
+from workbench.corpus.quality.measure_rows import channel_text, measure_rows, measure_rows_loud
 from workbench.corpus.quality.measures import COLUMNS, hash_file
 from workbench.corpus.workers import Answer, WorkerPool
 from workbench.errors import WorkbenchError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from workbench.corpus.query.view import View
 
-VERSION = 4
+VERSION = 5
 """Of the measures; results of another version are measured anew."""
 _BATCH = 64
 _SMALL_BATCH = 16
@@ -55,6 +55,7 @@ def scan(
     corpus: View,
     *,
     processes: int | None = None,
+    loudness: bool = False,
     engine: str = "local",
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -65,6 +66,9 @@ def scan(
     Args:
         corpus: the rows.
         processes: default one per core.
+        loudness: measure each clip's loudness too (LUFS, ITU-R BS.1770-4), for the rules on it: about half as
+            much work again on WAV files, little beside the decoding of compressed ones. What was measured
+            without it is measured again.
         engine: 'local', or 'ray': measured on a cluster, at ``address`` (see
             :func:`workbench.cluster.over_ray`).
         progress: called with (rows measured, rows in all), rows known from before included.
@@ -79,12 +83,13 @@ def scan(
     """
     check_engine(engine, address)
     with alone(corpus.folder / ".scan.lock", timeout_s=0, busy="another process is scanning this corpus"):
-        return _scan(corpus, processes, engine, address, progress, cancel)
+        return _scan(corpus, processes, loudness, engine, address, progress, cancel)
 
 
 def _scan(
     corpus: View,
     processes: int | None,
+    loudness: bool,
     engine: str,
     address: str | None,
     progress: Callable[[int, int], None] | None,
@@ -92,7 +97,8 @@ def _scan(
 ) -> pd.DataFrame:
     tasks = list(_tasks(corpus))
     ids = [task[0] for task in tasks]
-    known = _known(corpus.folder)
+    known = [row for row in _known(corpus.folder) if row["loudness_note"] or not loudness]
+    work = measure_rows_loud if loudness else measure_rows
     stamped = {_row_key(row) for row in known}
     tasks = [task for task in tasks if _key(task) not in stamped] if stamped else tasks
     pending = _same_content(tasks, known) if known else []
@@ -105,9 +111,9 @@ def _scan(
     measured: Iterator[list[dict[str, Any]]]
     if engine == "ray":
         shards = ((batch,) for batch in _batches(tasks))
-        measured = (rows for _, rows in over_ray(measure_rows, shards, address=address, cancel=cancel))
+        measured = (rows for _, rows in over_ray(work, shards, address=address, cancel=cancel))
     else:
-        measured = _measured(tasks, processes or os.cpu_count() or 1, cancel)
+        measured = _measured(work, tasks, processes or os.cpu_count() or 1, cancel)
     for rows in measured:
         pending += rows
         done += len(rows)
@@ -126,6 +132,15 @@ def read(corpus: View) -> pd.DataFrame | None:
     if not path.exists():
         return None
     return _of(read_parquet(path, "table of measurements"), corpus.ids())
+
+
+def has_loudness(corpus: View) -> bool:
+    """Whether the loudness of any recording of the corpus was measured."""
+    path = corpus.folder / "signal.parquet"
+    if not path.exists() or "loudness_note" not in pq.read_schema(path).names:
+        return False
+    notes = read_parquet(path, "table of measurements")["loudness_note"]
+    return bool(notes.null_count < len(notes))
 
 
 def _tasks(corpus: View) -> Iterator[Task]:
@@ -201,7 +216,10 @@ def _batches(tasks: Sequence[Task], size: int = _BATCH) -> list[Sequence[Task]]:
 
 
 def _measured(
-    tasks: Sequence[Task], processes: int, cancel: Callable[[], bool] | None
+    work: Callable[[Sequence[Task]], list[dict[str, Any]]],
+    tasks: Sequence[Task],
+    processes: int,
+    cancel: Callable[[], bool] | None,
 ) -> Iterator[list[dict[str, Any]]]:
     threads = len(tasks) < _IN_PROCESS or processes == 1
     batches = _batches(tasks, _SMALL_BATCH if threads else _BATCH)
@@ -209,7 +227,7 @@ def _measured(
         waiting: set[Future[list[dict[str, Any]]]] = set()
         queue = iter(batches)
         for batch in queue:
-            waiting.add(pool.submit(measure_rows, batch))
+            waiting.add(pool.submit(work, batch))
             if len(waiting) >= 4 * processes:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in finished)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.corpus.quality import duplicates, measures, signal
+from workbench.corpus.quality import duplicates, loudness_checks, measures, signal
 from workbench.corpus.quality.rules import Rule
 from workbench.corpus.quality.text_checks import Hit
 from workbench.ingest.audio import CHANNEL_COLUMNS
@@ -30,7 +30,7 @@ _CANCELLED = "the channels cancel each other (opposite phase): name one channel"
 
 
 def hits(corpus: View, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, Rule]) -> Iterator[Hit]:
-    """Findings of the rules on sound, for the rows that were measured; ``rows`` are gone over twice."""
+    """Findings of the rules on sound, for the rows that were measured; ``rows`` are gone over three times."""
     frame = signal.read(corpus)
     if frame is None:
         return
@@ -41,6 +41,7 @@ def hits(corpus: View, rows: Iterable[Mapping[str, Any]], wanted: Mapping[str, R
         if found is not None:
             part = shared[row["audio_filepath"]] > 1 or bool(row["offset"])
             yield from ((row["id"], rule, value) for rule, value in _of_clip(row, found, part, wanted))
+    yield from loudness_checks.hits(rows, measured, wanted)
     if "near_duplicate_audio" in wanted:
         yield from _near(list(measured.values()), wanted["near_duplicate_audio"].threshold or 0.985)
 

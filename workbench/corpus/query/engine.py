@@ -34,7 +34,7 @@ MEMORY_LIMIT = "1500MB"
 
 SIGNAL_COLUMNS = (
     "peak_dbfs", "rms_dbfs", "snr_db", "clipping_ratio", "bandwidth_hz", "dc_offset", "leading_silence_s",
-    "trailing_silence_s", "duration_s", "sample_rate", "channels",
+    "trailing_silence_s", "duration_s", "sample_rate", "channels", "loudness_lufs",
 )  # fmt: skip
 """Measured columns that a view gains once ``signal.scan`` has run."""
 
@@ -277,9 +277,11 @@ class Engine:
         ]  # fmt: skip
         joins = "LEFT JOIN state s ON u.row_index = s.row_index"
         if measured:
-            names = [n for n in SIGNAL_COLUMNS if n not in extras]
-            columns += [f"m.{n} AS {n}" for n in names] + ["m.error AS audio_error"]
             measures = literal(str(self.folder / "signal.parquet"))
+            there = cursor.execute(f"DESCRIBE SELECT * FROM read_parquet({measures})").fetchall()
+            # An earlier version's scan lacks what it did not measure.
+            names = [n for n in SIGNAL_COLUMNS if n not in extras and n in {row[0] for row in there}]
+            columns += [f"m.{n} AS {n}" for n in names] + ["m.error AS audio_error"]
             joins += f" LEFT JOIN read_parquet({measures}) m ON u.id = m.id"
         if self._rates is not None and "unknown_rate" not in extras:
             columns += ["t.unknown_rate AS unknown_rate"]
