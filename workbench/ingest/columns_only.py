@@ -7,12 +7,12 @@ path, are never read or fetched. A data set of hundreds of hours is so read in i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.errors import Problem, WorkbenchError
@@ -21,8 +21,6 @@ from workbench.ingest.reader import FILE, INSIDE, Reader
 from workbench.ingest.tables import stated_split
 
 HUB = "hf://datasets/"
-_CONVERTED = "refs/convert/parquet"
-"""Where the hub keeps a public data set that is none as Parquet."""
 _BATCH = 2_000
 _AUDIO = ("audio", "wav", "sound", "speech", "flac")
 
@@ -74,28 +72,12 @@ def _local(path: Path) -> _Part:
 
 
 def _hub_parts(source: str) -> list[_Part]:
-    from huggingface_hub import HfFileSystem
+    from workbench.ingest.hub_files import parquet_files  # the hub's client takes long to load
 
-    system = HfFileSystem()
     root = "datasets/" + source.removeprefix(HUB).strip("/")
-    try:
-        names = system.glob(f"{root}/**/*.parquet")
-        if not names and "@" not in root:
-            # refs/convert/parquet is one name with slashes, which a path takes only when they are escaped.
-            with suppress(FileNotFoundError):
-                names = system.glob(f"{root}@{_CONVERTED.replace('/', '%2F')}/**/*.parquet")
-    except Exception as error:  # network, authentication, license gate: each library layer has its own class
-        raise WorkbenchError(
-            f"the data set cannot be reached ({type(error).__name__})", where=source,
-            hint="Check the name, the network, and HF_TOKEN where access is granted by request.",
-        ) from error  # fmt: skip
-    if not names:
-        raise WorkbenchError(
-            "the data set holds no Parquet files, and the hub has not converted it", where=source,
-            hint="Fetch it and lint the folder: hf download --repo-type dataset NAME.",
-        )  # fmt: skip
+    system, names = parquet_files(root, source)
     parts = []
-    for name in sorted(map(str, names)):
+    for name in names:
         path = PurePosixPath(name)
         split = stated_split(path.name) or stated_split(path.parent.name)
         # Without a cache of its own: what Arrow asks for, column by column, is all that is fetched.
@@ -207,7 +189,6 @@ def _saved(path: Path) -> Reader:
 
 
 def _without_bytes(table: pa.Table) -> pa.Table:
-    import pyarrow.compute as pc
 
     for at, field in enumerate(table.schema):
         if pa.types.is_struct(field.type) and {f.name for f in field.type} >= {"bytes", "path"}:
