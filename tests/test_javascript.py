@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from tooling import javascript
+from workbench.recognizer.words import written_units
+
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = sorted((ROOT / "workbench/widgets/js").glob("*.js"))
+JS = ROOT / "workbench/widgets/js"
+SOURCES = sorted([*JS.glob("*.js"), *JS.glob("*.d.ts")])
+# A list of words, or of the shapes of messages, is read by its part, however long it is.
+LONGEST = {"strings.js": 900, "messages.d.ts": 1200}
+# Reads texts, one a line as JSON, and writes what the page takes for their words.
+CUT = """
+import { createInterface } from "node:readline";
+import { writtenUnits } from "./workbench/widgets/js/units.js";
+const texts = [];
+for await (const line of createInterface({ input: process.stdin })) {
+  texts.push(writtenUnits(JSON.parse(line)));
+}
+console.log(JSON.stringify(texts));
+"""
 
 
 def test_units_pass() -> None:
@@ -22,12 +39,24 @@ def test_units_pass() -> None:
     assert int(passed[1]) >= 20
 
 
+def test_page_and_kernel_cut_words_alike() -> None:
+    """Else a word on screen shows the time of another one."""
+    draw = random.Random(7)
+    parts = [*"aÖ天気いー", "\u0e01", "\u0e47", *"한17.。、「」(“'$ ", "\u0301"]
+    texts = ["".join(draw.choices(parts, k=draw.randrange(12))) for _ in range(3000)]
+    lines = "\n".join(json.dumps(text) for text in texts)
+    node = [javascript.NODE, "--input-type=module", "-e", CUT]
+    done = subprocess.run(node, cwd=ROOT, input=lines, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    for text, cut in zip(texts, json.loads(done.stdout), strict=True):
+        assert cut == written_units(text), text
+
+
 def test_no_long_lines_and_no_long_files() -> None:
     for path in SOURCES:
         lines = path.read_text("utf-8").splitlines()
         assert max(map(len, lines)) <= 120, path.name
-        # A list of words is read in one place, however long it is.
-        assert len(lines) <= (900 if path.name == "strings.js" else 600), path.name
+        assert len(lines) <= LONGEST.get(path.name, 600), path.name
 
 
 def test_the_lock_names_no_registry() -> None:

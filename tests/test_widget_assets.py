@@ -41,6 +41,24 @@ def test_bundle_holds_all_imports_and_no_address() -> None:
         ), name
 
 
+def test_a_type_in_a_comment_is_no_import() -> None:
+    """Else types that name each other's modules would make a circle, and a file of types would travel."""
+    code = """
+import { a } from "./a.js";
+export {
+  b,
+} from "./b.js";
+import "./c.js";
+/** @import { D } from "./d.js" */
+export class E {
+  /** @param {import("./f.js").F} f */
+  take(f) {}
+}
+export const g = (/** @type {import('./g.js').G} */ one) => one;
+"""
+    assert assets.IMPORT.findall(code) == ["./a.js", "./b.js", "./c.js"]
+
+
 def test_style_begins_with_the_theme() -> None:
     assert assets.style("theme.css").startswith(assets.text("theme.css"))
 

@@ -66,7 +66,9 @@ def test_lane_data_replays_to_the_same_transcripts() -> None:
     assert data["lang"] == "el-GR"
     assert data["lang_at"] == 3.1
     assert data["figures"]["load"] == pytest.approx(0.1)
+    assert data["unspaced"] is False
     assert lane_data([], "auto", None)["final"] == ""
+    assert lane_data([], "ja-JP", None)["unspaced"] is True
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { percentText } from "../../workbench/widgets/js/board_head.js";
+import { lastOf } from "../../workbench/widgets/js/chart.js";
 import { clock, direction, directionOf } from "../../workbench/widgets/js/dom.js";
 import { ALL, valuesShown } from "../../workbench/widgets/js/heatmap.js";
 import { lastBefore, replay } from "../../workbench/widgets/js/lane.js";
+import { smoothed } from "../../workbench/widgets/js/monitor.js";
 import { heightOf, logMel } from "../../workbench/widgets/js/spectrogram.js";
 import { ticks } from "../../workbench/widgets/js/spectrogram_axes.js";
 import { board, explorer, monitor } from "../../workbench/widgets/js/strings.js";
+import { writtenUnits } from "../../workbench/widgets/js/units.js";
 
 const values = [ALL, ...Array.from({ length: 100 }, (_, i) => `l${String(i).padStart(2, "0")}`)];
 const how = { find: "", all: false, most: 24, size: (value) => Number(value.slice(1)) % 50 };
@@ -96,4 +99,25 @@ test("numbers agree with their words", () => {
   assert.equal(board.measure("wer", 0.125), "13 %");
   assert.equal(board.measure("confidence", null), "–");
   assert.ok(monitor.status.running);
+});
+
+test("a loss that is no number any more leaves the last one that was", () => {
+  const line = { name: "a", color: 0, x: [1, 2, 3], y: [2, 1.5, null] };
+  assert.deepEqual(lastOf(line), { x: 2, y: 1.5 });
+  assert.equal(lastOf({ ...line, y: [null, null, null] }), null);
+  assert.equal(lastOf({ ...line, x: [], y: [] }), null);
+});
+
+test("a smoothed curve begins with its first value, not at zero", () => {
+  assert.deepEqual(smoothed([null, 4, 4, null, 4]), [null, 4, 4, 4, 4]);
+  const [first, second] = smoothed([8, 1]);
+  assert.equal(first, 8);
+  assert.ok(second < 8 && second > 1);
+});
+
+test("a script without spaces is cut by character, marks with their letter", () => {
+  assert.deepEqual(writtenUnits("天気いい。"), ["天", "気", "い", "い。"]);
+  assert.deepEqual(writtenUnits("iPhoneを 買う"), ["iPhone", "を", "買", "う"]);
+  assert.deepEqual(writtenUnits("ένα, δύο"), ["ένα,", "δύο"]);
+  assert.deepEqual(writtenUnits("  "), []);
 });

@@ -19,7 +19,8 @@ format and lint.
 
 Shared modules: ``dom.js`` (elements from text, never HTML), ``channel.js`` (questions to the kernel, see
 ``channel.LiveWidget``), ``player.js`` (waveform, loop, speed, spectrogram), ``strings.js`` (every word on
-screen). Classes of ``theme.css`` begin with ``nwb-``; a widget's root element has class ``nwb``.
+screen). ``messages.d.ts`` and ``page.d.ts`` name the types of what passes between kernel, page and modules;
+they never travel. Classes of ``theme.css`` begin with ``nwb-``; a widget's root element has class ``nwb``.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ import re
 from functools import cache
 from importlib import resources
 
-# At the start of a line, so that an example in a comment is none; the names may stand on lines of their own.
-IMPORT = re.compile(r"""^(?:import|export)\b[^"';]*["'](\.{1,2}/[\w./-]+\.js)["']""", re.MULTILINE)
+# At the start of a line, with nothing but names before the path: neither an example nor a type in a comment
+# is one. The names may stand on lines of their own.
+IMPORT = re.compile(
+    r"""^(?:import|export)\s+(?:[\w*${},\s]+\sfrom\s+)?["'](\.{1,2}/[\w./-]+\.js)["']""", re.MULTILINE
+)
 
 
 @cache

@@ -30,8 +30,12 @@ OPERATIONS = {"replace": "substitute", "delete": "delete", "insert": "insert"}
 
 def units(text: str, locale: str | None) -> list[str]:
     """What is marked as one word: as written, with its marks; single characters in unspaced scripts."""
-    language = (locale or "").split("-")[0]
-    return written_units(text) if language in UNSPACED_LANGUAGES else text.split()
+    return written_units(text) if unspaced(locale) else text.split()
+
+
+def unspaced(locale: str | None) -> bool:
+    """Whether a locale is written without spaces between words."""
+    return (locale or "").split("-")[0] in UNSPACED_LANGUAGES
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str], locale: str | None) -> list[Pair]:
@@ -103,8 +107,8 @@ def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None)
         ``events``: [audio_start, audio_end, compute, emission, keep, add, partial, tag] each, where the final
         transcript is its first ``keep`` code points as they were and ``add``; ``words``: [text, start, end,
         emission, confidence]; ``spans``: [tag, words up to its end, emission], where there are two languages;
-        and ``final``, ``lang``, ``lang_at``, ``alignment``, ``errors``, ``style``,
-        ``marks``, ``figures``.
+        ``unspaced``: words are cut by character, as ``written_units`` does; and ``final``, ``lang``,
+        ``lang_at``, ``alignment``, ``errors``, ``style``, ``marks``, ``figures``.
     """
     rows, previous = [], ""
     for event in events:
@@ -131,6 +135,7 @@ def lane_data(events: Sequence[StreamEvent], locale: str, reference: str | None)
         "events": rows,
         "words": words,
         "final": final,
+        "unspaced": unspaced(tag),
         "lang": events[-1].detected_lang if events else None,
         "spans": _span_ends(events, tag),
         "lang_at": next((_ms(event.emission_s) for event in events if event.detected_lang), None),
@@ -147,8 +152,7 @@ def _span_ends(events: Sequence[StreamEvent], locale: str | None) -> list[list[A
     spans = events[-1].spans if events else ()
     if len({span.lang for span in spans}) < 2:
         return []
-    by_unit = (locale or "").split("-")[0] in UNSPACED_LANGUAGES
-    ends = written_ends(spans, events[-1].words, by_unit=by_unit)
+    ends = written_ends(spans, events[-1].words, by_unit=unspaced(locale))
     found = []
     for number, (tag, end) in enumerate(ends):
         out = next((event for event in events if _has_closed(event, number, tag)), events[-1])
@@ -172,7 +176,7 @@ def timed_words(events: Sequence[StreamEvent], written: Sequence[str], locale: s
     A word has come when its letters are complete; a full stop in the next chunk is not waited for.
     """
     spoken = list(events[-1].words) if events else []
-    if (locale or "").split("-")[0] not in UNSPACED_LANGUAGES:
+    if not unspaced(locale):
         spoken = spaced(spoken)
     matched: Sequence[Any] = spoken if len(spoken) == len(written) else [None] * len(written)
     keys: dict[str, str] = {}

@@ -1,7 +1,29 @@
 // Small linked charts beside the utterances: every bar is a button that filters them.
 import { h } from "./dom.js";
 
-/** A list of bars of { label or pair, value (0…1 of the longest), text, title, chosen, choose, add, addTitle }. */
+/**
+ * @typedef {object} Link what a bar filters by
+ * @property {boolean} [chosen]
+ * @property {() => void} [choose]
+ */
+/**
+ * @typedef {object} BarOnly
+ * @property {string} [label] or
+ * @property {[string, string]} [pair]
+ * @property {number} value 0 to 1 of the longest
+ * @property {string} text
+ * @property {string} title
+ * @property {() => void} [add]
+ * @property {string} [addTitle]
+ */
+/** @typedef {BarOnly & Link} Bar */
+/** @typedef {{ label: string, value: number | null, title: string } & Link} Column */
+
+/**
+ * A list of bars.
+ * @param {string} title
+ * @param {Bar[]} items
+ */
 export function barList(title, items, { note = "", testid = "", none = "–" } = {}) {
   return h(
     "section",
@@ -37,7 +59,7 @@ export function barList(title, items, { note = "", testid = "", none = "–" } =
   );
 }
 
-const bar = (item, testid) =>
+const bar = (/** @type {Bar} */ item, /** @type {string} */ testid) =>
   h(
     "button",
     {
@@ -56,12 +78,16 @@ const bar = (item, testid) =>
   );
 
 /** A pair is read from left to right whatever its script: an arrow does not turn with the text around it. */
-const label = ({ pair, label: text }) =>
+const label = (/** @type {Bar} */ { pair, label: text }) =>
   pair
     ? h("span", { class: "nwb-bar-label", dir: "ltr" }, h("bdi", {}, pair[0]), " → ", h("bdi", {}, pair[1]))
     : h("span", { class: "nwb-bar-label", dir: "auto" }, text);
 
-/** Upright bars in a row: items of { label, value (0…1), title, chosen, choose }. */
+/**
+ * Upright bars in a row.
+ * @param {string} title
+ * @param {Column[]} items
+ */
 export function columnChart(title, items, { note = "", testid = "" } = {}) {
   const top = Math.max(1e-6, ...items.map((item) => item.value ?? 0));
   return h(
@@ -96,4 +122,5 @@ export function columnChart(title, items, { note = "", testid = "" } = {}) {
   );
 }
 
-const heading = (title, note) => h("h4", {}, title, note ? h("span", { class: "nwb-muted" }, ` ${note}`) : null);
+const heading = (/** @type {string} */ title, /** @type {string} */ note) =>
+  h("h4", {}, title, note ? h("span", { class: "nwb-muted" }, ` ${note}`) : null);

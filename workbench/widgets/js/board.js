@@ -1,5 +1,11 @@
 // The board: joins head, filter, bars, table and clip; what is kept over a reload and a kernel restart.
 // The keys are in board_keys.js, choosing and deciding in board_review.js.
+/**
+ * @import { Channel } from "./channel.js"
+ * @import { BoardEvents, BoardQuestions, Body, Bulk, Checked, Facets, Model, Progress, Query } from "./messages.d.ts"
+ * @import { QueryChange, Rendered, Remembered, Shown, Summary } from "./messages.d.ts"
+ * @import { Checks } from "./board_side.js"
+ */
 import { Clip } from "./board_clip.js";
 import { Filter } from "./board_filter.js";
 import { Head } from "./board_head.js";
@@ -8,36 +14,40 @@ import { Review } from "./board_review.js";
 import { bulkContent, keysContent, openSheet } from "./board_sheet.js";
 import { Side } from "./board_side.js";
 import { Table } from "./board_table.js";
-import { openChannel } from "./channel.js";
-import { count, debounce, fill, h, icon } from "./dom.js";
-import { common, board as words } from "./strings.js";
+import { isLost, openChannel } from "./channel.js";
+import { count, debounce, fill, h, icon, messageOf } from "./dom.js";
+import { common, named, board as words } from "./strings.js";
 import { createWaiting } from "./waiting.js";
 
 const SYNC_MS = 15_000;
 const AFTER_WRITING_MS = 250;
-const EDITED = ["target_lang", "accent", "speaker", "split"];
+const EDITED = /** @type {const} */ (["target_lang", "accent", "speaker", "split"]);
 const FIELDS = "input:not([type=checkbox]), select, textarea:not([readonly])";
+/** @type {Query} */
 const EMPTY_QUERY = {
   ...{ sql: "", text: "", facets: {}, columns: {}, status: "all", rule: "", tag: "" },
   ...{ order_by: "", descending: false, minutes: 0 },
 };
 
-class Board {
+/** @typedef {{ query?: Query, ui?: Remembered } | null} Stored what the browser keeps over a kernel's restart */
+
+export class Board {
   /**
-   * @param {any} model
+   * @param {Model<object>} model
    * @param {HTMLElement} el
    */
   constructor(model, el) {
+    /** @type {Channel<BoardQuestions, BoardEvents>} */
     this.channel = openChannel(model);
-    /** @type {any} */
+    /** @type {Query} */
     this.query = { ...EMPTY_QUERY };
-    /** @type {any} */
+    /** @type {Shown} */
     this.summary = { total: 0, minutes: 0, pending: 0 };
     this.name = "";
     this.reviewer = "";
     /** @type {string | null} where the browser keeps this board's state */
     this.key = null;
-    /** @type {true | { error: string } | null} whether the checks have run */
+    /** @type {Checks} */
     this.checks = null;
     /** @type {{ close: () => void } | null} */
     this.sheet = null;
@@ -46,6 +56,7 @@ class Board {
     this.own = [];
     this.writing = 0; // questions under way that decide something
     this.written = 0;
+    this.syncing = false;
     this.remember = debounce(() => this.keep(), 200);
     this.refreshBars = debounce(() => this.bars(), 250);
     this.build(el);
@@ -53,8 +64,11 @@ class Board {
     this.listen();
   }
 
+  /** @param {HTMLElement} el */
   build(el) {
+    /** @type {Head} */
     this.head = new Head({ onHelp: () => this.help() });
+    /** @type {Filter} */
     this.filter = new Filter({
       onQuery: (change) => this.ask(change),
       onBulk: () => this.bulk(),
@@ -62,6 +76,7 @@ class Board {
       onColumns: () => this.table.toggleFilters(),
       onViews: (body) => this.views(body),
     });
+    /** @type {Side} */
     this.side = new Side({
       onFacet: (name, values) => this.ask({ facets: { ...this.query.facets, [name]: values } }),
       onRule: (rule) => this.ask({ rule }),
@@ -69,6 +84,7 @@ class Board {
       onFacets: (names) => this.facets(names),
       onCheck: () => this.runChecks(),
     });
+    /** @type {Table} */
     this.table = new Table({
       fetchRows: async (offset, limit) => (await this.channel.ask("rows", { offset, limit })).rows,
       onSelect: (place) => {
@@ -78,21 +94,30 @@ class Board {
       onSort: (name) => this.sort(name),
       onColumn: (name, text) => this.ask({ columns: { ...this.query.columns, [name]: text } }),
     });
+    /** @type {Clip} */
     this.clip = new Clip({
       channel: this.channel,
       act: (action, body, message) => this.review.act(action, body, message),
       go: (name) => this.review.go(name),
       goTo: (id) => this.review.enqueue(() => this.review.goTo(id)),
     });
+    /** @type {HTMLDivElement} */
     this.lost = h("div", {
       class: "nwb-note nwb-warn nwb-lost",
       role: "alert",
       hidden: true,
       dataset: { testid: "board-lost" },
     });
-    this.lists = Object.fromEntries(
-      [...EDITED, "tag"].map((name) => [name, h("datalist", { id: `nwb-values-${name}` })]),
-    );
+    const list = (/** @type {typeof EDITED[number] | "tag"} */ name) => h("datalist", { id: `nwb-values-${name}` });
+    /** @type {{ [name in typeof EDITED[number] | "tag"]: HTMLDataListElement }} */
+    this.lists = {
+      target_lang: list("target_lang"),
+      accent: list("accent"),
+      speaker: list("speaker"),
+      split: list("split"),
+      tag: list("tag"),
+    };
+    /** @type {HTMLDivElement} */
     this.root = h(
       "div",
       {
@@ -121,6 +146,7 @@ class Board {
   }
 
   foot() {
+    /** @type {HTMLDivElement} */
     this.said = h("div", {
       class: "nwb-said",
       role: "status",
@@ -145,13 +171,16 @@ class Board {
     this.channel.on("rows", () => this.reopen());
     this.channel.on("view", ({ by }) => by !== this.channel.view && this.reopen());
     this.channel.onBack(() => this.sync());
+    /** @type {number} */
     this.timer = setInterval(() => this.sync(), SYNC_MS);
+    /** @type {() => void} */
     this.onVisible = () => this.sync();
     document.addEventListener("visibilitychange", this.onVisible);
   }
 
   // -- what the kernel says of the whole view ---------------------------------------------------------------
 
+  /** @param {Summary} summary */
   take(summary) {
     this.summary = summary;
     this.query = summary.query;
@@ -165,18 +194,21 @@ class Board {
     this.suggest(summary.facets);
   }
 
-  /** Values to choose from while typing. */
+  /** Values to choose from while typing. @param {Facets} facets */
   suggest(facets) {
-    const values = (name, more = []) => [
-      ...new Set([...(facets[name] ?? []).map((bar) => bar.value).filter(Boolean), ...more]),
+    const values = (/** @type {string} */ name, /** @type {string[]} */ more = []) => [
+      ...new Set([...(facets[name] ?? []).flatMap((bar) => bar.value || []), ...more]),
     ];
-    const options = (list) => list.map((value) => h("option", { value }));
+    const options = (/** @type {string[]} */ list) => list.map((value) => h("option", { value }));
     fill(this.lists.accent, ...options(values("accent")));
     fill(this.lists.tag, ...options(values("tag", words.tagVocabulary)));
     fill(this.lists.split, ...options(values("split", ["train", "validation", "test"])));
   }
 
-  /** Ask for another view; `whole`: in place of all that was asked for before. */
+  /**
+   * Ask for another view; `whole`: in place of all that was asked for before.
+   * @param {QueryChange & { whole?: boolean }} change
+   */
   async ask({ whole = false, ...change }) {
     const query = whole ? { ...EMPTY_QUERY, ...change } : { ...this.query, ...change };
     try {
@@ -191,35 +223,40 @@ class Board {
       if (summary.total) await this.review.choose(reordered ? 0 : (summary.place ?? 0));
       else this.review.nothing();
     } catch (error) {
-      if ("box" in change || "columns" in change) this.filter.error(error.message);
-      else this.say(error.message);
+      if ("box" in change || "columns" in change) this.filter.error(messageOf(error));
+      else this.say(messageOf(error));
     }
   }
 
-  /** A head's first click sorts upwards, the second downwards, the third brings the source's order back. */
+  /**
+   * A head's first click sorts upwards, the second downwards, the third brings the source's order back.
+   * @param {string} name
+   */
   sort(name) {
     const { order_by: now, descending } = this.query;
     if (now !== name) this.ask({ order_by: name, descending: false, minutes: 0 });
     else this.ask(descending ? { order_by: "", descending: false } : { descending: true });
   }
 
+  /** @param {string[]} names */
   async facets(names) {
     try {
       const { facets, too_many } = await this.channel.ask("facet", { names });
       this.side.setColumns(this.side.countable, names);
       this.summary.facets = facets;
       this.side.draw(facets, this.query, this.checks, this.summary.not_run);
-      if (too_many.length) this.say(words.tooMany(too_many.map((name) => words.fields[name] ?? name).join(", ")));
+      if (too_many.length) this.say(words.tooMany(too_many.map((name) => named(words.fields, name)).join(", ")));
     } catch (error) {
-      this.say(error.message);
+      this.say(messageOf(error));
     }
   }
 
+  /** @param {Body<BoardQuestions, "views">} body */
   async views(body) {
     try {
       this.filter.setViews((await this.channel.ask("views", body)).views);
     } catch (error) {
-      this.say(error.message);
+      this.say(messageOf(error));
     }
   }
 
@@ -229,22 +266,24 @@ class Board {
     try {
       await this.channel.ask("check", {}, { background: true });
     } catch (error) {
-      this.say(error.message);
+      this.say(messageOf(error));
     }
     this.side.progress(null);
     this.side.draw(this.summary.facets, this.query, this.checks, this.summary.not_run);
   }
 
+  /** @param {Checked} body */
   checked(body) {
     this.checks = body.error ? { error: body.error } : true;
     if (body.facets) Object.assign(this.summary, body);
     this.table.setMeasures(this.summary.measures ?? []);
     this.filter.drawOrder(this.query, this.summary.measures ?? []);
-    this.side.draw(this.summary.facets ?? {}, this.query, this.checks, this.summary.not_run);
+    this.side.draw(this.summary.facets, this.query, this.checks, this.summary.not_run);
     if (!body.error) this.table.reload().catch(() => {});
     this.review.refresh();
   }
 
+  /** @param {Progress | undefined} now */
   progress(now) {
     if (!now) return;
     this.summary.progress = now;
@@ -288,6 +327,7 @@ class Board {
     this.open(words.keysTitle, keysContent());
   }
 
+  /** @param {string} title @param {HTMLElement[]} content */
   open(title, content) {
     this.sheet ??= openSheet(this.root, title, content, () => {
       this.sheet = null;
@@ -297,7 +337,7 @@ class Board {
   bulk() {
     const { pending, total } = this.summary;
     const fields = EDITED.filter((name) => name in (this.clip.row ?? {}));
-    const send = (body) => {
+    const send = (/** @type {Bulk} */ body) => {
       this.sheet?.close();
       this.review.bulk(body);
     };
@@ -306,6 +346,7 @@ class Board {
 
   // -- remembering, and what is decided elsewhere -----------------------------------------------------------
 
+  /** @param {string} message */
   say(message) {
     this.said.textContent = message;
   }
@@ -325,7 +366,12 @@ class Board {
     }
   }
 
-  /** Ask for something that decides; until the answer names its number, nobody can tell it from others'. */
+  /**
+   * Ask for something that decides; until the answer names its number, nobody can tell it from others'.
+   * @template {"decide" | "undo" | "bulk"} Question
+   * @param {Question} question
+   * @param {Body<BoardQuestions, Question>} body
+   */
   async write(question, body) {
     this.writing += 1;
     this.written += 1;
@@ -350,8 +396,9 @@ class Board {
       if (!news.clips.length) return;
       await this.table.reload();
       this.progress(news.progress);
-      if (news.clips.includes(this.review.selected)) await this.review.refresh();
-      this.say(words.done.changedElsewhere(count(news.clips.length), news.reviewers.join(", ")));
+      const { selected } = this.review;
+      if (selected !== null && news.clips.includes(selected)) await this.review.refresh();
+      this.say(words.done.changedElsewhere(count(news.clips.length), (news.reviewers ?? []).join(", ")));
     } catch {
       // shown when the kernel is lost
     } finally {
@@ -369,13 +416,14 @@ class Board {
       if (opened.total) await this.review.choose(place ?? 0, { play: false });
       else this.review.nothing();
     } catch (error) {
-      if (!error.lost) this.say(error.message);
+      if (!isLost(error)) this.say(messageOf(error));
     }
   }
 
   async start() {
     const first = await this.channel.ask("open", {});
     const stored = `nemotron-workbench.board.${first.memory_key}`;
+    /** @type {Stored} */
     let remembered = null;
     try {
       remembered = JSON.parse(sessionStorage.getItem(stored) ?? "null");
@@ -383,7 +431,10 @@ class Board {
       // nothing usable is stored
     }
     const opened = remembered && !first.ui.selected ? await this.channel.ask("open", { remembered }) : first;
-    Object.assign(this, { key: stored, name: opened.name, reviewer: opened.reviewer, seq: opened.seq });
+    this.key = stored;
+    this.name = opened.name;
+    this.reviewer = opened.reviewer;
+    this.seq = opened.seq;
     this.head.blind(opened.blind);
     this.clip.facts.reviewer = opened.reviewer;
     this.clip.autoplay = Boolean(opened.ui.autoplay);
@@ -411,9 +462,10 @@ class Board {
   }
 }
 
+/** @param {Rendered<object>} how */
 async function render({ model, el }) {
   const board = new Board(model, el);
-  board.start().catch((error) => !error.lost && board.say(error.message));
+  board.start().catch((error) => board.review.told(error));
   return () => board.destroy();
 }
 

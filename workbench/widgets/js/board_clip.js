@@ -2,27 +2,37 @@
 //
 //   const clip = new Clip({ channel, act, go }); clip.show(row); clip.player; clip.edit(); clip.reasons.ask(fn)
 //   act(action, body, message): decide; resolves when saved, rejects with a sentence for the user
+/**
+ * @import { Command } from "./board_keys.js"
+ * @import { Channel } from "./channel.js"
+ * @import { IconName } from "./dom.js"
+ * @import { Action, BoardEvents, BoardQuestions, Conflict, Decided, Deciding, Details, Refused } from "./messages.d.ts"
+ * @import { PlayerClip } from "./page.d.ts"
+ * @import { Player } from "./player.js"
+ */
 import { DraftPanel } from "./board_draft.js";
 import { Facts } from "./board_facts.js";
 import { ReasonPrompt } from "./board_reasons.js";
 import { createWatch } from "./board_seconds.js";
 import { Segment } from "./board_segment.js";
 import { Transcript } from "./board_transcript.js";
-import { fill, h, icon } from "./dom.js";
+import { isLost } from "./channel.js";
+import { fill, h, icon, messageOf } from "./dom.js";
 import { createPlayer, fetchClip } from "./player.js";
-import { segment as segmentWords, board as words } from "./strings.js";
+import { named, segment as segmentWords, board as words } from "./strings.js";
 
 const AUDIO_KEPT = 6;
 /** A decision of somebody else that came on screen less than this ago counts as not yet seen. */
 const SEEN_AFTER_MS = 2500;
-const ICONS = { accept: "check", reject: "cross", edit: "pencil" };
+/** @type {{ [status: string]: { tone: string, mark: IconName } | undefined }} */
+const MARKS = { accepted: { tone: "nwb-good", mark: "check" }, rejected: { tone: "nwb-bad", mark: "cross" } };
 
 export class Clip {
   /**
    * @param {object} options
-   * @param {import("./channel.js").Channel} options.channel
-   * @param {(action: string, body: object, message?: string) => Promise<any>} options.act
-   * @param {(name: string) => void} options.go run a command of the board
+   * @param {Channel<BoardQuestions, BoardEvents>} options.channel
+   * @param {(action: Action, body: Deciding, message?: string) => Promise<Decided | Refused>} options.act
+   * @param {(name: Command) => void} options.go run a command of the board
    * @param {(id: string) => void} options.goTo choose another clip
    */
   constructor({ channel, act, go, goTo }) {
@@ -30,11 +40,11 @@ export class Clip {
     this.act = act;
     this.go = go;
     this.goTo = goTo;
-    /** @type {any} */
+    /** @type {Details | null} */
     this.row = null;
     this.seen = 0; // the newest event on this clip that the reviewer has seen
     this.wantsPlay = false;
-    /** @type {Map<string, Promise<any>>} clips by id, the newest few */
+    /** @type {Map<string, Promise<PlayerClip>>} clips by id, the newest few */
     this.audio = new Map();
     /** @type {(() => void) | null} what Esc does to the question that is open */
     this.dismiss = null;
@@ -42,33 +52,45 @@ export class Clip {
   }
 
   build() {
+    /** @type {(action: Action, body: Deciding, message?: string) => Promise<Decided | null>} */
     const decide = (action, body, message) => this.decide(action, body, message);
     const onLeave = () => this.go("focus");
+    /** @type {HTMLDivElement} */
     this.head = h("div", { class: "nwb-clip-head" });
+    /** @type {HTMLDivElement} */
     this.stage = h("div", { class: "nwb-clip-player" });
+    /** @type {Player} */
     this.player = createPlayer(this.stage, { height: 72, label: words.title });
+    /** @type {ReturnType<typeof createWatch>} */
     this.watch = createWatch(() => this.player.playing);
+    /** @type {DraftPanel} */
     this.draft = new DraftPanel({ decide, seek: (time_s) => this.player.seek(time_s) });
+    /** @type {Segment} */
     this.segment = new Segment({
       channel: this.channel,
       onMove: (stretch) => this.decide("move", stretch, segmentWords.moved),
       onGo: this.goTo,
       onLeave,
     });
+    /** @type {Transcript} */
     this.transcript = new Transcript({
       onSave: (row, value) => this.decide("edit", { id: row.id, field: "text", value }, words.done.edit),
       onLeave,
       onNext: () => this.go("next"),
       onEditing: () => this.row && this.draft.show(this.row, this.transcript.editing),
     });
+    /** @type {HTMLDivElement} */
     this.problem = h("div", {
       class: "nwb-note nwb-bad nwb-clip-problem",
       role: "alert",
       hidden: true,
       dataset: { testid: "board-problem" },
     });
+    /** @type {ReasonPrompt} */
     this.reasons = new ReasonPrompt({ onLeave });
+    /** @type {Facts} */
     this.facts = new Facts({ decide, onLeave });
+    /** @type {HTMLElement} */
     this.element = h(
       "section",
       { class: "nwb-clip", "aria-label": words.transcript, dataset: { testid: "board-clip" } },
@@ -89,16 +111,15 @@ export class Clip {
   }
 
   actions() {
-    const button = (name, key, tone) => this.button(name, key, tone);
-    this.buttons = {
-      accept: button("accept", "A", "nwb-good"),
-      reject: button("reject", "R", "nwb-bad"),
-      edit: button("edit", "E", ""),
-      undo: button("undo", "U", ""),
-      previous: button("previous", "P", "nwb-plain"),
-      next: button("next", "N", "nwb-plain"),
-    };
-    const { accept, reject, edit, undo, previous, next } = this.buttons;
+    const accept = this.button("accept", "A", "nwb-good", "check");
+    const reject = this.button("reject", "R", "nwb-bad", "cross");
+    const edit = this.button("edit", "E", "", "pencil");
+    const undo = this.button("undo", "U", "", "undo");
+    const previous = this.button("previous", "P", "nwb-plain", "previous");
+    const next = this.button("next", "N", "nwb-plain", "next");
+    /** @type {HTMLButtonElement[]} */
+    this.buttons = [accept, reject, edit, undo, previous, next];
+    /** @type {HTMLInputElement} */
     this.autoplayBox = h("input", { type: "checkbox", onchange: () => this.go("autoplay") });
     return h(
       "div",
@@ -114,7 +135,13 @@ export class Clip {
     );
   }
 
-  button(name, key, tone) {
+  /**
+   * @param {"accept" | "reject" | "edit" | "undo" | "previous" | "next"} name
+   * @param {string} key
+   * @param {string} tone
+   * @param {IconName} mark
+   */
+  button(name, key, tone, mark) {
     const label = words[name];
     return h(
       "button",
@@ -127,7 +154,7 @@ export class Clip {
         dataset: { testid: `board-${name}` },
         "aria-keyshortcuts": key,
       },
-      icon(ICONS[name] ?? name, 15),
+      icon(mark, 15),
       tone === "nwb-plain" ? null : label,
       h("kbd", {}, key),
     );
@@ -135,16 +162,17 @@ export class Clip {
 
   /** @param {string} key */
   load(key) {
-    if (!this.audio.has(key)) {
-      const promise = fetchClip(this.channel, key);
-      promise.catch(() => this.audio.delete(key));
-      this.audio.set(key, promise);
-      const many = Math.max(0, this.audio.size - AUDIO_KEPT);
-      for (const old of [...this.audio.keys()].slice(0, many)) this.audio.delete(old);
-    }
-    return this.audio.get(key);
+    const held = this.audio.get(key);
+    if (held) return held;
+    const promise = fetchClip(this.channel, key);
+    promise.catch(() => this.audio.delete(key));
+    this.audio.set(key, promise);
+    const many = Math.max(0, this.audio.size - AUDIO_KEPT);
+    for (const old of [...this.audio.keys()].slice(0, many)) this.audio.delete(old);
+    return promise;
   }
 
+  /** @param {string} key */
   prefetch(key) {
     this.load(key).catch(() => {});
   }
@@ -157,14 +185,14 @@ export class Clip {
 
   /**
    * Show a row with its details; loads the recording when the clip is another one.
-   * @param {any} next
+   * @param {Details | null} next null: none
    * @param {{ play?: boolean, own?: boolean }} [how] `own`: what changed is this reviewer's own doing
    */
   async show(next, { play = false, own = false } = {}) {
-    const stretch = (row) => `${row?.offset} ${row?.duration}`;
-    const heard = this.row?.id === next?.id && stretch(this.row) !== stretch(next);
-    if (heard) this.audio.delete(next.id); // another stretch of the recording
+    const stretch = (/** @type {Details | null} */ row) => `${row?.offset} ${row?.duration}`;
     const same = this.row?.id === next?.id;
+    const heard = same && stretch(this.row) !== stretch(next);
+    if (heard && next) this.audio.delete(next.id); // another stretch of the recording
     if (!same && this.transcript.editing) void this.transcript.save(); // of the clip being left
     this.row = next;
     this.element.classList.toggle("nwb-nothing", !next);
@@ -174,7 +202,7 @@ export class Clip {
       this.player.unload();
       return;
     }
-    this.draw();
+    this.draw(next);
     this.noteSeen(next, !same || own);
     if (heard) void this.listen(next, false);
     if (same) return;
@@ -182,6 +210,7 @@ export class Clip {
     await this.listen(next, play);
   }
 
+  /** @param {Details} row @param {boolean} now */
   noteSeen(row, now) {
     const newest = Math.max(0, ...(row.history ?? []).map((event) => event.seq));
     if (now) this.see(newest);
@@ -194,10 +223,12 @@ export class Clip {
     this.element.dataset.seen = String(newest);
   }
 
+  /** @param {string} id @param {number} newest */
   catchUp(id, newest) {
     if (this.row?.id === id) this.see(Math.max(this.seen, newest));
   }
 
+  /** @param {Details} row @param {boolean} play */
   async listen(row, play) {
     this.player.unload(row.missing ? words.missingFile : undefined, { bad: row.missing });
     this.wantsPlay = play;
@@ -209,15 +240,14 @@ export class Clip {
       if (this.wantsPlay && this.row?.id === row.id) await this.player.play();
       this.wantsPlay = false;
     } catch (error) {
-      if (this.row?.id === row.id && !error.lost) this.player.unload(error.message, { bad: true });
+      if (this.row?.id === row.id && !isLost(error)) this.player.unload(messageOf(error), { bad: true });
     }
   }
 
-  draw() {
-    const { row } = this;
+  /** @param {Details} row */
+  draw(row) {
     this.element.dataset.status = row.status ?? "";
-    const tone = { accepted: "nwb-good", rejected: "nwb-bad" }[row.status] ?? "nwb-accent";
-    const mark = { accepted: "check", rejected: "cross" }[row.status];
+    const { tone, mark } = MARKS[row.status] ?? { tone: "nwb-accent", mark: null };
     const who = (row.history ?? []).findLast((event) => event.stands && event.field === "status");
     fill(
       this.head,
@@ -241,8 +271,13 @@ export class Clip {
   /**
    * The kernel's answer; null where it refused, which is said beside the transcript, and where somebody has
    * decided the same clip meanwhile, which is asked about.
+   * @param {Action} action
+   * @param {Deciding} body
+   * @param {string} [message] said once it is saved
+   * @returns {Promise<Decided | null>}
    */
   async decide(action, body, message) {
+    if (!this.row) return null;
     const spent = this.row.draft ? { seconds: this.watch.seconds } : {};
     const asked = { id: this.row.id, seen: this.seen, ...spent, ...body };
     try {
@@ -252,16 +287,23 @@ export class Clip {
       if (action === "accept" || action === "edit") this.watch.restart();
       return answer;
     } catch (error) {
-      fill(this.problem, icon("warn"), error.message);
+      fill(this.problem, icon("warn"), messageOf(error));
       this.problem.hidden = false;
       return null;
     }
   }
 
-  /** Somebody was faster: keep their word, or decide all the same. */
+  /**
+   * Somebody was faster: keep their word, or decide all the same.
+   * @param {Conflict} other
+   * @param {Action} action
+   * @param {Deciding} body
+   * @param {string} [message]
+   * @returns {Promise<Decided | null>}
+   */
   askAgain(other, action, body, message) {
     return new Promise((resolve) => {
-      const close = (answer) => {
+      const close = (/** @type {Decided | null} */ answer) => {
         this.dismiss = null;
         this.problem.hidden = true;
         this.go("focus");
@@ -269,7 +311,7 @@ export class Clip {
       };
       const keep = h("button", { type: "button", class: "nwb-btn", onclick: () => close(null) }, words.keepTheirs);
       const sure = async () => close(await this.decide(action, body, message));
-      const said = other.field === "status" ? (words.status[other.value] ?? other.value) : (other.value ?? words.none);
+      const said = other.field === "status" ? named(words.status, other.value ?? "") : (other.value ?? words.none);
       fill(
         this.problem,
         icon("warn"),
@@ -319,8 +361,9 @@ export class Clip {
     this.autoplayBox.checked = on;
   }
 
+  /** @param {boolean} on */
   setEnabled(on) {
-    for (const button of Object.values(this.buttons)) button.disabled = !on;
+    for (const button of this.buttons) button.disabled = !on;
   }
 
   destroy() {

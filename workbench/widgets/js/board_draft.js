@@ -1,16 +1,17 @@
 // The draft of the chosen clip: uncertain words, words in which two drafts differ, personal data, what became of it.
 //
 //   const draft = new DraftPanel({ decide, seek }); draft.show(row, editing)
+/** @import { Action, Deciding, Details, Draft, DraftWord, PersonalSpan } from "./messages.d.ts" */
 import { direction, directionOf, fill, h } from "./dom.js";
 import { draft as words } from "./strings.js";
 
-/** Whether a row has a draft that nobody has made a reference of. */
-export const drafted = (row) => Boolean(row?.draft) && !row.text;
+/** Whether a row has a draft that nobody has made a reference of. @param {Details | null} row */
+export const drafted = (row) => Boolean(row?.draft) && !row?.text;
 
 export class DraftPanel {
   /**
    * @param {object} options
-   * @param {(action: string, body: object) => Promise<any>} options.decide
+   * @param {(action: Action, body: Deciding) => Promise<unknown>} options.decide
    * @param {(time_s: number) => void} options.seek
    */
   constructor({ decide, seek }) {
@@ -20,7 +21,7 @@ export class DraftPanel {
   }
 
   /**
-   * @param {any} row
+   * @param {Details} row
    * @param {boolean} editing the transcript is being written: its words stand there
    */
   show(row, editing = false) {
@@ -41,17 +42,25 @@ export class DraftPanel {
     );
   }
 
+  /** @param {Draft} draft */
   line(draft) {
     if (!draft.text) return h("div", { class: "nwb-muted" }, words.nothing);
     const runs = direction(draft.text);
     const spans = draft.words.flatMap((word, n) => {
-      const personal = draft.personal.find(({ first, last }) => first !== null && first <= n && n <= last);
+      const holds = (/** @type {PersonalSpan} */ { first, last }) =>
+        first !== null && last !== null && first <= n && n <= last;
+      const personal = draft.personal.find(holds);
       const said = this.word(word, runs, personal);
       return n && !word.glued ? [" ", said] : [said];
     });
     return h("div", { class: "nwb-draft-line", dir: runs, dataset: { testid: "draft-words" } }, ...spans);
   }
 
+  /**
+   * @param {DraftWord} word
+   * @param {"rtl" | "ltr"} runs
+   * @param {PersonalSpan | undefined} personal
+   */
   word(word, runs, personal) {
     const notes = [
       word.confidence === undefined || word.confidence === null ? "" : words.confidence(word.confidence),
@@ -71,6 +80,7 @@ export class DraftPanel {
     );
   }
 
+  /** @param {Draft} draft */
   second(draft) {
     const said = draft.second.flatMap((word, n) => {
       const span = h("span", { class: word.differs ? "nwb-word nwb-word-differs" : "nwb-word" }, word.word);
@@ -84,9 +94,11 @@ export class DraftPanel {
     );
   }
 
+  /** @param {PersonalSpan} span */
   personal(span) {
-    const choose = (keep) => keep !== span.keep && this.decide(keep ? "tag" : "untag", { value: span.tag });
-    const button = (keep, label, hint) =>
+    const choose = (/** @type {boolean} */ keep) =>
+      keep !== span.keep && this.decide(keep ? "tag" : "untag", { value: span.tag });
+    const button = (/** @type {boolean} */ keep, /** @type {string} */ label, /** @type {string} */ hint) =>
       h(
         "button",
         {
@@ -113,6 +125,7 @@ export class DraftPanel {
     );
   }
 
+  /** @param {Draft} draft */
   drop(draft) {
     return h(
       "div",
@@ -134,6 +147,7 @@ export class DraftPanel {
   }
 }
 
+/** @param {Draft} draft */
 function facts(draft) {
   const uncertain = draft.words.filter((word) => word.uncertain).length;
   const differs = draft.words.filter((word) => word.differs).length;

@@ -1,25 +1,29 @@
 // Beside the chosen clip: findings, tags, what the model and other reviewers said, its facts, its history.
-import { ruleName, saying } from "./board_table.js";
+/**
+ * @import { Action, Decided, Deciding, Decision, Details, Dispute, DisputeWord } from "./messages.d.ts"
+ * @import { Finding, Measure, Opinion } from "./messages.d.ts"
+ */
+import { fieldOf, ruleName, saying } from "./board_table.js";
 import { fill, h, icon, set } from "./dom.js";
 import { languageLine } from "./languages.js";
-import { board as words } from "./strings.js";
+import { named, board as words } from "./strings.js";
 
-const ABOUT = ["domain", "source", "license", "recorded_at", "audio_filepath"];
-const EDITED = ["target_lang", "accent", "speaker", "split", "duration"];
+const ABOUT = /** @type {const} */ (["domain", "source", "license", "recorded_at", "audio_filepath"]);
+const EDITED = /** @type {const} */ (["target_lang", "accent", "speaker", "split", "duration"]);
+/** @type {{ [severity: string]: string | undefined }} */
 const TONE = { error: "bad", warning: "warn" };
 
 export class Facts {
   /**
    * @param {object} options
-   * @param {(action: string, body: object, message?: string) => Promise<any>} options.decide
+   * @param {(action: Action, body: Deciding, message?: string) => Promise<Decided | null>} options.decide
    * @param {() => void} options.onLeave the focus goes back to the table
    */
   constructor({ decide, onLeave }) {
     this.decide = decide;
     this.onLeave = onLeave;
     this.reviewer = "";
-    /** @type {any} */
-    this.row = null;
+
     this.findings = h("div", { class: "nwb-findings" });
     this.heard = h("div", { class: "nwb-model", dataset: { testid: "board-hypothesis" } });
     this.others = h("div", { class: "nwb-marks" });
@@ -38,9 +42,8 @@ export class Facts {
     );
   }
 
-  /** @param {any} row */
+  /** @param {Details} row */
   show(row) {
-    this.row = row;
     this.drawFindings(row);
     this.drawHeard(row);
     this.drawOthers(row);
@@ -48,6 +51,7 @@ export class Facts {
     this.drawHistory(row);
   }
 
+  /** @param {Details} row */
   drawFindings(row) {
     const why = row.why
       ? h(
@@ -74,7 +78,7 @@ export class Facts {
     );
   }
 
-  /** Why the clip was sent here, to be taken off once it is resolved. */
+  /** Why the clip was sent here, to be taken off once it is resolved. @param {string} tag */
   tagged(tag) {
     const off = h(
       "button",
@@ -97,6 +101,7 @@ export class Facts {
   }
 
   tagField() {
+    /** @type {HTMLInputElement} */
     const input = h("input", {
       class: "nwb-field nwb-tag-field",
       dir: "auto",
@@ -117,13 +122,13 @@ export class Facts {
     return input;
   }
 
+  /** @param {Details} row */
   drawHeard(row) {
     const heard = row.hypothesis;
     this.heard.hidden = heard === null || heard === undefined;
     if (this.heard.hidden) return;
-    const figures = Object.entries(row.measures ?? {}).filter(
-      ([name, value]) => value !== null && words.measures[name],
-    );
+    const known = /** @type {[Measure, number | null][]} */ (Object.entries(row.measures ?? {}));
+    const figures = known.filter(([name, value]) => value !== null && words.measures[name]);
     fill(
       this.heard,
       h("h4", {}, words.heard),
@@ -137,12 +142,13 @@ export class Facts {
     );
   }
 
+  /** @param {Details} row */
   drawOthers(row) {
     const disputes = row.dispute ?? [];
     const settled = new Set(disputes.map(({ field }) => field));
     const others = (row.others ?? []).filter(({ field }) => !settled.has(field));
     this.others.hidden = !others.length && !disputes.length;
-    const line = (other) =>
+    const line = (/** @type {Opinion} */ other) =>
       h(
         "div",
         { class: "nwb-finding nwb-calm" },
@@ -152,11 +158,14 @@ export class Facts {
     fill(this.others, h("h4", {}, words.marks), ...disputes.map((one) => this.dispute(one)), ...others.map(line));
   }
 
-  /** Reviewers differ: a third makes one word hold; one of them may give in, and is no judge of the own word. */
+  /**
+   * Reviewers differ: a third makes one word hold; one of them may give in, and is no judge of the own word.
+   * @param {Dispute} dispute
+   */
   dispute({ field, words: said, party }) {
-    const take = (word) =>
+    const take = (/** @type {DisputeWord} */ word) =>
       this.decide("resolve", { field, value: word.value, reason: word.reason }, words.done.settled);
-    const line = (word) => {
+    const line = (/** @type {DisputeWord} */ word) => {
       const own = word.reviewer === this.reviewer;
       const label = words.takeWord(word.reviewer);
       return h(
@@ -191,28 +200,32 @@ export class Facts {
       h(
         "div",
         {},
-        h("strong", {}, words.dispute(field === "status" ? null : (words.fields[field] ?? words.transcript))),
+        h("strong", {}, words.dispute(field === "status" ? null : fieldOf(field))),
         h("ul", {}, ...said.map(line)),
         h("div", { class: "nwb-muted" }, party ? words.disputeParty : words.disputeThird),
       ),
     );
   }
 
+  /** @param {Details} row */
   drawAbout(row) {
-    const fact = (name, value) =>
-      value ? [h("dt", {}, words.fields[name] ?? name), h("dd", {}, h("bdi", {}, value))] : [];
+    const fact = (/** @type {typeof ABOUT[number]} */ name, /** @type {string | null | undefined} */ value) =>
+      value ? [h("dt", {}, words.fields[name]), h("dd", {}, h("bdi", {}, value))] : [];
     fill(
       this.about,
-      ...EDITED.filter((name) => name in row).flatMap((name) => this.field(name)),
+      ...EDITED.filter((name) => name in row).flatMap((name) => this.field(name, row[name] ?? null)),
       ...ABOUT.flatMap((name) => fact(name, row[name])),
     );
   }
 
-  /** A fact that a reviewer may set right: saved on Enter or when left. */
-  field(name) {
-    const now = this.row[name];
+  /**
+   * A fact that a reviewer may set right: saved on Enter or when left.
+   * @param {typeof EDITED[number]} name
+   * @param {string | number | null} now
+   */
+  field(name, now) {
     const seconds = name === "duration";
-    const was = seconds && typeof now === "number" ? now.toFixed(2) : (now ?? "");
+    const was = typeof now === "number" ? now.toFixed(2) : (now ?? "");
     const input = h("input", {
       class: "nwb-field",
       dir: "auto",
@@ -243,6 +256,7 @@ export class Facts {
     return [h("dt", {}, words.fields[name]), h("dd", {}, input)];
   }
 
+  /** @param {Details} row */
   drawHistory(row) {
     const events = row.history ?? [];
     this.history.hidden = !events.length;
@@ -254,6 +268,7 @@ export class Facts {
   }
 }
 
+/** @param {Finding} found */
 function finding(found) {
   return h(
     "div",
@@ -269,10 +284,12 @@ function finding(found) {
   );
 }
 
+/** @param {Decision} event */
 function historyLine(event) {
+  const { field, value: said } = event;
   const status = event.field === "status";
   const at = new Date(event.at).toLocaleString([], { dateStyle: "short", timeStyle: "short" });
-  const value = status ? (words.status[event.value] ?? event.value) : `${words.fields[event.field] ?? event.field}: `;
+  const value = status ? named(words.status, said ?? "") : `${named(words.fields, field ?? "")}: `;
   const more = status ? (event.reason ? `: ${event.reason}` : "") : h("bdi", {}, event.value ?? words.none);
   return h(
     "li",

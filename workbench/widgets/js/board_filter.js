@@ -1,4 +1,5 @@
 // The row over the table: one box for words or SQL, status, order, minutes at hand, saved views, deciding on all.
+/** @import { Measure, Query, QueryChange, SavedView, Shown } from "./messages.d.ts" */
 import { count, fill, h, icon, set } from "./dom.js";
 import { board as words } from "./strings.js";
 
@@ -7,7 +8,7 @@ let serial = 0;
 export class Filter {
   /**
    * @param {object} on
-   * @param {(change: object) => void} on.onQuery
+   * @param {(change: QueryChange & { whole?: boolean }) => void} on.onQuery `whole`: in place of all asked for before
    * @param {() => void} on.onBulk
    * @param {() => void} on.onLeave the focus goes back to the table
    * @param {() => void} on.onColumns show or hide the filters of the columns
@@ -16,9 +17,9 @@ export class Filter {
   constructor(on) {
     this.on = on;
     this.typed = false; // and not yet asked for: no answer to something else may overwrite it
-    /** @type {any} */
+    /** @type {Partial<Query>} */
     this.asked = {};
-    /** @type {any[]} */
+    /** @type {SavedView[]} */
     this.views = [];
     serial += 1;
     this.problem = h("div", {
@@ -52,6 +53,7 @@ export class Filter {
   }
 
   box() {
+    /** @type {HTMLInputElement} */
     this.input = h("input", {
       class: "nwb-input nwb-sql",
       type: "text",
@@ -68,15 +70,18 @@ export class Filter {
       },
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.leaving(event, () => this.send()),
     });
+    /** @type {HTMLSpanElement} */
     this.mode = h("span", { class: "nwb-mode nwb-muted", dataset: { testid: "board-filter-mode" } });
+    /** @type {HTMLSpanElement} */
     this.searchBox = h("span", { class: "nwb-search" }, this.input, this.mode);
+    /** @type {HTMLButtonElement} */
     this.apply = h(
       "button",
       { type: "button", class: "nwb-btn", onclick: () => this.send() },
       icon("search", 14),
       words.apply,
     );
-    const status = ([value, label]) =>
+    const status = (/** @type {[string, string]} */ [value, label]) =>
       h(
         "button",
         {
@@ -87,6 +92,7 @@ export class Filter {
         },
         label,
       );
+    /** @type {HTMLDivElement} */
     this.statuses = h(
       "div",
       { class: "nwb-segments", role: "group", "aria-label": words.statusLabel },
@@ -95,6 +101,7 @@ export class Filter {
   }
 
   orders() {
+    /** @type {HTMLButtonElement} */
     this.priority = h(
       "button",
       {
@@ -108,6 +115,7 @@ export class Filter {
       icon("flag", 14),
       words.priority,
     );
+    /** @type {HTMLInputElement} */
     this.minutes = h("input", {
       class: "nwb-input nwb-minutes",
       type: "number",
@@ -122,6 +130,7 @@ export class Filter {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.leaving(event, () => this.uncertain(true)),
       onchange: () => this.uncertain(true),
     });
+    /** @type {HTMLSpanElement} */
     this.uncertainBox = h(
       "span",
       { class: "nwb-uncertain" },
@@ -129,6 +138,7 @@ export class Filter {
       this.minutes,
       h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit),
     );
+    /** @type {HTMLSelectElement} */
     this.order = h("select", {
       class: "nwb-input nwb-order",
       "aria-label": words.order,
@@ -142,14 +152,21 @@ export class Filter {
   }
 
   underRow() {
+    /** @type {HTMLSpanElement} */
     this.total = h("span", { class: "nwb-num nwb-total", role: "status", dataset: { testid: "board-total" } });
+    /** @type {HTMLSpanElement} */
     this.agree = h("span", { class: "nwb-muted nwb-num", dataset: { testid: "board-agreement" } });
-    const plain = (testid, text, onclick, mark = null) =>
+    /** @type {(testid: string, text: string, onclick: () => void, mark?: SVGElement) => HTMLButtonElement} */
+    const plain = (testid, text, onclick, mark) =>
       h("button", { type: "button", class: "nwb-btn nwb-plain", dataset: { testid }, onclick }, mark, text);
+    /** @type {HTMLButtonElement} */
     this.clear = plain("board-clear", words.clear, () => this.clearAll(), icon("clear", 13));
     this.clear.hidden = true;
+    /** @type {HTMLButtonElement} */
     this.columns = plain("board-columns", words.columnFilters, () => this.on.onColumns(), icon("search", 13));
+    /** @type {HTMLButtonElement} */
     this.bulk = plain("board-bulk", words.bulk, () => this.on.onBulk());
+    /** @type {HTMLInputElement} */
     this.viewName = h("input", {
       class: "nwb-input",
       placeholder: words.viewName,
@@ -158,8 +175,10 @@ export class Filter {
       dataset: { testid: "board-view-name" },
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.leaving(event, () => this.keepView()),
     });
+    /** @type {HTMLUListElement} */
     this.viewList = h("ul", { class: "nwb-view-list" });
     const keep = h("button", { type: "button", class: "nwb-btn", onclick: () => this.keepView() }, words.viewKeep);
+    /** @type {HTMLDetailsElement} */
     this.viewsMenu = h(
       "details",
       { class: "nwb-views", dataset: { testid: "board-views" } },
@@ -168,7 +187,7 @@ export class Filter {
     );
   }
 
-  /** @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event @param {() => void} onEnter */
   leaving(event, onEnter) {
     event.stopPropagation();
     if (event.isComposing) return;
@@ -182,7 +201,7 @@ export class Filter {
   }
 
   /** The order in which doubt comes first, within the minutes written beside it; or the source's and all clips. */
-  uncertain(on) {
+  uncertain(/** @type {boolean} */ on) {
     const wanted = on ? Math.max(0, this.minutes.valueAsNumber || 0) : 0;
     if (on && this.asked.order_by === "priority" && this.asked.minutes === wanted) return;
     this.on.onQuery({ order_by: on ? "priority" : "", descending: false, minutes: wanted });
@@ -200,9 +219,10 @@ export class Filter {
     this.on.onViews({ keep });
   }
 
+  /** @param {SavedView[]} views */
   setViews(views) {
     this.views = views;
-    const line = ({ name, query }) => {
+    const line = (/** @type {SavedView} */ { name, query }) => {
       const open = () => {
         this.viewsMenu.open = false;
         this.typed = false;
@@ -230,6 +250,7 @@ export class Filter {
     fill(this.viewList, ...(views.length ? views.map(line) : [h("li", { class: "nwb-muted" }, words.viewsNone)]));
   }
 
+  /** @param {Query} query @param {Shown} summary */
   draw(query, summary) {
     if (!this.typed && document.activeElement !== this.input) this.input.value = query.sql || query.text;
     this.mode.textContent = query.sql ? words.modeSql : query.text ? words.modeWords : "";
@@ -244,8 +265,8 @@ export class Filter {
     set(this.priority, { "aria-pressed": String(query.order_by === "priority") });
     this.asked = query;
     if (document.activeElement !== this.minutes) this.minutes.value = query.minutes ? String(query.minutes) : "";
-    const ranked = query.order_by === "priority" && summary.spent;
-    const spent = ranked ? ` · ${words.spent(summary.spent, query.minutes)}` : "";
+    const minutes = query.order_by === "priority" ? summary.spent : 0;
+    const spent = minutes ? ` · ${words.spent(minutes, query.minutes)}` : "";
     this.total.textContent = `${words.clips(count(summary.total))} · ${words.minutes(summary.minutes)}${spent}`;
     const { agreement } = summary;
     this.agree.textContent = agreement?.clips ? words.agreement(agreement) : "";
@@ -257,13 +278,14 @@ export class Filter {
     this.error("");
   }
 
+  /** @param {Query} query @param {Measure[]} measures */
   drawOrder(query, measures) {
     const now = query.order_by ? `${query.order_by}${query.descending ? " down" : ""}` : "";
     const choices = [
       ["", words.orderSource],
       ["priority", words.priority],
     ];
-    for (const name of ["duration", "text", "target_lang", "accent", "speaker"]) {
+    for (const name of /** @type {const} */ (["duration", "text", "target_lang", "accent", "speaker"])) {
       choices.push([name, words.orderUp(words.head[name])], [`${name} down`, words.orderDown(words.head[name])]);
     }
     for (const name of measures) {
@@ -277,12 +299,14 @@ export class Filter {
     this.order.value = now;
   }
 
+  /** @param {string} message */
   error(message) {
     this.problem.hidden = !message;
     fill(this.problem, message ? icon("warn", 14) : null, message);
     set(this.input, { "aria-invalid": message ? "true" : null });
   }
 
+  /** @param {string[]} names */
   setColumns(names) {
     set(this.input, { title: words.columns(names.join(", ")) });
   }
@@ -293,7 +317,7 @@ export class Filter {
   }
 }
 
-/** Whether anything is left out. */
+/** Whether anything is left out. @param {Query} query */
 export function narrowed(query) {
   const chosen = Object.values(query.facets ?? {}).some((values) => values.length);
   const columns = Object.values(query.columns ?? {}).some(Boolean);

@@ -1,4 +1,5 @@
 // The board's head: which corpus, how far it is decided, who decides, and whether all is saved.
+/** @import { Progress, Tally } from "./messages.d.ts" */
 import { count, fill, h, icon, set } from "./dom.js";
 import { board as words } from "./strings.js";
 
@@ -43,6 +44,11 @@ export class Head {
     this.saved("");
   }
 
+  /**
+   * @param {string} corpus
+   * @param {Progress} progress
+   * @param {string} reviewer
+   */
   draw(corpus, progress, reviewer) {
     fill(this.name, h("bdi", {}, corpus));
     this.size.textContent = `${words.clips(count(progress.clips))} · ${words.minutes(progress.minutes)}`;
@@ -57,7 +63,7 @@ export class Head {
       count(progress.rejected.clips),
       count(progress.pending.clips),
     );
-    const share = (part) => `${progress.minutes ? (100 * part.minutes) / progress.minutes : 0}%`;
+    const share = (/** @type {Tally} */ part) => `${progress.minutes ? (100 * part.minutes) / progress.minutes : 0}%`;
     set(this.meter, { "aria-label": label, title: label });
     fill(
       this.meter,
@@ -78,13 +84,18 @@ export class Head {
     const failed = state instanceof Error;
     this.state.classList.toggle("nwb-bad", failed);
     const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    const text = failed ? words.notSaved : { saving: words.saving, saved: words.savedAt(time) }[state] || words.saved;
+    const said = { "": words.saved, saving: words.saving, saved: words.savedAt(time) };
+    const text = failed ? words.notSaved : said[state];
     fill(this.state, icon(failed ? "warn" : state === "saving" ? "save" : "check", 14), text);
     set(this.state, { title: failed ? state.message : null });
   }
 }
 
-/** Small shares keep a digit, so that the first decisions are seen to count. */
+/**
+ * Small shares keep a digit, so that the first decisions are seen to count.
+ * @param {number} done
+ * @param {number} all
+ */
 export function percentText(done, all) {
   const percent = all ? (100 * done) / all : 0;
   if (percent > 0 && percent < 0.1) return "< 0.1";

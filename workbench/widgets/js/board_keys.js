@@ -1,6 +1,6 @@
 // What a key asks of the board. Pure: the facts come in, a name goes out; board.js carries it out.
 
-/** Key (letters in lower case) → command. */
+/** Key (letters in lower case) → command. @type {{ [key: string]: Command | undefined }} */
 export const COMMANDS = {
   " ": "play",
   a: "accept",
@@ -35,9 +35,15 @@ export const COMMANDS = {
   Escape: "focus",
 };
 
-/** Commands that a held key may repeat: none of them decides anything. */
+/** Commands that a held key may repeat: none of them decides anything. @type {Set<Command>} */
 export const REPEATED = new Set(["back", "forward", "rowDown", "rowUp", "pageDown", "pageUp", "zoomIn", "zoomOut"]);
 
+/**
+ * @typedef {"play" | "accept" | "reject" | "edit" | "tag" | "next" | "previous" | "undo" | "redo" | "reopen" | "filter"
+ *   | "help" | "loop" | "segmentStart" | "segmentEnd" | "spectrogram" | "back" | "forward" | "slower" | "faster"
+ *   | "zoomIn" | "zoomOut" | "zoomAll" | "rowDown" | "rowUp" | "pageDown" | "pageUp" | "first" | "last" | "focus"
+ *   | "autoplay"} Command
+ */
 /**
  * @typedef {object} Key what of a KeyboardEvent counts
  * @property {string} key
@@ -55,7 +61,7 @@ export const REPEATED = new Set(["back", "forward", "rowDown", "rowUp", "pageDow
  * @property {boolean} [sheet] a dialog lies over the board
  * @property {boolean} [asking] a prompt is open, or was asked for and is about to open
  */
-/** @typedef {{ do: "command", name: string } | { do: "type", text: string }} Doing */
+/** @typedef {{ do: "command", name: Command } | { do: "type", text: string }} Doing */
 /** @typedef {Doing | { do: "cancel" } | { do: "swallow" }} Act */
 
 /**

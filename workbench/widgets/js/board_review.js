@@ -1,20 +1,38 @@
 // Choosing a clip and deciding on it. Commands run one after the other, so that keys pressed ahead of a slow kernel
 // meet the clip they were meant for.
+/**
+ * @import { Board } from "./board.js"
+ * @import { Command } from "./board_keys.js"
+ * @import { Action, Bulk, Deciding, Details, Progress, Row } from "./messages.d.ts"
+ */
 import { REPEATED } from "./board_keys.js";
-import { count, debounce } from "./dom.js";
+import { ChannelError, isLost } from "./channel.js";
+import { count, debounce, messageOf } from "./dom.js";
 import { board as words } from "./strings.js";
 
-/** Commands that do not wait for the kernel. */
+/** Commands that do not wait for the kernel. @type {Set<Command>} */
 const AT_ONCE = new Set([
-  ...["focus", "filter", "help", "autoplay", "loop", "spectrogram", "slower", "faster", "zoomAll", "tag"],
-  ...["segmentStart", "segmentEnd"],
-  ...["first", "last", ...REPEATED],
+  "focus",
+  "filter",
+  "help",
+  "autoplay",
+  "loop",
+  "spectrogram",
+  "slower",
+  "faster",
+  "zoomAll",
+  "tag",
+  "segmentStart",
+  "segmentEnd",
+  "first",
+  "last",
+  ...REPEATED,
 ]);
-/** Commands that open a prompt: what is typed until it is there is typed into it. */
+/** Commands that open a prompt: what is typed until it is there is typed into it. @type {Set<Command>} */
 const PROMPTS = new Set(["reject", "edit"]);
 
 export class Review {
-  /** @param {any} board */
+  /** @param {Board} board */
   constructor(board) {
     this.board = board;
     /** @type {string | null} id of the chosen clip */
@@ -24,7 +42,9 @@ export class Review {
     this.turn = 0;
     /** @type {Set<() => void>} */
     this.arrivals = new Set();
+    /** @type {Promise<unknown>} */
     this.queue = Promise.resolve();
+    /** @type {(id: string, place: number, play: boolean) => void} */
     this.details = debounce((id, place, play) => this.fetch(id, place, play), 60);
     this.commands = this.commandTable();
   }
@@ -39,10 +59,12 @@ export class Review {
     return this.board.channel;
   }
 
+  /** @returns {{ [name in Command]: () => unknown }} */
   commandTable() {
     const { table, clip } = this;
     const { player } = clip;
-    const move = (step) => this.choose(Math.min(table.total - 1, Math.max(0, table.selected + step)));
+    const move = (/** @type {number} */ step) =>
+      this.choose(Math.min(table.total - 1, Math.max(0, table.selected + step)));
     return {
       play: () => clip.playWhenReady(),
       accept: () => this.decideAndGo("accept", {}, words.done.accept),
@@ -84,7 +106,7 @@ export class Review {
     };
   }
 
-  /** @param {string} name */
+  /** @param {Command} name */
   go(name) {
     if (this.channel.lost && name !== "focus") return;
     if (AT_ONCE.has(name)) {
@@ -102,11 +124,17 @@ export class Review {
     });
   }
 
+  /** @param {() => unknown} work */
   enqueue(work) {
     this.queue = this.queue
       .then(() => this.settled())
       .then(work)
-      .catch((error) => !error.lost && this.board.say(error.message));
+      .catch((error) => this.told(error));
+  }
+
+  /** Say what went wrong; that the kernel is gone is said elsewhere. @param {unknown} error */
+  told(error) {
+    if (!isLost(error)) this.board.say(messageOf(error));
   }
 
   /** A key for the prompt that is open or about to open. @param {string} text */
@@ -128,16 +156,18 @@ export class Review {
 
   // -- choosing ---------------------------------------------------------------------------------------------
 
+  /** @param {string} id @param {number} place @param {boolean} play */
   async fetch(id, place, play) {
     try {
       const row = await this.channel.ask("details", { id });
       if (this.selected === id) await this.present(row, place, play);
     } catch (error) {
       this.arrive();
-      if (!error.lost) this.board.say(error.message);
+      this.told(error);
     }
   }
 
+  /** @param {Details} row @param {number} place @param {boolean} play */
   async present(row, place, play) {
     const heard = this.clip.show(row, { play });
     this.arrive();
@@ -151,27 +181,31 @@ export class Review {
     this.arrivals.clear();
   }
 
-  /** Resolves once the clip shown is the one chosen, so that no key decides on a clip not yet on screen. */
+  /**
+   * Resolves once the clip shown is the one chosen, so that no key decides on a clip not yet on screen.
+   * @returns {Promise<void>}
+   */
   settled() {
     if ((this.clip.row?.id ?? null) === this.selected) return Promise.resolve();
-    return new Promise((done) => this.arrivals.add(() => done(undefined)));
+    return new Promise((done) => this.arrivals.add(() => done()));
   }
 
   /**
-   * @param {number | null} place
-   * @param {{ play?: boolean, whole?: any }} [how] `whole`: the clip's details, where they came with an answer
+   * @param {number | null | undefined} place
+   * @param {{ play?: boolean, whole?: Details | null }} [how] `whole`: its details, where they came with an answer
    */
   async choose(place, { play = this.clip.autoplay, whole = null } = {}) {
     if (place === null || place === undefined || place < 0 || place >= this.table.total) return;
     this.table.select(place);
     this.turn += 1;
     const { turn } = this;
+    /** @type {Row | Details | undefined} */
     let row = whole ?? this.table.row(place);
     if (!row) {
       try {
         [row] = (await this.channel.ask("rows", { offset: place, limit: 1 })).rows;
       } catch (error) {
-        if (!error.lost) this.board.say(error.message);
+        this.told(error);
         return;
       }
     }
@@ -188,6 +222,7 @@ export class Review {
     this.arrive();
   }
 
+  /** @param {1 | -1} step */
   async nextUndecided(step) {
     const { place } = await this.channel.ask("next", { place: this.table.selected, step, pending: true });
     if (place === null) this.board.say(words.done.end);
@@ -217,6 +252,7 @@ export class Review {
     return (await this.channel.ask("details", { id: this.selected })).place;
   }
 
+  /** @param {Details} row */
   note(row, { own = false } = {}) {
     this.table.update(row);
     if (this.clip.row?.id === row.id) this.clip.show(row, { own });
@@ -224,6 +260,7 @@ export class Review {
 
   // -- deciding ---------------------------------------------------------------------------------------------
 
+  /** @param {Action} action @param {Deciding} body @param {string} [message] */
   async act(action, body, message) {
     const { board } = this;
     board.head.saved("saving");
@@ -239,21 +276,24 @@ export class Review {
       if (message) board.say(message);
       return answer;
     } catch (error) {
-      board.head.saved(error.fault || error.lost ? error : "");
+      board.head.saved(error instanceof ChannelError && (error.fault || error.lost) ? error : "");
       throw error;
     }
   }
 
+  /** @param {{ own?: number[], progress: Progress }} answer */
   saved(answer) {
     this.board.head.saved("saved");
     this.board.own.push(...(answer.own ?? []));
     this.board.progress(answer.progress);
   }
 
+  /** @param {string} reason */
   reject(reason) {
     this.enqueue(() => this.decideAndGo("reject", { reason }, words.done.reject(reason)));
   }
 
+  /** @param {Action} action @param {Deciding} body @param {string} message */
   async decideAndGo(action, body, message) {
     if (!this.clip.row || this.clip.row.id !== this.selected) return;
     const answer = await this.clip.decide(action, { ...body, place: this.table.selected }, message);
@@ -263,6 +303,7 @@ export class Review {
     await this.settled();
   }
 
+  /** @param {boolean} redo */
   async undo(redo) {
     const { board } = this;
     board.head.saved("saving");
@@ -277,12 +318,18 @@ export class Review {
       if (elsewhere) await this.choose(answer.place, { play: false, whole: answer.row });
       else if (!answer.row) await this.refresh();
     } catch (error) {
-      board.head.saved(error);
-      board.say(error.message);
+      this.failed(error);
     }
     return undefined;
   }
 
+  /** Nothing was saved. @param {unknown} error */
+  failed(error) {
+    this.board.head.saved(error instanceof Error ? error : new Error(messageOf(error)));
+    this.board.say(messageOf(error));
+  }
+
+  /** @param {Bulk} body */
   async bulk(body) {
     const { board } = this;
     board.head.saved("saving");
@@ -293,8 +340,7 @@ export class Review {
       await this.refresh();
       board.say(words.bulkDone(count(answer.clips)));
     } catch (error) {
-      board.head.saved(error);
-      board.say(error.message);
+      this.failed(error);
     }
   }
 }

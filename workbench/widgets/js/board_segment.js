@@ -1,6 +1,10 @@
 // A segment in its recording: the sound around it, its neighbors, and two ends to drag or move by keys.
 //
 //   const segment = new Segment({ channel, onMove, onGo, onLeave }); segment.show(row); segment.focus("start")
+/**
+ * @import { Channel } from "./channel.js"
+ * @import { Answer, BoardEvents, BoardQuestions, Decided, Details, Neighbor, Surroundings } from "./messages.d.ts"
+ */
 import { clock, debounce, fill, h, onTheme, set } from "./dom.js";
 import { drawOverview } from "./player_ui.js";
 import { segment as words } from "./strings.js";
@@ -30,8 +34,9 @@ export function moved({ start_s, end_s }, end, at_s, limits) {
 export class Segment {
   /**
    * @param {object} options
-   * @param {import("./channel.js").Channel} options.channel
-   * @param {(to: { id: string, offset: number, duration: number }) => Promise<any>} options.onMove false where refused
+   * @param {Channel<BoardQuestions, BoardEvents>} options.channel
+   * @param {(to: { id: string, offset: number, duration: number }) => Promise<Decided | null>} options.onMove null
+   *   where the kernel refused
    * @param {(id: string) => void} options.onGo to a neighbor
    * @param {() => void} options.onLeave the focus goes back to the table
    */
@@ -44,21 +49,16 @@ export class Segment {
     this.key = "";
     this.sent = ""; // the ends last handed to the kernel
     this.saving = false;
-    /** @type {any} what the kernel said of the clip's surroundings */
+    /** @type {Surroundings | null} what the kernel said of the clip's surroundings */
     this.around = null;
+    this.peaks = new Float32Array();
     /** @type {Ends} */
     this.ends = { start_s: 0, end_s: 0 };
     this.keep = debounce(() => this.save(), AFTER_KEYS_MS);
-    this.build();
-    this.stopTheme = onTheme(() => this.draw());
-  }
-
-  build() {
     this.times = h("span", { class: "nwb-num", dataset: { testid: "segment-times" } });
     this.stage = h("div", { class: "nwb-around-wave" }, h("canvas", { "aria-hidden": "true" }));
     this.near = h("div", { class: "nwb-around-near" });
     this.box = h("div", { class: "nwb-around-own" });
-    /** @type {Record<End, HTMLElement>} */
     this.handles = { start: this.handle("start"), end: this.handle("end") };
     this.body = h(
       "div",
@@ -69,7 +69,12 @@ export class Segment {
       this.handles.start,
       this.handles.end,
     );
-    this.element = h(
+    this.element = this.build();
+    this.stopTheme = onTheme(() => this.draw());
+  }
+
+  build() {
+    return h(
       "div",
       { class: "nwb-around", role: "group", "aria-label": words.title, hidden: true, dataset: { testid: "segment" } },
       h(
@@ -85,6 +90,7 @@ export class Segment {
 
   /** @param {End} end */
   handle(end) {
+    /** @type {HTMLDivElement} */
     const el = h("div", {
       class: `nwb-around-handle nwb-around-${end}`,
       role: "slider",
@@ -100,7 +106,7 @@ export class Segment {
     return el;
   }
 
-  /** @param {any} row the chosen clip, null for none */
+  /** @param {Details | null} row the chosen clip, null for none */
   async show(row) {
     const key = row && !row.missing ? JSON.stringify([row.id, row.offset, row.duration]) : "";
     if (key === this.key) return;
@@ -109,7 +115,7 @@ export class Segment {
     this.turn += 1;
     const { turn } = this;
     if (other) this.take(null);
-    if (!key) return;
+    if (!row || !key) return;
     try {
       const found = await this.channel.ask("surroundings", { id: row.id }, { background: true });
       if (turn === this.turn) this.take(found);
@@ -118,19 +124,21 @@ export class Segment {
     }
   }
 
+  /** @param {Answer<BoardQuestions, "surroundings"> | null} found */
   take(found) {
     const waits = this.around?.id === found?.id && this.changed && this.sent !== JSON.stringify(this.ends);
     this.sent = "";
-    this.around = found?.length_s ? found : null;
-    this.element.hidden = !this.around;
-    if (!this.around) return;
-    const { offset_s, duration_s, buffers, neighbors } = this.around;
+    const around = found?.length_s ? found : null;
+    this.around = around;
+    this.element.hidden = !around;
+    if (!around) return;
+    const { offset_s, duration_s, buffers, neighbors } = around;
     if (waits)
       this.keep(); // moved on meanwhile
     else this.ends = { start_s: offset_s, end_s: offset_s + duration_s };
     const { buffer, byteOffset, byteLength } = buffers[0];
     this.peaks = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
-    fill(this.near, ...neighbors.map((one) => this.neighbor(one)));
+    fill(this.near, ...neighbors.map((one) => this.neighbor(one, around)));
     this.draw();
     this.place();
   }
@@ -139,8 +147,9 @@ export class Segment {
     if (this.around) drawOverview(this.stage, this.peaks, this.element);
   }
 
-  neighbor({ id, start_s, end_s, same_channel, text }) {
-    const { left, width } = this.across(start_s, end_s);
+  /** @param {Neighbor} one @param {Surroundings} around */
+  neighbor({ id, start_s, end_s, same_channel, text }, around) {
+    const { left, width } = across(start_s, end_s, around);
     const label = words.neighbor(clock(start_s, 2), clock(end_s, 2), text, same_channel);
     return h(
       "button",
@@ -157,24 +166,18 @@ export class Segment {
     );
   }
 
-  /** Where a stretch of the recording lies in the strip, cut off at its edges. */
-  across(from_s, to_s) {
-    const { start_s, end_s } = this.around;
-    const part = (/** @type {number} */ s) =>
-      (100 * (Math.max(start_s, Math.min(end_s, s)) - start_s)) / (end_s - start_s);
-    return { left: `${part(from_s)}%`, width: `${part(to_s) - part(from_s)}%` };
-  }
-
   place() {
+    const { around } = this;
+    if (!around) return;
     const { start_s, end_s } = this.ends;
-    const { left, width } = this.across(start_s, end_s);
+    const { left, width } = across(start_s, end_s, around);
     set(this.box, { style: { left, width } });
     for (const end of /** @type {const} */ (["start", "end"])) {
       const at_s = this.ends[`${end}_s`];
       set(this.handles[end], {
-        style: { left: this.across(at_s, at_s).left },
-        "aria-valuemin": this.around.start_s.toFixed(3),
-        "aria-valuemax": this.around.end_s.toFixed(3),
+        style: { left: across(at_s, at_s, around).left },
+        "aria-valuemin": around.start_s.toFixed(3),
+        "aria-valuemax": around.end_s.toFixed(3),
         "aria-valuenow": at_s.toFixed(3),
         "aria-valuetext": words.seconds(at_s),
       });
@@ -184,7 +187,7 @@ export class Segment {
       clock(start_s, 2),
       clock(end_s, 2),
       (end_s - start_s).toFixed(2),
-      clock(this.around.length_s, 0),
+      clock(around.length_s, 0),
     );
   }
 
@@ -202,14 +205,15 @@ export class Segment {
 
   /** @param {KeyboardEvent} event @param {End} end */
   onKey(event, end) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? 0;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { around } = this;
+    const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
+    if (!around || event.ctrlKey || event.metaKey || event.altKey) return;
     if (!step && event.key !== "Enter" && event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
     if (step) {
       const by_s = step * (event.shiftKey ? FINE_S : STEP_S);
-      this.ends = moved(this.ends, end, this.ends[`${end}_s`] + by_s, this.around);
+      this.ends = moved(this.ends, end, this.ends[`${end}_s`] + by_s, around);
       this.place();
       this.keep();
       return;
@@ -219,6 +223,7 @@ export class Segment {
   }
 
   reset() {
+    if (!this.around) return;
     const { offset_s, duration_s } = this.around;
     this.ends = { start_s: offset_s, end_s: offset_s + duration_s };
     this.place();
@@ -231,6 +236,7 @@ export class Segment {
     el.focus();
     el.setPointerCapture(event.pointerId);
     const move = (/** @type {PointerEvent} */ at) => {
+      if (!this.around) return;
       const { left, width } = this.body.getBoundingClientRect();
       const { start_s, end_s } = this.around;
       this.ends = moved(this.ends, end, start_s + ((at.clientX - left) / width) * (end_s - start_s), this.around);
@@ -265,4 +271,16 @@ export class Segment {
   destroy() {
     this.stopTheme();
   }
+}
+
+/**
+ * Where a stretch of the recording lies in the strip, cut off at its edges.
+ * @param {number} from_s
+ * @param {number} to_s
+ * @param {Ends} shown
+ */
+function across(from_s, to_s, { start_s, end_s }) {
+  const part = (/** @type {number} */ s) =>
+    (100 * (Math.max(start_s, Math.min(end_s, s)) - start_s)) / (end_s - start_s);
+  return { left: `${part(from_s)}%`, width: `${part(to_s) - part(from_s)}%` };
 }

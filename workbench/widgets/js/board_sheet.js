@@ -1,14 +1,25 @@
 // Dialogs over the board: the keys, on screen and on paper, and deciding or editing all clips of a view at once.
+/**
+ * @import { IconName } from "./dom.js"
+ * @import { Bulk } from "./messages.d.ts"
+ */
 import { count, h, icon } from "./dom.js";
-import { common, board as words } from "./strings.js";
+import { common, named, board as words } from "./strings.js";
 
-/** A modal sheet over the board; Esc and the veil close it. Returns {close}. */
+/**
+ * A modal sheet over the board; Esc and the veil close it. Returns {close}.
+ * @param {HTMLElement} root
+ * @param {string} title
+ * @param {HTMLElement[]} content
+ * @param {() => void} onClose
+ */
 export function openSheet(root, title, content, onClose) {
-  const before = root.getRootNode().activeElement;
+  const before = /** @type {Document | ShadowRoot} */ (root.getRootNode()).activeElement;
+  /** @type {() => void} */
   const close = () => {
     veil.remove();
-    onClose?.();
-    before?.focus?.({ preventScroll: true });
+    onClose();
+    if (before instanceof HTMLElement) before.focus({ preventScroll: true });
   };
   const shut = h(
     "button",
@@ -27,6 +38,7 @@ export function openSheet(root, title, content, onClose) {
     h("div", { class: "nwb-sheet-head" }, h("h3", {}, title), shut),
     ...content,
   );
+  /** @type {HTMLDivElement} */
   const veil = h(
     "div",
     {
@@ -34,7 +46,7 @@ export function openSheet(root, title, content, onClose) {
       onclick: (event) => event.target === veil && close(),
       onkeydown: (event) => {
         event.stopPropagation();
-        const typing = event.target.matches("input, select");
+        const typing = event.target instanceof Element && event.target.matches("input, select");
         if (event.key === "Escape" || (event.key === "?" && !typing)) close();
         if (event.key === "Tab") keepIn(sheet, event);
       },
@@ -46,9 +58,12 @@ export function openSheet(root, title, content, onClose) {
   return { close };
 }
 
+/** @param {HTMLElement} sheet @param {KeyboardEvent} event */
 function keepIn(sheet, event) {
-  const stops = [...sheet.querySelectorAll("button, input, select")].filter((el) => !el.disabled);
-  const [first, last] = [stops[0], stops.at(-1)];
+  /** @type {NodeListOf<HTMLButtonElement | HTMLInputElement | HTMLSelectElement>} */
+  const all = sheet.querySelectorAll("button, input, select");
+  const stops = [...all].filter((el) => !el.disabled);
+  const [first, last] = [stops[0], stops[stops.length - 1]];
   if (event.shiftKey && (event.target === first || event.target === sheet)) last.focus();
   else if (!event.shiftKey && event.target === last) first.focus();
   else return;
@@ -56,7 +71,8 @@ function keepIn(sheet, event) {
 }
 
 export function keysContent() {
-  const key = (name) => (name === "·" ? h("span", { class: "nwb-muted" }, name) : h("kbd", {}, name));
+  const key = (/** @type {string} */ name) =>
+    name === "·" ? h("span", { class: "nwb-muted" }, name) : h("kbd", {}, name);
   const line = (/** @type {string[]} */ [keys, what]) =>
     h("li", {}, h("span", { class: "nwb-key-set" }, ...keys.split(/\s+/).map(key)), h("span", {}, what));
   const print = h(
@@ -75,7 +91,8 @@ export function keysContent() {
 function printKeys() {
   const frame = h("iframe", { title: words.keysTitle, class: "nwb-print", "aria-hidden": "true" });
   document.body.append(frame);
-  const page = frame.contentDocument;
+  const { contentDocument: page, contentWindow: window } = frame;
+  if (!page || !window) return;
   const style = page.createElement("style");
   style.textContent =
     "body { font: 14px/1.6 system-ui, sans-serif; margin: 2cm } td { padding: 2px 18px 2px 0 } " +
@@ -84,8 +101,8 @@ function printKeys() {
   page.title = words.keysTitle;
   const row = (/** @type {string[]} */ [keys, what]) => h("tr", {}, h("td", {}, keys), h("td", {}, what));
   page.body.append(h("h1", {}, words.keysTitle), h("p", {}, words.keysNote), h("table", {}, ...words.keys.map(row)));
-  frame.contentWindow.addEventListener("afterprint", () => frame.remove());
-  frame.contentWindow.print();
+  window.addEventListener("afterprint", () => frame.remove());
+  window.print();
 }
 
 /**
@@ -94,11 +111,12 @@ function printKeys() {
  * @param {number} options.pending undecided clips of the view
  * @param {number} options.total all its clips
  * @param {string[]} options.fields that may be edited
- * @param {(body: object) => void} options.send
+ * @param {(body: Bulk) => void} options.send
  */
 export function bulkContent({ pending, total, fields, send }) {
-  const button = (text, onclick, tone = "", mark = null) =>
-    h("button", { type: "button", class: `nwb-btn ${tone}`, onclick }, mark, text);
+  /** @type {(text: string, onclick: () => void, tone?: string, mark?: IconName) => HTMLButtonElement} */
+  const button = (text, onclick, tone = "", mark) =>
+    h("button", { type: "button", class: `nwb-btn ${tone}`, onclick }, mark ? icon(mark) : null, text);
   const decided = { expected: pending };
   const other = h("input", {
     class: "nwb-input",
@@ -106,14 +124,14 @@ export function bulkContent({ pending, total, fields, send }) {
     "aria-label": words.otherReason,
     maxlength: 200,
   });
-  const reject = (reason) => reason && send({ action: "reject", reason, ...decided });
+  const reject = (/** @type {string} */ reason) => reason && send({ action: "reject", reason, ...decided });
   const reasons = words.reasons.map((reason) => button(reason, () => reject(reason)));
   const field = h("select", {
     class: "nwb-input",
     "aria-label": words.bulkField,
     dataset: { testid: "board-bulk-field" },
   });
-  field.append(...fields.map((name) => h("option", { value: name }, words.fields[name] ?? name)));
+  field.append(...fields.map((name) => h("option", { value: name }, named(words.fields, name))));
   const value = h("input", {
     class: "nwb-input",
     "aria-label": words.bulkValue,
@@ -130,7 +148,7 @@ export function bulkContent({ pending, total, fields, send }) {
       words.bulkAccept(count(pending)),
       () => send({ action: "accept", ...decided }),
       "nwb-good",
-      icon("check"),
+      "check",
     );
     const rest = h(
       "div",

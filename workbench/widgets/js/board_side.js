@@ -1,12 +1,18 @@
 // Bars by any column, by finding and by tag; a click filters. The dark part of a bar is what has been decided.
 //   const side = new Side({ onFacet(name, values), onRule(rule), onTag(tag), onFacets(names), onCheck() });
 //   side.setColumns(countable, extra); side.draw(facets, query, checks, notRun); side.progress(done, total)
+/**
+ * @import { FacetBar, Facets, NotRun, Query, RuleBar, TagBar } from "./messages.d.ts"
+ * @import { Child } from "./page.d.ts"
+ */
 import { ruleName } from "./board_table.js";
 import { count, fill, h, icon, set } from "./dom.js";
-import { board as words } from "./strings.js";
+import { named, board as words } from "./strings.js";
 
 const ALWAYS = ["target_lang", "accent"];
 const FEW = 12; // values shown before the rest is asked for
+
+/** @typedef {true | { error: string } | null} Checks whether the checks have run, or why they could not */
 
 export class Side {
   /**
@@ -25,13 +31,14 @@ export class Side {
     this.extra = [];
     /** @type {string[]} */
     this.countable = [];
+    /** @type {HTMLSelectElement} */
     this.chooser = h("select", {
       class: "nwb-input nwb-add-facet",
       "aria-label": words.addFacet,
       dataset: { testid: "board-add-facet" },
       onchange: () => this.add(this.chooser.value),
     });
-    this.places = Object.fromEntries(["facets", "rules", "tags"].map((name) => [name, h("div")]));
+    this.places = { facets: h("div"), rules: h("div"), tags: h("div") };
     this.inside = h(
       "div",
       { class: "nwb-side-in" },
@@ -57,24 +64,33 @@ export class Side {
     this.countable = countable;
     this.extra = extra;
     const open = countable.filter((name) => !ALWAYS.includes(name) && !extra.includes(name));
-    const label = (name) => words.fields[name] ?? name;
+
     fill(
       this.chooser,
       h("option", { value: "" }, words.addFacet),
-      ...open.map((name) => h("option", { value: name }, label(name))),
+      ...open.map((name) => h("option", { value: name }, named(words.fields, name))),
     );
     this.chooser.hidden = !open.length;
   }
 
+  /** @param {string} name */
   add(name) {
     this.chooser.value = "";
     if (name) this.on.onFacets([...this.extra, name]);
   }
 
+  /**
+   * @param {Facets | undefined} facets
+   * @param {Query} query
+   * @param {Checks} checks
+   * @param {NotRun} notRun
+   */
   draw(facets, query, checks, notRun = {}) {
-    const names = Object.keys(facets).filter((name) => name !== "rule" && name !== "tag");
+    const { rule = [], tag = [], ...others } = facets ?? {};
+    const columns = /** @type {{ [column: string]: FacetBar[] }} */ (others);
+    const names = Object.keys(columns);
     const held = document.activeElement instanceof HTMLElement ? document.activeElement.dataset : {};
-    for (const name of names) this.list(name).draw(facets[name], query.facets?.[name] ?? []);
+    for (const name of names) this.list(name).draw(columns[name], query.facets?.[name] ?? []);
     const shown = names.filter((name) => this.list(name).worth || this.extra.includes(name));
     const elements = shown.map((name) => this.list(name).element);
     if (
@@ -83,8 +99,8 @@ export class Side {
     ) {
       fill(this.places.facets, ...elements);
     }
-    fill(this.places.rules, this.rules(facets.rule ?? [], query.rule, checks, notRun));
-    fill(this.places.tags, this.tags(facets.tag ?? [], query.tag));
+    fill(this.places.rules, this.rules(rule, query.rule, checks, notRun));
+    fill(this.places.tags, this.tags(tag, query.tag));
     if (held.facet === "rule" || held.facet === "tag") {
       const again = [...this.inside.querySelectorAll("button")].find(
         (button) => button.dataset.facet === held.facet && button.dataset.value === held.value,
@@ -108,8 +124,14 @@ export class Side {
     return made;
   }
 
+  /**
+   * @param {RuleBar[]} list
+   * @param {string} chosen
+   * @param {Checks} known
+   * @param {NotRun} notRun
+   */
   rules(list, chosen, known, notRun) {
-    const part = (...content) => section(words.rule, ...content);
+    const part = (/** @type {Child[]} */ ...content) => section(words.rule, ...content);
     if (!known) {
       return part(
         h(
@@ -120,12 +142,13 @@ export class Side {
         ),
       );
     }
-    if (known.error)
+    if (known !== true)
       return part(h("div", { class: "nwb-muted" }, words.checksFailed(known.error)), this.runChecks(notRun));
     const ran = Object.keys(notRun).length ? words.noFindingsSoFar : words.noFindings;
     if (!list.length) return part(h("div", { class: "nwb-muted" }, ran), this.runChecks(notRun));
+    /** @type {(value: string, severity: string, clips: number | null) => HTMLElement} */
     const row = (value, severity, clips) => {
-      const tone = { error: "bad", warning: "warn" }[severity] ?? "calm";
+      const tone = severity === "error" ? "bad" : severity === "warning" ? "warn" : "calm";
       return h(
         "li",
         {},
@@ -144,11 +167,11 @@ export class Side {
     return part(h("ul", {}, row("*", "info", null), ...rows), this.runChecks(notRun));
   }
 
-  /** What has not run and why, with the button that runs it. */
+  /** What has not run and why, with the button that runs it. @param {NotRun} notRun */
   runChecks(notRun) {
     const missing = Object.entries(notRun);
     if (!missing.length && this.checking.hidden) return null;
-    const why = missing.map(([rule, lacks]) => `${ruleName(rule)}: ${words.lacks[lacks] ?? lacks}`).join("\n");
+    const why = missing.map(([rule, lacks]) => `${ruleName(rule)}: ${named(words.lacks, lacks)}`).join("\n");
     const note = missing.length
       ? h("div", { class: "nwb-muted nwb-not-run", title: why }, words.notRun(missing.length))
       : null;
@@ -171,10 +194,14 @@ export class Side {
     this.bar.style.width = `${(100 * at.done) / Math.max(1, at.total)}%`;
   }
 
-  /** Why clips were sent here: tags of reviewers and of the error explorer. */
+  /**
+   * Why clips were sent here: tags of reviewers and of the error explorer.
+   * @param {TagBar[]} list
+   * @param {string} chosen
+   */
   tags(list, chosen) {
     if (!list.length) return null;
-    const row = ({ value, clips }) => {
+    const row = (/** @type {TagBar} */ { value, clips }) => {
       const pick = () => this.on.onTag(chosen === value ? "" : value);
       return h(
         "li",
@@ -196,9 +223,9 @@ class FacetList {
   constructor(name, onPick, onRemove) {
     this.name = name;
     this.onPick = onPick;
-    this.title = words.fields[name] ?? name;
+    this.title = named(words.fields, name);
     this.all = false;
-    /** @type {any[]} */
+    /** @type {FacetBar[]} */
     this.bars = [];
     /** @type {(string | null)[]} */
     this.chosen = [];
@@ -248,6 +275,7 @@ class FacetList {
     return this.bars.length > 1 || (this.bars.length === 1 && this.bars[0].value !== null);
   }
 
+  /** @param {FacetBar[]} bars @param {(string | null)[]} chosen */
   draw(bars, chosen) {
     this.bars = bars;
     this.chosen = chosen;
@@ -274,6 +302,7 @@ class FacetList {
     again?.focus({ preventScroll: true });
   }
 
+  /** @param {FacetBar} bar @param {number} most minutes of a bar */
   value(bar, most) {
     const on = this.chosen.includes(bar.value);
     const share = bar.minutes ? bar.decided / bar.minutes : 0;
@@ -314,6 +343,15 @@ class FacetList {
   }
 }
 
+/**
+ * @param {"rule" | "tag"} facet
+ * @param {string} value
+ * @param {boolean} pressed
+ * @param {() => void} onclick
+ * @param {Child} mark
+ * @param {Child} label
+ * @param {string} figure
+ */
 function pressable(facet, value, pressed, onclick, mark, label, figure) {
   return h(
     "button",
@@ -331,6 +369,7 @@ function pressable(facet, value, pressed, onclick, mark, label, figure) {
   );
 }
 
+/** @param {string} title @param {...Child} content */
 function section(title, ...content) {
   return h("section", { class: "nwb-side-part", "aria-label": title }, h("h4", {}, title), ...content.filter(Boolean));
 }

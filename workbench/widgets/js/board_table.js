@@ -2,14 +2,21 @@
 //
 //   const table = new Table({ fetchRows: async (offset, limit) => rows, onSelect(place), onSort(name), onColumn });
 //   table.reset(total); table.select(place); table.update(row); table.row(place); table.setSort(name, descending)
+/**
+ * @import { IconName } from "./dom.js"
+ * @import { BoardColumn, Clip, Details, Measure, Opinion, Row } from "./messages.d.ts"
+ * @import { Child } from "./page.d.ts"
+ */
 import { clock, count, fill, h, icon, perFrame, set } from "./dom.js";
-import { board as words } from "./strings.js";
+import { named, board as words } from "./strings.js";
 
 const ROW = 34; // pixels, as in board.css
 const PAGE = 100;
 const PAGES_KEPT = 40;
 const SPARE = 6;
+/** @type {BoardColumn[]} */
 const COLUMNS = ["status", "place", "text", "target_lang", "accent", "speaker", "duration", "findings"];
+/** @type {Measure[]} */
 const MEASURES = [
   "wer",
   "cer",
@@ -20,16 +27,19 @@ const MEASURES = [
   "low_confidence",
   "difference",
 ];
+/** @type {Measure[]} */
 const FEW_MEASURES = ["wer", "confidence"]; // those shown in a narrow window; as in board.css
-const SORTABLE = new Set(["text", "target_lang", "accent", "speaker", "duration", ...MEASURES]);
+/** @type {Set<BoardColumn>} */
 const FILTERED = new Set(["text", "target_lang", "accent", "speaker", "duration"]);
-const STATUS_ICON = { accepted: "check", rejected: "cross", pending: null };
+const SORTABLE = new Set([...FILTERED, ...MEASURES]);
+/** @type {{ [status: string]: IconName | undefined }} */
+const STATUS_ICON = { accepted: "check", rejected: "cross" };
 let serial = 0;
 
 export class Table {
   /**
    * @param {object} options
-   * @param {(offset: number, limit: number) => Promise<any[]>} options.fetchRows
+   * @param {(offset: number, limit: number) => Promise<Row[]>} options.fetchRows
    * @param {(place: number) => void} options.onSelect
    * @param {(column: string) => void} options.onSort
    * @param {(column: string, text: string) => void} options.onColumn what stands in the filter of a column
@@ -41,24 +51,29 @@ export class Table {
     this.onColumn = onColumn;
     serial += 1;
     this.prefix = `nwb-row-${serial}-`;
-    /** @type {Map<number, any[] | Promise<any>>} page number → rows, or a promise of them */
+    /** @type {Map<number, Row[] | Promise<unknown>>} page number → rows, or a promise of them */
     this.pages = new Map();
     /** @type {Map<number, HTMLElement>} place → element */
     this.shown = new Map();
     this.total = 0;
     this.generation = 0;
     this.selected = -1;
-    /** @type {string[]} */
+    /** @type {Measure[]} */
     this.measures = [];
     this.build();
   }
 
   build() {
     const draw = perFrame(() => this.draw());
+    /** @type {HTMLDivElement} */
     this.header = h("div", { class: "nwb-tr nwb-th", role: "row", "aria-rowindex": 1 });
+    /** @type {HTMLDivElement} */
     this.filters = h("div", { class: "nwb-tr nwb-th nwb-column-filters", role: "row", hidden: true });
+    /** @type {HTMLDivElement} */
     this.body = h("div", { class: "nwb-tbody", role: "rowgroup" });
+    /** @type {HTMLDivElement} */
     this.note = h("div", { class: "nwb-table-note", hidden: true });
+    /** @type {HTMLDivElement} */
     this.element = h(
       "div",
       {
@@ -74,22 +89,23 @@ export class Table {
       this.note,
     );
     new ResizeObserver(draw).observe(this.element);
-    /** @type {Map<string, HTMLElement>} */
+    /** @type {Map<BoardColumn, HTMLElement>} */
     this.heads = new Map();
     this.setMeasures([]);
     fill(this.filters, ...COLUMNS.map((name) => this.filterCell(name)));
   }
 
+  /** @returns {BoardColumn[]} */
   get columns() {
     return [...COLUMNS.slice(0, -1), ...this.measures, "findings"];
   }
 
-  /** Which figures of a model stand in the table. @param {string[]} names */
+  /** Which figures of a model stand in the table. @param {Measure[]} names */
   setMeasures(names) {
     const wanted = MEASURES.filter((name) => names.includes(name));
     if (this.heads.size && wanted.join() === this.measures.join()) return;
     this.measures = wanted;
-    const room = (names) => (names.length ? `repeat(${names.length}, 58px)` : "");
+    const room = (/** @type {Measure[]} */ names) => (names.length ? `repeat(${names.length}, 58px)` : "");
     const few = wanted.filter((name) => FEW_MEASURES.includes(name));
     set(this.element, { style: { "--nwb-all-measures": room(wanted), "--nwb-few-measures": room(few) } });
     this.element.dataset.measures = String(wanted.length);
@@ -98,10 +114,12 @@ export class Table {
     for (const place of [...this.shown.keys()]) this.redraw(place);
   }
 
+  /** @param {BoardColumn} name */
   filterCell(name) {
     const cell = h("div", { class: `nwb-td nwb-td-${name}`, role: "gridcell" });
     if (!FILTERED.has(name)) return cell;
     const label = words.columnFilter(words.head[name]);
+    /** @type {HTMLInputElement} */
     const input = h("input", {
       class: "nwb-input",
       "aria-label": label,
@@ -134,6 +152,7 @@ export class Table {
     if (Object.values(texts).some(Boolean)) this.toggleFilters(true);
   }
 
+  /** @param {number} n clips of the view */
   reset(n, emptyNote = words.empty) {
     this.generation += 1;
     this.total = n;
@@ -148,11 +167,13 @@ export class Table {
     this.draw();
   }
 
+  /** @param {number} place */
   row(place) {
     const page = this.pages.get(Math.floor(place / PAGE));
     return Array.isArray(page) ? page[place % PAGE] : undefined;
   }
 
+  /** @param {number} page */
   need(page) {
     if (this.pages.has(page)) return;
     const turn = this.generation;
@@ -167,6 +188,7 @@ export class Table {
     this.pages.set(page, promise);
   }
 
+  /** @param {number} near a page */
   forget(near) {
     const far = [...this.pages.keys()].sort((a, b) => Math.abs(b - near) - Math.abs(a - near));
     for (const page of far.slice(0, this.pages.size - PAGES_KEPT)) this.pages.delete(page);
@@ -187,6 +209,7 @@ export class Table {
     for (let place = first; place < last; place += 1) this.drawRow(place);
   }
 
+  /** @param {number} place */
   drawRow(place) {
     const data = this.row(place);
     const el = this.shown.get(place);
@@ -197,6 +220,7 @@ export class Table {
     this.shown.set(place, fresh);
   }
 
+  /** @param {number} place @param {Row | undefined} data not there yet */
   rowElement(place, data) {
     const el = h("div", {
       id: this.prefix + place,
@@ -217,6 +241,7 @@ export class Table {
     return el;
   }
 
+  /** @param {number} place */
   select(place, { scroll = true } = {}) {
     const old = this.shown.get(this.selected);
     if (old) set(old, { "aria-selected": "false" });
@@ -229,6 +254,7 @@ export class Table {
     set(this.element, { "aria-activedescendant": this.prefix + place });
   }
 
+  /** @param {number} place */
   reveal(place) {
     const top = place * ROW;
     const room = this.element.clientHeight - ROW; // the header sticks
@@ -236,17 +262,18 @@ export class Table {
     else if (top + ROW > this.element.scrollTop + room) this.element.scrollTop = top + 2 * ROW - room;
   }
 
-  /** Take a row's new state, wherever it is held. */
+  /** Take a row's new state, wherever it is held. @param {Details} data */
   update(data) {
     for (const [page, rows] of this.pages) {
       if (!Array.isArray(rows)) continue;
       const at = rows.findIndex((row) => row.id === data.id);
       if (at < 0) continue;
-      rows[at] = { ...rows[at], ...pick(data), place: rows[at].place };
+      rows[at] = { ...rows[at], ...shared(data) };
       this.redraw(page * PAGE + at);
     }
   }
 
+  /** @param {number} place */
   redraw(place) {
     const el = this.shown.get(place);
     if (!el) return;
@@ -268,6 +295,7 @@ export class Table {
     for (const place of [...this.shown.keys()]) this.redraw(place);
   }
 
+  /** @param {string} name @param {boolean} descending */
   setSort(name, descending) {
     for (const [column, cell] of this.heads) {
       const on = column === name;
@@ -287,12 +315,14 @@ export class Table {
   }
 }
 
-const KEPT = [
-  ...["text", "target_lang", "accent", "speaker", "duration", "status", "reason"],
-  ...["tags", "edited", "findings", "others", "measures", "missing"],
-];
-const pick = (data) => Object.fromEntries(KEPT.map((name) => [name, data[name]]));
+/** What details say that the table says too. @param {Details} data */
+function shared({ text, target_lang, accent, speaker, duration, status, reason, tags, edited, ...more }) {
+  const { findings, others, dispute, measures, missing } = more;
+  const said = { findings, others, dispute, measures, missing };
+  return { text, target_lang, accent, speaker, duration, status, reason, tags, edited, ...said };
+}
 
+/** @param {BoardColumn} name @param {(column: string) => void} onSort */
 function headCell(name, onSort) {
   const label = words.head[name];
   if (!SORTABLE.has(name))
@@ -313,10 +343,12 @@ function headCell(name, onSort) {
   );
 }
 
+/** @param {number} place @param {Row} row @param {Measure[]} measures */
 function cells(place, row, measures) {
-  const cell = (name, ...children) => h("div", { class: `nwb-td nwb-td-${name}`, role: "gridcell" }, ...children);
+  const cell = (/** @type {BoardColumn} */ name, /** @type {Child[]} */ ...children) =>
+    h("div", { class: `nwb-td nwb-td-${name}`, role: "gridcell" }, ...children);
   const edited = row.edited ? h("span", { class: "nwb-edited", title: words.edited }, icon("pencil", 12)) : null;
-  const figure = (name) => cell(name, words.measure(name, row.measures?.[name]));
+  const figure = (/** @type {Measure} */ name) => cell(name, words.measure(name, row.measures?.[name]));
   return [
     cell("status", statusMark(row)),
     cell("place", count(place + 1)),
@@ -330,25 +362,42 @@ function cells(place, row, measures) {
   ];
 }
 
+/** @param {Row} row */
 function statusMark(row) {
   const title = row.status === "rejected" ? `${words.status.rejected}: ${row.reason ?? ""}` : words.status[row.status];
-  const mark = STATUS_ICON[row.status] ? icon(STATUS_ICON[row.status], 14) : h("span", { class: "nwb-ring" });
+  const picture = STATUS_ICON[row.status];
+  const mark = picture ? icon(picture, 14) : h("span", { class: "nwb-ring" });
   const said = h("span", { class: "nwb-sr" }, words.status[row.status] ?? "");
   return h("span", { class: "nwb-status", title: title ?? "" }, mark, said);
 }
 
-/** A missing file, tags, the worst finding with the number of others, and what other reviewers said. */
+/** @type {{ [severity: string]: string | undefined }} */
+const TONES = { error: "nwb-bad", warning: "nwb-warn" };
+
+/**
+ * @param {string} tone
+ * @param {string} title
+ * @param {IconName} mark
+ * @param {Child} text
+ * @param {Child} [more]
+ * @param {string} [testid]
+ */
+const tag = (tone, title, mark, text, more, testid) =>
+  h(
+    "span",
+    { class: `nwb-tag ${tone}`, title, dataset: testid ? { testid } : {} },
+    icon(mark, 12),
+    h("span", { class: "nwb-tag-text" }, text),
+    more,
+  );
+
+/**
+ * A missing file, tags, the worst finding with the number of others, and what other reviewers said.
+ * @param {Row} row
+ */
 function marks(row) {
-  const tag = (tone, title, mark, text, more = null, testid = null) =>
-    h(
-      "span",
-      { class: `nwb-tag ${tone}`, title, dataset: testid ? { testid } : {} },
-      icon(mark, 12),
-      h("span", { class: "nwb-tag-text" }, text),
-      more,
-    );
   const [worst, ...more] = row.findings ?? [];
-  const tone = { error: "nwb-bad", warning: "nwb-warn" }[worst?.severity] ?? "";
+  const tone = TONES[worst?.severity] ?? "";
   const reasons = (row.findings ?? []).map((found) => found.reason).join("\n");
   const found = worst
     ? tag(
@@ -359,7 +408,7 @@ function marks(row) {
         more.length ? h("span", { class: "nwb-tag-more" }, `+${more.length}`) : null,
       )
     : null;
-  const others = reviewers(row, tag);
+  const others = reviewers(row);
   const tags = (row.tags ?? []).map((name) =>
     tag("nwb-accent", name, "flag", h("bdi", {}, name), null, "board-row-tag"),
   );
@@ -367,8 +416,8 @@ function marks(row) {
   return [missing, ...tags, found, ...others].filter(Boolean);
 }
 
-/** Who else decided: one by name, several by their number; where they differ, that is said. */
-function reviewers(row, tag) {
+/** Who else decided: one by name, several by their number; where they differ, that is said. @param {Clip} row */
+function reviewers(row) {
   const others = row.others ?? [];
   if (!others.length) return [];
   const differ = others.some((other) => other.differs) || Boolean(row.dispute?.length);
@@ -380,19 +429,25 @@ function reviewers(row, tag) {
   return [tag(differ ? "nwb-tag-other nwb-warn" : "nwb-tag-other", title, differ ? "warn" : "person", text)];
 }
 
-export const ruleName = (rule) =>
+export const ruleName = (/** @type {string} */ rule) =>
   String(rule ?? "")
     .replaceAll("_", " ")
     .replaceAll("-", " ")
     .replaceAll(".", " · ");
 
-export function saying(other) {
-  if (other.field === "status")
-    return [words.status[other.value] ?? other.value, other.reason].filter(Boolean).join(": ");
-  return `${words.fields[other.field] ?? words.transcript}: ${other.value ?? words.none}`;
+/** @type {{ [field: string]: string | undefined }} */
+const FIELDS = words.fields;
+
+/** What a field is called. */
+export const fieldOf = (/** @type {string} */ field) => FIELDS[field] ?? words.transcript;
+
+/** What a reviewer said of a field. @param {Pick<Opinion, "field" | "value" | "reason">} other */
+export function saying({ field, value, reason }) {
+  if (field === "status") return [named(words.status, value ?? ""), reason].filter(Boolean).join(": ");
+  return `${fieldOf(field)}: ${value ?? words.none}`;
 }
 
-/** The transcript of a row; a draft, which is none yet, stands apart. */
+/** The transcript of a row; a draft, which is none yet, stands apart. @param {Row} row */
 function text(row) {
   const draft = row.text ? "" : (row.draft_text ?? "");
   const said = row.text || draft;

@@ -1,4 +1,5 @@
 // The transcript of the chosen clip, edited in place: Enter saves, Esc leaves it as it was, leaving the field saves.
+/** @import { Decided, Details } from "./messages.d.ts" */
 import { drafted } from "./board_draft.js";
 import { fill, h } from "./dom.js";
 import { board as words } from "./strings.js";
@@ -6,7 +7,7 @@ import { board as words } from "./strings.js";
 export class Transcript {
   /**
    * @param {object} options
-   * @param {(row: any, text: string) => Promise<any>} options.onSave resolves falsy where the kernel refused
+   * @param {(row: Details, text: string) => Promise<Decided | null>} options.onSave null where the kernel refused
    * @param {() => void} options.onLeave the focus goes back to the table
    * @param {() => void} options.onNext a draft was made a reference
    * @param {() => void} options.onEditing it opened, or was closed
@@ -16,8 +17,9 @@ export class Transcript {
     this.onLeave = onLeave;
     this.onNext = onNext;
     this.onEditing = onEditing;
-    /** @type {any} */
+    /** @type {Details | null} */
     this.row = null;
+    /** @type {HTMLTextAreaElement} */
     this.text = h("textarea", {
       class: "nwb-input nwb-transcript",
       dir: "auto",
@@ -50,7 +52,7 @@ export class Transcript {
     this.text.hidden = !this.editing && drafted(this.row);
   }
 
-  /** @param {any} row */
+  /** @param {Details} row */
   show(row) {
     this.row = row;
     if (!this.editing) this.text.value = this.before;

@@ -3,6 +3,17 @@
 //
 //   const capture = await openCapture({ block_s: 0.08, onblock({ samples, rate, captured_ms, level }), onlost(kind) });
 //   await capture.close();      why = unavailable();      // a key of strings.microphone.trouble, or ""
+/**
+ * @typedef {object} Block
+ * @property {Int16Array} samples
+ * @property {number} rate
+ * @property {number} captured_ms when its last sample was captured, on the page's clock
+ * @property {number} level 0 to 1
+ */
+/** @typedef {Awaited<ReturnType<typeof openCapture>>} Capture */
+/** @typedef {"insecure" | "unsupported" | "refused" | "none" | "taken" | "lost" | "silent" | "muted"} Trouble */
+import { nameOf } from "./dom.js";
+
 const WORKLET = `
 registerProcessor("nwb-tap", class extends AudioWorkletProcessor {
   constructor(options) {
@@ -38,25 +49,31 @@ registerProcessor("nwb-tap", class extends AudioWorkletProcessor {
   }
 });`;
 
+/** @returns {Trouble | ""} */
 export function unavailable() {
   if (!globalThis.isSecureContext) return "insecure";
   if (!navigator.mediaDevices?.getUserMedia) return "unsupported";
   return globalThis.AudioWorkletNode ? "" : "unsupported";
 }
 
-/** What went wrong, as a key of strings.microphone.trouble. */
-export function troubleOf(error) {
-  return (
-    {
-      NotAllowedError: "refused",
-      SecurityError: "refused",
-      NotFoundError: "none",
-      NotReadableError: "taken",
-      OverconstrainedError: "none",
-    }[error?.name] ?? ""
-  );
-}
+/** @type {{ [error: string]: Trouble | undefined }} */
+const TROUBLES = {
+  NotAllowedError: "refused",
+  SecurityError: "refused",
+  NotFoundError: "none",
+  NotReadableError: "taken",
+  OverconstrainedError: "none",
+};
 
+/** What went wrong, as a key of strings.microphone.trouble. @param {unknown} error */
+export const troubleOf = (error) => TROUBLES[nameOf(error)] ?? "";
+
+/**
+ * @param {object} how
+ * @param {number} [how.block_s]
+ * @param {(block: Block) => void} how.onblock
+ * @param {(kind: "silent" | "lost" | "muted") => void} how.onlost
+ */
 export async function openCapture({ block_s = 0.08, onblock, onlost }) {
   // What the recognizer was trained on is untreated sound; the browser's processing would also hide bad lines.
   const stream = await navigator.mediaDevices.getUserMedia({
@@ -74,9 +91,11 @@ export async function openCapture({ block_s = 0.08, onblock, onlost }) {
   const size = Math.round(block_s * context.sampleRate);
   const node = new AudioWorkletNode(context, "nwb-tap", { numberOfOutputs: 0, processorOptions: { size } });
   let open = true;
-  node.port.onmessage = ({ data: { samples, end_s, silent } }) => {
+  /** @param {MessageEvent<{ silent: true } | { silent?: undefined, samples: Int16Array, end_s: number }>} message */
+  node.port.onmessage = ({ data }) => {
     if (!open) return;
-    if (silent) return onlost("silent");
+    if (data.silent) return onlost("silent");
+    const { samples, end_s } = data;
     const captured_ms = performance.now() - Math.max(0, context.currentTime - end_s) * 1000;
     let sum = 0;
     for (const v of samples) sum += v * v;

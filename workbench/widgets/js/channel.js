@@ -1,7 +1,7 @@
 // Questions to the kernel and its answers (kernel side: channel.py, class LiveWidget).
 //
 //   const channel = openChannel(model);
-//   const { rows } = await channel.ask("page", { offset: 0 });          // answer.buffers: DataView[]
+//   const { rows } = await channel.ask("page", { offset: 0 });          // answer.buffers: DataView<ArrayBuffer>[]
 //   channel.on("findings", (body, buffers) => …);                       // events pushed by the kernel
 //   channel.onLost((lost) => …);                            // kernel restarted or gone: true; back: false
 //   channel.onWaiting((wait) => …);                         // {kind, since_s, questions}, or null; see waiting.js
@@ -12,6 +12,10 @@
 // A busy kernel is no fault: a question has no time limit. The kernel says at once that it has it; until then it is
 // sent again, and the kernel does what a ticket asks only once. So no click is lost, and none counts twice. When the
 // connection was away (a laptop slept), what the kernel had taken is asked again: its answer may have been lost.
+/**
+ * @import { Answer, Asked, Body, Events, None, Questions, Told, Wire } from "./messages.d.ts"
+ * @import { Wait } from "./tickets.js"
+ */
 import { Tickets } from "./tickets.js";
 
 const TICK_MS = 500;
@@ -33,19 +37,22 @@ export class ChannelError extends Error {
   }
 }
 
-/** @typedef {(body: any, buffers: DataView[]) => void} Listener */
-/** @typedef {import("./tickets.js").Wait} Wait */
+/** @typedef {(body: object, buffers: DataView<ArrayBuffer>[]) => void} Listener */
 /**
  * @typedef {object} Asking a question on its way
- * @property {(answer: any) => void} resolve
+ * @property {(answer: { buffers: DataView<ArrayBuffer>[] }) => void} resolve
  * @property {(error: ChannelError) => void} reject
  * @property {() => void} send
  */
 
 let serial = 0;
 
+/**
+ * @template {Questions} [Q=Questions] what the kernel answers
+ * @template {Events} [E=None] what it pushes
+ */
 export class Channel {
-  /** @param {any} model anywidget's model */
+  /** @param {Wire} model */
   constructor(model) {
     this.model = model;
     serial += 1;
@@ -67,22 +74,25 @@ export class Channel {
     /** @type {Set<() => void>} */
     this.backListeners = new Set();
     this.kernel = model.widget_manager?.kernel;
+    /** @type {number | null} */
     this.timer = null;
     this.connect();
   }
 
   connect() {
     this.receive = this.receive.bind(this);
+    /** @type {() => void} */
     this.onGone = () => this.setLost(true);
-    /** @type {(sender: any, status: string) => void} */
+    /** @type {(sender: unknown, status: string) => void} */
     this.onStatus = (_sender, status) => GONE.includes(status) && this.setLost(true);
     this.model.on("msg:custom", this.receive);
     // A restarted kernel closes the widget's comm; ipywidgets then says so in one of these ways.
     for (const name of ["comm:close", "comm_live_update", "destroy"]) this.model.on(name, this.onGone);
     this.kernel?.statusChanged?.connect?.(this.onStatus);
-    /** @type {(sender: any, status: string) => void} */
+    /** @type {(sender: unknown, status: string) => void} */
     this.onConnection = (_sender, status) => this.setConnected(status === "connected");
     this.kernel?.connectionStatusChanged?.connect?.(this.onConnection);
+    /** @type {() => void} */
     this.onWake = () => this.wake();
     for (const name of WAKES) globalThis.addEventListener?.(name, this.onWake);
   }
@@ -102,23 +112,26 @@ export class Channel {
   /** The network or the page is back: JupyterLab may have given the connection up meanwhile. */
   wake() {
     if (document.hidden || this.lost || this.kernel?.connectionStatus !== "disconnected") return;
-    this.kernel.reconnect?.().catch?.(() => {});
+    this.kernel?.reconnect?.().catch?.(() => {});
   }
 
   /**
-   * @param {string} question
-   * @param {object} [body]
+   * @template {keyof Q & string} Question
+   * @param {Question} question
+   * @param {Body<Q, Question>} [body] left out: {}
    * @param {{ buffers?: ArrayBuffer[], background?: boolean }} [how] `background`: nobody waits for the answer
-   * @returns {Promise<any>} the answer's body, with its `buffers`
+   * @returns {Promise<Answer<Q, Question>>} the answer's body, with its `buffers`
    */
-  ask(question, body = {}, { buffers = [], background = false } = {}) {
+  ask(question, body, { buffers = [], background = false } = {}) {
     if (this.lost) return Promise.reject(gone());
     this.asked += 1;
     const ticket = `${this.view}:${this.asked}`;
     const heavy = buffers.reduce((bytes, buffer) => bytes + buffer.byteLength, 0) > HEAVY_BYTES;
     return new Promise((resolve, reject) => {
-      const send = () => this.model.send({ ask: ticket, question, body, view: this.view }, undefined, buffers);
-      this.asking.set(ticket, { resolve, reject, send });
+      /** @type {Asked} */
+      const asked = { ask: ticket, question, body: body ?? {}, view: this.view };
+      const send = () => this.model.send(asked, undefined, buffers);
+      this.asking.set(ticket, { resolve: /** @type {Asking["resolve"]} */ (resolve), reject, send });
       this.tickets.add(ticket, performance.now(), { heavy, background });
       this.timer ??= setInterval(() => this.tick(), TICK_MS);
       this.send(ticket);
@@ -135,19 +148,20 @@ export class Channel {
   }
 
   /**
-   * @param {any} message
-   * @param {DataView[]} [buffers]
+   * @param {Told} message
+   * @param {DataView<ArrayBuffer>[]} [buffers]
    */
   receive(message, buffers = []) {
     if (message?.event !== undefined) {
-      for (const fn of this.listeners.get(message.event) ?? []) fn(message.body, buffers);
+      for (const fn of this.listeners.get(message.event) ?? []) fn(message.body ?? {}, buffers);
       return;
     }
     if (message?.received !== undefined) {
       this.tickets.received(message.received);
       return;
     }
-    const open = this.asking.get(message?.answer);
+    if (message?.answer === undefined) return;
+    const open = this.asking.get(message.answer);
     if (!open) return; // another view of the same widget asked
     this.drop(message.answer);
     if (message.error !== undefined) open.reject(new ChannelError(message.error, { fault: message.fault }));
@@ -196,13 +210,15 @@ export class Channel {
   }
 
   /**
-   * @param {string} event
-   * @param {Listener} fn
+   * @template {keyof E & string} Event
+   * @param {Event} event
+   * @param {(body: E[Event], buffers: DataView<ArrayBuffer>[]) => void} fn
    */
   on(event, fn) {
     const group = this.listeners.get(event) ?? new Set();
-    this.listeners.set(event, group.add(fn));
-    return () => group.delete(fn);
+    const listener = /** @type {Listener} */ (fn);
+    this.listeners.set(event, group.add(listener));
+    return () => group.delete(listener);
   }
 
   /** @param {(lost: boolean) => void} fn */
@@ -236,7 +252,15 @@ export class Channel {
   }
 }
 
+/** Whether an error says that the kernel is gone, which a view says better by itself. @param {unknown} error */
+export const isLost = (error) => error instanceof ChannelError && error.lost;
+
 const gone = () => new ChannelError("The kernel is gone.", { lost: true });
 
-/** @param {any} model */
+/**
+ * @template {Questions} Q
+ * @template {Events} [E=None]
+ * @param {Wire} model
+ * @returns {Channel<Q, E>}
+ */
 export const openChannel = (model) => new Channel(model);

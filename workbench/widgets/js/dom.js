@@ -1,12 +1,13 @@
 // Elements from plain text. Nothing here, and nothing that uses it, ever parses HTML from data.
+/** @import { Child, Props } from "./page.d.ts" */
 
 /**
  * Make an element: h("button", {class: "nwb-btn", onclick: go, "aria-label": "Play"}, "Play").
  * `on…` properties become listeners, `dataset`/`style` objects are merged, null and false are left out.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
- * @param {Record<string, any>} [props]
- * @param {...(Node|string|number|null|false|undefined)} children
+ * @param {Props<HTMLElementTagNameMap[K]>} [props]
+ * @param {...Child} children
  * @returns {HTMLElementTagNameMap[K]}
  */
 export function h(tag, props = {}, ...children) {
@@ -20,13 +21,20 @@ export function h(tag, props = {}, ...children) {
   return el;
 }
 
-/** Set properties on an element, with the rules of `h`. */
+/**
+ * Set properties on an element, with the rules of `h`.
+ * @template {HTMLElement | SVGElement} El
+ * @param {El} el
+ * @param {Props<El>} props
+ * @returns {El}
+ */
 export function set(el, props) {
   for (const [name, value] of Object.entries(props)) {
-    if (name.startsWith("on") && typeof value === "function") el.addEventListener(name.slice(2), value);
-    else if (name === "dataset") Object.assign(el.dataset, value);
-    else if (name === "style" && typeof value === "object") {
-      for (const [k, v] of Object.entries(value)) el.style.setProperty(k, v);
+    if (name.startsWith("on") && typeof value === "function") {
+      el.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    } else if (name === "dataset") Object.assign(el.dataset, value);
+    else if (name === "style" && value !== null && typeof value === "object") {
+      for (const [k, v] of Object.entries(value)) el.style.setProperty(k, String(v));
     } else if (value === null || value === undefined || value === false) el.removeAttribute(name);
     else el.setAttribute(name, value === true ? "" : String(value));
   }
@@ -39,8 +47,8 @@ const SVG = "http://www.w3.org/2000/svg";
  * The same for a shape of a drawing: svg("circle", { cx: 3, onclick: go }, svg("title", {}, "Three")).
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} tag
- * @param {Record<string, any>} [props]
- * @param {...(Node|string|number|null|false|undefined)} children
+ * @param {Props<SVGElementTagNameMap[K]>} [props]
+ * @param {...Child} children
  * @returns {SVGElementTagNameMap[K]}
  */
 export function svg(tag, props = {}, ...children) {
@@ -49,7 +57,12 @@ export function svg(tag, props = {}, ...children) {
   return fill(el, ...children);
 }
 
-/** Replace all children. */
+/**
+ * Replace all children.
+ * @template {Element} El
+ * @param {El} el
+ * @param {...Child} children
+ */
 export function fill(el, ...children) {
   el.replaceChildren(
     ...children
@@ -62,12 +75,13 @@ export function fill(el, ...children) {
 const RIGHT_TO_LEFT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 
 /** "rtl" or "ltr", by a text's first letter. `dir="auto"` passes over <bdi>: no use around words in <bdi>. */
-export function direction(text) {
+export function direction(/** @type {string | null | undefined} */ text) {
   return RIGHT_TO_LEFT.test(/\p{L}/u.exec(text ?? "")?.[0] ?? "") ? "rtl" : "ltr";
 }
 
 /** The `dir` of one word in a line that runs `line`: digits and marks alone ("17:45.") stand as their line runs. */
-export const directionOf = (word, line) => (/\p{L}/u.test(word) ? null : line);
+export const directionOf = (/** @type {string} */ word, /** @type {"rtl" | "ltr"} */ line) =>
+  /\p{L}/u.test(word) ? null : line;
 
 const ICONS = {
   play: "M8 5.5v13l11-6.5z",
@@ -96,9 +110,15 @@ const ICONS = {
   record: "M12 6a6 6 0 1 1 0 12 6 6 0 0 1 0-12z",
   stop: "M6.500 6.500h11v11h-11z",
 };
+/** @typedef {keyof typeof ICONS} IconName */
+/** @type {Set<IconName>} */
 const SOLID = new Set(["play", "pause", "record", "stop"]);
 
-/** An icon, drawn in the text color; hidden from screen readers (label the button). @returns {SVGElement} */
+/**
+ * An icon, drawn in the text color; hidden from screen readers (label the button).
+ * @param {IconName} name
+ * @returns {SVGElement}
+ */
 export function icon(name, size = 16) {
   const solid = SOLID.has(name);
   const attributes = {
@@ -114,12 +134,12 @@ export function icon(name, size = 16) {
     "stroke-linecap": "round",
     "stroke-linejoin": "round",
   };
-  return svg("svg", attributes, svg("path", { d: ICONS[name] ?? ICONS.info }));
+  return svg("svg", attributes, svg("path", { d: ICONS[name] }));
 }
 
-/** Seconds as 1:02.3, or 1:02:03 from an hour on. */
+/** Seconds as 1:02.3, or 1:02:03 from an hour on. @param {number | null | undefined} seconds */
 export function clock(seconds, digits = 1) {
-  if (!Number.isFinite(seconds)) return "–:––";
+  if (typeof seconds !== "number" || !Number.isFinite(seconds)) return "–:––";
   const tenths = 10 ** digits;
   const total = Math.max(0, Math.round(seconds * tenths) / tenths);
   const hours = Math.floor(total / 3600);
@@ -128,25 +148,37 @@ export function clock(seconds, digits = 1) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
-/** A number with the reader's separators. */
-export const count = (n) => Number(n ?? 0).toLocaleString();
+/** What an error says, whatever was thrown. */
+export const messageOf = (/** @type {unknown} */ error) =>
+  /** @type {{ message?: string } | null | undefined} */ (error)?.message ?? String(error);
 
-/** Call `fn` at most once per animation frame, with the last arguments. */
+/** What kind of error it is, whatever was thrown. */
+export const nameOf = (/** @type {unknown} */ error) =>
+  /** @type {{ name?: string } | null | undefined} */ (error)?.name ?? "";
+
+/** A number with the reader's separators. */
+export const count = (/** @type {number | null | undefined} */ n) => Number(n ?? 0).toLocaleString();
+
+/** Call `fn` at most once per animation frame. @param {() => void} fn */
 export function perFrame(fn) {
-  let waiting = null;
-  return (...args) => {
-    const first = waiting === null;
-    waiting = args;
-    if (first)
-      requestAnimationFrame(() => {
-        const last = waiting;
-        waiting = null;
-        fn(...last);
-      });
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      fn();
+    });
   };
 }
 
-/** Call `fn` once `ms` milliseconds have passed without a further call. */
+/**
+ * Call `fn` once `ms` milliseconds have passed without a further call.
+ * @template {unknown[]} Args
+ * @param {(...args: Args) => void} fn
+ * @param {number} ms
+ * @returns {(...args: Args) => void}
+ */
 export function debounce(fn, ms) {
   let timer = 0;
   return (...args) => {
@@ -155,7 +187,10 @@ export function debounce(fn, ms) {
   };
 }
 
-/** Call `fn` whenever JupyterLab's (or the system's) theme changes; returns a function that stops it. */
+/**
+ * Call `fn` whenever JupyterLab's (or the system's) theme changes; returns a function that stops it.
+ * @param {() => void} fn
+ */
 export function onTheme(fn) {
   const watch = new MutationObserver(() => requestAnimationFrame(fn));
   watch.observe(document.body, {
@@ -171,13 +206,14 @@ export function onTheme(fn) {
 }
 
 /** Resolved value of a design token of theme.css, such as "--nwb-accent". */
-export const token = (el, name) => getComputedStyle(el).getPropertyValue(name).trim();
+export const token = (/** @type {Element} */ el, /** @type {string} */ name) =>
+  getComputedStyle(el).getPropertyValue(name).trim();
 
 // JupyterLab matches its keys against the focused element itself, so that the attribute on a widget's root alone
 // lets "d d" delete the cell. It goes on whatever has the focus inside such a root, and comes off while Ctrl, Alt
 // or Meta is down: Ctrl+S still saves the notebook.
 const KEYS_OFF = "data-lm-suppress-shortcuts";
-const inWidget = (el) => el.closest(`.nwb[${KEYS_OFF}]`);
+const inWidget = (/** @type {Element} */ el) => el.closest(`.nwb[${KEYS_OFF}]`);
 
 /** @param {KeyboardEvent} event */
 function onKey({ target, ctrlKey, metaKey, altKey }) {

@@ -1,36 +1,73 @@
 // The error explorer: heat map → cell → utterance → word. Kernel side: explorer.py.
-import { openChannel } from "./channel.js";
-import { count, fill, h, icon, set } from "./dom.js";
+/**
+ * @import { Channel } from "./channel.js"
+ * @import { Field } from "./explorer_cell.js"
+ * @import { Format } from "./explorer_files.js"
+ * @import { Answer, Body, CellFilter, CellPage, CellPlace, Choice, ErrorFilter } from "./messages.d.ts"
+ * @import { ExplorerQuestions, ExplorerTraits, Host, Marks, Model, Rendered, SidePanel } from "./messages.d.ts"
+ * @import { SliceValue, Utterance } from "./messages.d.ts"
+ * @import { Player } from "./player.js"
+ * @import { Actions } from "./utterance.js"
+ */
+import { isLost, openChannel } from "./channel.js";
+import { count, fill, h, icon, messageOf, set } from "./dom.js";
+import { cellContent, cellName, cellParts, choosers, FIELDS, orderSelect, saidOf } from "./explorer_cell.js";
 import { saveAs } from "./explorer_files.js";
 import { drawSide, keepFocus } from "./explorer_side.js";
-import { ALL, cellOf, createHeatMap, nameOf } from "./heatmap.js";
+import { ALL, cellOf, createHeatMap } from "./heatmap.js";
 import { createPlayer, fetchClip } from "./player.js";
-import { common, explorer as words } from "./strings.js";
+import { common, named, explorer as words } from "./strings.js";
 import { utteranceElement } from "./utterance.js";
 import { createWaiting } from "./waiting.js";
 
+/** @typedef {{ choice: Choice, opened: Partial<CellPlace> }} Kept what this browser tab showed last */
+
+/** @param {Rendered<ExplorerTraits>} how */
 function render({ model, el, host }) {
   const view = new View(model, el, host);
   return () => view.destroy();
 }
 
 class View {
+  /**
+   * @param {Model<ExplorerTraits>} model
+   * @param {HTMLElement} el
+   * @param {Host | undefined} host
+   */
   constructor(model, el, host) {
     this.model = model;
     this.host = host;
+    /** @type {Channel<ExplorerQuestions>} */
     this.channel = openChannel(model);
     this.turn = 0;
-    /** @type {any} the cell that is open */
-    this.at = undefined;
-    this.filter = {};
+    /** @type {CellPlace | null} the cell that is open, or was last */
+    this.at = null;
+    /** @type {SidePanel | null} what its errors share */
+    this.side = null;
+    /** @type {Marks | null} */
+    this.marks = null;
+    /** @type {Player | undefined} */
+    this.player = undefined;
+    this.filter = /** @type {CellFilter} */ ({});
     this.order = "worst";
     /** @type {string[]} */
     this.orders = [];
-    /** @type {any[]} */
+    /** @type {Utterance[]} */
     this.items = [];
+    /** @type {number | null} null: not known yet */
     this.total = 0;
+    /** @type {AbortController | undefined} ends the playback that is shown */
+    this.inner = undefined;
     this.map = createHeatMap({ open: (row, column) => this.open(row, column) });
-    this.build(el);
+    this.fields = choosers((name, value) => this.change(name, value));
+    this.parts = cellParts(() => this.more());
+    this.ui = {
+      note: h("div", { "aria-live": "polite" }),
+      cell: h("section", { class: "nwb-cell-panel", hidden: true, dataset: { testid: "cell-panel" } }),
+      stream: h("section", { class: "nwb-stream", hidden: true, dataset: { testid: "stream-panel" } }),
+    };
+    this.root = this.build();
+    el.append(this.root);
     this.listeners = {
       "change:map": () => this.showMap(),
       "change:opened": () => this.showOpened(),
@@ -48,8 +85,9 @@ class View {
   }
 
   /** After a kernel restart: the choice and the cell that this browser tab showed last. */
-  async reattach(kept) {
-    const now = this.model.get("map").choice;
+  async reattach(/** @type {Kept} */ kept) {
+    /** @type {{ [name: string]: string }} */
+    const now = { ...this.model.get("map").choice };
     const changed = Object.entries(kept.choice).some(([name, value]) => now[name] !== value);
     try {
       if (changed) await this.channel.ask("choose", kept.choice);
@@ -57,14 +95,16 @@ class View {
       return; // what was shown is no longer there
     }
     const { row, column } = kept.opened;
-    const there = row !== undefined && cellOf(this.model.get("map"), row, column);
+    const stated = row !== undefined && column !== undefined;
+    const there = stated && cellOf(this.model.get("map"), row, column);
     if (there) await this.open(row, column);
     if (there || changed) this.say(words.reattached);
   }
 
+  /** @returns {Kept | null} */
   recall() {
     try {
-      return JSON.parse(sessionStorage.getItem(this.key));
+      return JSON.parse(sessionStorage.getItem(this.key) ?? "null");
     } catch {
       return null; // a browser may refuse storage; the explorer works without
     }
@@ -82,27 +122,8 @@ class View {
     }
   }
 
-  build(el) {
-    const field = (name) =>
-      h(
-        "label",
-        { class: "nwb-field" },
-        h("span", {}, words.field[name]),
-        h("select", {
-          class: "nwb-input",
-          dataset: { testid: `choose-${name}` },
-          onchange: (e) => this.change(name, e.target.value),
-        }),
-      );
-    this.fields = Object.fromEntries(
-      ["name", "lookahead", "against", "metric", "normalizer", "row", "column"].map((name) => [name, field(name)]),
-    );
-    this.ui = {
-      note: h("div", { "aria-live": "polite" }),
-      cell: h("section", { class: "nwb-cell-panel", hidden: true, dataset: { testid: "cell-panel" } }),
-      stream: h("section", { class: "nwb-stream", hidden: true, dataset: { testid: "stream-panel" } }),
-    };
-    this.root = h(
+  build() {
+    return h(
       "div",
       {
         class: "nwb nwb-explorer",
@@ -115,9 +136,9 @@ class View {
       h(
         "header",
         { class: "nwb-head" },
-        ...Object.values(this.fields),
+        ...FIELDS.map((name) => this.fields[name].label),
         h("span", { class: "nwb-spring" }),
-        ...["svg", "png"].map((format) =>
+        .../** @type {const} */ (["svg", "png"]).map((format) =>
           h(
             "button",
             {
@@ -138,9 +159,9 @@ class View {
       this.ui.stream,
       this.ui.cell,
     );
-    el.append(this.root);
   }
 
+  /** @param {string} text @param {"good" | "warn" | "bad"} kind */
   say(text, kind = "good") {
     fill(
       this.ui.note,
@@ -155,16 +176,27 @@ class View {
     );
   }
 
-  async ask(question, body = {}) {
+  /**
+   * The kernel's answer; null where it refused, which is said.
+   * @template {keyof ExplorerQuestions} Question
+   * @param {Question} question
+   * @param {Body<ExplorerQuestions, Question>} [body]
+   * @returns {Promise<Answer<ExplorerQuestions, Question> | null>}
+   */
+  async ask(question, body) {
     try {
       return await this.channel.ask(question, body);
     } catch (error) {
-      if (!error.lost) this.say(error.message, "bad"); // showLost says it better
+      if (!isLost(error)) this.say(messageOf(error), "bad"); // showLost says it better
       return null;
     }
   }
 
-  /** Change what is shown; a cell that is open stays open under the new choice. */
+  /**
+   * Change what is shown; a cell that is open stays open under the new choice.
+   * @param {Field} name
+   * @param {string} value
+   */
   async change(name, value) {
     const at = this.ui.cell.hidden ? null : this.at;
     const done = await this.ask("choose", { [name]: value });
@@ -173,8 +205,10 @@ class View {
     else if (at && name !== "row" && name !== "column") await this.open(at.row, at.column);
   }
 
+  /** @param {KeyboardEvent} event */
   onKey(event) {
-    if (event.key !== "Escape" || this.ui.cell.hidden || !this.ui.cell.contains(event.target)) return;
+    const inside = event.target instanceof Node && this.ui.cell.contains(event.target);
+    if (event.key !== "Escape" || this.ui.cell.hidden || !inside) return;
     event.preventDefault();
     event.stopPropagation();
     this.closeCell();
@@ -189,22 +223,23 @@ class View {
   showMap() {
     const data = this.model.get("map");
     const { names, lookaheads, metrics, normalizers, spans } = data.choices;
+    /** @type {{ [name in Field]: string[][] }} value and text each */
     const lists = {
       name: names,
       lookahead: lookaheads.map((ms) => [ms, words.lookahead(ms)]),
       against: [["", words.noBase], ...names.filter(([name]) => name !== data.choice.name)],
       metric: metrics,
       normalizer: normalizers.map((name) => [name, name]),
-      row: spans.map((name) => [name, words.span[name] ?? name]),
-      column: spans.map((name) => [name, words.span[name] ?? name]),
+      row: spans.map((name) => [name, named(words.span, name)]),
+      column: spans.map((name) => [name, named(words.span, name)]),
     };
-    for (const [name, list] of Object.entries(lists)) {
-      const select = this.fields[name].querySelector("select");
-      fill(select, ...list.map(([value, text]) => h("option", { value }, text)));
+    for (const name of FIELDS) {
+      const { select } = this.fields[name];
+      fill(select, ...lists[name].map(([value, text]) => h("option", { value }, text)));
       select.value = name === "lookahead" ? data.lookahead : data.choice[name];
     }
-    set(this.fields.lookahead, { hidden: lookaheads.length < 2 });
-    set(this.fields.against, { hidden: names.length < 2 });
+    set(this.fields.lookahead.label, { hidden: lookaheads.length < 2 });
+    set(this.fields.against.label, { hidden: names.length < 2 });
     this.map.show(data, this.model.get("opened"));
     this.remember();
   }
@@ -218,13 +253,21 @@ class View {
     else if (this.at?.row === row && this.at.column === column) this.ui.cell.hidden = false;
   }
 
+  /**
+   * @param {SliceValue} row
+   * @param {SliceValue} column
+   * @param {CellFilter} [filter]
+   */
   async open(row, column, filter = {}) {
     this.turn += 1;
     const { turn } = this;
-    const same = this.at && this.at.row === row && this.at.column === column && !this.ui.cell.hidden;
-    Object.assign(this, { at: { row, column }, filter, items: [], total: null });
+    const same = this.at !== null && this.at.row === row && this.at.column === column && !this.ui.cell.hidden;
+    this.at = { row, column };
+    this.filter = filter;
+    this.items = [];
+    this.total = null;
     this.ui.cell.hidden = false;
-    if (!same) this.buildCell();
+    if (!same) this.buildCell(this.at);
     set(this.parts.list, { "aria-busy": "true" });
     this.showChips();
     const [page, side] = await Promise.all([
@@ -233,7 +276,7 @@ class View {
     ]);
     if (turn !== this.turn || !page) return;
     this.side = side;
-    if (!this.parts.marksAsked) this.askMarks();
+    if (!this.parts.marksAsked) this.askMarks({ row, column });
     this.take(page);
     this.showUtterances();
     this.showSide();
@@ -246,127 +289,70 @@ class View {
     if (top < 0 || top > 0.6 * window.innerHeight) this.ui.cell.scrollIntoView({ block: "start" });
   }
 
-  /** Punctuation takes the kernel seconds the first time; the cell is on screen before. */
-  async askMarks() {
+  /** Punctuation takes the kernel seconds the first time; the cell is on screen before. @param {CellPlace} at */
+  async askMarks(at) {
     const { parts } = this;
     parts.marksAsked = true;
-    const found = await this.ask("marks", this.at);
+    const found = await this.ask("marks", at);
     if (!found || this.parts !== parts) return;
     this.marks = found;
     this.showSide();
   }
 
   async more() {
-    const turn = this.turn;
-    const { filter, order } = this;
-    const page = await this.ask("cell", { ...this.at, filter, order, offset: this.items.length });
+    const { at, turn, filter, order } = this;
+    if (!at) return;
+    const page = await this.ask("cell", { ...at, filter, order, offset: this.items.length });
     if (!page || turn !== this.turn) return;
     this.items = [...this.items, ...page.utterances];
     this.showUtterances();
   }
 
-  choose(filter) {
-    const same = JSON.stringify(filter) === JSON.stringify(this.filter);
-    this.open(this.at.row, this.at.column, same ? {} : filter);
+  /** The open cell again, with other utterances. @param {CellFilter} [filter] */
+  openAgain(filter) {
+    if (this.at) this.open(this.at.row, this.at.column, filter);
   }
 
-  buildCell() {
+  /** @param {ErrorFilter} filter */
+  choose(filter) {
+    const same = JSON.stringify(filter) === JSON.stringify(this.filter);
+    this.openAgain(same ? {} : filter);
+  }
+
+  /** @param {CellPlace} at */
+  buildCell({ row, column }) {
     this.player?.destroy();
     this.side = this.marks = null;
-    const { row, column } = this.at;
-    const cell = cellOf(this.model.get("map"), row, column) ?? { sentence: "", confounded: [] };
-    const button = (name, text, onclick, testid, title = null) =>
-      h("button", { type: "button", class: "nwb-btn", title, onclick, dataset: { testid } }, icon(name), text);
+    const cell = cellOf(this.model.get("map"), row, column);
     const can = this.model.get("can");
-    const minutes = h("input", {
-      type: "number",
-      class: "nwb-input nwb-num",
-      min: 1,
-      max: 100_000,
-      step: 1,
-      value: 30,
-      "aria-label": words.minutes,
-      dataset: { testid: "plan-minutes" },
-    });
-    this.parts = {
-      minutes,
-      chips: h("div", { class: "nwb-chips" }),
-      player: h("div", { class: "nwb-dock", hidden: true }),
-      list: h("ol", { class: "nwb-utterances" }),
-      side: h("aside", { class: "nwb-side-panel" }),
-      more: h("button", { type: "button", class: "nwb-btn", hidden: true, onclick: () => this.more() }),
+    this.parts = cellParts(() => this.more());
+    const on = {
+      plan: can.listen ? () => this.plan() : null,
+      sql: () => this.sql(),
+      csv: () => this.download("csv"),
+      close: () => this.closeCell(),
     };
-    fill(
-      this.ui.cell,
-      h(
-        "header",
-        { class: "nwb-head" },
-        h("h3", { class: "nwb-title" }, cellName(row, column)),
-        h("span", { class: "nwb-spring" }),
-        can.listen
-          ? h(
-              "span",
-              { class: "nwb-plan" },
-              this.parts.minutes,
-              h("span", { class: "nwb-muted", "aria-hidden": "true" }, words.minutesUnit),
-              button("record", words.plan, () => this.plan(), "plan", words.planTitle),
-            )
-          : null,
-        button("search", words.sql, () => this.sql(), "sql"),
-        button("save", words.csv, () => this.download("csv"), "export-csv"),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "nwb-btn nwb-icon-only nwb-plain",
-            "aria-label": common.close,
-            title: words.closeCell,
-            onclick: () => this.closeCell(),
-            dataset: { testid: "close-cell" },
-          },
-          icon("cross"),
-        ),
-      ),
-      h("p", { class: "nwb-cell-sentence" }, cell.sentence, "."),
-      ...cell.confounded.map((text) => h("p", { class: "nwb-note nwb-warn" }, icon("warn"), h("span", {}, text, "."))),
-      h(
-        "div",
-        { class: "nwb-cell-grid" },
-        h("div", { class: "nwb-cell-main" }, this.parts.chips, this.parts.player, this.parts.list, this.parts.more),
-        this.parts.side,
-      ),
-    );
+    fill(this.ui.cell, ...cellContent(cellName(row, column), cell, this.parts, on));
     this.player = createPlayer(this.parts.player, { height: 48, label: words.player });
   }
 
+  /** @param {CellPage} page */
   take({ total, utterances, order, orders }) {
-    Object.assign(this, { total, items: utterances, order, orders });
+    this.total = total;
+    this.items = utterances;
+    this.order = order;
+    this.orders = orders;
   }
 
-  /** In which order the utterances are listed. */
-  orderSelect() {
-    const select = h(
-      "select",
-      {
-        class: "nwb-input",
-        "aria-label": words.order,
-        title: words.order,
-        dataset: { testid: "order", key: "order" },
-        onchange: (e) => this.reorder(e.target.value),
-      },
-      ...this.orders.map((name) => h("option", { value: name }, words.orders[name] ?? name)),
-    );
-    select.value = this.order;
-    return select;
-  }
-
+  /** @param {string} order */
   reorder(order) {
     this.order = order;
-    this.open(this.at.row, this.at.column, this.filter);
+    this.openAgain(this.filter);
   }
 
   showChips() {
-    const text = Object.keys(this.filter).length ? words.filter[this.filter.kind](this.filter) : "";
+    const text = saidOf(this.filter);
+    const verdictNow = this.filter.kind === "changed" ? this.filter.verdict : null;
     const changes = this.side?.changes;
     keepFocus(
       this.parts.chips,
@@ -384,7 +370,7 @@ class View {
                 {
                   type: "button",
                   class: "nwb-btn nwb-plain",
-                  onclick: () => this.open(this.at.row, this.at.column),
+                  onclick: () => this.openAgain(),
                   dataset: { testid: "clear-filter" },
                 },
                 icon("clear"),
@@ -392,13 +378,13 @@ class View {
               )
             : null,
           ...(changes
-            ? ["better", "worse"].map((verdict) =>
+            ? /** @type {const} */ (["better", "worse"]).map((verdict) =>
                 h(
                   "button",
                   {
                     type: "button",
                     class: "nwb-btn",
-                    "aria-pressed": String(this.filter.verdict === verdict),
+                    "aria-pressed": String(verdictNow === verdict),
                     dataset: { key: verdict },
                     onclick: () => this.choose({ kind: "changed", verdict }),
                   },
@@ -406,7 +392,7 @@ class View {
                 ),
               )
             : []),
-          this.orders.length ? this.orderSelect() : null,
+          this.orders.length ? orderSelect(this.orders, this.order, (order) => this.reorder(order)) : null,
           this.model.get("can").listen && this.items.length
             ? h(
                 "button",
@@ -427,30 +413,35 @@ class View {
 
   showUtterances() {
     const { choice } = this.model.get("map");
+    /** @type {Actions} */
     const actions = {
       listen: (id, at) => this.listen(id, at),
       stream: (id, at) => this.stream(id, at),
       send: (ids, reason) => this.send(ids, reason),
       keyword: (list, id) => this.keyword(list, id),
     };
+    const left = (this.total ?? 0) - this.items.length;
     const context = { choice, can: this.model.get("can"), actions };
     fill(this.parts.list, ...this.items.map((item) => utteranceElement(item, context)));
     set(this.parts.list, { "aria-busy": "false" });
-    this.parts.more.hidden = this.items.length >= this.total;
-    this.parts.more.textContent = words.more(Math.min(20, this.total - this.items.length));
+    this.parts.more.hidden = left <= 0;
+    this.parts.more.textContent = words.more(Math.min(20, left));
     this.showChips();
   }
 
   /** What the predictions that are compared are called. */
   compared() {
     const { choice, choices } = this.model.get("map");
-    const label = (name) => choices.names.find(([known]) => known === name)?.[1] ?? name;
+    const label = (/** @type {string} */ name) => choices.names.find(([known]) => known === name)?.[1] ?? name;
     return { before: label(choice.against), now: label(choice.name) };
   }
 
   showSide() {
     if (!this.side) return;
-    const is = (filter) => Object.entries(filter).every(([key, value]) => this.filter[key] === value);
+    /** @type {{ [key: string]: unknown }} */
+    const now = this.filter;
+    const is = (/** @type {ErrorFilter} */ filter) =>
+      Object.entries(filter).every(([key, value]) => now[key] === value);
     drawSide(
       this.parts.side,
       { ...this.side, ...this.marks, names: this.compared() },
@@ -463,26 +454,29 @@ class View {
     this.showChips();
   }
 
+  /** @param {string} id @param {number} start_s */
   async listen(id, start_s) {
-    if (!this.model.get("can").listen) return;
+    const { player } = this;
+    if (!player || !this.model.get("can").listen) return;
     this.parts.player.hidden = false;
     for (const item of this.parts.list.children) {
       item.classList.toggle("nwb-current", item.getAttribute("data-id") === id);
     }
     try {
-      if (this.player.key !== id) await this.player.load(await fetchClip(this.channel, id));
-      await this.player.seek(start_s);
-      await this.player.play();
+      if (player.key !== id) await player.load(await fetchClip(this.channel, id));
+      await player.seek(start_s);
+      await player.play();
       // The media element may drop a seek that comes right after loading.
-      for (let tries = 0; tries < 10 && this.player.time_s < start_s - 0.05; tries += 1) {
-        await this.player.seek(start_s);
+      for (let tries = 0; tries < 10 && player.time_s < start_s - 0.05; tries += 1) {
+        await player.seek(start_s);
         await new Promise((resolve) => setTimeout(resolve, 40));
       }
     } catch (error) {
-      this.player.unload(error.message, { bad: true });
+      player.unload(messageOf(error), { bad: true });
     }
   }
 
+  /** @param {string} id @param {number} at_s */
   async stream(id, at_s) {
     this.player?.pause();
     this.ui.stream.hidden = false;
@@ -519,16 +513,18 @@ class View {
       await child.render({ el: place, signal: this.inner.signal });
       this.ui.stream.scrollIntoView({ block: "nearest", behavior: "smooth" });
     } catch (error) {
-      fill(place, h("div", { class: "nwb-note nwb-bad" }, icon("warn"), String(error.message ?? error)));
+      fill(place, h("div", { class: "nwb-note nwb-bad" }, icon("warn"), messageOf(error)));
     }
   }
 
+  /** @param {string[]} ids @param {string} reason */
   async send(ids, reason) {
     const done = await this.ask("send", { ids, reason });
     if (done) this.say(words.sent(done.sent, done.tag));
     return Boolean(done);
   }
 
+  /** @param {string[]} list @param {string | null} id */
   async keyword(list, id = null) {
     const done = await this.ask("keyword", { words: list, id, ...this.at });
     if (done) this.say(words.keywordAdded(done));
@@ -536,22 +532,24 @@ class View {
   }
 
   sendShown() {
+    if (!this.at) return;
     const { row, column } = this.at;
     this.send(
       this.items.map((item) => item.id),
-      Object.keys(this.filter).length
-        ? words.filter[this.filter.kind](this.filter)
-        : `errors in ${cellName(row, column)}`,
+      saidOf(this.filter) || `errors in ${cellName(row, column)}`,
     );
   }
 
   async plan() {
+    if (!this.at) return;
+    const { row, column } = this.at;
     const { row: rowName, column: columnName } = this.model.get("map").choice;
-    const at = { [rowName]: this.at.row, [columnName]: this.at.column };
-    const known = (name) => (at[name] === ALL || at[name] === undefined ? null : at[name]);
+    /** @type {{ [column: string]: SliceValue }} */
+    const at = { [rowName]: row, [columnName]: column };
+    const known = (/** @type {string} */ name) => (at[name] === ALL || at[name] === undefined ? null : at[name]);
     const minutes = Number(this.parts.minutes.value);
     const done = await this.ask("plan", { locale: known("target_lang"), accent: known("accent"), minutes });
-    if (done) this.say(words.planned(cellName(this.at.row, this.at.column), minutes, done));
+    if (done) this.say(words.planned(cellName(row, column), minutes, done));
   }
 
   async sql() {
@@ -559,12 +557,13 @@ class View {
     if (done) this.say(`corpus.where("${done.text}")`);
   }
 
+  /** @param {Format} format */
   async download(format) {
     const done = await this.ask("export", { format: format === "png" ? "svg" : format, ...this.at });
-    if (done)
-      await saveAs(format, done).catch((error) => this.say(words.notDrawn(String(error.message ?? error)), "bad"));
+    if (done) await saveAs(format, done).catch((error) => this.say(words.notDrawn(messageOf(error)), "bad"));
   }
 
+  /** @param {boolean} lost */
   showLost(lost) {
     if (lost) this.say(`${common.kernelLost} ${words.lostHint}`, "warn");
     for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-cell")) {
@@ -580,11 +579,5 @@ class View {
     this.player?.destroy();
   }
 }
-
-const cellName = (row, column) =>
-  [row, column]
-    .filter((value, index, all) => value !== ALL && all.indexOf(value) === index)
-    .map(nameOf)
-    .join(" · ") || words.everything;
 
 export default { render };

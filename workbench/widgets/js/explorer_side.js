@@ -1,12 +1,30 @@
 // Beside the utterances of a cell: what their errors share. Every bar filters them; a word can become a keyword.
 //   drawSide(host, side, { is(filter), choose(filter), keyword(words) })
+/**
+ * @import { Bar, Column } from "./bars.js"
+ * @import { BandRow, Confusion, ErrorFilter, FrequencyRow, HeardAs, LostWord, MarkRow } from "./messages.d.ts"
+ * @import { Marks, PositionRow, SidePanel } from "./messages.d.ts"
+ * @import { Linked, Names } from "./scatter.js"
+ */
 import { barList, columnChart } from "./bars.js";
 import { fill, set } from "./dom.js";
 import { scatterPlot } from "./scatter.js";
 import { explorer as words } from "./strings.js";
 
+/** @typedef {(word: string) => { add?: () => void, addTitle?: string }} Plus */
+
+/**
+ * @param {HTMLElement} host
+ * @param {SidePanel & Partial<Marks> & { names: Names }} side
+ * @param {object} on
+ * @param {(filter: ErrorFilter) => boolean} on.is whether it is what the utterances are filtered by
+ * @param {(filter: ErrorFilter) => void} on.choose
+ * @param {((words: string[]) => void) | null} on.keyword null: there is no list
+ */
 export function drawSide(host, side, { is, choose, keyword }) {
+  /** @type {Linked} */
   const linked = (filter) => ({ chosen: is(filter), choose: () => choose(filter) });
+  /** @type {Plus} */
   const plus = (word) => (keyword ? { add: () => keyword([word]), addTitle: words.keywordAdd(word) } : {});
   keepFocus(host, () =>
     fill(
@@ -23,12 +41,16 @@ export function drawSide(host, side, { is, choose, keyword }) {
   );
 }
 
-const share = (rows, row, key) => row[key] / Math.max(1, ...rows.map((other) => other[key]));
+/** A number as a part of the largest. @param {number} one @param {number[]} all */
+const share = (one, all) => one / Math.max(1, ...all);
 
+/** @param {SidePanel} side @param {Linked} linked @param {Plus} plus */
 function confusionBars({ confusions }, linked, plus) {
+  const counts = confusions.map((row) => row.count);
+  /** @type {(row: Confusion) => Bar} */
   const bar = (row) => ({
     pair: [row.reference, row.hypothesis],
-    value: share(confusions, row, "count"),
+    value: share(row.count, counts),
     text: `${row.count}×`,
     title: words.confusionTitle(row.reference, row.hypothesis, row.count),
     ...linked({ kind: "confusion", reference: row.reference, hypothesis: row.hypothesis }),
@@ -37,10 +59,13 @@ function confusionBars({ confusions }, linked, plus) {
   return barList(words.confusions, confusions.map(bar), { testid: "confusions", none: words.noConfusions });
 }
 
+/** @param {SidePanel} side @param {Linked} linked @param {Plus} plus */
 function lostBars({ lost }, linked, plus) {
+  const counts = lost.map((row) => row.lost);
+  /** @type {(row: LostWord) => Bar} */
   const bar = (row) => ({
     label: row.word,
-    value: share(lost, row, "lost"),
+    value: share(row.lost, counts),
     text: `${row.lost} / ${row.occurrences}`,
     title: words.lostTitle(row.word, row.lost, row.occurrences),
     ...linked({ kind: "word", word: row.word }),
@@ -49,11 +74,14 @@ function lostBars({ lost }, linked, plus) {
   return barList(words.lost, lost.map(bar), { note: words.lostNote, testid: "lost", none: words.noLost });
 }
 
+/** @param {SidePanel} side @param {Linked} linked */
 function languageBars({ heard_as }, linked) {
   if (!heard_as.length) return null;
+  const counts = heard_as.map((row) => row.count);
+  /** @type {(row: HeardAs) => Bar} */
   const bar = (row) => ({
     pair: [row.said, row.heard],
-    value: share(heard_as, row, "count"),
+    value: share(row.count, counts),
     text: `${row.count}×`,
     title: words.heardAsTitle(row.said, row.heard, row.count),
     ...linked({ kind: "language", said: row.said, heard: row.heard }),
@@ -61,9 +89,12 @@ function languageBars({ heard_as }, linked) {
   return barList(words.heardAs, heard_as.map(bar), { testid: "heard-as" });
 }
 
+/** @param {Partial<Marks>} side @param {Linked} linked */
 function punctuationBars({ marks = [], case: kase = [] }, linked) {
-  if (!marks.length && !capitals(kase).length) return null;
-  const percent = (rate) => `${Math.round(100 * rate)} %`;
+  const rates = kase.flatMap(({ rate }) => rate ?? []); // none where the language has no case
+  if (!marks.length && !rates.length) return null;
+  const percent = (/** @type {number} */ rate) => `${Math.round(100 * rate)} %`;
+  /** @type {(row: MarkRow) => Bar} */
   const mark = (row) => ({
     label: row.mark,
     value: row.f1 ?? 0,
@@ -71,19 +102,22 @@ function punctuationBars({ marks = [], case: kase = [] }, linked) {
     title: words.markTitle(row),
     ...linked({ kind: "mark", mark: row.mark }),
   });
-  const capital = ({ rate }) => ({
+  /** @type {(rate: number) => Bar} */
+  const capital = (rate) => ({
     label: words.capitals,
     value: 1 - rate,
     text: percent(1 - rate),
     title: words.capitalsTitle(rate),
     ...linked({ kind: "case" }),
   });
-  const bars = [...marks.map(mark), ...capitals(kase).map(capital)];
+  const bars = [...marks.map(mark), ...rates.map(capital)];
   return barList(words.marks, bars, { note: words.marksNote, testid: "marks" });
 }
 
+/** @param {SidePanel} side @param {Linked} linked */
 function positionChart({ position }, linked) {
   const last = position.length - 1;
+  /** @type {(row: PositionRow, part: number) => Column} */
   const column = (row, part) => ({
     label: part === 0 ? words.start : part === last ? words.end : "",
     value: row.rate,
@@ -93,16 +127,19 @@ function positionChart({ position }, linked) {
   return columnChart(words.position, position.map(column), { testid: "position" });
 }
 
+/** @param {SidePanel} side @param {Linked} linked */
 function bandCharts({ duration, snr }, linked) {
-  const chart = (rows, name) =>
-    columnChart(words[name], bands(rows, `${name}_band`, name, linked), { testid: name, note: words.bandUnit[name] });
+  const chart = (/** @type {BandRow[]} */ rows, /** @type {"duration" | "snr"} */ name) =>
+    columnChart(words[name], bands(rows, name, linked), { testid: name, note: words.bandUnit[name] });
   return [
     duration ? chart(duration, "duration") : null,
     snr ? chart(snr, "snr") : barList(words.snr, [], { testid: "snr", none: words.noSnr }),
   ];
 }
 
+/** @param {SidePanel} side @param {Linked} linked */
 function frequencyChart({ frequency }, linked) {
+  /** @type {(row: FrequencyRow) => Column} */
   const column = (row) => ({
     label: row.occurs,
     value: row.accuracy,
@@ -112,26 +149,34 @@ function frequencyChart({ frequency }, linked) {
   return columnChart(words.frequency, frequency.map(column), { note: words.frequencyNote, testid: "frequency" });
 }
 
-/** None where the language has no case. */
-const capitals = (kase) => kase.filter(({ rate }) => rate !== null && rate !== undefined);
+/**
+ * @param {BandRow[]} rows
+ * @param {"duration" | "snr"} kind
+ * @param {Linked} linked
+ * @returns {Column[]}
+ */
+const bands = (rows, kind, linked) =>
+  rows.flatMap((row) => {
+    const band = row[/** @type {const} */ (`${kind}_band`)];
+    if (!band) return [];
+    const label = band.replace(/ \S+$/, "");
+    return { label, value: row.rate, title: words.bandTitle(band, row), ...linked({ kind, band }) };
+  });
 
-const bands = (rows, column, kind, linked) =>
-  rows
-    .filter((row) => row[column])
-    .map((row) => ({
-      label: row[column].replace(/ \S+$/, ""),
-      value: row.rate,
-      title: words.bandTitle(row[column], row),
-      ...linked({ kind, band: row[column] }),
-    }));
-
-/** Draw anew, and give the focus back to the control that took the place of the focused one (same `data-key`). */
+/**
+ * Draw anew, and give the focus back to the control that took the place of the focused one (same `data-key`).
+ * @param {HTMLElement} host
+ * @param {() => void} draw
+ * @param {HTMLElement | null} otherwise
+ */
 export function keepFocus(host, draw, otherwise = null) {
   const before = host.contains(document.activeElement) ? document.activeElement : null;
   const key = before?.getAttribute("data-key");
   draw();
   if (!before || host.contains(document.activeElement)) return;
-  const again = key ? [...host.querySelectorAll("[data-key]")].find((el) => el.dataset.key === key) : null;
+  /** @type {NodeListOf<HTMLElement | SVGElement>} */
+  const keyed = host.querySelectorAll("[data-key]");
+  const again = key ? [...keyed].find((el) => el.dataset.key === key) : null;
   const next = again ?? otherwise;
   if (next && !next.matches("button, input, select, a")) set(next, { tabindex: "-1" });
   next?.focus({ preventScroll: true });

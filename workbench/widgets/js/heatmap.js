@@ -2,27 +2,31 @@
 // the largest are shown; a search finds the others, and one click shows them all.
 //
 //   const map = createHeatMap({ open(row, column) });    map.show(data, opened);    map.element
+/** @import { HeatCell, HeatMapData, OpenedCell, SliceValue } from "./messages.d.ts" */
 import { count, fill, h } from "./dom.js";
-import { explorer as words } from "./strings.js";
+import { named, explorer as words } from "./strings.js";
 
 export const ALL = "∑";
-export const nameOf = (value) =>
-  value === ALL ? words.all : value === null || value === undefined ? words.notStated : value;
+/** @typedef {"row" | "column"} Dimension */
+/** @typedef {(row: SliceValue, column: SliceValue) => void} Open */
+export const nameOf = (/** @type {SliceValue} */ value) => (value === ALL ? words.all : (value ?? words.notStated));
+/** @type {(data: HeatMapData, row: SliceValue, column: SliceValue) => HeatCell | undefined} */
 export const cellOf = (data, row, column) => data.cells[`${row ?? ""}\n${column ?? ""}`];
 
 const MANY = { row: 24, column: 12 };
+/** @type {{ [key: string]: [number, number] | undefined }} */
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 /**
  * The values of a dimension to show: the margin, then those that match a search, or the largest.
- * @param {(string | null)[]} values the margin among them
+ * @param {SliceValue[]} values the margin among them
  * @param {object} how
  * @param {string} how.find
  * @param {boolean} how.all
  * @param {number} how.most
- * @param {(value: string | null) => number} how.size utterances of a value
- * @param {(value: string | null) => string} [how.label]
- * @param {string | null | undefined} [how.keep] shown in any case
+ * @param {(value: SliceValue) => number} how.size utterances of a value
+ * @param {(value: SliceValue) => string} [how.label]
+ * @param {SliceValue | undefined} [how.keep] shown in any case
  */
 export function valuesShown(values, { find, all, most, size, label = (value) => String(nameOf(value)), keep }) {
   const inner = values.filter((value) => value !== ALL);
@@ -33,15 +37,16 @@ export function valuesShown(values, { find, all, most, size, label = (value) => 
   return [ALL, ...inner.filter((value) => largest.has(value) || value === keep)];
 }
 
+/** @param {{ open: Open }} actions */
 export const createHeatMap = (actions) => new HeatMap(actions);
 
 class HeatMap {
-  /** @param {{ open: (row: any, column: any) => void }} actions */
+  /** @param {{ open: Open }} actions */
   constructor({ open }) {
     this.open = open;
-    /** @type {any} */
+    /** @type {HeatMapData | null} */
     this.data = null;
-    /** @type {any} */
+    /** @type {OpenedCell} */
     this.opened = {};
     this.dimensions = { row: this.dimension("row"), column: this.dimension("column") };
     this.table = h("table", {
@@ -61,7 +66,7 @@ class HeatMap {
     );
   }
 
-  /** Search and "show all" of one dimension; hidden where it has few values. */
+  /** Search and "show all" of one dimension; hidden where it has few values. @param {Dimension} name */
   dimension(name) {
     const find = h("input", {
       class: "nwb-input",
@@ -83,19 +88,25 @@ class HeatMap {
     return made;
   }
 
-  /** Which values of a dimension stand in the table, and what its tools say. */
-  values(name, values) {
+  /**
+   * Which values of a dimension stand in the table, and what its tools say.
+   * @param {HeatMapData} data
+   * @param {Dimension} name
+   * @param {SliceValue[]} values
+   */
+  values(data, name, values) {
     const { find, more, all, element } = this.dimensions[name];
-    const { data, opened } = this;
-    const title = words.span[data.choice[name]] ?? data.choice[name];
-    const cell = (value) => (name === "row" ? cellOf(data, value, ALL) : cellOf(data, ALL, value));
+    const { opened } = this;
+    const title = named(words.span, data.choice[name]);
+    const cell = (/** @type {SliceValue} */ value) =>
+      name === "row" ? cellOf(data, value, ALL) : cellOf(data, ALL, value);
     const shown = valuesShown(values, {
       find: find.value,
       all,
       most: MANY[name],
       size: (value) => cell(value)?.utterances ?? 0,
-      label: (value) => `${nameOf(value)} ${data.names[value] ?? ""}`,
-      keep: "row" in opened ? opened[name] : undefined,
+      label: (value) => `${nameOf(value)} ${data.names[value ?? ""] ?? ""}`,
+      keep: opened[name],
     });
     const others = values.length - 1 - MANY[name];
     element.hidden = others <= 0;
@@ -106,17 +117,20 @@ class HeatMap {
     return shown;
   }
 
+  /** @param {KeyboardEvent} event */
   move(event) {
-    const at = event.target.closest("td");
+    const at = event.target instanceof Element ? event.target.closest("td") : null;
     const step = STEPS[event.key];
     if (!at || !step) return;
     event.preventDefault();
     event.stopPropagation();
-    let [line, place] = [at.parentElement, at.cellIndex];
+    /** @type {Element | null} */
+    let line = at.parentElement;
+    let place = at.cellIndex;
     for (;;) {
-      line = step[0] < 0 ? line.previousElementSibling : step[0] > 0 ? line.nextElementSibling : line;
+      if (step[0]) line = (step[0] < 0 ? line?.previousElementSibling : line?.nextElementSibling) ?? null;
       place += step[1];
-      const cell = line?.cells[place];
+      const cell = line instanceof HTMLTableRowElement ? line.cells[place] : null;
       if (!cell) return;
       const button = cell.querySelector("button");
       if (!button) continue;
@@ -132,6 +146,7 @@ class HeatMap {
     /** @type {HTMLElement | null} */ (this.table.querySelector("button[tabindex='0']"))?.focus();
   }
 
+  /** @param {HeatMapData} data @param {OpenedCell} opened */
   show(data, opened) {
     this.data = data;
     this.opened = opened;
@@ -140,45 +155,61 @@ class HeatMap {
 
   draw() {
     const { data, opened, table } = this;
+    if (!data) return;
     const compared = Boolean(data.choice.against);
     const top = scale(data, compared);
     const held = /** @type {HTMLElement} */ (document.activeElement);
     const focused = table.contains(held) ? { ...held.dataset } : null;
-    const rows = this.values("row", data.rows);
-    const columns = this.values("column", data.columns);
-    const corner = h("td", { class: "nwb-map-corner" }, words.span[data.choice.row] ?? data.choice.row);
+    const rows = this.values(data, "row", data.rows);
+    const columns = this.values(data, "column", data.columns);
+    const corner = h("td", { class: "nwb-map-corner" }, named(words.span, data.choice.row));
     const heads = columns.map((column) => h("th", { scope: "col", dir: "auto" }, nameOf(column)));
     const how = { compared, top, opened, open: this.open };
-    const line = (row) =>
+    const line = (/** @type {SliceValue} */ row) =>
       h("tr", {}, rowHead(data, row), ...columns.map((column) => cellElement(data, row, column, how)));
     fill(table, h("thead", {}, h("tr", {}, corner, ...heads)), h("tbody", {}, ...rows.map(line)));
     const buttons = [...table.querySelectorAll("button")];
-    const again = ({ dataset }) => dataset.row === focused.row && dataset.column === focused.column;
-    const same = focused && buttons.find(again);
-    const first = same || table.querySelector("button[aria-pressed=true]") || buttons[0];
+    const same =
+      focused && buttons.find(({ dataset }) => dataset.row === focused.row && dataset.column === focused.column);
+    const pressed = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
+    /** @type {HTMLButtonElement | undefined} */
+    const first = same || pressed || buttons[0];
     if (first) first.tabIndex = 0;
     if (focused) first?.focus({ preventScroll: true });
     fill(this.legend, ...legendItems(compared, top, data));
   }
 }
 
+/** @param {HeatMapData} data @param {SliceValue} row */
 function rowHead(data, row) {
-  const name = data.names[row] ? h("span", { class: "nwb-map-name" }, data.names[row]) : null;
-  return h("th", { scope: "row", title: data.names[row] ?? "" }, h("bdi", {}, nameOf(row)), name);
+  const known = data.names[row ?? ""] ?? "";
+  const name = known ? h("span", { class: "nwb-map-name" }, known) : null;
+  return h("th", { scope: "row", title: known }, h("bdi", {}, nameOf(row)), name);
 }
 
-/** The rate that takes the deepest color: the worst cell with enough data, at least 20 points. */
+/**
+ * The rate that takes the deepest color: the worst cell with enough data, at least 20 points.
+ * @param {HeatMapData} data
+ * @param {boolean} compared
+ */
 function scale(data, compared) {
   const cells = Object.values(data.cells).filter((cell) => cell.enough !== "no");
   const values = cells.map((cell) => Math.abs((compared ? cell.difference : cell.rate) ?? 0));
   return Math.max(compared ? 0.05 : 0.2, ...values);
 }
 
+/** @param {HeatCell} cell @param {number | null} value @param {boolean} compared */
 function kindOf(cell, value, compared) {
   if (cell.enough === "no" || value === null) return "gray";
   return compared ? cell.way : "heat"; // a direction only where the interval excludes zero
 }
 
+/**
+ * @param {HeatMapData} data
+ * @param {SliceValue} row
+ * @param {SliceValue} column
+ * @param {{ compared: boolean, top: number, opened: OpenedCell, open: Open }} how
+ */
 function cellElement(data, row, column, { compared, top, opened, open }) {
   const cell = cellOf(data, row, column);
   if (!cell) return h("td", { class: "nwb-map-none" }, h("span", { "aria-hidden": "true" }, "·"));
@@ -186,8 +217,8 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
   const depth = value === null ? 0 : Math.min(1, Math.abs(value) / top);
   const kind = kindOf(cell, value, compared);
   const hatched = cell.confounded.length > 0;
-  const pressed = opened.row === cell.row && opened.column === cell.column && "row" in opened;
-  const glyph = { good: "▼ ", bad: "▲ " }[kind] ?? "";
+  const pressed = opened.row === cell.row && opened.column === cell.column;
+  const glyph = kind === "good" ? "▼ " : kind === "bad" ? "▲ " : "";
   const soft = cell.enough === "provisional" && value !== null;
   return h(
     "td",
@@ -211,17 +242,21 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
       h(
         "span",
         { class: "nwb-cell-span" },
-        cell.low === null || value === null ? " " : `±${(50 * (cell.high - cell.low)).toFixed(1)}`,
+        cell.low === null || cell.high === null || value === null
+          ? " "
+          : `±${(50 * (cell.high - cell.low)).toFixed(1)}`,
       ),
       h("span", { class: "nwb-cell-n" }, words.size(cell.utterances ?? 0, cell.speakers)),
     ),
   );
 }
 
-const signed = (value, sign) => `${sign && value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)}`;
+const signed = (/** @type {number} */ value, /** @type {boolean} */ sign) =>
+  `${sign && value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(1)}`;
 
+/** @param {boolean} compared @param {number} top @param {HeatMapData} data */
 function legendItems(compared, top, data) {
-  const item = (name, text) =>
+  const item = (/** @type {string} */ name, /** @type {string} */ text) =>
     h(
       "span",
       { class: "nwb-legend-item" },
@@ -232,13 +267,13 @@ function legendItems(compared, top, data) {
   const ramp = compared
     ? [item("good", words.legendBetter), item("bad", words.legendWorse(ends))]
     : [item("heat", words.legendHeat(ends))];
-  const some = (test) => Object.values(data.cells).some(test);
+  const some = (/** @type {(cell: HeatCell) => boolean} */ test) => Object.values(data.cells).some(test);
   return [
     ...ramp,
     compared && some((cell) => cell.enough !== "no" && cell.way === "gray") ? item("gray", words.legendUnclear) : null,
     some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null,
     some((cell) => cell.enough === "no") ? item("gray", words.tooLittle) : null,
-    some((cell) => cell.confounded.length) ? item("hatched", words.legendHatched) : null,
+    some((cell) => cell.confounded.length > 0) ? item("hatched", words.legendHatched) : null,
     h("span", { class: "nwb-muted" }, words.legendUnits),
   ];
 }

@@ -1,11 +1,21 @@
 // The import plan: what was understood of a source, to be heard, corrected and imported. Kernel side: import_plan.py.
+/**
+ * @import { Channel } from "./channel.js"
+ * @import { IconName } from "./dom.js"
+ * @import { Body, ImportPlan, Model, PlanChange, PlanColumn, PlanExample, PlanLocale } from "./messages.d.ts"
+ * @import { PlanQuestions, PlanState, PlanStep, PlanTraits, Rendered } from "./messages.d.ts"
+ * @import { Child, Props } from "./page.d.ts"
+ * @import { Player } from "./player.js"
+ */
 import { openChannel } from "./channel.js";
-import { fill, h, icon, set } from "./dom.js";
+import { fill, h, icon, messageOf, set } from "./dom.js";
 import { createPlayer, fetchClip } from "./player.js";
 import { common, plan as words } from "./strings.js";
 
+/** @type {{ [step in PlanStep]?: string }} */
 const TONES = { imported: "nwb-good", failed: "nwb-bad", cancelled: "nwb-warn" };
 
+/** @param {Rendered<PlanTraits>} how */
 function render({ model, el }) {
   const view = new PlanView(model);
   el.append(view.element);
@@ -13,8 +23,10 @@ function render({ model, el }) {
 }
 
 class PlanView {
+  /** @param {Model<PlanTraits>} model */
   constructor(model) {
     this.model = model;
+    /** @type {Channel<PlanQuestions>} */
     this.channel = openChannel(model);
     this.parts = parts(model.get("state").name, {
       again: () => this.change({ audio_root: this.parts.root.value }),
@@ -22,14 +34,15 @@ class PlanView {
       cancel: () => this.act("cancel", {}),
     });
     this.element = this.parts.element;
-    /** @type {any} */
-    this.player = null; // made with the first clip that is played
+    /** @type {Player | null} made with the first clip that is played */
+    this.player = null;
     this.show = () => this.draw(model.get("state"));
     model.on("change:state", this.show);
     this.stopLost = this.channel.onLost((lost) => lost && this.say(`${common.kernelLost} ${common.retry}`));
     this.show();
   }
 
+  /** @param {PlanState} state */
   draw(state) {
     const { plan, questions, fields, tags } = state;
     const { facts, notes, columns, locales, examples } = this.parts;
@@ -41,6 +54,7 @@ class PlanView {
     this.drawStep(state);
   }
 
+  /** @param {PlanState} state */
   drawStep({ step, done, total, message, cancelling }) {
     const busy = step === "importing";
     const { start, cancel, bar, filled, told, name, root, again } = this.parts;
@@ -56,21 +70,28 @@ class PlanView {
     told.textContent = [said, busy ? words.progress(done, total) : message].filter(Boolean).join(" ");
   }
 
+  /** @param {PlanChange} correction */
   async change(correction) {
     this.say(words.looking);
     await this.act("change", correction);
   }
 
+  /**
+   * @template {keyof PlanQuestions} Question
+   * @param {Question} question
+   * @param {Body<PlanQuestions, Question>} body
+   */
   async act(question, body) {
     try {
       await this.channel.ask(question, body);
       this.say("");
     } catch (error) {
       this.show();
-      this.say(error.message, true);
+      this.say(messageOf(error), true);
     }
   }
 
+  /** @param {string} key */
   async play(key) {
     try {
       this.parts.stage.hidden = false;
@@ -79,10 +100,11 @@ class PlanView {
       this.player.play();
       this.say("");
     } catch (error) {
-      this.say(error.message, true);
+      this.say(messageOf(error), true);
     }
   }
 
+  /** @param {string} text */
   say(text, bad = false) {
     const note = h("div", { class: `nwb-note ${bad ? "nwb-bad" : ""}`, role: bad ? "alert" : "status" }, text);
     fill(this.parts.said, text ? note : null);
@@ -96,9 +118,15 @@ class PlanView {
   }
 }
 
-/** The elements of the view that later calls fill or read. */
+/**
+ * The elements of the view that later calls fill or read.
+ * @param {string} corpus
+ * @param {{ again: () => void, start: () => void, cancel: () => void }} on
+ */
 function parts(corpus, { again: lookAgain, start: begin, cancel: stop }) {
-  const input = (value, props) => h("input", { class: "nwb-input", value, ...props });
+  const input = (/** @type {string} */ value, /** @type {Props<HTMLInputElement>} */ props) =>
+    h("input", { class: "nwb-input", value, ...props });
+  /** @type {(text: string, kind: string, testid: string, onclick: () => void) => HTMLButtonElement} */
   const button = (text, kind, testid, onclick) =>
     h("button", { type: "button", class: `nwb-btn ${kind}`, dataset: { testid }, onclick }, text);
   const body = () => h("tbody");
@@ -138,11 +166,20 @@ function parts(corpus, { again: lookAgain, start: begin, cancel: stop }) {
   return { ...made, bar, element };
 }
 
+/**
+ * @param {string} title
+ * @param {string[]} names
+ * @param {HTMLElement} body
+ */
 function table(title, names, body) {
   const head = h("tr", {}, ...names.map((name) => h("th", { scope: "col" }, name)));
   return h("div", { class: "nwb-plan-scroll" }, h("h4", {}, title), h("table", {}, h("thead", {}, head), body));
 }
 
+/**
+ * @param {ImportPlan} plan
+ * @returns {Child[]}
+ */
 function factsOf(plan) {
   const splits = Object.entries(plan.splits).map(([name, n]) => `${name} ${n.toLocaleString()}`);
   return [
@@ -154,7 +191,12 @@ function factsOf(plan) {
   ];
 }
 
+/**
+ * @param {ImportPlan} plan
+ * @param {string[]} questions
+ */
 function notesOf(plan, questions) {
+  /** @type {(kind: string, name: IconName, text: string) => HTMLElement} */
   const note = (kind, name, text) =>
     h("div", { class: `nwb-note ${kind}` }, icon(name), h("span", { dir: "auto" }, text));
   return [
@@ -165,16 +207,27 @@ function notesOf(plan, questions) {
   ];
 }
 
+/**
+ * @param {string} label
+ * @param {string[][]} options key and text each
+ * @param {string} value
+ * @param {(value: string) => void} onchange
+ */
 function choice(label, options, value, onchange) {
   const made = h(
     "select",
-    { class: "nwb-input", "aria-label": label, onchange: () => onchange(made.value) },
+    { class: "nwb-input", "aria-label": label, onchange: (event) => onchange(event.currentTarget.value) },
     ...options.map(([key, text]) => h("option", { value: key }, text)),
   );
   made.value = value;
   return made;
 }
 
+/**
+ * @param {PlanColumn} column
+ * @param {string[]} fields
+ * @param {(feeds: { [column: string]: string }) => void} change
+ */
 function columnRow(column, fields, change) {
   const options = [["", words.ridesAlong], ...fields.map((name) => [name, name])];
   const select = choice(words.feedsOf(column.name), options, column.feeds, (field) => change({ [column.name]: field }));
@@ -188,10 +241,16 @@ function columnRow(column, fields, change) {
   );
 }
 
+/**
+ * @param {PlanLocale} said
+ * @param {string[]} tags
+ * @param {(change: PlanChange) => void} change
+ */
 function localeRow(said, tags, change) {
   const options = [["", words.decide], ...[...new Set([...said.candidates, ...tags])].map((tag) => [tag, tag])];
   const label = said.value ? words.localeOf(said.value) : words.localeOfRest;
-  const say = (tag) => tag && change(said.value ? { tags: { [said.value]: tag } } : { locale: tag });
+  const say = (/** @type {string} */ tag) =>
+    tag && change(said.value ? { tags: { [said.value]: tag } } : { locale: tag });
   return h(
     "tr",
     { dataset: { locale: said.value } },
@@ -201,6 +260,11 @@ function localeRow(said, tags, change) {
   );
 }
 
+/**
+ * @param {PlanExample} row
+ * @param {number} at
+ * @param {(key: string) => void} play
+ */
 function exampleRow(row, at, play) {
   const label = words.play(at + 1);
   const button = h(

@@ -2,9 +2,13 @@
 //
 //   const lane = createLane({ index, name, choose(settings), go(time_s), close() });
 //   lane.show(data, { choices, differs, alone });    lane.at(time_s);    lane.element
+/**
+ * @import { Lane as LaneData, LaneChoices, LaneEvent, LaneSettings, LaneWord, Operation, Pair } from "./messages.d.ts"
+ */
 import { direction, directionOf, fill, h, icon, set } from "./dom.js";
 import { languageChip } from "./languages.js";
 import { playback as words } from "./strings.js";
+import { writtenUnits } from "./units.js";
 
 const ADD = 5,
   KEEP = 4,
@@ -12,26 +16,40 @@ const ADD = 5,
   TAG = 7,
   EMISSION = 3;
 
+/**
+ * @typedef {object} Actions
+ * @property {number} index
+ * @property {string} name
+ * @property {(settings: Partial<LaneSettings>) => void} choose
+ * @property {(time_s: number, play: boolean) => void} go
+ * @property {() => void} close
+ */
+/** @typedef {ReturnType<typeof buildLane>} Parts */
+/** @typedef {{ final: string, partial: string, tag: string | null, emission: number }} State what is on screen */
+/** @typedef {LaneData & { differs?: Operation[] }} Marked a lane, and where another one has other words */
+
+/** @param {Actions} actions */
 export const createLane = (actions) => new Lane(actions);
 
-class Lane {
+export class Lane {
+  /** @param {Actions} actions */
   constructor(actions) {
     this.actions = actions;
     this.parts = buildLane(actions);
     this.element = this.parts.root;
-    /** @type {any} */
-    this.data = {};
-    /** @type {any[]} */
+    /** @type {Marked | null} */
+    this.data = null;
+    /** @type {State[]} */
     this.states = [];
     this.shown = -2;
     this.spoken = -1;
     this.time_s = 0;
   }
 
-  /** The state on screen after event `index`; −1 is before the first. */
+  /** The state on screen after event `index`; −1 is before the first. @param {number} index */
   paint(index) {
-    if (index === this.shown) return;
     const { parts, data } = this;
+    if (!data || index === this.shown) return;
     const grew = index === this.shown + 1;
     const before = parts.text.querySelectorAll("[data-word]").length;
     this.shown = index;
@@ -49,8 +67,10 @@ class Lane {
   }
 
   karaoke() {
-    const said = (word) => word[1] !== null && this.time_s >= word[1] && this.time_s < word[2];
-    const at = (this.data.words ?? []).findIndex(said);
+    /** @type {(word: LaneWord) => boolean} */
+    const said = ([, start_s, end_s]) =>
+      start_s !== null && end_s !== null && this.time_s >= start_s && this.time_s < end_s;
+    const at = (this.data?.words ?? []).findIndex(said);
     if (at === this.spoken) return;
     this.spoken = at;
     for (const span of this.parts.text.querySelectorAll("[data-word]")) {
@@ -58,14 +78,20 @@ class Lane {
     }
   }
 
+  /** @param {number} seconds */
   at(seconds) {
     this.time_s = seconds;
     this.paint(lastBefore(this.states, seconds));
     this.karaoke();
   }
 
-  show(next, { choices, differs, alone }) {
+  /**
+   * @param {LaneData} lane
+   * @param {{ choices: LaneChoices, differs?: Operation[], alone: boolean }} how
+   */
+  show(lane, { choices, differs, alone }) {
     const { parts, actions } = this;
+    const next = { ...lane, differs };
     this.data = next;
     this.states = replay(next.events ?? []);
     this.shown = -2;
@@ -74,18 +100,21 @@ class Lane {
     set(parts.close, { hidden: alone });
     set(parts.name, { hidden: alone });
     fillSettings(parts, next.settings, choices, actions);
-    next.differs = differs;
     const failed = next.state === "failed";
     const note = h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, next.message));
     fill(parts.note, failed ? note : null);
     set(parts.busy, { hidden: next.state !== "busy" });
     fill(parts.figures, ...(next.figures ? figures(next) : []));
-    fill(parts.diff, next.alignment?.length ? alignment(next, actions.go) : null);
+    fill(parts.diff, next.alignment?.length ? alignment(next.alignment, next.words ?? [], actions.go) : null);
     this.at(this.time_s);
   }
 }
 
-/** Index of the last state that was out by a moment; −1 before the first. States are in the order of emission. */
+/**
+ * Index of the last state that was out by a moment; −1 before the first. States are in the order of emission.
+ * @param {{ emission: number }[]} states
+ * @param {number} seconds
+ */
 export function lastBefore(states, seconds) {
   let [low, high] = [-1, states.length - 1];
   while (low < high) {
@@ -96,8 +125,13 @@ export function lastBefore(states, seconds) {
   return low;
 }
 
-/** Final transcripts in full, from the parts each event kept and added. Code points, as the kernel counts. */
+/**
+ * Final transcripts in full, from the parts each event kept and added. Code points, as the kernel counts.
+ * @param {LaneEvent[]} events
+ * @returns {State[]}
+ */
 export function replay(events) {
+  /** @type {string[]} */
   let final = [];
   return events.map((event) => {
     final = [...final.slice(0, event[KEEP]), ...event[ADD]];
@@ -105,16 +139,20 @@ export function replay(events) {
   });
 }
 
+/**
+ * @param {State} state
+ * @param {Marked} data
+ * @param {Actions["go"]} go
+ */
 function wordSpans(state, data, go) {
-  const byCharacter = data.unspaced;
+  /** @type {HTMLElement[]} */
   const out = [];
-  const pieces = (text) => (byCharacter ? [...text].filter((c) => c.trim()) : text.split(/\s+/).filter(Boolean));
-  const add = (text, tail) => {
-    for (const word of pieces(text)) {
+  const add = (/** @type {string} */ text, /** @type {boolean} */ tail) => {
+    for (const word of data.unspaced ? writtenUnits(text) : text.split(/\s+/).filter(Boolean)) {
       const index = out.length;
       const info = data.words?.[index];
       const differs = data.differs?.[index] ?? "equal";
-      const mark = { equal: "", style: "nwb-differs-style" }[differs] ?? "nwb-differs";
+      const mark = differs === "equal" ? "" : differs === "style" ? "nwb-differs-style" : "nwb-differs";
       const title = info?.[3] != null ? words.wordTitle(info) : "";
       out.push(
         h(
@@ -133,11 +171,33 @@ function wordSpans(state, data, go) {
   };
   add(state.final, false);
   add(state.partial, true);
-  const spaced = byCharacter ? out : out.flatMap((span, index) => (index ? [" ", span] : [span]));
-  return withLanguages(spaced, out, state, data);
+  return withLanguages(spaced(out, `${state.final} ${state.partial}`, data.unspaced), out, state, data);
 }
 
-/** Words with a chip behind the last one of each language, as soon as its tag is out. */
+/**
+ * Spans of words with spaces between them; in a script without, only where the text has one.
+ * @param {HTMLElement[]} spans
+ * @param {string} text
+ * @param {boolean | undefined} unspaced
+ */
+function spaced(spans, text, unspaced) {
+  let at = 0;
+  return spans.flatMap((span, index) => {
+    const word = span.textContent ?? "";
+    const start = text.indexOf(word, at);
+    const gap = !unspaced || start > at;
+    at = start + word.length;
+    return index && gap ? [" ", span] : [span];
+  });
+}
+
+/**
+ * Words with a chip behind the last one of each language, as soon as its tag is out.
+ * @param {(HTMLElement | string)[]} children
+ * @param {HTMLElement[]} spans
+ * @param {State} state
+ * @param {Marked} data
+ */
 function withLanguages(children, spans, state, data) {
   for (const [tag, end, at] of data.spans ?? []) {
     const last = spans[end - 1];
@@ -147,19 +207,27 @@ function withLanguages(children, spans, state, data) {
   return children;
 }
 
+/**
+ * @param {Parts} parts
+ * @param {Marked} data
+ * @param {State | undefined} state
+ */
 function paintTag(parts, data, state) {
   const { locale } = data.settings;
   const tag = state?.tag;
-  const wrong = tag && locale !== "auto" && tag !== locale;
+  const wrong = Boolean(tag) && locale !== "auto" && tag !== locale;
   parts.tag.className = `nwb-tag ${tag ? (wrong ? "nwb-warn" : "nwb-good") : ""}`;
   parts.tag.textContent = tag ? words.detected(tag, wrong) : locale === "auto" ? words.deciding : words.given(locale);
 }
 
+/** @param {Marked} data */
 function figures(data) {
   const { figures: f, errors, style } = data;
+  if (!f) return [];
+  /** @type {(name: string, value: string, title: string) => HTMLElement} */
   const item = (name, value, title) =>
     h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
-  const s = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(2).replace("-", "−")} s`);
+  const s = (/** @type {number | null} */ value) => (value === null ? "–" : `${value.toFixed(2).replace("-", "−")} s`);
   const out = [
     item(words.firstWord, s(f.first_word_s), words.firstWordTitle),
     item(words.late, s(f.late_p50_s), words.lateTitle),
@@ -168,7 +236,7 @@ function figures(data) {
   if (errors?.reference) {
     const wrong = errors.substitute + errors.delete + errors.insert;
     out.push(item(words.errorRate, `${((100 * wrong) / errors.reference).toFixed(0)} %`, words.errorTitle(errors)));
-    for (const kind of ["marks", "capitals"]) {
+    for (const kind of /** @type {const} */ (["marks", "capitals"])) {
       const [kept, of] = style?.[kind] ?? [0, 0];
       if (of) out.push(item(words.kept[kind], `${kept} / ${of}`, words.keptTitle[kind]));
     }
@@ -176,13 +244,19 @@ function figures(data) {
   return out;
 }
 
-/** Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by color alone. */
-function alignment(data, go) {
+/**
+ * Reference above, hypothesis below; every pair reads as a sentence, and no operation is told by color alone.
+ * @param {Pair[]} aligned
+ * @param {LaneWord[]} words_ of the hypothesis
+ * @param {Actions["go"]} go
+ */
+function alignment(aligned, words_, go) {
   let next = 0;
-  const dir = direction(data.alignment.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));
-  const side = (name, word) => h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
-  const pairs = data.alignment.map(([operation, reference, hypothesis]) => {
-    const info = operation === "delete" ? data.words?.[next] : data.words?.[next++];
+  const dir = direction(aligned.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));
+  const side = (/** @type {"ref" | "hyp"} */ name, /** @type {string} */ word) =>
+    h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
+  const pairs = aligned.map(([operation, reference, hypothesis]) => {
+    const info = operation === "delete" ? words_[next] : words_[next++];
     return h(
       "button",
       {
@@ -204,9 +278,16 @@ function alignment(data, go) {
   );
 }
 
+/**
+ * @param {Parts} parts
+ * @param {LaneSettings} settings
+ * @param {LaneChoices} choices
+ * @param {Actions} actions
+ */
 function fillSettings(parts, settings, choices, { choose }) {
   const names = Object.keys(choices.checkpoints);
   const has = choices.checkpoints[settings.checkpoint];
+  /** @type {(select: HTMLSelectElement, items: [string | number, string][], chosen: string | number) => void} */
   const options = (select, items, chosen) => {
     fill(
       select,
@@ -214,30 +295,36 @@ function fillSettings(parts, settings, choices, { choose }) {
     );
     select.value = String(chosen);
   };
-  set(parts.checkpoint, { hidden: names.length < 2 });
+  const { checkpoint, locale, lookahead } = parts;
+  set(checkpoint.label, { hidden: names.length < 2 });
   options(
-    parts.checkpoint.lastChild,
+    checkpoint.select,
     names.map((name) => [name, name]),
     settings.checkpoint,
   );
   options(
-    parts.locale.lastChild,
+    locale.select,
     has.locales.map((tag) => [tag, tag === "auto" ? words.auto : `${tag} · ${has.names[tag] ?? ""}`]),
     settings.locale,
   );
   options(
-    parts.lookahead.lastChild,
+    lookahead.select,
     has.lookaheads_ms.map((ms) => [ms, words.lookahead(ms)]),
     settings.lookahead_ms,
   );
-  parts.checkpoint.lastChild.onchange = (e) => choose({ checkpoint: e.target.value });
-  parts.locale.lastChild.onchange = (e) => choose({ locale: e.target.value });
-  parts.lookahead.lastChild.onchange = (e) => choose({ lookahead_ms: Number(e.target.value) });
+  checkpoint.select.onchange = () => choose({ checkpoint: checkpoint.select.value });
+  locale.select.onchange = () => choose({ locale: locale.select.value });
+  lookahead.select.onchange = () => choose({ lookahead_ms: Number(lookahead.select.value) });
 }
 
+/** A list to choose from, with its name before it. */
+function field(/** @type {string} */ text, /** @type {string} */ testid) {
+  const select = h("select", { class: "nwb-input", dataset: { testid } });
+  return { select, label: h("label", { class: "nwb-field" }, h("span", {}, text), select) };
+}
+
+/** @param {Actions} actions */
 function buildLane({ name, close }) {
-  const field = (text, testid) =>
-    h("label", { class: "nwb-field" }, h("span", {}, text), h("select", { class: "nwb-input", dataset: { testid } }));
   const parts = {
     name: h("span", { class: "nwb-lane-name" }, name),
     checkpoint: field(words.checkpoint, "checkpoint"),
@@ -261,16 +348,16 @@ function buildLane({ name, close }) {
     figures: h("div", { class: "nwb-figures" }),
     diff: h("div"),
   };
-  parts.root = h(
+  const root = h(
     "section",
     { class: "nwb-lane", dataset: { testid: "lane" }, "aria-label": words.laneLabel(name) },
     h(
       "div",
       { class: "nwb-lane-head" },
       parts.name,
-      parts.checkpoint,
-      parts.locale,
-      parts.lookahead,
+      parts.checkpoint.label,
+      parts.locale.label,
+      parts.lookahead.label,
       h("span", { class: "nwb-spring" }),
       parts.tag,
       parts.close,
@@ -281,5 +368,5 @@ function buildLane({ name, close }) {
     parts.figures,
     parts.diff,
   );
-  return parts;
+  return { ...parts, root };
 }

@@ -1,4 +1,5 @@
 // Languages within a clip: a chip behind the last word of each run, or a line that counts the words of each.
+/** @import { LanguageRun } from "./messages.d.ts" */
 import { h } from "./dom.js";
 import { languages as words } from "./strings.js";
 
@@ -6,13 +7,13 @@ import { languages as words } from "./strings.js";
 export const languageChip = (tag) =>
   h("span", { class: "nwb-tag nwb-accent", dataset: { testid: "language-span" }, title: words.until(tag) }, tag ?? "–");
 
-/** @param {[string | null, number][] | undefined} runs null where the text holds one language */
+/** @param {LanguageRun[] | undefined} runs none where the text holds one language */
 export function languageLine(runs) {
   if (!runs?.length) return null;
-  const parts = runs.map(([tag, count]) => [languageChip(tag), ` ${words.words(count)} `]);
+  const parts = runs.flatMap(([tag, count]) => [languageChip(tag), ` ${words.words(count)} `]);
   return h(
     "div",
     { class: "nwb-muted nwb-languages", dataset: { testid: "languages" }, "aria-label": words.label },
-    ...parts.flat(),
+    ...parts,
   );
 }

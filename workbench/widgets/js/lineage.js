@@ -1,14 +1,20 @@
 // The lineage to click through. Kernel side: lineage.py, which also chooses every place.
+/** @import { LineageDrawing, LineageEdge, LineageNode, LineageTraits, Rendered } from "./messages.d.ts" */
 import { fill, h, svg } from "./dom.js";
-import { lineage as words } from "./strings.js";
+import { named, lineage as words } from "./strings.js";
 
+/** @typedef {Map<string, SVGGElement>} Boxes by node */
+/** @typedef {(id: string) => void} Choose "" lets go */
+
+/** @param {Rendered<LineageTraits>} how */
 function render({ model, el }) {
   const drawing = model.get("drawing");
   const nodes = new Map(drawing.nodes.map((node) => [node.id, node]));
   const boxes = new Map(drawing.nodes.map((node) => [node.id, box(node, drawing)]));
+  /** @type {[LineageEdge, SVGPathElement][]} */
   const lines = drawing.edges.map((edge) => [edge, svg("path", { d: edge.path, class: "nwb-lineage-line" })]);
   const heads = drawing.heads.map((head) =>
-    svg("text", { x: head.x, y: head.y, class: "nwb-lineage-head" }, words.kinds[head.kind] ?? head.kind),
+    svg("text", { x: head.x, y: head.y, class: "nwb-lineage-head" }, named(words.kinds, head.kind)),
   );
   const picture = svg(
     "svg",
@@ -33,7 +39,7 @@ function render({ model, el }) {
   root.setAttribute("data-lm-suppress-shortcuts", "true");
   el.append(root);
 
-  const choose = (id) => {
+  const choose = (/** @type {string} */ id) => {
     model.set("chosen", id);
     model.save_changes();
   };
@@ -42,7 +48,7 @@ function render({ model, el }) {
     const near = chosen ? new Set([chosen.id, ...chosen.before, ...chosen.after]) : null;
     for (const [id, group] of boxes) {
       group.setAttribute("aria-pressed", String(id === chosen?.id));
-      group.classList.toggle("nwb-off", Boolean(near) && !near.has(id));
+      group.classList.toggle("nwb-off", near !== null && !near.has(id));
       group.classList.toggle("nwb-before", Boolean(chosen?.before.includes(id)));
       group.classList.toggle("nwb-after", Boolean(chosen?.after.includes(id)));
       group.setAttribute("tabindex", id === (chosen?.id ?? drawing.nodes[0]?.id) ? "0" : "-1");
@@ -62,8 +68,12 @@ function render({ model, el }) {
   return () => model.off("change:chosen", show);
 }
 
+/**
+ * @param {LineageNode} node
+ * @param {LineageDrawing} drawing
+ */
 function box(node, { boxWidth, boxHeight }) {
-  const name = `${words.kinds[node.kind] ?? node.kind} ${node.label}`;
+  const name = `${named(words.kinds, node.kind)} ${node.label}`;
   const text = svg("text", { x: node.x + 10, y: node.y + boxHeight / 2 + 4 }, node.short);
   return svg(
     "g",
@@ -74,42 +84,59 @@ function box(node, { boxWidth, boxHeight }) {
   );
 }
 
-/** Enter or Space chooses, arrows go to the nearest box that way, Escape lets go. */
+/** @type {{ [key: string]: [number, number] | undefined }} */
+const WAYS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+
+/**
+ * Enter or Space chooses, arrows go to the nearest box that way, Escape lets go.
+ * @param {KeyboardEvent} event
+ * @param {LineageNode[]} nodes
+ * @param {Boxes} boxes
+ * @param {Choose} choose
+ */
 function keys(event, nodes, boxes, choose) {
-  const at = nodes.find((node) => boxes.get(node.id) === event.target.closest?.("[data-node]"));
+  const held = event.target instanceof Element ? event.target.closest("[data-node]") : null;
+  const at = nodes.find((node) => boxes.get(node.id) === held);
   if (!at) return;
-  const way = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key];
+  const way = WAYS[event.key];
   if (event.key === "Enter" || event.key === " ") choose(at.id);
   else if (event.key === "Escape") choose("");
   else if (way) {
-    const along = (node) => (node.x - at.x) * way[0] + (node.y - at.y) * way[1];
-    const aside = (node) => Math.abs((node.x - at.x) * way[1]) + Math.abs((node.y - at.y) * way[0]);
+    const along = (/** @type {LineageNode} */ node) => (node.x - at.x) * way[0] + (node.y - at.y) * way[1];
+    const aside = (/** @type {LineageNode} */ node) =>
+      Math.abs((node.x - at.x) * way[1]) + Math.abs((node.y - at.y) * way[0]);
     const there = nodes
       .filter((node) => along(node) > 0)
       .sort((a, b) => along(a) + 2 * aside(a) - along(b) - 2 * aside(b))[0];
     if (!there) return;
     for (const group of boxes.values()) group.setAttribute("tabindex", "-1");
-    boxes.get(there.id).setAttribute("tabindex", "0");
-    boxes.get(there.id).focus();
+    boxes.get(there.id)?.setAttribute("tabindex", "0");
+    boxes.get(there.id)?.focus();
   } else return;
   event.preventDefault();
   event.stopPropagation();
 }
 
+/**
+ * @param {LineageNode} node
+ * @param {Map<string, LineageNode>} nodes
+ * @param {Choose} choose
+ */
 function told(node, nodes, choose) {
-  const links = (ids) =>
+  const links = (/** @type {string[]} */ ids) =>
     h(
       "ul",
       { class: "nwb-lineage-links" },
-      ...ids.map((id) => {
+      ...ids.flatMap((id) => {
         const other = nodes.get(id);
+        if (!other) return [];
         return h(
           "li",
           {},
           h(
             "button",
             { class: "nwb-btn nwb-plain", onclick: () => choose(id) },
-            `${words.kinds[other.kind] ?? other.kind} `,
+            `${named(words.kinds, other.kind)} `,
             h("bdi", {}, other.label),
           ),
         );
@@ -117,7 +144,7 @@ function told(node, nodes, choose) {
     );
   const facts = node.facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, value)]);
   return [
-    h("h4", {}, `${words.kinds[node.kind] ?? node.kind} `, h("bdi", {}, node.label)),
+    h("h4", {}, `${named(words.kinds, node.kind)} `, h("bdi", {}, node.label)),
     facts.length ? h("dl", { class: "nwb-lineage-facts" }, ...facts) : null,
     node.before.length ? h("h5", {}, words.before) : null,
     node.before.length ? links(node.before) : null,

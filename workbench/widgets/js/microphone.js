@@ -1,26 +1,42 @@
 // Speak and watch the transcript come. Kernel side: microphone.py. Latency is measured here, from capture to paint.
+/**
+ * @import { Block, Capture, Trouble } from "./capture.js"
+ * @import { Channel } from "./channel.js"
+ * @import { Heard, MicrophoneQuestions, MicrophoneTraits, Model, Rendered, Take } from "./messages.d.ts"
+ */
 import { openCapture, troubleOf, unavailable } from "./capture.js";
 import { openChannel } from "./channel.js";
-import { clock, fill, h, icon, set } from "./dom.js";
-import { common, microphone as words } from "./strings.js";
+import { clock, fill, h, icon, messageOf, set } from "./dom.js";
+import { common, named, microphone as words } from "./strings.js";
 import { createWaiting } from "./waiting.js";
 
 const MOST_IN_FLIGHT = 4;
 const MOST_TOGETHER = 250; // blocks in a message: 20 s, 2 MB at most
 
+/** @typedef {Pick<Block, "samples" | "rate"> & { captured_ms: number | null }} Waiting a block that has not gone out */
+/** @typedef {"idle" | "preparing" | "recording" | "finishing"} State */
+/** @typedef {{ select: HTMLSelectElement, label: HTMLElement }} Field */
+
+/** @param {Rendered<MicrophoneTraits>} how */
 function render({ model, el }) {
   const view = new View(model, el);
   return () => view.destroy();
 }
 
 class View {
+  /**
+   * @param {Model<MicrophoneTraits>} model
+   * @param {HTMLElement} el
+   */
   constructor(model, el) {
     this.model = model;
+    /** @type {Channel<MicrophoneQuestions>} */
     this.channel = openChannel(model);
+    /** @type {State} */
     this.state = "idle";
-    /** @type {any} */
+    /** @type {Capture | null} */
     this.capture = null;
-    /** @type {any[]} blocks that have not gone out */
+    /** @type {Waiting[]} */
     this.waiting = [];
     this.inFlight = 0;
     this.blocks = 0;
@@ -29,7 +45,14 @@ class View {
     this.latencies = [];
     this.sent_s = 0;
     this.hiddenAt = 0;
-    this.build(el);
+    this.silent = false; // nothing but zeros has come
+    this.shown = ""; // final and partial text on screen, with | between them
+    /** @type {Promise<void> | undefined} of the newest blocks that went out */
+    this.last = undefined;
+    this.ui = this.elements();
+    this.root = this.build();
+    el.append(this.root);
+    this.show({ final: "", partial: "" });
     this.stopLost = this.channel.onLost(
       (lost) => lost && this.stopped(`${common.kernelLost} ${common.kernelLostHint}`),
     );
@@ -50,9 +73,9 @@ class View {
     this.refresh();
   }
 
-  build(el) {
+  elements() {
     const bar = h("div", { class: "nwb-level-fill" });
-    this.ui = {
+    return {
       ...this.fields(),
       fill: bar,
       record: h("button", {
@@ -79,7 +102,10 @@ class View {
       takes: h("section", { class: "nwb-takes", hidden: true, dataset: { testid: "mic-takes" } }),
       save: h("form", { class: "nwb-save", hidden: true, onsubmit: (event) => this.save(event) }),
     };
-    this.root = h(
+  }
+
+  build() {
+    return h(
       "div",
       {
         class: "nwb nwb-microphone",
@@ -96,8 +122,8 @@ class View {
         this.ui.level,
         h("span", { class: "nwb-spring" }),
         this.ui.tag,
-        this.ui.locale,
-        this.ui.lookahead,
+        this.ui.locale.label,
+        this.ui.lookahead.label,
       ),
       createWaiting(this.channel),
       this.ui.note,
@@ -106,20 +132,21 @@ class View {
       this.ui.save,
       this.ui.takes,
     );
-    el.append(this.root);
-    this.show({ final: "", partial: "" });
   }
 
   fields() {
     const choices = this.model.get("choices");
+    /** @type {(text: string, testid: string, items: [string | number, string][], chosen: string | number) => Field} */
     const field = (text, testid, items, chosen) => {
       const options = items.map(([value, label]) => h("option", { value }, label));
       const select = h("select", { class: "nwb-input", dataset: { testid } }, ...options);
       select.value = String(chosen);
-      return h("label", { class: "nwb-field" }, h("span", {}, text), select);
+      return { select, label: h("label", { class: "nwb-field" }, h("span", {}, text), select) };
     };
-    const name = (tag) => (tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`);
+    const name = (/** @type {string} */ tag) => (tag === "auto" ? words.auto : `${tag} · ${choices.names[tag] ?? ""}`);
+    /** @type {[string, string][]} */
     const locales = choices.locales.map((tag) => [tag, name(tag)]);
+    /** @type {[number, string][]} */
     const lookaheads = choices.lookaheads_ms.map((ms) => [ms, words.ms(ms)]);
     return {
       locale: field(words.locale, "mic-locale", locales, choices.locale),
@@ -128,8 +155,8 @@ class View {
   }
 
   get settings() {
-    const value = (name) => this.ui[name].querySelector("select").value;
-    return { locale: value("locale"), lookahead_ms: Number(value("lookahead")) };
+    const { locale, lookahead } = this.ui;
+    return { locale: locale.select.value, lookahead_ms: Number(lookahead.select.value) };
   }
 
   toggle() {
@@ -178,12 +205,15 @@ class View {
     } catch (error) {
       if (turn !== this.turn) return;
       const trouble = troubleOf(error);
-      this.stopped(trouble ? words.trouble[trouble] : error.message);
+      this.stopped(trouble ? words.trouble[trouble] : messageOf(error));
     }
     this.refresh();
   }
 
-  /** Blocks go out one by one while the kernel keeps up; when it does not, or has no session yet, they wait here. */
+  /**
+   * Blocks go out one by one while the kernel keeps up; when it does not, or has no session yet, they wait here.
+   * @param {Block} block
+   */
   block({ samples, rate, captured_ms, level }) {
     if (this.state !== "recording" && this.state !== "preparing") return;
     if (this.silent) this.say("");
@@ -198,6 +228,7 @@ class View {
     if (this.sent_s >= this.model.get("choices").longest_s) this.stop();
   }
 
+  /** @returns {Promise<void>} */
   flush(all = false) {
     if (!this.waiting.length || (this.inFlight >= MOST_IN_FLIGHT && !all)) return this.last ?? Promise.resolve();
     const blocks = this.waiting.splice(0, MOST_TOGETHER);
@@ -219,12 +250,16 @@ class View {
       },
       (error) => {
         this.inFlight -= 1;
-        if (this.state === "recording") this.stopped(error.message);
+        if (this.state === "recording") this.stopped(messageOf(error));
       },
     );
     return all ? this.flush(true) : this.last;
   }
 
+  /**
+   * @param {Heard} heard
+   * @param {number | null} [captured_ms]
+   */
   show({ final = "", partial = "", lang = null, chunks = 0 }, captured_ms = null) {
     const grew = `${final}|${partial}` !== this.shown;
     this.shown = `${final}|${partial}`;
@@ -260,9 +295,9 @@ class View {
 
   figures() {
     const sorted = [...this.latencies].sort((a, b) => a - b);
-    const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+    const at = (/** @type {number} */ share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
     this.root.dataset.latencies = String(sorted.length);
-    const item = (name, value) =>
+    const item = (/** @type {string} */ name, /** @type {string} */ value) =>
       h("span", {}, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
     fill(
       this.ui.figures,
@@ -287,11 +322,12 @@ class View {
       this.state = "idle";
       this.offerSave();
     } catch (error) {
-      this.stopped(error.message);
+      this.stopped(messageOf(error));
     }
     this.refresh();
   }
 
+  /** @param {Trouble} kind */
   lost(kind) {
     this.say(words.trouble[kind], "warn");
     this.silent = kind === "silent"; // until the first sound
@@ -300,6 +336,7 @@ class View {
     else this.stopped(words.trouble.lost);
   }
 
+  /** @param {string} message */
   stopped(message) {
     this.capture?.close();
     this.capture = null;
@@ -312,7 +349,8 @@ class View {
     const { can_save, corpus, locales, names, purposes } = this.model.get("choices");
     if (!can_save || this.sent_s < 0.3) return;
     const tags = locales.filter((tag) => tag !== "auto");
-    const guess = this.settings.locale !== "auto" ? this.settings.locale : this.ui.tag.textContent.split(" ")[0];
+    const detected = (this.ui.tag.textContent ?? "").split(" ")[0];
+    const guess = this.settings.locale !== "auto" ? this.settings.locale : detected;
     const text = h("textarea", { class: "nwb-input", rows: 2, dir: "auto", name: "text", "aria-label": words.said });
     text.value = this.shown.replace("|", " ").trim();
     const purpose = h(
@@ -325,7 +363,7 @@ class View {
         dataset: { testid: "purpose" },
       },
       h("option", { value: "" }, words.purposeAsk),
-      ...purposes.map((value) => h("option", { value }, words.purposes[value] ?? value)),
+      ...purposes.map((value) => h("option", { value }, named(words.purposes, value))),
     );
     const spoken = h(
       "select",
@@ -376,13 +414,18 @@ class View {
     this.ui.save.hidden = false;
   }
 
+  /** @param {SubmitEvent} event */
   async save(event) {
     event.preventDefault();
     const form = new FormData(this.ui.save);
+    const field = (/** @type {string} */ name) => String(form.get(name) ?? "");
     try {
       const kept = await this.channel.ask("save", {
         consent: form.get("consent") === "on",
-        ...Object.fromEntries(["text", "locale", "speaker", "purpose"].map((name) => [name, form.get(name)])),
+        text: field("text"),
+        locale: field("locale"),
+        speaker: field("speaker"),
+        purpose: field("purpose"),
       });
       this.ui.save.hidden = true;
       const back = h(
@@ -397,7 +440,7 @@ class View {
         kept.corpus ? back : null,
       );
     } catch (error) {
-      this.say(error.message, "bad");
+      this.say(messageOf(error), "bad");
     }
   }
 
@@ -405,7 +448,7 @@ class View {
   showTakes() {
     const takes = this.model.get("saved");
     this.ui.takes.hidden = !takes.length;
-    const line = (take) => {
+    const line = (/** @type {Take} */ take) => {
       const label = words.withdrawOf(take.id);
       const back = h(
         "button",
@@ -419,7 +462,7 @@ class View {
         icon("undo", 14),
         words.withdraw,
       );
-      const facts = [take.locale, take.speaker, words.purposes[take.purpose] ?? take.purpose].filter(Boolean);
+      const facts = [take.locale, take.speaker, named(words.purposes, take.purpose)].filter(Boolean);
       return h(
         "li",
         { dataset: { testid: "mic-take" } },
@@ -436,12 +479,13 @@ class View {
     );
   }
 
+  /** @param {string} id */
   async withdraw(id) {
     try {
       await this.channel.ask("withdraw", { id });
       this.say(words.withdrawn(id), "good");
     } catch (error) {
-      this.say(error.message, "bad");
+      this.say(messageOf(error), "bad");
     }
   }
 
@@ -451,10 +495,15 @@ class View {
       await this.channel.ask("discard");
       this.say(words.discarded, "good");
     } catch (error) {
-      this.say(error.message, "bad");
+      this.say(messageOf(error), "bad");
     }
   }
 
+  /**
+   * @param {string} text
+   * @param {"" | "good" | "warn" | "bad"} [kind]
+   * @param {HTMLElement | null} [action]
+   */
   say(text, kind = "", action = null) {
     fill(
       this.ui.note,
@@ -473,12 +522,13 @@ class View {
   refresh() {
     const { record } = this.ui;
     const label = words.state[this.state];
-    const picture = { recording: "stop", preparing: "cross" }[this.state] ?? "record";
+    const picture = this.state === "recording" ? "stop" : this.state === "preparing" ? "cross" : "record";
     fill(record, icon(picture, 20), label);
     set(record, { "aria-label": label, "aria-pressed": String(this.state === "recording") });
     if (!unavailable()) record.disabled = this.channel.lost || this.state === "finishing";
     this.root.dataset.state = this.state;
-    for (const name of ["locale", "lookahead"]) this.ui[name].querySelector("select").disabled = this.state !== "idle";
+    const { locale, lookahead } = this.ui;
+    for (const { select } of [locale, lookahead]) select.disabled = this.state !== "idle";
     if (this.state !== "recording") this.ui.fill.style.width = "0";
     if (!this.shown || this.shown === "|") this.show({});
   }

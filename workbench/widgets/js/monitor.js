@@ -1,29 +1,50 @@
 // The monitor of fine-tuning runs. Kernel side: monitor.py; all it shows is in two traits, so a reload loses nothing.
+/**
+ * @import { Channel } from "./channel.js"
+ * @import { IconName } from "./dom.js"
+ * @import { Metric, Model, MonitorQuestions, MonitorTraits, Pair, Rendered } from "./messages.d.ts"
+ * @import { Curve, RunAction, RunShown, RunState, RunStatus, ValidationSeries } from "./messages.d.ts"
+ */
 import { openChannel } from "./channel.js";
 import { createChart } from "./chart.js";
-import { clock, fill, h, icon, set } from "./dom.js";
-import { common, playback, monitor as words } from "./strings.js";
+import { clock, fill, h, icon, messageOf, set } from "./dom.js";
+import { common, named, playback, monitor as words } from "./strings.js";
 import { createWaiting } from "./waiting.js";
 
+/** @type {RunStatus[]} */
 const GOING = ["queued", "preparing", "running", "validating", "finishing"];
-const percent = (v) => `${(100 * v).toFixed(1)} %`;
+const METRICS = /** @type {const} */ (["wer", "cer", "tags_right"]);
+const percent = (/** @type {number} */ v) => `${(100 * v).toFixed(1)} %`;
 
+/** @typedef {(question: RunAction) => void} Act */
+/** @typedef {ReturnType<typeof cardParts>} Parts */
+
+/** @param {Rendered<MonitorTraits>} how */
 function render({ model, el }) {
   const view = new View(model, el);
   return () => view.destroy();
 }
 
 class View {
+  /**
+   * @param {Model<MonitorTraits>} model
+   * @param {HTMLElement} el
+   */
   constructor(model, el) {
     this.model = model;
+    /** @type {Channel<MonitorQuestions>} */
     this.channel = openChannel(model);
     this.mode = "langID offline";
-    /** @type {string | null} what the user chose; until then the metric that moves */
+    /** @type {Metric | null} what the user chose; until then the metric that moves */
     this.chosen = null;
+    /** @type {Metric} */
     this.metric = "wer";
-    /** @type {any[]} */
+    /** @type {ReturnType<typeof runCard>[]} */
     this.cards = [];
-    this.build(el);
+    this.samplesKey = "";
+    this.ui = this.elements();
+    el.append(this.root());
+    this.charts = this.makeCharts();
     this.listeners = { "change:runs": () => this.show(), "change:logs": () => this.showLog() };
     for (const [name, fn] of Object.entries(this.listeners)) model.on(name, fn);
     this.stopLost = this.channel.onLost((lost) => this.showLost(lost));
@@ -31,46 +52,52 @@ class View {
     this.showLog();
   }
 
-  build(el) {
-    const select = (testid, label, onchange) =>
-      h("select", { class: "nwb-input", "aria-label": label, title: label, dataset: { testid }, onchange });
-    this.ui = {
+  elements() {
+    /** @type {(testid: string, label: string, take: (value: string) => void) => HTMLSelectElement} */
+    const select = (testid, label, take) =>
+      h("select", {
+        ...{ class: "nwb-input", "aria-label": label, title: label, dataset: { testid } },
+        onchange: (event) => {
+          take(event.currentTarget.value);
+          this.show();
+        },
+      });
+    const metric = select("metric", words.metric, (value) => {
+      this.chosen = METRICS.find((name) => name === value) ?? null;
+    });
+    const mode = select("mode", words.mode, (value) => {
+      this.mode = value;
+    });
+    fill(metric, ...METRICS.map((name) => h("option", { value: name }, words.metrics[name])));
+    const strip = h("div", {
+      ...{ class: "nwb-strip", role: "list", "aria-label": words.strip },
+      dataset: { testid: "strip" },
+    });
+    const samples = h("div", { class: "nwb-samples" });
+    return {
       note: h("div", { "aria-live": "polite" }),
       cards: h("div", { class: "nwb-run-cards" }),
       charts: h("div", { class: "nwb-charts" }),
-      metric: select("metric", words.metric, (e) => {
-        this.chosen = e.target.value;
-        this.show();
-      }),
-      mode: select("mode", words.mode, (e) => {
-        this.mode = e.target.value;
-        this.show();
-      }),
+      metric,
+      mode,
       why: h("p", { class: "nwb-muted nwb-why" }),
-      strip: h("div", { class: "nwb-strip", role: "list", "aria-label": words.strip, dataset: { testid: "strip" } }),
-      samples: h("div", { class: "nwb-samples" }),
+      strip,
+      samples,
       log: h("pre", { class: "nwb-log", tabindex: 0, dataset: { testid: "log" } }),
+      validationHead: h("div", { class: "nwb-validation-head" }, h("h4", {}, words.validation), metric, mode),
+      validationPlace: h("div"),
+      stripBox: h(
+        "div",
+        { class: "nwb-strip-box" },
+        h("h4", {}, words.strip, h("span", { class: "nwb-muted" }, ` ${words.stripNote}`)),
+        strip,
+      ),
+      samplesBox: h("details", { class: "nwb-fold", open: true }, h("summary", {}, words.samples), samples),
     };
-    fill(
-      this.ui.metric,
-      ...["wer", "cer", "tags_right"].map((name) => h("option", { value: name }, words.metrics[name])),
-    );
-    this.validationHead = h(
-      "div",
-      { class: "nwb-validation-head" },
-      h("h4", {}, words.validation),
-      this.ui.metric,
-      this.ui.mode,
-    );
-    this.validationPlace = h("div");
-    this.stripBox = h(
-      "div",
-      { class: "nwb-strip-box" },
-      h("h4", {}, words.strip, h("span", { class: "nwb-muted" }, ` ${words.stripNote}`)),
-      this.ui.strip,
-    );
-    this.samplesBox = h("details", { class: "nwb-fold", open: true }, h("summary", {}, words.samples), this.ui.samples);
-    this.root = h(
+  }
+
+  root() {
+    return h(
       "div",
       { class: "nwb nwb-monitor", role: "region", "aria-label": words.region, dataset: { testid: "monitor" } },
       this.ui.cards,
@@ -79,16 +106,18 @@ class View {
       h(
         "div",
         { class: "nwb-charts" },
-        h("div", {}, this.validationHead, this.ui.why, this.validationPlace),
+        h("div", {}, this.ui.validationHead, this.ui.why, this.ui.validationPlace),
         this.ui.charts,
       ),
-      this.stripBox,
-      this.samplesBox,
+      this.ui.stripBox,
+      this.ui.samplesBox,
       h("details", { class: "nwb-fold" }, h("summary", {}, words.log), this.ui.log),
     );
-    el.append(this.root);
-    this.charts = {
-      validation: createChart(this.validationPlace, { title: "", format: percent, labels: true }),
+  }
+
+  makeCharts() {
+    return {
+      validation: createChart(this.ui.validationPlace, { title: "", format: percent, labels: true }),
       loss: createChart(this.ui.charts, { title: words.loss, note: words.lossNote, zero: false }),
       audio_s_per_s: createChart(this.ui.charts, {
         title: words.throughput,
@@ -100,7 +129,7 @@ class View {
   }
 
   show() {
-    const runs = this.model.get("runs").filter(Boolean);
+    const runs = this.model.get("runs").filter((run) => run !== null);
     while (this.cards.length < runs.length) {
       const index = this.cards.length;
       this.cards.push(runCard(index, (question) => this.act(question, index)));
@@ -112,14 +141,16 @@ class View {
     this.showSamples(runs[0]);
   }
 
+  /** @param {RunShown[]} runs */
   showCurves(runs) {
-    for (const name of ["loss", "audio_s_per_s", "learning_rate"]) {
+    for (const name of /** @type {const} */ (["loss", "audio_s_per_s", "learning_rate"])) {
       const lines = runs.flatMap((run, index) => {
-        if (!run.train?.[name]) return [];
+        const [x, y] = [run.train.step, run.train[name]];
+        if (!x || !y) return [];
         const line = {
           name: run.name,
-          x: run.train.step,
-          y: run.train[name],
+          x,
+          y,
           color: index % 6,
           dash: Math.floor(index / 6),
         };
@@ -135,8 +166,10 @@ class View {
     }
   }
 
+  /** @param {RunShown[]} runs */
   showValidation(runs) {
-    const label = (s) => `${s.prompt_mode} ${s.streaming ? `streaming ${s.lookahead_ms} ms` : "offline"}`;
+    const label = (/** @type {ValidationSeries} */ s) =>
+      `${s.prompt_mode} ${s.streaming ? `streaming ${s.lookahead_ms} ms` : "offline"}`;
     const modes = [...new Set(runs.flatMap((run) => run.validation.map(label)))];
     if (modes.length && !modes.includes(this.mode)) this.mode = modes[0];
     fill(this.ui.mode, ...modes.map((mode) => h("option", { value: mode }, mode)));
@@ -149,34 +182,39 @@ class View {
     this.showStrip(runs, label);
     const locales = [...new Set(runs.flatMap((run) => run.validation.map((s) => s.locale)))].sort();
     const lines = runs.flatMap((run, index) =>
-      run.validation
-        .filter((s) => label(s) === this.mode && s[this.metric])
-        .map((s) => {
-          const place = locales.indexOf(s.locale);
-          return {
-            name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale,
-            x: s.step,
-            y: s[this.metric],
-            color: place % 6,
-            dash: (index + Math.floor(place / 6)) % 4,
-          };
-        }),
+      run.validation.flatMap((s) => {
+        const y = s[this.metric];
+        if (label(s) !== this.mode || !y) return [];
+        const place = locales.indexOf(s.locale);
+        return {
+          name: runs.length > 1 ? `${s.locale} · ${run.name}` : s.locale,
+          x: s.step,
+          y,
+          color: place % 6,
+          dash: (index + Math.floor(place / 6)) % 4,
+        };
+      }),
     );
-    this.validationHead.hidden = !modes.length;
+    this.ui.validationHead.hidden = !modes.length;
     this.charts.validation.show(lines);
   }
 
-  /** What each locale gained or lost since step 0, the largest loss first: replayed ones should stay. */
+  /**
+   * What each locale gained or lost since step 0, the largest loss first: replayed ones should stay.
+   * @param {RunShown[]} runs
+   * @param {(series: ValidationSeries) => string} label
+   */
   showStrip(runs, label) {
     const sign = this.metric === "tags_right" ? -1 : 1;
     const found = runs.flatMap((run) =>
-      run.validation
-        .filter((s) => label(s) === this.mode && s.step[0] === 0)
-        .map((s) => ({ s, run, before: s[this.metric]?.[0], now: s[this.metric]?.at(-1) }))
-        .filter((one) => one.s.step.length > 1 && Number.isFinite(one.before) && Number.isFinite(one.now)),
+      run.validation.flatMap((s) => {
+        const [before, now] = [s[this.metric]?.[0], s[this.metric]?.at(-1)];
+        if (label(s) !== this.mode || s.step[0] !== 0 || s.step.length < 2) return [];
+        return typeof before === "number" && typeof now === "number" ? [{ s, run, before, now }] : [];
+      }),
     );
     found.sort((a, b) => sign * (b.now - b.before - (a.now - a.before)));
-    set(this.stripBox, { hidden: !found.length });
+    set(this.ui.stripBox, { hidden: !found.length });
     fill(
       this.ui.strip,
       ...found.map(({ s, run, before, now }) =>
@@ -185,7 +223,7 @@ class View {
           {
             role: "listitem",
             class: "nwb-strip-cell",
-            title: words.stripTitle(percent(before), percent(now), s.step.at(-1), s.utterances),
+            title: words.stripTitle(percent(before), percent(now), s.step[s.step.length - 1], s.utterances),
           },
           h("bdi", {}, s.locale),
           runs.length > 1 ? h("span", { class: "nwb-muted" }, run.name) : null,
@@ -196,11 +234,12 @@ class View {
     );
   }
 
+  /** @param {RunShown | undefined} run */
   showSamples(run) {
     const samples = run?.samples ?? [];
-    this.samplesBox.hidden = !samples.length;
+    this.ui.samplesBox.hidden = !samples.length;
     const open = this.ui.samples.querySelectorAll("[data-heard]").length;
-    const key = JSON.stringify(samples.map((s) => s.history.at(-1).step));
+    const key = JSON.stringify(samples.map((s) => s.history.at(-1)?.step));
     if (open && key === this.samplesKey) return;
     this.samplesKey = key;
     fill(
@@ -247,6 +286,7 @@ class View {
     if (bottom) this.ui.log.scrollTop = this.ui.log.scrollHeight;
   }
 
+  /** @param {RunAction} question @param {number} run */
   async act(question, run) {
     try {
       await this.channel.ask(question, { run });
@@ -254,11 +294,12 @@ class View {
     } catch (error) {
       fill(
         this.ui.note,
-        h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)),
+        h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, messageOf(error))),
       );
     }
   }
 
+  /** @param {boolean} lost */
   showLost(lost) {
     if (!lost) return;
     this.show();
@@ -281,9 +322,14 @@ class View {
   }
 }
 
+/** @type {{ [status in RunStatus]?: string }} */
 const TONES = { finished: "nwb-good", failed: "nwb-bad", interrupted: "nwb-bad", cancelled: "nwb-warn" };
 
-/** Where one run stands: status, progress, time left, memory, hours per locale, what to do. */
+/**
+ * Where one run stands: status, progress, time left, memory, hours per locale, what to do.
+ * @param {number} index
+ * @param {Act} act
+ */
 function runCard(index, act) {
   const parts = cardParts(index, act);
   const { key, name, status, cancel, resume, bar, trouble } = parts;
@@ -297,10 +343,15 @@ function runCard(index, act) {
     trouble,
     parts.hours,
   );
-  return { element, show: (run, lost) => showCard(element, parts, run, lost) };
+  return {
+    element,
+    show: (/** @type {RunShown} */ run, /** @type {boolean} */ lost) => showCard(element, parts, run, lost),
+  };
 }
 
+/** @param {number} index @param {Act} act */
 function cardParts(index, act) {
+  /** @type {(name: IconName, text: string, question: RunAction) => HTMLElement} */
   const button = (name, text, question) =>
     h(
       "button",
@@ -322,13 +373,19 @@ function cardParts(index, act) {
   };
 }
 
+/**
+ * @param {HTMLElement} element
+ * @param {Parts} parts
+ * @param {RunShown} run
+ * @param {boolean} lost
+ */
 function showCard(element, parts, run, lost) {
   const { state } = run;
   const [step, steps] = [state.step ?? 0, state.steps ?? 0];
   const going = GOING.includes(state.status);
   parts.name.textContent = run.name;
   parts.status.className = `nwb-tag ${TONES[state.status] ?? "nwb-accent"}`;
-  parts.status.textContent = run.cancelling ? words.cancelling : (words.status[state.status] ?? state.status);
+  parts.status.textContent = run.cancelling ? words.cancelling : named(words.status, state.status);
   element.dataset.status = state.status;
   set(parts.cancel, { hidden: !going, disabled: lost || run.cancelling });
   set(parts.resume, { hidden: going || state.status === "finished", disabled: lost });
@@ -337,6 +394,7 @@ function showCard(element, parts, run, lost) {
   parts.fill.style.width = `${(100 * step) / (steps || 1)}%`;
   if (!parts.fill.parentElement) parts.bar.append(parts.fill);
   fill(parts.facts, ...facts(run, going));
+  /** @type {(tone: string, text: string, testid?: string) => HTMLElement} */
   const note = (tone, text, testid) =>
     h("div", { class: `nwb-note ${tone}`, dataset: testid ? { testid } : {} }, icon("warn"), h("span", {}, text));
   const notices = (state.notices ?? []).map((text) => note("nwb-warn", text, "notice"));
@@ -345,16 +403,17 @@ function showCard(element, parts, run, lost) {
   fill(parts.hours, ...hours(state));
 }
 
+/** @param {RunShown} run @param {boolean} going */
 function facts(run, going) {
   const { state, train } = run;
-  const last = (name) => train?.[name]?.at(-1);
-  const item = (name, value, title = "") =>
+  const last = (/** @type {Curve} */ name) => train[name]?.at(-1);
+  const item = (/** @type {string} */ name, /** @type {string | number} */ value, title = "") =>
     h("span", { title }, h("span", { class: "nwb-muted" }, `${name} `), h("b", { class: "nwb-num" }, value));
-  const speed = last("audio_s_per_s");
+  const [speed, loss] = [last("audio_s_per_s"), last("loss")];
   return [
     item(words.step, `${(state.step ?? 0).toLocaleString()} / ${(state.steps ?? 0).toLocaleString()}`),
     going && state.time_left_s ? item(words.left, clock(state.time_left_s, 0)) : null,
-    last("loss") !== undefined ? item(words.lossFact, last("loss").toFixed(3)) : null,
+    typeof loss === "number" ? item(words.lossFact, loss.toFixed(3)) : null,
     speed ? item(words.speed, words.perSecond(speed)) : null,
     state.peak_memory_mb ? item(words.memory, `${(state.peak_memory_mb / 1000).toFixed(1)} GB`) : null,
     state.effective_peak ? item(words.peak, Number(state.effective_peak).toExponential(1), words.peakTitle) : null,
@@ -365,11 +424,11 @@ function facts(run, going) {
   ].filter(Boolean);
 }
 
-/** Hours consumed of the hours planned, per locale: what the model really heard. */
+/** Hours consumed of the hours planned, per locale: what the model really heard. @param {RunState} state */
 function hours({ consumed_hours: consumed, planned_hours: planned }) {
   const tags = Object.keys(planned ?? consumed ?? {});
   if (!tags.length) return [];
-  const h_ = (value) => (value >= 1 ? `${value.toFixed(1)} h` : `${(60 * value).toFixed(1)} min`);
+  const h_ = (/** @type {number} */ value) => (value >= 1 ? `${value.toFixed(1)} h` : `${(60 * value).toFixed(1)} min`);
   return [
     h("span", { class: "nwb-muted nwb-hours-title" }, words.hours),
     ...tags.map((tag) => {
@@ -385,7 +444,9 @@ function hours({ consumed_hours: consumed, planned_hours: planned }) {
   ];
 }
 
+/** @param {Pair[]} pairs */
 function heardWords(pairs) {
+  /** @type {HTMLElement[]} */
   const out = [];
   for (const [operation, reference, hypothesis] of pairs) {
     const title = operation === "equal" ? null : playback.pair(operation, reference, hypothesis);
@@ -397,12 +458,16 @@ function heardWords(pairs) {
     : [h("span", { class: "nwb-muted" }, words.nothing)];
 }
 
-/** Exponential moving average with a span of a twentieth of the run. */
-function smoothed(values) {
+/**
+ * Exponential moving average with a span of a twentieth of the run; it begins with the first value there is.
+ * @param {(number | null)[]} values
+ */
+export function smoothed(values) {
   const weight = 2 / (Math.max(6, values.length / 20) + 1);
-  let at = values[0];
+  /** @type {number | null} */
+  let at = null;
   return values.map((value) => {
-    if (value !== null) at += weight * (value - at);
+    if (value !== null) at = at === null ? value : at + weight * (value - at);
     return at;
   });
 }

@@ -1,6 +1,13 @@
 // Playback: recorded recognition events replayed on the media clock of the player. Kernel side: playback.py.
+/**
+ * @import { Channel } from "./channel.js"
+ * @import { IconName } from "./dom.js"
+ * @import { Lane } from "./lane.js"
+ * @import { Body, Condition, Model, PlaybackQuestions, PlaybackTraits, Rendered } from "./messages.d.ts"
+ * @import { Strip } from "./strip.js"
+ */
 import { openChannel } from "./channel.js";
-import { fill, h, icon, set } from "./dom.js";
+import { fill, h, icon, messageOf, set } from "./dom.js";
 import { createLane } from "./lane.js";
 import { createPlayer, fetchClip } from "./player.js";
 import { common, playback as words } from "./strings.js";
@@ -12,18 +19,30 @@ const NOISE = [null, 20, 10, 5, 0];
 const GAIN = [-12, 0, 12, 24];
 const ROOM = [0, 0.4, 0.8];
 
+/** @param {Rendered<PlaybackTraits>} how */
 function render({ model, el }) {
   const view = new View(model, el);
   return () => view.destroy();
 }
 
 class View {
+  /**
+   * @param {Model<PlaybackTraits>} model
+   * @param {HTMLElement} el
+   */
   constructor(model, el) {
     this.model = model;
+    /** @type {Channel<PlaybackQuestions>} */
     this.channel = openChannel(model);
+    /** @type {Lane[]} */
     this.lanes = [];
+    /** @type {Strip[]} */
     this.strips = [];
-    this.build(el);
+    /** @type {{ time_s: number, playing: boolean } | null} where to go on once the recording is there */
+    this.resume = null;
+    this.ui = this.elements();
+    this.root = this.build();
+    el.append(this.root);
     this.player = createPlayer(this.ui.player, { height: 76, label: words.player });
     this.player.element.insertBefore(this.ui.strips, this.player.element.querySelector(".nwb-player-bar"));
     this.player.on("time", ({ time_s }) => this.at(time_s));
@@ -44,10 +63,11 @@ class View {
     this.load();
   }
 
-  build(el) {
+  elements() {
+    /** @type {(name: IconName, text: string, onclick: () => void, testid: string) => HTMLElement} */
     const button = (name, text, onclick, testid) =>
       h("button", { type: "button", class: "nwb-btn", onclick, dataset: { testid } }, icon(name), text);
-    this.ui = {
+    return {
       ...this.conditionFields(),
       title: h("h3", { class: "nwb-title", dir: "auto" }),
       compare: button("next", words.compare, () => this.compare(), "compare"),
@@ -57,7 +77,10 @@ class View {
       differ: h("div", { class: "nwb-differ", role: "status", dataset: { testid: "differences" } }),
       note: h("div"),
     };
-    this.root = h(
+  }
+
+  build() {
+    return h(
       "div",
       {
         class: "nwb nwb-playback",
@@ -86,20 +109,20 @@ class View {
       this.ui.differ,
       h("p", { class: "nwb-foot nwb-muted" }, words.unpaced),
     );
-    el.append(this.root);
   }
 
+  /** @param {(strip: Strip) => void} fn */
   eachStrip(fn) {
     for (const strip of this.strips) fn(strip);
   }
 
   /** What is done to the recording before it is recognized. */
   conditionFields() {
-    const noise = NOISE.map((db) => [db === null ? "" : db, words.noiseDb(db)]);
-    const line = [false, true].map((telephone) => [telephone, telephone ? words.telephone : words.asRecorded]);
-    const gain = GAIN.map((db) => [db, words.gainDb(db)]);
-    const room = ROOM.map((s) => [s, words.roomS(s)]);
-    const snr = (value) => ({ snr_db: value === "" ? null : Number(value) });
+    const noise = NOISE.map((db) => [String(db ?? ""), words.noiseDb(db)]);
+    const line = [false, true].map((telephone) => [String(telephone), telephone ? words.telephone : words.asRecorded]);
+    const gain = GAIN.map((db) => [String(db), words.gainDb(db)]);
+    const room = ROOM.map((s) => [String(s), words.roomS(s)]);
+    const snr = (/** @type {string} */ value) => ({ snr_db: value === "" ? null : Number(value) });
     return {
       noise: this.conditionField(words.noise, noise, snr, "noise"),
       line: this.conditionField(words.line, line, (value) => ({ telephone: value === "true" }), "line"),
@@ -108,23 +131,34 @@ class View {
     };
   }
 
+  /**
+   * @param {string} name
+   * @param {string[][]} items value and text each
+   * @param {(value: string) => Partial<Condition>} read
+   * @param {string} testid
+   */
   conditionField(name, items, read, testid) {
     const select = h(
       "select",
-      { class: "nwb-input", dataset: { testid }, onchange: (e) => this.ask("condition", read(e.target.value)) },
-      ...items.map(([value, text]) => h("option", { value: String(value) }, text)),
+      { class: "nwb-input", dataset: { testid }, onchange: (e) => this.ask("condition", read(e.currentTarget.value)) },
+      ...items.map(([value, text]) => h("option", { value }, text)),
     );
     return h("label", { class: "nwb-field" }, h("span", {}, name), select);
   }
 
-  async ask(question, body = {}) {
+  /**
+   * @template {keyof PlaybackQuestions} Question
+   * @param {Question} question
+   * @param {Body<PlaybackQuestions, Question>} [body]
+   */
+  async ask(question, body) {
     try {
       await this.channel.ask(question, body);
       fill(this.ui.note);
     } catch (error) {
       fill(
         this.ui.note,
-        h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, error.message)),
+        h("div", { class: "nwb-note nwb-bad", role: "alert" }, icon("warn"), h("span", {}, messageOf(error))),
       );
       this.showLanes();
     }
@@ -139,11 +173,12 @@ class View {
   }
 
   showLanes() {
-    const [data, clip, choices] = ["lanes", "clip", "choices"].map((name) => this.model.get(name));
-    const { left, right, words: count, style } = this.model.get("differences");
+    const { model } = this;
+    const [data, clip, choices] = [model.get("lanes"), model.get("clip"), model.get("choices")];
+    const { left, right, words: count, style = 0 } = model.get("differences");
     while (this.lanes.length > data.length) {
-      this.lanes.pop().element.remove();
-      this.strips.pop().destroy();
+      this.lanes.pop()?.element.remove();
+      this.strips.pop()?.destroy();
     }
     while (this.lanes.length < data.length) {
       const index = this.lanes.length;
@@ -159,7 +194,7 @@ class View {
       this.strips.push(createStrip(this.ui.strips, { label: NAMES[index] }));
     }
     data.forEach((lane, index) => {
-      this.lanes[index].show({ ...lane }, { choices, differs: [left, right][index], alone: data.length < 2 });
+      this.lanes[index].show(lane, { choices, differs: [left, right][index], alone: data.length < 2 });
       this.strips[index].show(lane, clip);
     });
     this.ui.lanes.dataset.count = String(data.length);
@@ -169,6 +204,7 @@ class View {
     this.at(this.player?.time_s ?? 0);
   }
 
+  /** @param {number} index */
   closeLane(index) {
     const lanes = this.model.get("lanes");
     if (index === 0 && lanes[1]) this.ask("lane", { index: 0, ...lanes[1].settings });
@@ -186,7 +222,7 @@ class View {
       const audio = await fetchClip(this.channel, clip.key);
       if (clip.key === this.model.get("clip").key) await this.player.load(audio);
     } catch (error) {
-      this.player.unload(error.message, { bad: true });
+      this.player.unload(messageOf(error), { bad: true });
     }
   }
 
@@ -199,32 +235,32 @@ class View {
     this.at(time_s);
   }
 
+  /** @param {number} time_s @param {boolean} play */
   go(time_s, play) {
     this.player.seek(time_s);
     if (play && !this.player.playing) this.player.play();
   }
 
-  /** Play at the end starts over; the recording's silent tail counts as the end. */
-  beforeGesture(event) {
+  /** Play at the end starts over; the recording's silent tail counts as the end. @param {Event} event */
+  beforeGesture({ target }) {
     const clip = this.model.get("clip");
-    if (event.target.closest(".nwb-play") && !this.player.playing && this.player.time_s >= clip.total_s - 0.05)
-      this.player.seek(0);
+    const play = target instanceof Element && target.closest(".nwb-play");
+    if (play && !this.player.playing && this.player.time_s >= clip.total_s - 0.05) this.player.seek(0);
   }
 
+  /** @param {number} time_s */
   at(time_s) {
     this.root.dataset.time = time_s.toFixed(3);
     for (const lane of this.lanes) lane.at(time_s);
     for (const strip of this.strips) strip.at(time_s);
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    if (
-      event.target.closest("select, input, button, summary, a") &&
-      event.key !== "ArrowLeft" &&
-      event.key !== "ArrowRight"
-    )
-      return;
-    if (event.target.closest("select, input")) return;
+    const target = /** @type {Element} */ (event.target);
+    const arrow = event.key === "ArrowLeft" || event.key === "ArrowRight";
+    if (target.closest("select, input, button, summary, a") && !arrow) return;
+    if (target.closest("select, input")) return;
     const step = event.shiftKey ? 0.1 : 1;
     if (event.key === " ") this.player.toggle();
     else if (event.key === "ArrowLeft") this.player.seek(this.player.time_s - step);
@@ -236,15 +272,21 @@ class View {
 
   showCondition() {
     const { snr_db, telephone, gain_db, rt60_s } = this.model.get("condition");
-    const values = { noise: snr_db ?? "", line: telephone, gain: gain_db, room: rt60_s };
-    for (const [name, value] of Object.entries(values)) {
-      const select = this.ui[name].querySelector("select");
-      if (![...select.options].some((o) => o.value === String(value)))
-        select.append(h("option", { value: String(value) }, String(value)));
-      select.value = String(value);
+    const { noise, line, gain, room } = this.ui;
+    const shown = /** @type {const} */ ([
+      [noise, String(snr_db ?? "")],
+      [line, String(telephone)],
+      [gain, String(gain_db)],
+      [room, String(rt60_s)],
+    ]);
+    for (const [field, value] of shown) {
+      const select = /** @type {HTMLSelectElement} */ (field.querySelector("select"));
+      if (![...select.options].some((o) => o.value === value)) select.append(h("option", { value }, value));
+      select.value = value;
     }
   }
 
+  /** @param {boolean} lost */
   showLost(lost) {
     this.root.classList.toggle("nwb-lost", lost);
     for (const control of this.root.querySelectorAll(".nwb-head select, .nwb-lane select, .nwb-head button")) {

@@ -18,7 +18,13 @@
 // { key, duration_s, bytes } (a whole WAV file) or
 // { key, duration_s, peaks: Float32Array, window_s, window: async (start_s, end_s) => bytes }.
 
-import { clock, h, onTheme, set, token } from "./dom.js";
+/**
+ * @import { AudioChannel } from "./messages.d.ts"
+ * @import { Mark, PlayerClip, PlayerEvents, Stretch } from "./page.d.ts"
+ * @import { PlayerUi } from "./player_ui.js"
+ * @import { Region } from "./vendor/wavesurfer.regions.esm.js"
+ */
+import { clock, h, messageOf, nameOf, onTheme, set, token } from "./dom.js";
 import { buildUi, drawOverview, SPEEDS, toggleButton } from "./player_ui.js";
 import { drawSpectrogram } from "./spectrogram.js";
 import { withAxes } from "./spectrogram_axes.js";
@@ -33,36 +39,60 @@ const LOOP_AROUND_S = 0.75;
 const LOOP_COLOR = "var(--nwb-loop)"; // variables reach into wavesurfer's shadow tree and follow the theme
 const DECODE_RATE = 16000;
 
-/** Ask the kernel for a recording, as `load` wants it. */
+/**
+ * Ask the kernel for a recording, as `load` wants it.
+ * @param {AudioChannel} channel
+ * @param {string} key
+ * @returns {Promise<PlayerClip>}
+ */
 export async function fetchClip(channel, key) {
   const head = await channel.ask("audio", { key });
-  const { duration_s, window_s, buffers } = head;
+  const { duration_s, buffers } = head;
   if (head.whole) return { key, duration_s, bytes: buffers[0] };
+  const { window_s } = head;
   const { buffer, byteOffset, byteLength } = buffers[0];
   const peaks = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
-  const window = async (start_s, end_s) => (await channel.ask("audio_window", { key, start_s, end_s })).buffers[0];
+  const window = async (/** @type {number} */ start_s, /** @type {number} */ end_s) =>
+    (await channel.ask("audio_window", { key, start_s, end_s })).buffers[0];
   return { key, duration_s, peaks, window_s, window };
 }
 
+/**
+ * @param {HTMLElement} host
+ * @param {{ height?: number, label?: string, controls?: boolean }} [options]
+ */
 export function createPlayer(host, options = {}) {
   return new Player(host, options);
 }
 
-class Player {
+export class Player {
+  /** @type {Map<string, Set<(body: object) => void>>} */
   #listeners = new Map();
+  /** @type {PlayerClip | null} */
   #clip = null;
   #offset_s = 0; // where the loaded window starts
   #load = 0; // number of the newest load; older ones give up
+  /** @type {Stretch | null} */
   #loop = null;
   #zoom = 0;
   #speed = 1;
+  /** @type {AudioBuffer | null} */
   #samples = null;
+  /** @type {Mark[]} */
   #marks = [];
   #spectrogramOn = false;
-  #goal = null; // {at_s, asked_ms}: a seek that the media element has not carried out yet
+  /** @type {{ at_s: number, asked_ms: number } | null} a seek that the media element has not carried out yet */
+  #goal = null;
+  /** @type {PlayerUi} */
   #ui;
+  /** @type {() => void} */
+  #stopTheme;
 
-  constructor(host, { height = 84, label = words.group, controls = true } = {}) {
+  /**
+   * @param {HTMLElement} host
+   * @param {{ height?: number, label?: string, controls?: boolean }} options
+   */
+  constructor(host, { height = 84, label = words.group, controls = true }) {
     this.#ui = buildUi(this, { height, label, controls });
     this.element = this.#ui.root;
     host.append(this.element);
@@ -86,12 +116,17 @@ class Player {
     this.#stopTheme = onTheme(() => this.#retheme());
     this.#show({ note: words.empty });
   }
-  #stopTheme;
 
+  /**
+   * @template {keyof PlayerEvents} Event
+   * @param {Event} event
+   * @param {(body: PlayerEvents[Event]) => void} fn
+   */
   on(event, fn) {
-    if (!this.#listeners.has(event)) this.#listeners.set(event, new Set());
-    this.#listeners.get(event).add(fn);
-    return () => this.#listeners.get(event).delete(fn);
+    const group = this.#listeners.get(event) ?? new Set();
+    const listener = /** @type {(body: object) => void} */ (fn);
+    this.#listeners.set(event, group.add(listener));
+    return () => group.delete(listener);
   }
 
   get time_s() {
@@ -117,6 +152,7 @@ class Player {
   }
   ready = false;
 
+  /** @param {PlayerClip} clip */
   async load(clip) {
     this.unload(words.loading);
     this.#clip = clip;
@@ -149,10 +185,10 @@ class Player {
     try {
       await this.surfer.play();
     } catch (error) {
-      if (error?.name === "NotAllowedError") {
+      if (nameOf(error) === "NotAllowedError") {
         this.#show({ note: words.blocked });
         this.#emit("blocked", {});
-      } else if (error?.name !== "AbortError") this.#fail(error);
+      } else if (nameOf(error) !== "AbortError") this.#fail(error);
     }
   }
   pause() {
@@ -162,11 +198,12 @@ class Player {
     return this.playing ? this.pause() : this.play();
   }
 
+  /** @param {number} time_s */
   async seek(time_s) {
     if (!this.#clip) return;
     const to = Math.max(0, Math.min(time_s, this.duration_s));
-    const { window, window_s } = this.#clip;
-    if (window && (to < this.#offset_s || to >= this.#offset_s + window_s) && to < this.duration_s) {
+    const { window_s } = this.#clip;
+    if (window_s && (to < this.#offset_s || to >= this.#offset_s + window_s) && to < this.duration_s) {
       const wasPlaying = this.playing;
       await this.#loadWindow(Math.floor(to / window_s) * window_s);
       this.#jump(to);
@@ -174,24 +211,27 @@ class Player {
     } else this.#jump(to);
   }
 
+  /** @param {number} speed */
   setSpeed(speed) {
     this.#speed = speed;
     this.surfer.setPlaybackRate(speed, true);
     this.#ui.speed.value = String(speed);
     this.#emit("speed", { speed });
   }
+  /** @param {number} steps */
   stepSpeed(steps) {
     const at = SPEEDS.indexOf(this.#speed);
     this.setSpeed(SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, (at < 0 ? 2 : at) + steps))]);
   }
 
-  /** Zoom in (+1), out (−1) or fit the width (0). */
+  /** Zoom in (+1), out (−1) or fit the width (0). @param {number} step */
   zoom(step) {
     this.#zoom = step === 0 ? 0 : Math.max(0, Math.min(ZOOMS.length - 1, this.#zoom + step));
     if (this.ready) this.surfer.zoom(ZOOMS[this.#zoom]);
     this.#refresh();
   }
 
+  /** @param {number} start_s @param {number} end_s */
   setLoop(start_s, end_s) {
     const from = Math.max(0, start_s - this.#offset_s);
     const to = Math.min(this.surfer.getDuration() || 0, end_s - this.#offset_s);
@@ -208,7 +248,7 @@ class Player {
     else this.setLoop(this.time_s - LOOP_AROUND_S, this.time_s + LOOP_AROUND_S);
   }
 
-  /** Label stretches of the recording; earlier marks go, and `load` forgets them. */
+  /** Label stretches of the recording; earlier marks go, and `load` forgets them. @param {Mark[]} marks */
   setMarks(marks) {
     this.#marks = marks;
     for (const region of this.regions.getRegions()) if (region.mark) region.remove();
@@ -236,16 +276,18 @@ class Player {
 
   destroy() {
     this.#load += 1;
-    this.#stopTheme?.();
+    this.#stopTheme();
     this.#listeners.clear();
     this.surfer.destroy();
     this.element.remove();
   }
 
+  /** @param {number} start_s */
   async #loadWindow(start_s) {
+    const clip = this.#clip;
+    if (!clip) return;
     this.#load += 1;
     const turn = this.#load;
-    const clip = this.#clip;
     this.ready = false;
     this.#goal = null;
     this.#show({ note: words.loading });
@@ -270,7 +312,7 @@ class Player {
       this.#emit("ready", { duration_s: clip.duration_s });
       this.#tick();
     } catch (error) {
-      if (turn === this.#load && error?.name !== "AbortError") this.#fail(error);
+      if (turn === this.#load && nameOf(error) !== "AbortError") this.#fail(error);
     }
   }
 
@@ -309,6 +351,7 @@ class Player {
     });
   }
 
+  /** @param {Region | null} region */
   #takeLoop(region) {
     const before = this.#loop;
     this.#loop = region && { start_s: this.#offset_s + region.start, end_s: this.#offset_s + region.end };
@@ -346,6 +389,7 @@ class Player {
     this.#emit("finish", {});
   }
 
+  /** @param {number} time_s */
   #jump(time_s) {
     const at_s = Math.max(0, time_s - this.#offset_s);
     this.#goal = { at_s, asked_ms: performance.now() };
@@ -365,14 +409,20 @@ class Player {
     this.#tick();
   }
 
+  /** @param {unknown} error */
   #fail(error) {
-    const message = `${words.failed}: ${error?.message ?? error}`;
+    const message = `${words.failed}: ${messageOf(error)}`;
     this.ready = false;
     this.#goal = null;
     this.#show({ note: message, bad: true });
     this.#emit("error", { message });
   }
 
+  /**
+   * @template {keyof PlayerEvents} Event
+   * @param {Event} event
+   * @param {PlayerEvents[Event]} body
+   */
   #emit(event, body) {
     for (const fn of this.#listeners.get(event) ?? []) fn(body);
   }
@@ -414,7 +464,7 @@ class Player {
   }
 
   #colors() {
-    const of = (name) => token(this.element, name);
+    const of = (/** @type {string} */ name) => token(this.element, name);
     return { waveColor: of("--nwb-wave"), progressColor: of("--nwb-wave-played"), cursorColor: of("--nwb-cursor") };
   }
   #retheme() {

@@ -1,12 +1,22 @@
 // What the player looks like: its elements, the state of its buttons, and the overview of long recordings.
+/**
+ * @import { IconName } from "./dom.js"
+ * @import { Player } from "./player.js"
+ */
 import { clock, h, icon, set, token } from "./dom.js";
 import { player as words } from "./strings.js";
 
 export const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 
-/** Elements of a player; the buttons call its methods. */
+/** @typedef {ReturnType<typeof buildUi>} PlayerUi */
+
+/**
+ * Elements of a player; the buttons call its methods.
+ * @param {Player} player
+ * @param {{ height: number, label: string, controls: boolean }} how
+ */
 export function buildUi(player, { height, label, controls }) {
-  const button = (name, text, onclick) =>
+  const button = (/** @type {IconName} */ name, /** @type {string} */ text, /** @type {() => void} */ onclick) =>
     h(
       "button",
       {
@@ -19,7 +29,7 @@ export function buildUi(player, { height, label, controls }) {
       },
       icon(name),
     );
-  const ui = {
+  const made = {
     wave: h("div", { class: "nwb-wave" }),
     note: h("div", { class: "nwb-stage-note", role: "status" }),
     canvas: h("canvas", { class: "nwb-overview-canvas", style: { width: "100%", height: "100%", display: "block" } }),
@@ -40,12 +50,12 @@ export function buildUi(player, { height, label, controls }) {
         class: "nwb-input nwb-speed",
         "aria-label": words.speed,
         title: words.speed,
-        onchange: (e) => player.setSpeed(Number(e.target.value)),
+        onchange: (e) => player.setSpeed(Number(e.currentTarget.value)),
       },
       ...SPEEDS.map((s) => h("option", { value: s, selected: s === 1 }, `${s}×`)),
     ),
   };
-  ui.overview = h(
+  const overview = h(
     "div",
     {
       class: "nwb-overview",
@@ -56,27 +66,34 @@ export function buildUi(player, { height, label, controls }) {
       style: { position: "relative" },
       onclick: (e) => player.seek((e.offsetX / e.currentTarget.clientWidth) * player.duration_s),
     },
-    ui.canvas,
-    ui.head,
+    made.canvas,
+    made.head,
   );
-  const stage = h("div", { class: "nwb-stage", style: { "min-height": `${height + 2}px` } }, ui.wave, ui.note);
+  const stage = h("div", { class: "nwb-stage", style: { "min-height": `${height + 2}px` } }, made.wave, made.note);
   const bar = h(
     "div",
     { class: "nwb-player-bar", hidden: !controls },
-    ui.play,
-    ui.time,
+    made.play,
+    made.time,
     h("span", { class: "nwb-spring" }),
-    ui.loop,
-    ui.zoomOut,
-    ui.zoomIn,
-    ui.spectrogram,
-    ui.speed,
+    made.loop,
+    made.zoomOut,
+    made.zoomIn,
+    made.spectrogram,
+    made.speed,
   );
-  ui.root = h("div", { class: "nwb-player", role: "group", "aria-label": label }, ui.overview, stage, bar);
-  return ui;
+  const root = h("div", { class: "nwb-player", role: "group", "aria-label": label }, overview, stage, bar);
+  return { ...made, overview, root };
 }
 
-/** Icon, label and state of a button in one call; `pressed` null for a button that is not a toggle. */
+/**
+ * Icon, label and state of a button in one call.
+ * @param {HTMLButtonElement} button
+ * @param {IconName} name
+ * @param {string} label
+ * @param {boolean | null} pressed null for a button that is not a toggle
+ * @param {boolean} disabled
+ */
 export function toggleButton(button, name, label, pressed, disabled) {
   if (button.dataset.icon !== name) {
     button.replaceChildren(icon(name));
@@ -86,12 +103,18 @@ export function toggleButton(button, name, label, pressed, disabled) {
   button.disabled = disabled;
 }
 
-/** Whole-recording peaks (magnitudes) as bars. */
+/**
+ * Whole-recording peaks (magnitudes) as bars.
+ * @param {HTMLElement} overview holds the canvas
+ * @param {Float32Array} peaks
+ * @param {HTMLElement} root whose theme gives the color
+ */
 export function drawOverview(overview, peaks, root) {
   const canvas = overview.querySelector("canvas");
+  const context = canvas?.getContext("2d");
+  if (!canvas || !context) return;
   canvas.width = 1200;
   canvas.height = 52;
-  const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   context.fillStyle = token(root, "--nwb-wave");
   const top = Math.max(

@@ -1,5 +1,9 @@
 // Words as two models read them: accuracy by one to the right, by the other upwards. A point opens its clips.
 //   scatterPlot({ points, better, worse, same, rare }, { before, now }, linked): HTMLElement
+/**
+ * @import { Link } from "./bars.js"
+ * @import { ErrorFilter, ScatterData, ScatterPoint } from "./messages.d.ts"
+ */
 import { h, svg } from "./dom.js";
 import { explorer as words } from "./strings.js";
 
@@ -9,9 +13,17 @@ const BOTTOM = 30;
 const PAD = 10;
 const TICKS = [0, 0.25, 0.5, 0.75, 1];
 
-const across = (value) => LEFT + PAD + value * (SIDE - 2 * PAD);
-const up = (value) => PAD + (1 - value) * (SIDE - 2 * PAD);
+/** @typedef {(filter: ErrorFilter) => Required<Link>} Linked */
+/** @typedef {{ before: string, now: string }} Names what the two predictions are called */
 
+const across = (/** @type {number} */ value) => LEFT + PAD + value * (SIDE - 2 * PAD);
+const up = (/** @type {number} */ value) => PAD + (1 - value) * (SIDE - 2 * PAD);
+
+/**
+ * @param {ScatterData} data
+ * @param {Names} names
+ * @param {Linked} linked
+ */
 export function scatterPlot(data, names, linked) {
   const most = Math.max(1, ...data.points.map((point) => point.count));
   const dots = data.points.map((point) => dot(point, most, linked));
@@ -37,9 +49,11 @@ export function scatterPlot(data, names, linked) {
   );
 }
 
+/** @param {Names} names */
 function frame(names) {
-  const text = (x, y, anchor, content, more = {}) =>
-    svg("text", { x, y, "text-anchor": anchor, class: "nwb-scatter-text", ...more }, content);
+  /** @type {(x: number, y: number, anchor: string, content: string, transform?: string) => SVGTextElement} */
+  const text = (x, y, anchor, content, transform) =>
+    svg("text", { x, y, "text-anchor": anchor, class: "nwb-scatter-text", transform }, content);
   const middle = PAD + (SIDE - 2 * PAD) / 2;
   return [
     svg("line", { x1: across(0), y1: up(0), x2: across(1), y2: up(1), class: "nwb-scatter-even" }),
@@ -50,10 +64,15 @@ function frame(names) {
       text(LEFT + 2, up(at) + 4, "end", `${100 * at}`),
     ]),
     text(LEFT + middle, SIDE + 24, "middle", `${words.scatterAxis(names.before)}, %`),
-    text(10, middle, "middle", `${words.scatterAxis(names.now)}, %`, { transform: `rotate(-90 10 ${middle})` }),
+    text(10, middle, "middle", `${words.scatterAxis(names.now)}, %`, `rotate(-90 10 ${middle})`),
   ];
 }
 
+/**
+ * @param {ScatterPoint} point
+ * @param {number} most words of a point
+ * @param {Linked} linked
+ */
 function dot(point, most, linked) {
   const { chosen, choose } = linked({ kind: "said", words: point.words });
   const way = point.now > point.before ? "better" : point.now < point.before ? "worse" : "same";
@@ -82,10 +101,17 @@ function dot(point, most, linked) {
   );
 }
 
-/** Arrow keys go from point to point, those that changed most first. */
+/** @type {{ [key: string]: number | undefined }} */
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+
+/**
+ * Arrow keys go from point to point, those that changed most first.
+ * @param {KeyboardEvent} event
+ * @param {SVGCircleElement[]} dots
+ */
 function walk(event, dots) {
-  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-  const now = dots.indexOf(event.target);
+  const step = STEPS[event.key];
+  const now = dots.indexOf(/** @type {SVGCircleElement} */ (event.target));
   if (!step || now < 0) return;
   event.preventDefault();
   const next = dots[(now + step + dots.length) % dots.length];

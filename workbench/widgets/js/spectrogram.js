@@ -20,7 +20,11 @@ const STOPS = [
   [252, 237, 160],
 ];
 
-/** In-place radix-2 FFT of `re`, `im` (length a power of two). */
+/**
+ * In-place radix-2 FFT of `re`, `im` (length a power of two).
+ * @param {Float64Array} re
+ * @param {Float64Array} im
+ */
 function fft(re, im) {
   const n = re.length;
   for (let i = 1, j = 0; i < n; i += 1) {
@@ -52,13 +56,15 @@ function fft(re, im) {
 }
 
 /** Where a frequency stands in the picture: 0 at the bottom, 1 at half the sample rate. */
-export const heightOf = (hz, rate) => mel(hz) / mel(rate / 2);
+export const heightOf = (/** @type {number} */ hz, /** @type {number} */ rate) => mel(hz) / mel(rate / 2);
 
-const mel = (hz) => 1127 * Math.log1p(hz / 700);
-const hertz = (m) => 700 * Math.expm1(m / 1127);
+const mel = (/** @type {number} */ hz) => 1127 * Math.log1p(hz / 700);
+const hertz = (/** @type {number} */ m) => 700 * Math.expm1(m / 1127);
 
 /**
  * Triangular mel filters as [first bin, weights] for an FFT of `size` at `rate`.
+ * @param {number} size
+ * @param {number} rate
  * @returns {[number, number[]][]}
  */
 function filters(size, rate) {
@@ -113,19 +119,25 @@ export function logMel(samples, rate) {
   return { columns, bands: BANDS, db };
 }
 
-/** Color of a level, 0 quietest to 1 loudest, as [red, green, blue]. */
+/** Color of a level, 0 quietest to 1 loudest, as [red, green, blue]. @param {number} share */
 export function color(share) {
   const at = Math.max(0, Math.min(0.9999, share)) * (STOPS.length - 1);
   const [a, b] = [STOPS[Math.floor(at)], STOPS[Math.floor(at) + 1]];
   return a.map((v, i) => Math.round(v + (b[i] - v) * (at % 1)));
 }
 
-/** Draw samples into a canvas, one pixel per window and band; the style sheet stretches it. */
+/**
+ * Draw samples into a canvas, one pixel per window and band; the style sheet stretches it.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Float32Array} samples
+ * @param {number} rate
+ */
 export function drawSpectrogram(canvas, samples, rate) {
   const { columns, bands, db } = logMel(samples, rate);
   canvas.width = columns;
   canvas.height = bands;
   const context = canvas.getContext("2d");
+  if (!context) return;
   const image = context.createImageData(columns, bands);
   const palette = Array.from({ length: 256 }, (_, i) => color(i / 255));
   for (let column = 0; column < columns; column += 1) {

@@ -37,7 +37,11 @@ export function withAxes(canvas, { rate, start_s, duration_s, width }) {
   return box;
 }
 
-/** A place of no size that stays at one edge while the wrapper scrolls. */
+/**
+ * A place of no size that stays at one edge while the wrapper scrolls.
+ * @param {"left" | "right"} edge
+ * @param {HTMLElement[]} children
+ */
 function inSight(edge, children) {
   const place = h("div", { "aria-hidden": "true" }, ...children);
   place.style.cssText = `position:sticky;${edge}:0;width:0;height:0;z-index:3;`;
@@ -45,6 +49,7 @@ function inSight(edge, children) {
   return place;
 }
 
+/** @param {number} rate */
 function frequencies(rate) {
   return KHZ.filter((khz) => khz * 1000 <= rate / 2).map((khz) => {
     const label = h("span", {}, khz === 8 || khz * 2000 === rate ? `${khz} kHz` : String(khz));
@@ -59,7 +64,7 @@ function levels() {
   const bar = h("span");
   const place = `position:absolute;right:4px;top:14px;width:6px;height:${HEIGHT - 28}px;outline:1px solid #fff8;`;
   bar.style.cssText = `${place}background:linear-gradient(to top,${stops.join(",")});`;
-  const label = (text, top) => {
+  const label = (/** @type {string} */ text, /** @type {number} */ top) => {
     const el = h("span", {}, text);
     el.style.cssText = `${ON_PICTURE}right:3px;top:${top}px;`;
     return el;
@@ -67,6 +72,7 @@ function levels() {
   return h("span", {}, bar, label("0 dB", 2), label(`−${RANGE_DB}`, HEIGHT - 11));
 }
 
+/** @param {number} at @param {number} share of the picture's width */
 function seconds(at, share) {
   const label = h("span", { class: "spectrogram-second" }, `${at} s`);
   const place = share > 0.97 ? "transform:translateX(-100%);" : share > 0.02 ? "transform:translateX(-50%);" : "";

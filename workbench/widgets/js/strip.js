@@ -5,24 +5,33 @@
 //   strip.range(start_s, end_s);     // the stretch of the waveform that is in view
 //   strip.at(time_s);                // cursor
 //   strip.destroy();
+/** @import { Lane, LaneEvent, LaneWord, PlaybackClip } from "./messages.d.ts" */
 import { direction, directionOf, h, perFrame, set, svg as shape } from "./dom.js";
 import { playback as words } from "./strings.js";
 
 const HEIGHT = 50;
+/** @type {{ [row: string]: [number, number] }} top and height */
 const ROWS = { chunk: [2, 11], compute: [15, 6], word: [23, 15] };
 const START = 0,
   END = 1,
   COMPUTE = 2,
   EMISSION = 3;
 
-/** @param {HTMLElement} host */
-export const createStrip = (host, options = {}) => new Strip(host, options);
+/**
+ * @param {HTMLElement} host
+ * @param {{ label: string }} options
+ */
+export const createStrip = (host, options) => new Strip(host, options);
 
-class Strip {
-  constructor(host, { label = "" }) {
-    /** @type {any} */
+export class Strip {
+  /**
+   * @param {HTMLElement} host
+   * @param {{ label: string }} options
+   */
+  constructor(host, { label }) {
+    /** @type {Lane | null} */
     this.lane = null;
-    /** @type {any} */
+    /** @type {PlaybackClip | null} */
     this.clip = null;
     /** @type {[number, number] | null} the stretch in view; null: all */
     this.view = null;
@@ -69,13 +78,14 @@ class Strip {
     svg.replaceChildren();
     if (!lane?.events || !clip) return;
     const [from, to] = this.span;
-    const x = (s) => ((s - from) / (to - from)) * width;
+    const x = (/** @type {number} */ s) => ((s - from) / (to - from)) * width;
     if (to > clip.audio_s) {
       const start = Math.max(0, x(clip.audio_s));
       svg.append(shape("rect", { x: start, y: 0, width: width - start, height: HEIGHT, class: "nwb-strip-after" }));
     }
     const heard = lane.events.filter((event) => event[END] >= from && event[START] <= to);
-    const said = lane.words.filter((word) => word[3] !== null && word[3] >= from - 2 && word[3] <= to + 2);
+    const shown = (/** @type {number | null} */ at) => at !== null && at >= from - 2 && at <= to + 2;
+    const said = (lane.words ?? []).filter((word) => shown(word[3]));
     drawChunks(svg, heard, x);
     drawWords(svg, said, x, width, direction(lane.final));
     this.move();
@@ -88,7 +98,7 @@ class Strip {
     this.cursor.style.transform = `translateX(${share * this.width}px)`;
   }
 
-  /** The chunk under the pointer. */
+  /** The chunk under the pointer. @param {PointerEvent} event */
   point(event) {
     const { lane, width } = this;
     if (!lane?.events || !this.clip) return;
@@ -102,6 +112,7 @@ class Strip {
     this.tip.style.left = `${Math.min(Math.max(0, event.offsetX - 90), Math.max(0, width - 330))}px`;
   }
 
+  /** @param {Lane} lane @param {PlaybackClip} clip */
   show(lane, clip) {
     this.lane = lane;
     this.clip = clip;
@@ -109,11 +120,13 @@ class Strip {
     this.draw();
   }
 
+  /** @param {number} from @param {number} to no more than `from`: all */
   range(from, to) {
     this.view = to > from ? [from, to] : null;
     this.draw();
   }
 
+  /** @param {number} seconds */
   at(seconds) {
     this.time_s = seconds;
     this.move();
@@ -125,10 +138,16 @@ class Strip {
   }
 }
 
-/** Two paths for chunks (alternating shades), one for compute: a long clip at 80 ms has a thousand of them. */
+/**
+ * Two paths for chunks (alternating shades), one for compute: a long clip at 80 ms has a thousand of them.
+ * @param {SVGSVGElement} svg
+ * @param {LaneEvent[]} events
+ * @param {(s: number) => number} x
+ */
 function drawChunks(svg, events, x) {
   const bars = ["", "", ""];
-  const bar = (from, to, /** @type {number[]} */ [y, height], least) => {
+  /** @type {(from: number, to: number, row: [number, number], least: number) => string} */
+  const bar = (from, to, [y, height], least) => {
     const wide = Math.max(least, to - from).toFixed(1);
     return `M${from.toFixed(1)} ${y}h${wide}v${height}h-${wide}z`;
   };
@@ -141,12 +160,20 @@ function drawChunks(svg, events, x) {
   }
 }
 
-/** A line from where each word ended in the audio to where it came on screen: the longer, the later. */
+/**
+ * A line from where each word ended in the audio to where it came on screen: the longer, the later.
+ * @param {SVGSVGElement} svg
+ * @param {LaneWord[]} rows
+ * @param {(s: number) => number} x
+ * @param {number} width
+ * @param {"rtl" | "ltr"} line
+ */
 function drawWords(svg, rows, x, width, line) {
   let free = -Infinity;
   const top = ROWS.chunk[0] + ROWS.chunk[1];
   const [y, height] = ROWS.word;
   for (const [text, , end, emitted] of rows) {
+    if (emitted === null) continue;
     const at = x(emitted);
     if (end !== null)
       svg.append(

@@ -1,13 +1,40 @@
 // One utterance of the explorer: errors, reference and hypothesis aligned word by word, and what to do with it.
+/**
+ * @import { IconName } from "./dom.js"
+ * @import { AlignedWord, Choice, ExplorerTraits, Utterance } from "./messages.d.ts"
+ */
 import { direction, directionOf, h, icon } from "./dom.js";
 import { languageLine } from "./languages.js";
 import { playback, explorer as words } from "./strings.js";
 
-/** actions: { listen(id, start_s), stream(id, at_s), send(ids, reason), keyword(words, id) }; can: what is possible. */
+/**
+ * @typedef {object} Actions
+ * @property {(id: string, start_s: number) => void} listen play from there
+ * @property {(id: string, at_s: number) => void} stream
+ * @property {(ids: string[], reason: string) => Promise<boolean>} send
+ * @property {(words: string[], id: string) => Promise<boolean>} keyword
+ */
+/**
+ * @typedef {object} Form a line to fill in
+ * @property {string} label
+ * @property {string} value
+ * @property {number} limit characters
+ * @property {string} go
+ * @property {string} testid
+ * @property {(value: string) => Promise<boolean>} act whether it was done
+ */
+
+/** @typedef {{ currentTarget: HTMLButtonElement }} Click */
+
+/**
+ * @param {Utterance} item
+ * @param {{ choice: Choice, can: ExplorerTraits["can"], actions: Actions }} how
+ */
 export function utteranceElement(item, { choice, can, actions }) {
   const wrong = item.words.filter(([operation]) => operation !== "equal" && operation !== "style");
   const at = wrong[0]?.[3] ?? 0;
   const missed = [...new Set(wrong.map(([, reference]) => reference).filter(Boolean))];
+  /** @type {(name: IconName, text: string, onclick: (event: Click) => void, testid: string) => HTMLElement} */
   const button = (name, text, onclick, testid) =>
     h(
       "button",
@@ -16,6 +43,7 @@ export function utteranceElement(item, { choice, can, actions }) {
       text,
     );
   const form = h("div", { class: "nwb-send", hidden: true });
+  /** @type {Form} */
   const sending = {
     label: words.reason,
     value: words.reasonOf(item),
@@ -24,6 +52,7 @@ export function utteranceElement(item, { choice, can, actions }) {
     testid: "reason",
     act: (value) => actions.send([item.id], value),
   };
+  /** @type {Form} */
   const listing = {
     label: words.keywordLabel,
     value: missed.join(", "),
@@ -40,8 +69,8 @@ export function utteranceElement(item, { choice, can, actions }) {
     h("span", { class: "nwb-sr" }, words.errorsOf(item)),
   );
   const opens =
-    (what) =>
-    (/** @type {MouseEvent} */ { currentTarget }) =>
+    (/** @type {Form} */ what) =>
+    (/** @type {Click} */ { currentTarget }) =>
       toggle(form, what, currentTarget);
   const { listen } = can;
   const head = h(
@@ -57,7 +86,7 @@ export function utteranceElement(item, { choice, can, actions }) {
   const sides = choice.against
     ? [
         h("div", { class: "nwb-side-name" }, choice.against),
-        pairs(item, item.against, actions),
+        pairs(item, item.against ?? [], actions),
         h("div", { class: "nwb-side-name" }, choice.name),
       ]
     : [];
@@ -73,22 +102,29 @@ export function utteranceElement(item, { choice, can, actions }) {
   );
 }
 
+/** @param {Utterance} item */
 function factsOf(item) {
   const facts = [
-    item.duration !== undefined ? `${item.duration.toFixed(1)} s` : null,
+    typeof item.duration === "number" ? `${item.duration.toFixed(1)} s` : null,
     item.speaker,
     item.accent,
-    item.snr_db !== undefined && item.snr_db !== null ? `${item.snr_db.toFixed(0)} dB SNR` : null,
+    typeof item.snr_db === "number" ? `${item.snr_db.toFixed(0)} dB SNR` : null,
     item.id,
   ];
   const parts = facts.filter(Boolean).flatMap((fact, index) => [index ? " · " : "", h("bdi", {}, fact)]);
   return h("span", { class: "nwb-utterance-facts nwb-muted" }, h("span", {}, ...parts));
 }
 
-/** Words of both sides, one stop of the Tab key; arrows walk through them, up and down from line to line. */
+/**
+ * Words of both sides, one stop of the Tab key; arrows walk through them, up and down from line to line.
+ * @param {Utterance} item
+ * @param {AlignedWord[]} aligned
+ * @param {Actions} actions
+ */
 function pairs(item, aligned, actions) {
   const dir = direction(aligned.map(([, reference, hypothesis]) => reference || hypothesis).join(" "));
-  const side = (name, word) => h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
+  const side = (/** @type {"ref" | "hyp"} */ name, /** @type {string} */ word) =>
+    h("bdi", { class: `nwb-pair-${name}`, dir: directionOf(word, dir) }, word || "∅");
   return h(
     "div",
     { class: "nwb-pairs", dir, role: "group", "aria-label": words.aligned, onkeydown: walk },
@@ -111,22 +147,27 @@ function pairs(item, aligned, actions) {
   );
 }
 
+/** @param {KeyboardEvent & { currentTarget: HTMLElement }} event */
 function walk(event) {
-  const here = event.target.closest("button");
+  const here = /** @type {Element} */ (event.target).closest("button");
   const line = event.currentTarget;
   const ahead = line.dir === "rtl" ? "ArrowLeft" : "ArrowRight";
-  const all = [...line.children];
-  const step = (by) => all[all.indexOf(here) + by];
-  const lines = [...line.closest("ol").querySelectorAll(".nwb-pairs")].filter((other) => other.firstElementChild);
-  const other = (by) => lines[lines.indexOf(line) + by]?.querySelector("[tabindex='0']");
-  const to = {
+  const all = [...line.querySelectorAll("button")];
+  const step = (/** @type {number} */ by) => (here ? all[all.indexOf(here) + by] : undefined);
+  const list = [...(line.closest("ol")?.querySelectorAll(".nwb-pairs") ?? [])];
+  const lines = list.filter((other) => other.firstElementChild);
+  /** @type {(by: number) => HTMLButtonElement | null | undefined} */
+  const other = (by) => lines[lines.indexOf(line) + by]?.querySelector("button[tabindex='0']");
+  /** @type {{ [key: string]: (() => HTMLButtonElement | null | undefined) | undefined }} */
+  const ways = {
     ArrowRight: () => step(ahead === "ArrowRight" ? 1 : -1),
     ArrowLeft: () => step(ahead === "ArrowLeft" ? 1 : -1),
     Home: () => all[0],
     End: () => all.at(-1),
     ArrowDown: () => other(1),
     ArrowUp: () => other(-1),
-  }[event.key]?.();
+  };
+  const to = ways[event.key]?.();
   if (!to) return;
   event.preventDefault();
   event.stopPropagation();
@@ -136,7 +177,12 @@ function walk(event) {
   to.focus();
 }
 
-/** A line to fill in below the utterance's head; Enter acts, Esc closes and returns to the button. */
+/**
+ * A line to fill in below the utterance's head; Enter acts, Esc closes and returns to the button.
+ * @param {HTMLElement} box
+ * @param {Form} form
+ * @param {HTMLElement} opener
+ */
 function toggle(box, { label, value, limit, go, testid, act }, opener) {
   const open = box.dataset.open === testid && !box.hidden;
   box.hidden = open;

@@ -1,10 +1,11 @@
 // One line that says that the kernel is busy, with the time it has taken. Every widget shows it above its content.
 //   root.append(createWaiting(channel));
+/** @import { Channel } from "./channel.js" */
 import { clock, fill, h } from "./dom.js";
 import { common } from "./strings.js";
 
 /**
- * @param {import("./channel.js").Channel} channel
+ * @param {Pick<Channel, "onWaiting">} channel
  * @returns {HTMLElement}
  */
 export function createWaiting(channel) {
