@@ -19,7 +19,7 @@ from workbench.widgets.board_view import BoardView, Query
 from workbench.widgets.explorer import Explorer
 from workbench.widgets.explorer_actions import add_keywords, as_written
 from workbench.widgets.explorer_cell import utterances
-from workbench.widgets.explorer_comparison import beside, ids_of, marks
+from workbench.widgets.explorer_comparison import ids_of, marks, side_panel
 from workbench.widgets.explorer_data import ALL, Choice, fitting_first, heat_map
 from workbench.widgets.explorer_order import orders
 from workbench.widgets.explorer_static import HATCHED, heat_svg, strength, svg_size
@@ -95,7 +95,7 @@ def test_an_utterance_is_streamed_by_the_checkpoint_that_made_its_prediction(eva
 
 
 def test_every_bar_leads_to_the_utterances_it_counts(evaluation: Evaluation) -> None:
-    side = beside(evaluation, choice(), ALL, ALL) | marks(evaluation, choice(), ALL, ALL)
+    side = side_panel(evaluation, choice(), ALL, ALL) | marks(evaluation, choice(), ALL, ALL)
 
     def found(**filter_: object) -> set[str]:
         return ids_of(evaluation, choice(), None, filter_)
@@ -261,7 +261,7 @@ def test_utterances_come_in_the_order_asked_for(evaluation: Evaluation, order: s
 
 def test_each_word_lies_where_both_models_read_it_and_opens_its_clips(evaluation: Evaluation) -> None:
     chosen = choice(name="tuned-560", against="base-560")
-    found = beside(evaluation, chosen, ALL, ALL)["scatter"]
+    found = side_panel(evaluation, chosen, ALL, ALL)["scatter"]
     at = {word: (p["before"], p["now"]) for p in found["points"] for word in p["words"]}
     assert at["bank"] == (1.0, 1.0)
     assert at["athina"] == (0.5, 1.0)  # lost in one of two sentences
@@ -272,4 +272,4 @@ def test_each_word_lies_where_both_models_read_it_and_opens_its_clips(evaluation
     assert found["points"][0]["before"] == 0.0, "what changed most comes first"
     ids = ids_of(evaluation, chosen, None, {"kind": "said", "words": ["nikos", "bank"]})
     assert ids == {"u1", "u3", "u5", "u7"}
-    assert "scatter" not in beside(evaluation, choice(), ALL, ALL)
+    assert "scatter" not in side_panel(evaluation, choice(), ALL, ALL)

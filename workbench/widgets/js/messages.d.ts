@@ -736,6 +736,8 @@ export interface CellPage {
   utterances: Utterance[];
 }
 
+// Rows of the evaluation's tables: what the page reads of them; they hold further columns.
+
 export interface Confusion {
   reference: string;
   hypothesis: string;
