@@ -25,6 +25,16 @@ for n, word in enumerate(said):
 lane = lane_data(made, "he-IL", "שלום הרכבת יצאה בשעה 17:45.")
 other.lanes = [{{**other.lanes[0], **plain(lane)}}]
 """
+UNSPACED = """
+from workbench.recognizer.events import StreamEvent, Word
+from workbench.plain_values import plain
+from workbench.widgets.playback_lane import lane_data
+said = ["天", "気", "い", "い。"]
+words = tuple(Word(c, n * 0.5, n * 0.5 + 0.4, 0.9, n > 0) for n, c in enumerate(said))
+made = [StreamEvent(n, n * 0.56, n * 0.56 + 0.56, 0.02, n * 0.56 + 0.58, "".join(said[: n + 1]), "", (),
+                    words[: n + 1], "ja-JP", 0, n == 3) for n in range(4)]
+other.lanes = [{**other.lanes[0], **plain(lane_data(made, "ja-JP", "天気よい。"))}]
+"""
 # Where the last letter of a word stands beside the first.
 LAST_LETTER = """(el) => {
     const text = document.createTreeWalker(el, NodeFilter.SHOW_TEXT).nextNode();
@@ -94,6 +104,19 @@ def test_right_to_left_words_stand_in_their_order(played: Notebook, lab: Lab, pi
     picture("playback-rtl-dark", second)
     assert second.evaluate(CONTRAST) == []
     lab.theme("light")
+
+
+def test_a_script_without_spaces_is_marked_by_character(played: Notebook) -> None:
+    """A made-up Japanese reading: each character is a word with its own times, and no gap before it."""
+    second = played.panel.get_by_test_id("playback").nth(1)
+    played.kernel("len(other.lanes[0]['words'])", UNSPACED)
+    to_the_end(second)
+    words = second.get_by_test_id("transcript").locator("[data-word]")
+    expect(words).to_have_count(4)
+    assert words.all_text_contents() == ["天", "気", "い", "い。"]
+    expect(second.get_by_test_id("transcript")).to_have_text("天気いい。")
+    assert words.nth(1).get_attribute("title").startswith("気: spoken 0.50–0.90 s")
+    assert second.locator(".nwb-pair-hyp").all_text_contents() == ["天", "気", "い", "い。"]
 
 
 def test_greek_reads_as_it_is_written(played: Notebook, lab: Lab, picture) -> None:

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { percentText } from "../../workbench/widgets/js/board_head.js";
+import { shared } from "../../workbench/widgets/js/board_table.js";
 import { lastOf } from "../../workbench/widgets/js/chart.js";
 import { clock, direction, directionOf } from "../../workbench/widgets/js/dom.js";
 import { ALL, valuesShown } from "../../workbench/widgets/js/heatmap.js";
@@ -120,4 +121,13 @@ test("a script without spaces is cut by character, marks with their letter", () 
   assert.deepEqual(writtenUnits("iPhoneを 買う"), ["iPhone", "を", "買", "う"]);
   assert.deepEqual(writtenUnits("ένα, δύο"), ["ένα,", "δύο"]);
   assert.deepEqual(writtenUnits("  "), []);
+});
+
+test("the table takes all that it shows from a clip's details: a dispute that is settled leaves it", () => {
+  const said = {
+    ...{ id: "a", place: 3, text: "t", target_lang: "el-GR", accent: null, speaker: "s", duration: 1, reason: null },
+    ...{ status: "accepted", tags: [], edited: true, findings: [], others: [], dispute: [], missing: false, why: "" },
+  };
+  const row = { ...said, dispute: [{ field: "text", words: [], party: false }], others: [{ differs: true }] };
+  assert.deepEqual({ ...row, ...shared({ ...said, place: null }) }, { ...said, measures: undefined });
 });

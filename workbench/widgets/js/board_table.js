@@ -316,7 +316,7 @@ export class Table {
 }
 
 /** What details say that the table says too. @param {Details} data */
-function shared({ text, target_lang, accent, speaker, duration, status, reason, tags, edited, ...more }) {
+export function shared({ text, target_lang, accent, speaker, duration, status, reason, tags, edited, ...more }) {
   const { findings, others, dispute, measures, missing } = more;
   const said = { findings, others, dispute, measures, missing };
   return { text, target_lang, accent, speaker, duration, status, reason, tags, edited, ...said };
