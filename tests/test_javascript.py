@@ -59,6 +59,26 @@ def test_no_long_lines_and_no_long_files() -> None:
         assert len(lines) <= LONGEST.get(path.name, 600), path.name
 
 
+_TAGS = r"@(?:type|param|returns|typedef|property|template)"
+TYPE = re.compile(_TAGS + r"\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
+
+
+def test_no_type_is_any() -> None:
+    """The compiler is strict; what it cannot know is whether a shape was named or waved through."""
+    types: list[tuple[str, str]] = []
+    for path in [*SOURCES, *JS.glob("vendor/*.d.ts")]:
+        text = path.read_text("utf-8")
+        if path.suffix == ".js":
+            types += [(path.name, re.sub(r"\n \*", "", one)) for one in TYPE.findall(text)]
+        else:
+            types.append((path.name, re.sub(r"/\*.*?\*/", "", re.sub(r"//.*", "", text), flags=re.DOTALL)))
+    assert len(types) > 1000
+    assert [one for one in types if re.search(r"\bany\b|\*|\bFunction\b", one[1])] == []
+    options = json.loads((ROOT / "jsconfig.json").read_text("utf-8"))["compilerOptions"]
+    assert options["strict"]
+    assert False not in options.values()
+
+
 def test_the_lock_names_no_registry() -> None:
     text = (ROOT / "package-lock.json").read_text("utf-8")
     assert not re.search(r"https?://(?!opencollective|github)[^\"]+\.tgz", text)
