@@ -225,7 +225,7 @@ export class Facts {
    */
   field(name, now) {
     const seconds = name === "duration";
-    const was = typeof now === "number" ? now.toFixed(2) : (now ?? "");
+    const was = seconds && typeof now === "number" ? now.toFixed(2) : String(now ?? "");
     const input = h("input", {
       class: "nwb-field",
       dir: "auto",
