@@ -109,6 +109,30 @@ def test_a_blind_board_decides_for_all(corpus: Corpus) -> None:
     assert [c.id for c in corpus.decisions.conflicts()] == ["c0"]
 
 
+@pytest.mark.parametrize("blind", [False, True])
+def test_texts_that_differ_are_among_the_disputes(corpus: Corpus, blind: bool) -> None:
+    corpus.decisions.edit("c1", "text", "One word.", reviewer="ana")
+    corpus.decisions.edit("c1", "text", "Two words.", reviewer="ben")
+    corpus.decisions.edit("c2", "text", "The same.", reviewer="ana")
+    corpus.decisions.edit("c2", "text", "The same.", reviewer="ben")
+    board = Board(corpus, findings=NOTHING, reviewer="eva", blind=blind)
+    try:
+        assert board._bars({}, [])["disputed"] == (0 if blind else 1)
+        if blind:
+            assert board._details({"id": "c1"}, [])["dispute"] == []
+            return
+        board._query({"query": {"status": "disputed"}}, [])
+        assert board.view.ids() == ["c1"]
+        [dispute] = board._details({"id": "c1"}, [])["dispute"]
+        assert (dispute["field"], dispute["party"]) == ("text", False)
+        settle = {"action": "resolve", "id": "c1", "field": "text", "value": "One word."}
+        row = board._decide(settle, [])["row"]
+        assert (row["text"], row["dispute"]) == ("One word.", [])
+        assert board._bars({}, [])["disputed"] == 0
+    finally:
+        board.close()
+
+
 def test_a_third_settles_what_two_differ_on(corpus: Corpus) -> None:
     corpus.decisions.accept("c1", reviewer="ana")
     corpus.decisions.reject("c1", "cut off", reviewer="ben")

@@ -52,6 +52,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainPages]:
     corpus.decisions.accept(ids[:3], reviewer="ana")
     corpus.decisions.reject(ids[0], "cut off", reviewer="ben")
     corpus.decisions.accept(ids[1], reviewer="ben")
+    for who in ("ana", "ben"):
+        corpus.decisions.edit(ids[2], "text", f"The words of {who}.", reviewer=who)
     evaluation = score_predictions(frame, {"base": one, "tuned": two}, resamples=100)
     made = PlainPages(
         {
@@ -101,7 +103,7 @@ def test_a_third_settles_what_two_differ_on(
 ) -> None:
     board = opened(browser, pages, "board", "1440", light=light)
     board.locator("[data-status=disputed].nwb-btn").click()
-    expect(board.get_by_test_id("board-total")).to_contain_text("1 clip")
+    expect(board.get_by_test_id("board-total")).to_contain_text("2 clips")
     expect(board.get_by_test_id("board-agreement")).to_have_text("reviewers agree on 1 of 2 clips")
     expect(board.get_by_test_id("board-dispute")).to_contain_text("Your choice settles it")
     picture(f"board-dispute-{'light' if light else 'dark'}", board)
@@ -112,6 +114,9 @@ def test_a_third_settles_what_two_differ_on(
         expect(board.get_by_test_id("board-said")).to_have_text("Settled.")
         expect(board.get_by_test_id("board-dispute")).to_have_count(0)
         expect(board.get_by_test_id("board-status")).to_have_text("Accepted")
+    board.locator("[role=row][aria-rowindex='3']").click()
+    expect(board.get_by_test_id("board-dispute")).to_contain_text("The words of ben.")
+    picture(f"board-dispute-text-{'light' if light else 'dark'}", board)
     board.get_by_test_id("board-clear").click()
     board.page.close()
 

@@ -18,7 +18,7 @@ from workbench.corpus.importing import import_source
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review import origins
 from workbench.corpus.review.drafts import Drafts
-from workbench.corpus.review.origins import unaccepted, with_origins
+from workbench.corpus.review.origins import DISPUTED, held_back, unaccepted, with_origins
 from workbench.errors import Problem, WorkbenchError
 from workbench.evaluation.corpora import evaluate
 from workbench.field.conditions import _rows
@@ -196,6 +196,62 @@ def test_a_release_counts_no_unit_of_a_draft_that_nobody_accepted(tmp_path: Path
     table = found.rates("tuned", ()).to_dict("records")[0]
     assert found.rows["id"].tolist() == ["c0", "c1"]
     assert table["reference_units"] == len(["hej", "med", "dig", "0"]) + len(["hej", "med", "jer"])
+
+
+def settle(corpus: Corpus, clip: str, field: str, value: str) -> None:
+    corpus.decisions.resolve(clip, field, value, reviewer="cy")
+
+
+@pytest.mark.parametrize("field", ["text", "status"])
+def test_nothing_is_a_reference_while_reviewers_differ(corpus: Corpus, tmp_path: Path, field: str) -> None:
+    """Neither exported, trained on, tested on nor counted, until a third settles it; agreement stays."""
+    drafts, heard = Drafts(corpus, "draft"), pd.DataFrame({"id": ["c0", "c1"], "hypothesis": "hej med dig"})
+    held, _ = clips.freeze(corpus)
+    second = "hej med dig" if field == "text" else "hej med dig 0"
+    drafts.correct("c0", second, seconds=4.0, reviewer="bea")
+    if field == "status":
+        corpus.decisions.reject("c0", "cut off", reviewer="bea")
+    agreed = drafts.agreement()
+    assert set(agreed.loc[agreed["pair"] == "ann / bea", "same"]) == {float(field == "status")}
+
+    assert held_back(corpus) == {"c0": DISPUTED, "c2": NO_REFERENCE}
+    assert clips.changes(held, corpus)[-1] == "reviewers differ on 1 clips of c (c0)"
+    assert clips.freeze(corpus)[0]["id"].tolist() == ["c1"]
+    assert evaluate(corpus, predictions={"x": heard}, resamples=200).rows["id"].tolist() == ["c1"]
+    made = corpus.export(tmp_path / "differ", only="not_rejected")
+    assert set(of_export(made, "nemo")) == {"c1"}
+    source = Source(str(made.manifest("unassigned")), audio_root=str(tmp_path))
+    assert [row.id for row in read_source(source, ["da-DK"], [], (0.1, 20.0))] == ["c1"]
+    left = [json.loads(line) for line in (made.path / "left_out.jsonl").open()]
+    expected = DISPUTED if field == "text" else "rejected"  # the later word shows
+    assert [row["why"] for row in left if row["id"] == "c0"] == [expected]
+
+    settle(corpus, "c0", field, second if field == "text" else "accepted")
+    assert held_back(corpus) == {"c2": NO_REFERENCE}
+    assert set(clips.freeze(corpus)[0]["id"]) == {"c0", "c1"}
+    assert set(of_export(corpus.export(tmp_path / "settled"), "nemo")) == {"c0", "c1"}
+    pd.testing.assert_frame_equal(drafts.agreement(), agreed)
+    corpus.decisions.undo(reviewer="cy")
+    assert held_back(corpus)["c0"] == DISPUTED
+
+
+def test_two_ways_to_compose_a_letter_and_one_reviewer_twice_are_no_difference(corpus: Corpus) -> None:
+    drafts = Drafts(corpus, "draft")
+    drafts.correct("c3", "p\u00e5 torsdag", seconds=1.0, reviewer="ann")
+    drafts.correct("c3", "pa\u030a  torsdag", seconds=1.0, reviewer="bea")
+    drafts.correct("c1", "hej med jer alle", seconds=1.0, reviewer="bea")
+    assert DISPUTED not in held_back(corpus).values()
+
+
+def test_settling_costs_no_second_review(corpus: Corpus) -> None:
+    """The board settles with a reviewer's word and its reason: its seconds are counted once."""
+    drafts = Drafts(corpus, "draft")
+    drafts.correct("c0", "hej med dig nul", seconds=4.0, reviewer="bea")
+    [conflict] = corpus.decisions.conflicts()
+    value, reason, _ = conflict.views["bea"]
+    corpus.decisions.resolve("c0", "text", value, reason, reviewer="cy")
+    made = drafts.provenance().set_index("id").loc["c0"]
+    assert (made["seconds"], bool(made["corrected"]), made["reviewer"]) == (3.0 + 4.0, True, "cy")
 
 
 class Judged:

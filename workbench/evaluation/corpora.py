@@ -39,7 +39,7 @@ def evaluate(
     """Score predictions of a corpus (or view) against its transcripts: ``evaluate(c, "base", "tuned")``.
 
     Args:
-        corpus: rows with references; drafts that nobody accepted are none.
+        corpus: rows with references; drafts nobody accepted and clips on which reviewers differ are none.
         names: of predictions that lie with the corpus.
         predictions: further ones, by name: tables with ``id`` and ``hypothesis``, or Parquet files of such.
         normalizer: of the headline figures; every method takes another.

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpus.query.table import Corpus
-from workbench.corpus.review.origins import unaccepted
+from workbench.corpus.review.origins import disputed, held_back, unaccepted
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.ingest.audio import audio_digests
@@ -23,13 +23,13 @@ COLUMNS = ("id", "audio_sha256", "reference_sha256", "offset", "duration", "targ
 
 def freeze(corpus: Corpus) -> tuple[pd.DataFrame, int]:
     """The rows of a view, with digests, and how many were left out for want of a reference: without a
-    transcript, or with a draft that nobody accepted.
+    transcript, with a draft that nobody accepted, or with one on which reviewers differ.
 
     Raises:
         WorkbenchError: no row is left, or audio of one cannot be read.
     """
     rows = corpus.frame()
-    spoken = rows["text"].notna() & ~rows["id"].isin(unaccepted(corpus))
+    spoken = rows["text"].notna() & ~rows["id"].isin(list(held_back(corpus)))
     held = _digested(rows[spoken], corpus)
     unread = held["id"][held["audio_sha256"].isna()].tolist()
     if unread:
@@ -127,6 +127,8 @@ def changes(clips: pd.DataFrame, corpus: Corpus) -> list[str]:
             found.append(f"{what} in {len(moved)} clips of {corpus.name} ({_few(moved)})")
     if drafts := sorted(unaccepted(corpus) & set(both)):
         found.append(f"drafts that nobody accepts any more: {len(drafts)} of {corpus.name} ({_few(drafts)})")
+    if differ := sorted(disputed(corpus) & set(both)):
+        found.append(f"reviewers differ on {len(differ)} clips of {corpus.name} ({_few(differ)})")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workbench.corpus.review.decisions import differ
 from workbench.errors import WorkbenchError
 
 if TYPE_CHECKING:
@@ -44,14 +45,17 @@ class Opinions:
             words[event.reviewer, event.field] = event
         others = [
             {"reviewer": who, "field": name, "value": word.value, "reason": word.reason, "at": word.at}
-            | {"differs": (own := words.get((self.reviewer, name))) is not None and own.value != word.value}
+            | {
+                "differs": (own := words.get((self.reviewer, name))) is not None
+                and differ((own.value, word.value))
+            }
             for (who, name), word in words.items()
             if who != self.reviewer
         ]
         dispute = []
         for field in dict.fromkeys(name for _, name in words):
             said = {who: word for (who, name), word in words.items() if name == field}
-            if len({word.value for word in said.values()}) > 1:
+            if differ(word.value for word in said.values()):
                 listed = [
                     {"reviewer": who, "value": word.value, "reason": word.reason}
                     for who, word in said.items()

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench import locales
-from workbench.corpus.review.origins import Origin, origins, unaccepted
+from workbench.corpus.review.origins import Origin, held_back, origins
 from workbench.errors import WorkbenchError
 from workbench.ingest import audio, not_speech
-from workbench.ingest.drafted import ACCEPTED_BY, CORRECTED_BY, DRAFT_FIELDS, NO_REFERENCE, REVIEW_SECONDS
+from workbench.ingest.drafted import ACCEPTED_BY, CORRECTED_BY, DRAFT_FIELDS, REVIEW_SECONDS
 from workbench.ingest.purposes import refused_use
 from workbench.ingest.schema import FIELDS, literal
 from workbench.language_tags import foreign_tag, split_spans, strip_tag, with_tags
@@ -170,10 +170,7 @@ def choose(
         '"' + n.replace('"', '""') + '"' for n in (*names, "status", "reason", "row_index")
     )
 
-    # A clip accepted by one reviewer and rejected by another waits for a third: the later word is no verdict.
-    disputed = {c.id for c in corpus.decisions.conflicts() if c.field == "status"}
-
-    drafted, waiting = origins(corpus), unaccepted(corpus)
+    drafted, held = origins(corpus), held_back(corpus)
     names += [name for name in DRAFT_FIELDS if drafted and name not in names]
 
     def take(batches: Iterable[pa.RecordBatch]) -> ExportRows:
@@ -182,7 +179,7 @@ def choose(
             last = -1
             for batch in batches:
                 last = _in_order(batch, last)
-                kept = _leaving(batch, only, (disputed, waiting), made, stream)
+                kept = _leaving(batch, only, held, made, stream)
                 if kept.num_rows and drafted:
                     kept = _with_origins(kept, drafted, speaker_id)
                 if kept.num_rows:
@@ -233,15 +230,14 @@ def _in_order(batch: pa.RecordBatch, last: int) -> int:
 def _leaving(
     batch: pa.RecordBatch,
     only: str,
-    open_: tuple[Collection[str], Collection[str]],
+    open_: Mapping[str, str],
     made: ExportRows,
     stream: Any,
 ) -> pa.RecordBatch:
     """The rows that leave; the others are told apart, counted and listed.
 
-    ``open_``: the ids on which reviewers differ, and those whose transcript is a draft that nobody accepted.
+    ``open_``: the ids that are held back, and why.
     """
-    disputed, waiting = open_
     held = {name: batch.column(name).to_pylist() for name in batch.schema.names if name in _ASKED}
     none = [None] * batch.num_rows
     languages, purposes = held.get("lang", none), held.get("purpose", none)
@@ -253,10 +249,8 @@ def _leaving(
         zip(*asked, strict=True), languages, uses, silent, strict=True
     ):
         why = _why_not(only, *row, lang=lang, is_silent=is_silent)
-        if why is None and id_ in disputed:
-            why = "reviewers differ", None
-        if why is None and id_ in waiting:
-            why = NO_REFERENCE, None
+        if why is None and id_ in open_:
+            why = open_[id_], None
         if why is None and (refused := refused_use(*use)) is not None:
             why = refused, f"split {use[1] or UNASSIGNED}"
         made.silent += why is None and is_silent

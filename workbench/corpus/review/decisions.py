@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,7 +258,7 @@ class DecisionStore:
         rows = self._connections.get().execute(queries.VIEWS)
         for (clip, field), words in itertools.groupby(rows, lambda row: row[:2]):
             by = {reviewer: (value, reason, seq) for _, _, reviewer, value, reason, seq in words}
-            if len({value for value, _, _ in by.values()}) > 1:
+            if differ(value for value, _, _ in by.values()):
                 found.append(Conflict(clip, field, by))
         return found
 
@@ -370,6 +371,12 @@ class DecisionStore:
                 row = (utc_now(), who, action, None, None, None, None, found.clips, seq)
                 decision_digests.keep(connection, queries.insert(connection, row))
         return found
+
+
+def differ(values: Iterable[str | None]) -> bool:
+    """Whether reviewers' words on one field are not the same; how a letter is composed is no difference."""
+    seen = {None if value is None else unicodedata.normalize("NFC", value) for value in values}
+    return len(seen) > 1
 
 
 def _nothing_named() -> WorkbenchError:

@@ -1,6 +1,7 @@
 """What the references of a corpus came of, as exports, cards and checks take it.
 
-No draft is a reference before a person accepted it.
+No draft is a reference before a person accepted it, and nothing is while two reviewers differ
+on its transcript or on accepting it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from workbench.ingest.drafted import (
     CORRECTED_BY,
     DRAFT_FIELDS,
     DRAFTED_BY,
+    NO_REFERENCE,
     REVIEW_SECONDS,
     only_drafted,
 )
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from workbench.corpus.query.view import View
+
+DISPUTED = "reviewers differ"
+"""Why a clip is held back whose reviewers have not been settled by a third."""
+_DECISIVE = ("text", "status")
 
 Origin = dict[str, Any]
 """The fields of ``DRAFT_FIELDS``."""
@@ -37,13 +43,24 @@ def unaccepted(corpus: View) -> set[str]:
     return _drafted(corpus)[1]
 
 
+def disputed(corpus: View) -> set[str]:
+    """The clips on whose transcript, or on whose acceptance, two reviewers differ until a third settles it:
+    the later word shows, and is no verdict."""
+    return {one.id for one in corpus.decisions.conflicts() if one.field in _DECISIVE}
+
+
+def held_back(corpus: View) -> dict[str, str]:
+    """The clips whose transcript is no reference, and why: ``DISPUTED`` or ``NO_REFERENCE``."""
+    return _held_back(corpus, unaccepted(corpus))
+
+
 def references(corpus: View) -> pd.DataFrame:
     """The rows of a corpus (or view) as whoever measures against references takes them: with ``DRAFT_FIELDS``
-    where any was drafted, and without the text of a draft that nobody accepted, which is no reference."""
+    where any was drafted, and without the text of clips that are :func:`held_back`."""
     drafted, waiting = _drafted(corpus)
     rows = _named(corpus.frame(), drafted, waiting)
-    if waiting:
-        rows["text"] = rows["text"].where(~rows["id"].isin(waiting), None)
+    if held := _held_back(corpus, waiting):
+        rows["text"] = rows["text"].where(~rows["id"].isin(list(held)), None)
     return rows
 
 
@@ -51,6 +68,10 @@ def with_origins(corpus: View, rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of a corpus with ``DRAFT_FIELDS``, for checks that read them; as they are where none was drafted.
     A draft that nobody accepts, or accepts any more, names nobody."""
     return _named(rows, *_drafted(corpus))
+
+
+def _held_back(corpus: View, waiting: set[str]) -> dict[str, str]:
+    return dict.fromkeys(waiting, NO_REFERENCE) | dict.fromkeys(disputed(corpus), DISPUTED)
 
 
 def _drafted(corpus: View) -> tuple[dict[str, Origin], set[str]]:

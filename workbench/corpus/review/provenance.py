@@ -54,7 +54,9 @@ def after(before: dict[str, Any] | None, event: Decision) -> dict[str, Any] | No
     by = {"reviewer": event.reviewer, "at": event.at}
     if match is None:  # a later hand, on a reference that was drafted or was not
         return None if before is None else {**before, **by, "corrected": True}
-    spent = float(match["seconds"]) + (0.0 if before is None else before["seconds"])
+    # Who settles a difference takes a word with its reason: those seconds are counted already.
+    own = 0.0 if event.action == "resolve" and before is not None else float(match["seconds"])
+    spent = own + (0.0 if before is None else before["seconds"])
     return {
         "drafted_by": match["by"], "checkpoint_sha256": match["sha"],
         "corrected": match["what"] == "corrected", **by, "seconds": round(spent, 1),
