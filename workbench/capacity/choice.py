@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from workbench.errors import WorkbenchError
+from workbench.glance import Glance, as_html, as_text
 from workbench.signatures import public
 from workbench.suites.predictions import SuitePredictions
 from workbench.views import view
@@ -65,6 +67,28 @@ class Choice:
                 f"word latency p95 {row['latency_p95_s']:.2f} s{extra}."
             )
         return found
+
+    def _glance(self) -> Glance:
+        chosen = self.recommended
+        tags = [str(tag) for tag in dict.fromkeys(self.table["locale"])]
+        without = [tag for tag in tags if tag not in chosen]
+        named = ", ".join(f"{tag} {ms} ms" for tag, ms in chosen.items())
+        said = f"For {self.budget_line()}: {named or 'no look-ahead keeps it'}"
+        said += f"; nothing keeps it for {', '.join(without)}" if chosen and without else ""
+        head = "locale", "look-ahead", "error rate", "word latency p95", "streams", "reading"
+        rows = [
+            (
+                str(r["locale"]), f"{r['lookahead_ms']} ms", f"{r['rate']:.1%}",
+                "–" if r["latency_p95_s"] != r["latency_p95_s"] else f"{r['latency_p95_s']:.2f} s",
+                "–" if r["streams"] is None or r["streams"] != r["streams"] else f"{int(r['streams']):,}",
+                "recommended" if r["recommended"] else str(r["why_not"] or ""),
+            )
+            for r in self.table.to_dict("records")
+        ]  # fmt: skip
+        lines = "".join(f"<li>{escape(line)}</li>" for line in self.sentences())
+        return Glance(f"{said}.", head, rows, more=f"<ul>{lines}</ul>", about="with intervals")
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def chart(self, *, title: str = "") -> go.Figure:
         """Error rate against word latency, a line per locale, a point per look-ahead; streams beside them."""

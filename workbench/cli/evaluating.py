@@ -10,6 +10,7 @@ import typer
 import workbench as wb
 from workbench.cli.verbs import (
     NOT_ENOUGH,
+    NOT_PASSED,
     Address,
     CorpusName,
     Engine,
@@ -60,7 +61,7 @@ def evaluate(
         address=address,
     )
     tables = {name: scored.rates(name, metric=metric) for name in scored.names}
-    lines = [line for name, table in tables.items() for line in (name, table.to_string(index=False))]
+    lines = [str(table) for table in tables.values()]
     data = {"rates": {name: records(table) for name, table in tables.items()}}
     written = scored.report(report) if report is not None else None
     return Told.of({**data, "report": written}, *lines, *([str(written)] if written else []))
@@ -79,6 +80,56 @@ def compare(
     """Rate of the candidate minus rate of the base, with intervals: below zero, the candidate is better."""
     scored = wb.evaluate(view(corpus, where), base, candidate, normalizer=normalizer)
     return Told.table(scored.compare(base, candidate, by=_columns(by), metric=metric))
+
+
+@verb(group, "fix-first", room=ROOM)
+def fix_first(
+    corpus: CorpusName,
+    prediction: Annotated[str, typer.Argument(help="Name of a prediction of the corpus.")],
+    where: Where = None,
+    normalizer: Normalizer = "basic",
+) -> Told:
+    """Which locale do we fix first? By the errors to expect in the pilot's traffic. Exit code 3: not enough
+    data."""
+    scored = wb.evaluate(view(corpus, where), prediction, by=("target_lang",), normalizer=normalizer)
+    found = scored.fix_first(prediction)
+    known = len(found) and (found["enough"] != "no").any()
+    return Told.answer(found, code=0 if known else NOT_ENOUGH)
+
+
+@verb(group, "better", room=ROOM)
+def better(
+    corpus: CorpusName,
+    base: Annotated[str, typer.Argument(help="Prediction of the old checkpoint.")],
+    candidate: Annotated[str, typer.Argument(help="Prediction of the new one.")],
+    where: Annotated[
+        str | None, typer.Option(help="For whom, such as \"accent = 'es-MX'\"; everybody by default.")
+    ] = None,
+    normalizer: Normalizer = "basic",
+) -> Told:
+    """Is the new checkpoint better? Exit code: 0 fewer errors, 1 more errors or no clear difference, 3 not
+    enough data."""
+    scored = wb.evaluate(view(corpus, where), base, candidate, by=("target_lang",), normalizer=normalizer)
+    whole = scored.compare(base, candidate, ())
+    said = whole.short["reading"](whole.iloc[0].to_dict()) if len(whole) else "not enough data"
+    code = {"fewer errors": 0, "not enough data": NOT_ENOUGH}.get(said, NOT_PASSED)
+    return Told.answer(scored.is_better(base, candidate), code=code)
+
+
+@verb(group, "more-data", room=ROOM)
+def more_data(
+    corpus: CorpusName,
+    prediction: Annotated[str, typer.Argument(help="Name of a prediction of the corpus.")],
+    where: Where = None,
+    by: By = "target_lang,accent",
+    normalizer: Normalizer = "basic",
+) -> Told:
+    """How much more data? What each slice's figure still needs, most urgent first. Exit code 3: some need
+    more."""
+    columns = _columns(by)
+    scored = wb.evaluate(view(corpus, where), prediction, by=columns, normalizer=normalizer)
+    found = scored.more_data(prediction)
+    return Told.answer(found, code=NOT_ENOUGH if len(found) else 0)
 
 
 SuiteName = Annotated[str, typer.Argument(help="Name of a suite.")]
@@ -136,7 +187,8 @@ def run_suite(
         run = run.join(imported)
     covered = run.coverage(point)
     if base is None:
-        return Told.table(covered[covered["accent"].isna()].drop(columns=["accent"]))
-    table = run.forgetting(base, point=point).table
-    open_ = (table["verdict"] == "not enough data").any()
-    return Told.table(table, code=NOT_ENOUGH if open_ else 0)
+        rows = records(covered[covered["accent"].isna()].drop(columns=["accent"]))
+        return Told.of(rows, str(run))
+    matrix = run.forgetting(base, point=point)
+    open_ = (matrix.table["verdict"] == "not enough data").any()
+    return Told.of(records(matrix.table), str(matrix), code=NOT_ENOUGH if open_ else 0)

@@ -9,6 +9,7 @@ import typer
 
 import workbench as wb
 from workbench.cli.verbs import NOT_PASSED, Told, Where, verb, view, workspace
+from workbench.plain_values import records
 
 ROOM = "Release and privacy"
 group = typer.Typer()
@@ -110,7 +111,7 @@ def retraining() -> Told:
     """Whether retraining is due since the last release. Exit code 1: it is."""
     found = workspace().retraining_status()
     if found is None:
-        return Told.of(None, "No release yet; retraining schedule starts after the first")
+        return Told.of(None, "No release yet; retraining schedule starts after the first.")
     said = found.due or (
         f"not due: {found.days:.0f} days and {found.hours:.1f} accepted hours since {found.name}",
     )
@@ -174,7 +175,7 @@ def erase(
     ws = workspace()
     plan = wb.plan_erasure(ws, speaker=speaker, recording=recording, source=source, originals=originals)
     if not yes:
-        return Told.table(plan.frame(), str(plan), "nothing was touched; --yes carries it out")
+        return Told.of(records(plan.frame()), str(plan), "nothing was touched; --yes carries it out")
     done = wb.erase(ws, plan)
     said = (
         f"{done.utterances} utterances erased, {done.remaining} traces remain; ledger head {done.ledger_head}"

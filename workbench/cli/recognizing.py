@@ -22,6 +22,7 @@ from workbench.cli.verbs import (
     view,
     workspace,
 )
+from workbench.plain_values import records
 
 ROOM = "Recognition"
 group = typer.Typer()
@@ -106,7 +107,7 @@ def keyword_boost(
     found = workspace().keyword_boost(
         view(corpus, where), checkpoint, listed, weight=weight, lookahead_ms=lookahead_ms
     )
-    return Told.table(found.gains, *map(str, found.problems))
+    return Told.of(records(found.gains), str(found), *map(str, found.problems))
 
 
 @verb(group, "conditions", room=ROOM)
@@ -135,4 +136,5 @@ def conditions(
     )  # fmt: skip
     if chart is not None:
         found.chart().write_html(chart)
-    return Told.table(found.table.round(3), code=0 if found.status == "complete" else NOT_PASSED)
+    code = 0 if found.status == "complete" else NOT_PASSED
+    return Told.of(records(found.table.round(3)), str(found), code=code)

@@ -24,6 +24,7 @@ from workbench.cli.verbs import (
 )
 from workbench.deployment.package import Package
 from workbench.deployment.server import PORT, command
+from workbench.plain_values import records
 
 ROOM = "Serving"
 group = typer.Typer()
@@ -81,7 +82,7 @@ def capacity(
         "extrapolated, not measured: {lookahead_ms} ms, {what}: {streams} ({because})".format(**guess)
         for guess in found.extrapolations()
     ]
-    lines = [*found.lines(), *guesses, str(ws.capacity_path(name or checkpoint))]
+    lines = [found.answer, *found.lines(), *guesses, str(ws.capacity_path(name or checkpoint))]
     return Told.of(found.to_dict(), *lines, code=0 if found.status == "complete" else NOT_PASSED)
 
 
@@ -101,7 +102,7 @@ def choose_lookahead(
     found = wb.choose_lookahead(scored, sweep, latency_p95_s=latency_p95_s, streams=streams)
     if chart is not None:
         found.chart().write_html(chart)
-    return Told.table(found.table, *found.sentences())
+    return Told.of(records(found.table), str(found), *found.sentences())
 
 
 @verb(group, "field", room=ROOM)

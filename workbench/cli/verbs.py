@@ -41,9 +41,18 @@ class Told:
 
     @classmethod
     def table(cls, frame: pd.DataFrame, *lines: str, code: int = DONE) -> Told:
-        """A table, and lines below it."""
-        shown = frame.to_string(index=False) if len(frame) else "nothing"
-        return cls(records(frame), (shown, *lines), code)
+        """A table, and lines below it; one that opens with its answer is printed as it shows itself."""
+        own = str(frame) if hasattr(frame, "sentence") else frame.to_string(index=False)
+        return cls(records(frame), (own if len(frame) else "nothing", *lines), code)
+
+    @classmethod
+    def answer(cls, frame: Any, *, code: int = DONE) -> Told:
+        """A question's answer: its sentence, then at most six columns; all of both for ``--json``.
+
+        Args:
+            frame: a table that opens with its answer, such as ``Evaluation.fix_first`` gives.
+        """
+        return cls({"answer": frame.sentence, "rows": records(frame)}, (str(frame),), code)
 
 
 def verb(group: typer.Typer, name: str, *, room: str) -> Callable[[Function], Function]:

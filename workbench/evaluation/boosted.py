@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
 from workbench.evaluation.rates import Thresholds
 from workbench.evaluation.significance import paired_difference
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.ingest.audio import Roots, RowReader, roots_of
 from workbench.recognizer.boosting import Boost
 from workbench.recognizer.streaming import play
@@ -70,13 +70,23 @@ class KeywordBoost:
             f"{_percent(alarm['with'])} ({_percent(alarm['without'])} without the list)."
         )
 
-    def __repr__(self) -> str:
-        return f"{self.sentence}\n{self.gains.to_string(index=False)}"
-
-    def _repr_html_(self) -> str:
+    def _glance(self) -> Glance:
         tables = [table for table in (self.gains, self.false_alarms) if len(table)]
-        shown = "".join(table.round(4).to_html(index=False, border=0, na_rep="–") for table in tables)
-        return f"<p><b>{escape(self.sentence)}</b></p>{shown}"
+        rows = [
+            (
+                str(r["measure"]), _percent(r["without"]), _percent(r["with"]), _points(r["difference"]),
+                "none" if r["low"] != r["low"] else f"{_points(r['low'])} to {_points(r['high'])}",
+                f"{r['speakers']:,}",
+            )
+            for table in tables
+            for r in table.to_dict("records")
+        ]  # fmt: skip
+        head = "measure", "without list", "with list", "difference", "interval", "speakers"
+        words = self.keywords.fillna("–").to_html(index=False, border=0, float_format="%.4f")
+        more = f'<div style="overflow-x:auto">{words}</div>'
+        return Glance(self.sentence, head, rows, more=more, about=counted(len(self.keywords), "keyword"))
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def keyword_boost(
@@ -194,6 +204,10 @@ def false_alarms(evaluation: Evaluation, keywords: Sequence[Keyword]) -> tuple[p
     listed = scored.rows.iloc[made_up][["id", "target_lang", "text"]].reset_index(drop=True)
     listed["hypothesis"] = scored.prediction(WITH).column("hypothesis").to_numpy(object)[made_up]
     return pd.DataFrame(records), listed
+
+
+def _points(value: float) -> str:
+    return "–" if value != value else readings.points(value).removesuffix(" points")
 
 
 def _percent(value: float) -> str:

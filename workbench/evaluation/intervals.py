@@ -14,10 +14,10 @@ is gamma-distributed over speakers; the interval is that of the posterior of the
 logarithm, over a grid of the spread.
 
 No less than chance: words that fail independently of each other, at one rate everywhere, still differ from
-cluster to cluster. Where the clusters of a sample, or of a resample, lie closer together than that, their
-spread says nothing of how far the truth may be. A resample then takes the chance spread for its own (else
-those that miss the one cluster that differs divide by nearly nothing), and a sample takes the gamma-Poisson
-interval, of what is right where that is rarer than what is wrong.
+cluster to cluster. Where clusters lie closer together than in one of a thousand such samples, their spread
+says nothing of how far the truth may be, and the interval is the gamma-Poisson one, of what is right where
+that is rarer than what is wrong. A resample's spread counts as that of chance at least: else those that miss
+the one cluster that differs divide by nearly nothing.
 
 No interval is given where none holds its level: below :data:`MIN_CLUSTERS` clusters, or where the errors
 come, in effect, from fewer than :data:`MIN_EFFECTIVE` of them.
@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
-from scipy.special import gammaln, stdtrit
+from scipy.special import gammaincinv, gammaln, stdtrit
 
 from workbench.evaluation.few_changes import change_bounds
 
@@ -60,6 +60,8 @@ degrees of freedom as speakers of one size would have (Kish's effective number).
 MANY = 1000
 """Clusters above which resampling adds nothing: Student's interval alone."""
 
+TOO_ALIKE = 0.001
+"""Share of samples of independent words whose clusters lie as close together or closer."""
 NO_SPREAD = 1e-12
 """A spread of rates up to this is the rounding of equal ones."""
 
@@ -112,7 +114,8 @@ def ratio_interval(
     if missing:
         return Interval(math.nan, math.nan, clusters, missing)
     errors, units = (float(total) for total in sums.sum(axis=0))
-    if standard_error(sums) <= max(float(chance_error(errors, units)), NO_SPREAD):
+    chance = float(chance_error(errors, units)) * math.sqrt(_least(clusters))
+    if standard_error(sums) <= max(chance, NO_SPREAD):
         low, high = _counted(sums, confidence)
     elif errors < RARE * units and (clusters <= MANY or errors < 100):
         low, high = gamma_poisson(sums, confidence)
@@ -136,8 +139,13 @@ def _why_missing(sums: Array) -> str | None:
     return None
 
 
+def _least(clusters: int) -> float:
+    """Variance over clusters below which one of a thousand samples lies, the true one being 1 (chi-square)."""
+    return 2 * float(gammaincinv((clusters - 1) / 2, TOO_ALIKE)) / (clusters - 1)
+
+
 def _counted(sums: Array, confidence: float) -> tuple[float, float]:
-    """Where clusters differ by no more than chance: errors as counts, or what is right if that is rarer."""
+    """Where clusters differ by less than chance: errors as counts, or what is right if that is rarer."""
     right = sums[:, 1] - sums[:, 0]
     if not right.any():  # as where nothing is read right: neither a right word nor one too many was seen
         none = change_bounds(sums * [0, 1], (1 - confidence) / 2)[1]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any, ClassVar
 
 import pandas as pd
 
 from workbench.evaluation import readings
+from workbench.glance import MOST_COLUMNS, MOST_ROWS, Glance
 
 Cell = Callable[[Mapping[str, Any]], str]
-MOST_COLUMNS = 6
-_ROWS, _ALL_ROWS = 12, 200
+_ALL_ROWS = 200
 
 
 class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
@@ -31,44 +30,25 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
     def _constructor(self) -> Any:
         return pd.DataFrame
 
-    def lines(self, limit: int = _ROWS) -> list[list[str]]:
-        """The short table's cells, its headings first."""
-        rows = self.head(limit).to_dict("records")
-        return [list(self.short), *([cell(row) for cell in self.short.values()] for row in rows)]
-
-    def __repr__(self) -> str:
-        lines = self.lines()
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.short))]
-        text = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
+    def _glance(self) -> Glance:
+        rows = [
+            [cell(row) for cell in self.short.values()] for row in self.head(MOST_ROWS).to_dict("records")
         ]
-        more = len(self) - _ROWS
-        hidden = f"… {more} more rows" if more > 0 else ""
-        return "\n".join(
-            [self.sentence, *text, *([hidden] if hidden else []), f"({len(self.columns)} columns)"]
-        )
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        head, *rows = self.lines()
-        cells = "".join(f'<th scope="col" style="text-align:left">{escape(h)}</th>' for h in head)
-        body = "".join(
-            "<tr>"
-            + "".join(f'<td dir="auto" style="text-align:left">{escape(c)}</td>' for c in row)
-            + "</tr>"
-            for row in rows
-        )
         first = pd.DataFrame(self).head(_ALL_ROWS)
         said = first.select_dtypes(object)
         first[said.columns] = said.where(said.notna(), "–")
         whole = first.to_html(index=False, na_rep="–", border=0, float_format="%.4f")
-        counted = f"{len(self):,} rows, {len(self.columns)} columns"
-        return (
-            f"<p><b>{escape(self.sentence)}</b></p>{self.figure}<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
-            f'<details><summary>More: {counted}</summary><div style="overflow-x:auto">{whole}</div></details>'
-        )
+        more = f'<div style="overflow-x:auto">{whole}</div>'
+        about = f"{len(self):,} rows, {len(self.columns)} columns"
+        return Glance(self.sentence, list(self.short), rows, len(self), self.figure, more, about)
+
+    def __repr__(self) -> str:
+        return f"{self._glance()}\n({len(self.columns)} columns)"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return self._glance().html()
 
 
 def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell], figure: str = "") -> Shown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ from workbench.errors import Problem
 from workbench.finetuning import resources
 from workbench.finetuning.checks import problems
 from workbench.finetuning.run import start
+from workbench.glance import Glance, as_html, as_text, counted, table
 from workbench.locales import LOCALES
 from workbench.signatures import public
 
@@ -92,30 +92,84 @@ class Preflight:
         """The verdict, then one line per finding, faults and risks first."""
         lines = [self.verdict, *(f"fault: {line}" for line in self.faults)]
         lines += [*(f"risk: {line}" for line in self.risks), *(f"note: {line}" for line in self.warnings)]
+        return lines + [text for _, text in self._figures()]
+
+    def _figures(self) -> list[tuple[str, str]]:
+        """What the run takes: the matter, and a line on it; nothing where a fault stops it."""
         if not self.ok:
-            return lines
-        lines.append(f"effective peak learning rate {self.effective_peak:.1e}")
-        share = f"{self.trained_weights:,} of {self.total_weights:,} weights train"
-        lines.append(f"{share}, longest utterance {self.longest_s:.1f} s")
+            return []
         how = "measured" if self.measured else "by the sizes of model and batch"
         where = "the GPU's" if self.device == "cuda" else "this machine's"
-        lines.append(f"memory {self.memory_mb:.0f} MB ({how}) of {where} {self.memory_free_mb:.0f} MB free")
+        free = f"{where} {self.memory_free_mb:.0f} MB free"
+        share = f"{self.trained_weights:,} of {self.total_weights:,} weights train"
+        found = [
+            ("learning rate", f"effective peak learning rate {self.effective_peak:.1e}"),
+            ("size", f"{share}, longest utterance {self.longest_s:.1f} s"),
+            (
+                "memory",
+                f"memory {self.memory_mb:.0f} MB ({how}) of {free}",
+            ),
+        ]
         if not self.measured:
-            lines.append("time not measured: preflight(recipe, measure_steps=8) tries it on this machine")
-        lines.append(f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free")
+            found.append(
+                ("time", "time not measured: preflight(recipe, measure_steps=8) tries it on this machine")
+            )
+        found.append(("disk", f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free"))
         if self.step_s is not None and self.total_s is not None:
             each = f", {self.validation_s:.1f} s a validation" if self.validation_s else ""
-            lines.append(f"{self.step_s:.2f} s a step{each}, about {self.total_s / 60:.1f} minutes in all")
-        lines.append(f"{len(self.left_out)} rows left out")
+            found.append(
+                ("time", f"{self.step_s:.2f} s a step{each}, about {self.total_s / 60:.1f} minutes in all")
+            )
+        found.append(("rows", f"{len(self.left_out)} rows left out"))
         read, total = self.recordings_read
         if read < total:
-            lines.append(f"sound of {read} of {total} rows read; the rest is checked as it is trained on")
-        return lines
+            found.append(
+                ("rows", f"sound of {read} of {total} rows read; the rest is checked as it is trained on")
+            )
+        return found
 
-    def _repr_html_(self) -> str:
-        items = "".join(f"<li>{html.escape(line)}</li>" for line in self.summary())
-        tables = [table for table in (self.hours, self.tokenizer, self.style) if table is not None]
-        return f"<ul>{items}</ul>" + "".join(table.round(3).to_html(index=False) for table in tables)
+    def _glance(self) -> Glance:
+        named = (("fault", self.faults), ("risk", self.risks))
+        told = [counted(len(lines), what) for what, lines in named if lines]
+        if self.total_s is not None and self.ok:
+            told.append(f"about {self.total_s / 60:.1f} minutes and {self.memory_mb:,.0f} MB of memory")
+        said = self.verdict.capitalize() + (f": {', '.join(told)}" if told else "")
+        rows = [(what, line) for what, lines in (*named, ("note", self.warnings)) for line in lines]
+        return Glance(f"{said}.", ("about", "finding"), [*rows, *self._figures()], more=self._tables(),
+                      about="hours, pieces and texts by locale")  # fmt: skip
+
+    __repr__, _repr_html_ = as_text, as_html
+
+    def _tables(self) -> str:
+        found = []
+        if self.hours is not None:
+            lines = [
+                (str(r["source"]), r["target_lang"], f"{r['hours']:.2f} h", f"{r['utterances']:,}",
+                 f"{r['passes']:.1f}")
+                for r in self.hours.to_dict("records")
+            ]  # fmt: skip
+            head = "source", "locale", "trained on", "utterances", "passes"
+            found.append(table(head, lines, "Hours that the run consumes"))
+        if self.tokenizer is not None:
+            lines = [
+                (r["target_lang"], f"{r['unknown_share']:.2%}", f"{r['pieces_per_s']:.1f}",
+                 r["unknown_characters"] or "none", f"{r['utterances_with_unknown']:,}")
+                for r in self.tokenizer.to_dict("records")
+            ]  # fmt: skip
+            head = "locale", "unknown pieces", "pieces a second", "unknown characters", "utterances with any"
+            found.append(table(head, lines, "What the tokenizer knows"))
+        if self.style is not None and len(self.style):
+            lines = [
+                (r["target_lang"], f"{r['texts']:,}", _share(r["ends_in_mark"]), _share(r["begins_capital"]))
+                for r in self.style.to_dict("records")
+            ]
+            head = "locale", "texts", "end in a mark", "begin with a capital"
+            found.append(table(head, lines, "How the texts are written"))
+        return "".join(found)
+
+
+def _share(value: float) -> str:
+    return "–" if value != value else f"{value:.0%}"
 
 
 @public

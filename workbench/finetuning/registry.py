@@ -12,6 +12,7 @@ from workbench.files import sha256_file
 from workbench.finetuning import provenance
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.signatures import public, takes_fields
 
 
@@ -21,6 +22,25 @@ class Registry:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+
+    def _glance(self) -> Glance:
+        table = self.table()
+        if not len(table):
+            return Glance("No run yet.")
+        states = ", ".join(f"{n} {status}" for status, n in table["status"].value_counts().items())
+        head = "run", "status", "trains", "steps", "best score", "hours"
+        rows = [
+            (
+                str(r["run"]), str(r["status"]), str(r["trains"]), f"{r['step']} of {r['steps']}",
+                "–" if r["best_score"] is None or r["best_score"] != r["best_score"]
+                else f"{r['best_score']:.1%} at step {int(r['best_step'])}",
+                f"{r['hours']:.2f}",
+            )
+            for r in table.to_dict("records")
+        ]  # fmt: skip
+        return Glance(f"{counted(len(table), 'run')}: {states}.", head, rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def runs(self) -> list[Run]:
         """Every run, by name."""

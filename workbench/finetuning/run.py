@@ -23,6 +23,7 @@ from workbench.finetuning.checks import problems
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run_paths import portable
+from workbench.glance import Glance, as_html, as_text
 from workbench.locks import is_held
 from workbench.machine import child_environment
 from workbench.signatures import public
@@ -49,11 +50,23 @@ class Run:
         run.folder.state()
         return run
 
-    def __repr__(self) -> str:
+    def _glance(self) -> Glance:
         state = self.state
-        return (
-            f"Run({self.name!r}, {state['status']}, step {state.get('step', 0)} of {state.get('steps', '?')})"
-        )
+        best = state.get("best") or {}
+        score = f"; best {best['score']:.1%} at step {best['step']}" if best.get("score") is not None else ""
+        base = state.get("base_score")
+        against = f", the base {base:.1%}" if score and base is not None else ""
+        done = f"step {state.get('step', 0)} of {state.get('steps', '?')}"
+        rows = [("message", str(state["message"]))] if state.get("message") else []
+        rows += [("hint", str(state["hint"]))] if state.get("hint") else []
+        rows += [
+            (f"consumed {tag}", f"{hours:.2f} h")
+            for tag, hours in (state.get("consumed_hours") or {}).items()
+        ]
+        said = f"Run {self.name}: {state['status']}, {done}{score}{against}."
+        return Glance(said, ("about", "figure"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     @property
     def alive(self) -> bool:

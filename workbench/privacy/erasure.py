@@ -14,7 +14,6 @@ those that were seen.
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import logging
 import math
@@ -31,6 +30,7 @@ from workbench.corpus import record
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning import ancestry
+from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.locks import alone, is_held
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
 from workbench.privacy.erasure_request import Target, Trace
@@ -80,8 +80,19 @@ class ErasurePlan:
         """By kind of trace, with the first of each: there may be thousands. All are in ``frame()``."""
         found = self.frame().fillna("").groupby(["where", "action", "why"], sort=False, as_index=False)
         table = found.agg(places=("path", "size"), traces=("count", "sum"), first=("path", "first"))
-        caption = f"<caption>{html.escape(str(self))}</caption>"
-        return str(table.to_html(index=False, escape=True)).replace("<thead>", f"{caption}<thead>", 1)
+        rows = [
+            (
+                r["where"],
+                r["action"],
+                r["why"] or "–",
+                f"{r['places']:,}",
+                f"{int(r['traces']):,}",
+                r["first"],
+            )
+            for r in table.to_dict("records")
+        ]
+        head = "where", "action", "why", "places", "traces", "first of them"
+        return Glance(f"{self}.", head, rows).html(every=True)
 
 
 @public
@@ -103,6 +114,17 @@ class Certificate:
     ledger_head: str
     schema_version: int = SCHEMA_VERSION
     digest: str = field(default="", compare=False)
+
+    def _glance(self) -> Glance:
+        state = "nothing remains" if not self.remaining else f"{counted(self.remaining, 'trace')} remain"
+        marked = counted(len(self.marked_checkpoints), "checkpoint")
+        said = f"{counted(self.utterances, 'utterance')} of one {self.kind} erased; {state}; {marked} marked."
+        rows = [("done", what, f"{n:,}") for what, n in self.done.items()]
+        rows += [("left", why, f"{n:,}") for why, n in self.left.items()]
+        more = preformatted(self.to_json())
+        return Glance(said, ("", "what", "traces"), rows, more=more, about="the certificate")
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def to_json(self) -> str:
         """The certificate as JSON text, without its digest."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import sentencepiece
 
 from workbench.errors import WorkbenchError
+from workbench.glance import Glance, table
 from workbench.locales import AUTO, canonical
 from workbench.recognizer import runtimes
 from workbench.recognizer.archive import Archive
@@ -71,6 +72,21 @@ class Checkpoint:
                 else "offline only)"
             )
         )
+
+    def _repr_html_(self) -> str:
+        i = self.info
+        ms = ", ".join(map(str, i.lookaheads_ms))
+        rows = [
+            ("class", i.class_name),
+            ("parameters", f"{i.parameters:,}"),
+            ("look-aheads", f"{ms} ms" if ms else "none: offline only"),
+            ("SHA-256", self.sha256[:12]),
+        ]
+        locales = f"{len(i.locales)} locales{self._tiers()}"
+        way = f"streams at {ms} ms" if ms else "offline only"
+        said = f"{self.path.name}: {i.parameters / 1e6:.1f}M parameters, {locales}, {way}."
+        more = table(("locale", "tier"), [(tag, i.tiers.get(tag, "–")) for tag in i.locales])
+        return Glance(said, ("about", "value"), rows, more=more, about="every locale").html()
 
     def _tiers(self) -> str:
         counts = Counter(self.info.tiers.values())

@@ -58,6 +58,12 @@ class Session:
         self._engine = checkpoint.engine(device, precision, self.runtime)
         self.reset()
 
+    def __repr__(self) -> str:
+        return (
+            f"Session of {self.checkpoint.path.name}: {self.locale}, {self.lookahead_ms} ms look-ahead, "
+            f"{self.runtime}; feed(pcm, sample_rate) gives events."
+        )
+
     def reset(self) -> None:
         """Forget everything heard; the session can be fed again from its start."""
         self._listener = StreamPipeline(

@@ -27,6 +27,7 @@ from workbench.cards import Card
 from workbench.drafts import drafting
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
+from workbench.glance import counted
 from workbench.ingest.audio import Roots, read_row, roots_of
 from workbench.machine import child_environment
 from workbench.names import check_name
@@ -45,6 +46,13 @@ class Bundle:
     path: Path
     digest: str
     clips: int
+
+    def __repr__(self) -> str:
+        clips = counted(self.clips, "clip")
+        return (
+            f"Bundle {self.path.name}: {clips} for its smoke test, digest {self.digest[:12]}; "
+            "smoke_test() tries it in a process of its own."
+        )
 
     def smoke_test(self, timeout_s: float = 1800) -> SmokeTest:
         """Run the bundle's own script in a fresh process."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.glance import Glance
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Check, Finding, Verdict, worst
 
 SCHEMA_VERSION = 2
@@ -132,17 +133,12 @@ class GateReport:
 
     __repr__ = __str__
 
+    def _glance(self) -> Glance:
+        """The verdict is written, never told by color alone."""
+        title = f"{self.candidate} against {self.base}, policy {self.policy}: {self.verdict}"
+        figure = f"<p>{html.escape(title)}<br>{html.escape(self.basis)}</p>"
+        rows = [(check.verdict, check.name, check.requirement, check.because) for check in self.checks]
+        return Glance(self.answer, ("verdict", "check", "requirement", "because"), rows, figure=figure)
+
     def _repr_html_(self) -> str:
-        """A table; the verdict is written, never told by color alone."""
-        rows = []
-        for check in self.checks:
-            cells = (check.verdict, check.name, check.requirement, check.because)
-            rows.append("<tr>" + "".join(f'<td dir="auto">{html.escape(c)}</td>' for c in cells) + "</tr>")
-        title = html.escape(f"{self.candidate} against {self.base}, policy {self.policy}: {self.verdict}")
-        head = "".join(
-            f'<th scope="col">{name}</th>' for name in ("verdict", "check", "requirement", "because")
-        )
-        title += f"<br>{html.escape(self.basis)}"
-        body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-        said = f"<p><b>{html.escape(self.answer)}</b></p>"
-        return f"{said}<table><caption>{title}</caption>{body}</table>"
+        return self._glance().html(every=True)

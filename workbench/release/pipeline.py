@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +27,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import absolute
+from workbench.glance import Glance, as_html, as_text
 from workbench.names import check_name
 from workbench.pages import page
 from workbench.reading import read_json
@@ -62,6 +64,15 @@ class Outcome:
     report: GateReport
     changes: tuple[str, ...]
     folder: Path
+
+    def _glance(self) -> Glance:
+        lines = "".join(f"<li>{escape(line)}</li>" for line in self.changes)
+        return replace(
+            self.report._glance(), more=f"<ul>{lines}</ul>" if lines else "",
+            about="changed since the release in production",
+        )  # fmt: skip
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 class Workplace(Protocol):

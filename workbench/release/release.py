@@ -25,6 +25,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import score_predictions
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
+from workbench.glance import Glance, as_html, as_text
 from workbench.ingest.audio import Roots
 from workbench.plain_data import read_yaml
 from workbench.privacy import tainted_checkpoints
@@ -71,9 +72,21 @@ class Release:
         """What the candidate is called in pointers and bundles."""
         return Path(self.candidate).stem if self.candidate.endswith(".nemo") else self.candidate
 
-    def __repr__(self) -> str:
-        verdict = f", {self.report.verdict}" if self.report else ""
-        return f"Release({self.candidate} against {self.base}{verdict})"
+    def _glance(self) -> Glance:
+        if self.report is not None:
+            return self.report._glance()
+        now = promotion.pointers(self.workspace)
+        there = now.production is not None and now.production.sha256 == self.candidate_sha256
+        state = "it is in production" if there else "gate(policy) says whether it may go out"
+        rows = [
+            (role, one.name, one.sha256[:12], one.since[:16].replace("T", " "))
+            for role in ("production", "candidate", "previous")
+            if (one := getattr(now, role)) is not None
+        ]
+        said = f"{self.name} against {self.base}: not gated in this session; {state}."
+        return Glance(said, ("pointer", "release", "checkpoint", "since (UTC)"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     @cached_property
     def candidate_sha256(self) -> str:

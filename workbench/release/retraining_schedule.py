@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.decisions import ACCEPTED
 from workbench.errors import WorkbenchError
+from workbench.glance import Glance, as_html, as_text
 from workbench.privacy import tainted_checkpoints
 from workbench.release import changes
 from workbench.release.promotion import pointers
@@ -40,6 +41,15 @@ class RetrainingStatus:
     hours: float
     due: tuple[str, ...]
     changes: tuple[str, ...]
+
+    def _glance(self) -> Glance:
+        since = f"{self.days:.0f} days and {self.hours:.1f} accepted hours since {self.name}"
+        said = f"Retraining is due: {since}." if self.due else f"Retraining is not due: {since}."
+        rows = [("due", line) for line in self.due]
+        rows += [(f"changed by {self.name}", line) for line in self.changes]
+        return Glance(said, ("about", "finding"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def retraining_status(

@@ -18,6 +18,7 @@ from workbench.corpus.review.origins import with_origins
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
 from workbench.files import replacing, sha256_file
+from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.names import check_name
 from workbench.plain_values import plain
 from workbench.signatures import public
@@ -63,8 +64,30 @@ class SuitePredictions:
         """The operating points of the version."""
         return self.version.points
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.version!r}: {', '.join(self.names)}>"
+    def _glance(self) -> Glance:
+        version = self.version
+        start = f"{', '.join(self.names)} on suite {version.name} v{version.version}"
+        covered = self.coverage()
+        held = covered[covered["accent"].isna()]
+        whole = held[held["target_lang"] == "all"]
+        lacking = int((whole["failed"] + whole["missing"]).sum())
+        many = f"{counted(version.utterances, 'clip')} at {counted(len(self.points), 'operating point')}"
+        said = f"{many}, all transcribed" if not lacking else (
+            f"{many}: {lacking:,} of {int(whole['expected'].sum()):,} transcriptions are missing or failed"
+        )  # fmt: skip
+        head = "engine", "operating point", "locale", "transcribed", "failed", "missing"
+        rows = [
+            (
+                str(row["engine"]), str(row["point"]), str(row["target_lang"]),
+                f"{row['transcribed']:,} of {row['expected']:,}", f"{row['failed']:,}", f"{row['missing']:,}",
+            )
+            for row in pd.concat([whole, held[held["target_lang"] != "all"]]).to_dict("records")
+        ]  # fmt: skip
+        return Glance(
+            f"{start}: {said}.", head, rows, more=preformatted(version.to_yaml()), about="the suite"
+        )
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def corpus(self, name: str) -> Corpus:
         """A corpus of the suite, whole."""

@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.glance import Glance, as_html, as_text
 from workbench.locales import canonical
 from workbench.names import check_name
 from workbench.signatures import public
@@ -23,9 +26,6 @@ from workbench.suites import clips as clip_files
 from workbench.suites.points import OperatingPoint
 from workbench.suites.suite import Requirement, SuiteVersion, View
 from workbench.workspace.folder import WorkspaceFolder
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TEST = "split = 'test'"
 Views = str | Corpus | Sequence[str | Corpus] | Mapping[str, str]
@@ -41,8 +41,19 @@ class Suite:
         self.workspace, self.name = workspace, check_name(name)
         self.folder = workspace.path / "suites" / self.name
 
-    def __repr__(self) -> str:
-        return repr(self.latest) if self.versions else f"<Suite {self.name}: not made yet>"
+    def _glance(self) -> Glance:
+        if not self.versions:
+            return Glance(f"Suite {self.name}: not made yet; create(…) makes it.")
+        newest = self.latest
+        try:
+            clips = pd.concat(self.clips(newest).values())
+        except WorkbenchError as error:
+            made = newest.glance()
+            return replace(made, sentence=f"{made.sentence[:-1]}; it cannot be run any more: {error.what}.")
+        counts = {str(tag): int(n) for tag, n in clips["target_lang"].value_counts().items()}
+        return newest.glance(counts, ran=self.path(newest.version).with_suffix(".run").exists())
+
+    __repr__, _repr_html_ = as_text, as_html
 
     @property
     def versions(self) -> list[int]:

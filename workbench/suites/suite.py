@@ -11,6 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from workbench.errors import WorkbenchError, one_line
+from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.suites.points import OperatingPoint
 
 SCHEMA_VERSION = 1
@@ -128,13 +129,40 @@ class SuiteVersion:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise WorkbenchError(f"not a suite: {one_line(str(error))}", where=where) from error
 
-    def __repr__(self) -> str:
+    def _glance(self) -> Glance:
+        return self.glance()
+
+    def glance(self, there: Mapping[str, int] | None = None, *, ran: bool | None = None) -> Glance:
+        """What a cell shows.
+
+        Args:
+            there: clips by locale, where the frozen clips were read.
+            ran: whether it was run, where that is known.
+        """
         points = ", ".join(point.name for point in self.points)
-        corpora = ", ".join(self.corpora)
-        return (
-            f"<Suite {self.name} v{self.version} {self.digest[:12]}: {self.utterances:,} utterances of "
-            f"{corpora}; {points}>"
+        hours = sum(view.hours for view in self.views)
+        short = [] if there is None else [
+            one.tag for one in self.locales if there.get(one.tag, 0) < one.minimum_utterances
+        ]  # fmt: skip
+        said = (
+            f"Suite {self.name}, version {self.version}: {counted(self.utterances, 'utterance')} "
+            f"({hours:.2f} h) of {', '.join(self.corpora)} at {points}"
         )
+        state = "" if ran is None else "; frozen, it was run" if ran else "; not run yet"
+        lacking = f"; too few clips of {', '.join(short)}" if short else ""
+        head = "locale", "role", "clips", "needed", "accents"
+        rows = [
+            (
+                one.tag, one.role, "–" if there is None else f"{there.get(one.tag, 0):,}",
+                f"{one.minimum_utterances:,}", ", ".join(f"{name}: {n}" for name, n in one.accents) or "–",
+            )
+            for one in self.locales
+        ]  # fmt: skip
+        return Glance(
+            f"{said}{lacking}{state}.", head, rows, more=preformatted(self.to_yaml()), about="as YAML"
+        )
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def _requirement(row: Mapping[str, Any]) -> Requirement:

@@ -27,6 +27,7 @@ from typing import Any
 
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
+from workbench.glance import MOST_ROWS, Glance, as_html, as_text, counted
 from workbench.signatures import public
 from workbench.times import utc_now
 
@@ -191,6 +192,22 @@ class Ledger:
         row = self._connections.get().execute(sql, (kind, f'"act":{json.dumps(act)}')).fetchone()
         return None if row is None else next(self.events(after=row[0] - 1, limit=1))
 
+    def _glance(self) -> Glance:
+        many = len(self)
+        if not many:
+            return Glance("The ledger is empty: nothing was recorded yet.")
+        last = list(self.events(after=many - MOST_ROWS))[::-1]
+        head = "number", "when (UTC)", "what", "by", "payload"
+        rows = [
+            (str(e.seq), e.at[:19].replace("T", " "), e.kind, e.actor or "–", _brief(e.payload)) for e in last
+        ]
+        newest = f"the last {last[0].kind} on {last[0].at[:10]}"
+        said = f"{counted(many, 'event')}, {newest}; verify() walks the chain."
+        more = f"<p>Head, to be kept elsewhere: <code>{self.head()}</code></p>"
+        return Glance(said, head, rows, many, more=more, about="the head of the chain")
+
+    __repr__, _repr_html_ = as_text, as_html
+
     @property
     def read_only(self) -> bool:
         """Whether events can only be read here."""
@@ -315,6 +332,17 @@ class Ledger:
             f"LEFT JOIN payloads p USING (seq) WHERE {where} ORDER BY e.seq LIMIT ?"
         )
         return self._connections.get().execute(sql, arguments).fetchall()
+
+
+def _brief(payload: Mapping[str, Any] | None) -> str:
+    """The first plain values of a payload, digests shortened."""
+    if payload is None:
+        return "erased"
+    told = {
+        k: v for k, v in payload.items() if isinstance(v, str | int | float) and k not in ("actor", "act")
+    }
+    parts = [f"{name} {str(value)[:12]}" for name, value in list(told.items())[:3]]
+    return ", ".join(parts) or "–"
 
 
 def check_kind(kind: str) -> str:

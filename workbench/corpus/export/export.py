@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +29,7 @@ from workbench.corpus.query import spill_db
 from workbench.drafts import drafting
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.ingest import not_speech
 from workbench.signatures import public
 
@@ -64,6 +66,16 @@ class Export:
     digest: str
     counts: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)
+
+    def _glance(self) -> Glance:
+        many = counted(self.counts["utterances"], "utterance")
+        out = f", {self.counts['left_out']:,} left out" if self.counts.get("left_out") else ""
+        said = f"Exported {many} ({self.counts['hours']:.2f} h) to {self.path.name}{out}."
+        rows = [(split, f"{self.counts.get(f'split_{split}', 0):,}", name) for split, name in self.files.items()]
+        more = f"<p>{escape(str(self.path))}<br>digest <code>{escape(self.digest)}</code></p>"
+        return Glance(said, ("split", "utterances", "file"), rows, more=more, about="folder and digest")
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def manifest(self, split: str) -> Path:
         """The file of one split.

@@ -24,6 +24,11 @@ INSERT INTO meta VALUES ('schema_version', '{SCHEMA_VERSION}');
 COLUMNS = "events.seq, at, reviewer, action, field, value, reason, filter, clips, refers, stands"
 BY = "(?2 IS NULL OR reviewer = ?2 OR action = 'erase')"
 """Of one reviewer and of erasures, or, where the second parameter is null, of all."""
+BY_REVIEWER = """
+SELECT reviewer, count(*), sum(clips), max(at) FROM events
+WHERE stands = 1 AND action NOT IN ('undo', 'redo', 'erase') AND (?1 IS NULL OR reviewer = ?1)
+GROUP BY reviewer ORDER BY count(*) DESC, reviewer
+"""
 # Latest standing word on each (clip, field): SQLite takes the other columns from the row with max(seq).
 STATE = """
 SELECT clip, field, value, reason FROM (

@@ -24,6 +24,7 @@ from workbench.corpus.review.edited_values import checked_id, checked_tag, check
 from workbench.corpus.review.kappa import kappa
 from workbench.database import Connections, transaction
 from workbench.errors import WorkbenchError
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.names import current_user
 from workbench.signatures import public
 from workbench.times import utc_now
@@ -97,6 +98,17 @@ class DecisionStore:
             ) from error
         if version > queries.SCHEMA_VERSION:
             raise WorkbenchError(f"decisions of schema {version}", where=str(path), hint="Update.")
+
+    def _glance(self) -> Glance:
+        rows = self._connections.get().execute(queries.BY_REVIEWER, (self.only,)).fetchall()
+        if not rows:
+            return Glance("No decision yet.")
+        events = counted(sum(row[1] for row in rows), "decision")
+        who = f"of {self.only}, as in a blind review" if self.only else f"by {counted(len(rows), 'reviewer')}"
+        lines = [(name, f"{n:,}", f"{clips:,}", last[:16].replace("T", " ")) for name, n, clips, last in rows]
+        return Glance(f"{events} {who}.", ("reviewer", "decisions", "clips", "last (UTC)"), lines)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def accept(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
         """Fit for use. Returns the event's number."""
