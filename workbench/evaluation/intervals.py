@@ -140,7 +140,7 @@ def _why_missing(sums: Array) -> str | None:
 
 
 def _least(clusters: int) -> float:
-    """Variance over clusters below which one of a thousand samples lies, the true one being 1 (chi-square)."""
+    """Variance over clusters below which one sample of a thousand lies, 1 being the true one (chi-square)."""
     return 2 * float(gammaincinv((clusters - 1) / 2, TOO_ALIKE)) / (clusters - 1)
 
 

@@ -89,7 +89,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         self._audio_s = plan.groupby("step")["duration_s"].sum().to_dict()
         self._loss: list[float] = []
         self._norm = self._rate = 0.0
-        self._began = self._written = 0.0
+        self._began = self._spent = self._written = 0.0
         self._times: deque[float] = deque(maxlen=50)
         self._validation_s: deque[float] = deque(maxlen=5)
         self._peak_mb = 0.0
@@ -101,7 +101,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
         else:
             self.baseline = [r for r in files.records(self.folder.metrics) if r["kind"] == "validation"]
             self.baseline = [record for record in self.baseline if record["step"] == 0]
-        self._began = time.monotonic()
+        self._began, self._spent = time.monotonic(), time.process_time()
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         # The batch's number within the step, so that two ranks draw what one does that accumulates two.
@@ -138,13 +138,13 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             pass
         stop = self._stop_reason(trainer)
         if step % self.recipe.save_every == 0 or stop or step == self.recipe.steps:
-            began = time.monotonic()
+            began, spent = time.monotonic(), time.process_time()
             trainer.save_checkpoint(self.folder.last)
-            self.folder.update_state(saved_step=step, save_s=round(time.monotonic() - began, 3))
+            self.folder.update_state(saved_step=step, **_took("save", began, spent))
         if stop:
             self.outcome = stop
             trainer.should_stop = True
-        self._began = time.monotonic()
+        self._began, self._spent = time.monotonic(), time.process_time()
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         # Saved within the last hook of a batch, which Lightning counts as completed only after it: without
@@ -182,6 +182,7 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             "learning_rate": self._rate,
             "gradient_norm": self._norm,
             "step_s": round(seconds, 4),
+            "step_processor_s": round(time.process_time() - self._spent, 4),
             "audio_s": round(audio_s, 3),
             "audio_s_per_s": round(audio_s / seconds, 2) if seconds > 0 else None,
             "memory_mb": round(memory_mb(), 1),
@@ -217,14 +218,14 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
 
     def _validate_here(self, pl_module: Any, step: int) -> None:
         self.folder.update_state(status="validating", step=step)
-        began = time.monotonic()
+        began, spent = time.monotonic(), time.process_time()
         try:
             found, samples = self.validator.run(pl_module)
         finally:
             apply_training_mode(pl_module, self.recipe)
             trim_memory()
         self._validation_s.append(time.monotonic() - began)
-        self.folder.update_state(validation_s=round(self._validation_s[-1], 3))
+        self.folder.update_state(**_took("validation", began, spent))
         head = {"kind": "validation", "step": step}
         files.append(self.folder.metrics, [{**head, **record} for record in found])
         files.append(self.folder.samples, [{"step": step, **sample} for sample in samples])
@@ -242,6 +243,14 @@ class RunCallback(pl.Callback):  # type: ignore[misc]
             return
         if ranking.enter(self.folder, trained_state(pl_module), step, value, self.recipe.average_best):
             self.folder.update_state(best={"step": step, "score": value})
+
+
+def _took(what: str, began: float, spent: float) -> dict[str, float]:
+    """Seconds since, on the clock and of this process's processor time, as the state keeps them."""
+    return {
+        f"{what}_s": round(time.monotonic() - began, 3),
+        f"{what}_processor_s": round(time.process_time() - spent, 3),
+    }
 
 
 def _cumulative_hours(plan: pd.DataFrame) -> Any:

@@ -52,6 +52,8 @@ class Preflight:
         disk_needed_mb, disk_free_mb: for what the run keeps: states, best weights, ``.nemo`` files.
         step_s: median seconds of the measured steps; ``validation_s``: of one validation; ``total_s``: of the
             whole run: start, steps as long as the plan's batches make them, validations, saving.
+        processor_s: of that, seconds of the processor, which other work on this machine hardly changes; None
+            on CUDA.
     """
 
     faults: list[str]
@@ -73,6 +75,7 @@ class Preflight:
     step_s: float | None = None
     validation_s: float | None = None
     total_s: float | None = None
+    processor_s: float | None = None
     measured: bool = False
 
     risks: list[str] = field(default_factory=list)
@@ -117,9 +120,9 @@ class Preflight:
         found.append(("disk", f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free"))
         if self.step_s is not None and self.total_s is not None:
             each = f", {self.validation_s:.1f} s a validation" if self.validation_s else ""
-            found.append(
-                ("time", f"{self.step_s:.2f} s a step{each}, about {self.total_s / 60:.1f} minutes in all")
-            )
+            spent = "" if self.processor_s is None else f", {self.processor_s / 60:.1f} of the processor"
+            whole = f"about {self.total_s / 60:.1f} minutes in all{spent}"
+            found.append(("time", f"{self.step_s:.2f} s a step{each}, {whole}"))
         found.append(("rows", f"{len(self.left_out)} rows left out"))
         read, total = self.recordings_read
         if read < total:
@@ -313,26 +316,44 @@ def _measure(recipe: Recipe, steps: int, drawn: pd.DataFrame, found: Preflight) 
             return
         train = run.metrics("train")
     found.measured = True
-    # The first step compiles and allocates.
-    used = slice(1, None) if len(train) > 1 else slice(None)
-    times, heard = train["step_s"].to_numpy(float)[used], padded_seconds(part)[: len(train)][used]
-    found.step_s = float(statistics.median(times))
+    found.step_s = float(statistics.median(train["step_s"].to_numpy(float)[1 if len(train) > 1 else 0 :]))
     found.validation_s = float(state.get("validation_s") or 0.0)
-    save_s = float(state.get("save_s") or 0.0)
-    passes = math.ceil(recipe.steps / recipe.validate_every) + 1 + (recipe.average_best > 1)
-    passes = passes if recipe.validation else 0
-    measured_s = float(train["step_s"].sum()) + save_s
-    once = whole_s - measured_s - (2 * found.validation_s if recipe.validation else 0.0)
-    saves = math.ceil(recipe.steps / recipe.save_every)
-    found.total_s = (
-        max(0.0, once)
-        + _steps_s(times, heard, padded_seconds(drawn))
-        + passes * found.validation_s
-        + saves * save_s
-    )
+    heard = padded_seconds(part)[: len(train)], padded_seconds(drawn)
+    if found.device == "cpu":
+        # Seconds of the processor: other work on this machine stretches those of the clock, and not evenly.
+        spent = float(state["processor_s"])
+        found.processor_s = _whole(recipe, "processor_s", spent, train, state, heard)
+        found.total_s = found.processor_s * whole_s / spent
+    else:
+        found.total_s = _whole(recipe, "s", whole_s, train, state, heard)
     found.memory_mb = float(state.get("peak_memory_mb") or train["memory_mb"].max())
     if found.device == "cpu":  # a few steps have read little of the audio that the whole run will hold
         found.memory_mb += resources.audio_mb(recipe, drawn) - resources.audio_mb(recipe, part)
+
+
+def _whole(
+    recipe: Recipe, unit: str, probe_s: float, train: pd.DataFrame, state: Any, heard: tuple[Any, Any]
+) -> float:
+    """Seconds of the whole run: start and end, steps as long as the plan's batches make them, validations,
+    saving.
+
+    Args:
+        unit: 's' of the clock, or 'processor_s'.
+        probe_s: of the measured run from start to end, ``train`` its steps.
+        heard: padded seconds of audio of each measured step, and of each of the whole run.
+    """
+    validation_s, save_s = (float(state.get(f"{what}_{unit}") or 0.0) for what in ("validation", "save"))
+    # The first step compiles and allocates: it is paid once, as the start is.
+    times, used = train[f"step_{unit}"].to_numpy(float), slice(1 if len(train) > 1 else 0, None)
+    measured_s = _steps_s(times[used], heard[0][used], heard[0]) + save_s
+    once = probe_s - measured_s - (2 * validation_s if recipe.validation else 0.0)
+    passes = math.ceil(recipe.steps / recipe.validate_every) + 1 + (recipe.average_best > 1)
+    return (
+        max(0.0, once)
+        + _steps_s(times[used], heard[0][used], heard[1])
+        + (passes * validation_s if recipe.validation else 0.0)
+        + math.ceil(recipe.steps / recipe.save_every) * save_s
+    )
 
 
 def typical_steps(plan: pd.DataFrame, count: int) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.glance import Glance
 from workbench.ingest.intake import ImportOptions
 from workbench.signatures import public
 
@@ -182,6 +183,8 @@ class ImportPlan:
         lines += [f"  decide: {what}" for what in self.questions]
         return "\n".join(lines)
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         facts = [
             ("Layout", self.layout), ("Source", self.source),
@@ -195,17 +198,20 @@ class ImportPlan:
             ("Notes", "; ".join(self.notes) or "none"),
             ("To decide", "; ".join(self.questions) or "nothing"),
         ]  # fmt: skip
-        head = _table(["", ""], facts, "Import plan")
+        asked = "; ".join(self.questions)
+        state = f"to decide: {asked}" if asked else "nothing to decide"
+        said = f"{self.usable:,} of {self.rows:,} rows come in ({self.hours:.2f} h), {self.layout}; {state}."
         columns = [
             (one.name, one.feeds or "rides along", f"{one.filled:.0%}", " · ".join(one.samples)[:160])
             for one in self.columns
         ]
         body = _table(["column", "feeds", "filled", "samples"], columns, "Columns")
-        if not self.examples:
-            return head + body
         names = list(dict.fromkeys(name for row in self.examples for name in row))
         rows = [[row.get(name, "") for name in names] for row in self.examples]
-        return head + body + _table(names, rows, "First rows as they would come in")
+        more = body + (_table(names, rows, "First rows as they would come in") if rows else "")
+        scrolls = f'<div style="overflow-x:auto">{more}</div>'
+        about = "columns and first rows"
+        return Glance(said, ("about", "finding"), facts, more=scrolls, about=about).html(every=True)
 
 
 def _locale(said: SaidLocale) -> str:

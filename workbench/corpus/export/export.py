@@ -71,7 +71,9 @@ class Export:
         many = counted(self.counts["utterances"], "utterance")
         out = f", {self.counts['left_out']:,} left out" if self.counts.get("left_out") else ""
         said = f"Exported {many} ({self.counts['hours']:.2f} h) to {self.path.name}{out}."
-        rows = [(split, f"{self.counts.get(f'split_{split}', 0):,}", name) for split, name in self.files.items()]
+        rows = [
+            (split, f"{self.counts.get(f'split_{split}', 0):,}", name) for split, name in self.files.items()
+        ]
         more = f"<p>{escape(str(self.path))}<br>digest <code>{escape(self.digest)}</code></p>"
         return Glance(said, ("split", "utterances", "file"), rows, more=more, about="folder and digest")
 

@@ -1,27 +1,32 @@
-"""The first rows of a view as a table in a notebook's cell."""
+"""The first rows of a view in a notebook's cell."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_COLUMNS = ("id", "duration", "target_lang", "accent", "speaker", "text", "status")
+from workbench.glance import Glance, table
+
+_SHOWN = {
+    "id": "id", "locale": "target_lang", "seconds": "duration", "speaker": "speaker", "text": "text",
+    "status": "status",
+}  # fmt: skip
+_MORE = ("id", "accent", "domain", "source", "split", "recorded_at")
 
 
-def preview_html(rows: Iterable[Mapping[str, Any]], title: str) -> str:
-    """An HTML table of rows; every text is escaped and keeps its own direction."""
-    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td dir="auto">{html.escape(_cell(row[name]))}</td>' for name in _COLUMNS)
-        + "</tr>"
-        for row in rows
-    )
-    caption = html.escape(title)
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def preview_html(rows: Iterable[Mapping[str, Any]], title: str, total: int) -> str:
+    """Six columns of rows, further ones behind *more*; every text is escaped and keeps its own direction.
+
+    Args:
+        rows: the first ones, plain values. ``total``: how many there are.
+    """
+    held = list(rows)
+    lines = [[_cell(row.get(name)) for name in _SHOWN.values()] for row in held]
+    rest = table(_MORE, [[_cell(row.get(name)) for name in _MORE] for row in held])
+    about = f"accent, domain, source, split of the first {len(held)} of {total:,} rows"
+    return Glance(title, tuple(_SHOWN), lines, more=rest, about=about).html()
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+    text = "–" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
     return text if len(text) <= 200 else text[:199] + "…"

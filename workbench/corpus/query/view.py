@@ -132,7 +132,7 @@ class View:
         return f"<{type(self).__name__} {self.name}{narrowed}: {len(self):,} utterances>"
 
     def _repr_html_(self) -> str:
-        return preview_html(self.page(0, 10), repr(self)[1:-1])
+        return preview_html(self.page(0, 10), repr(self)[1:-1], len(self))
 
     def where(self, sql: str) -> Self:
         """Only the rows for which one SQL expression holds, e.g. ``target_lang = 'el-GR' AND duration > 2``.
