@@ -152,6 +152,31 @@ def test_figures_draw_what_tables_hold() -> None:
     assert "<b>" not in curve.hovertemplate.replace("<extra>", "").replace("</extra>", "")
     groups = pd.DataFrame({"target_lang": ["el-GR", None], "hours": [1.0, 2.0], "utterances": [3, 4]})
     assert list(counts_by_locale(groups).data[0].y) == ["el-GR", "not stated"]
+
+
+def test_stacked_bars_add_up_and_name_what_is_not_stated() -> None:
+    """A clip without an accent counts too, under a name of its own, last; bands stand by their numbers."""
+    parts = [("es-MX", 0.2), (None, 0.15), ("Andean", 0.05)]
+    groups = pd.DataFrame([{"target_lang": "es-US", "accent": a, "hours": h} for a, h in parts])
+    bars = counts_by_locale(groups, split_by="accent").data
+    assert [bar.name for bar in bars] == ["Andean", "es-MX", "not stated"]
+    assert sum(float(bar.x[0]) for bar in bars) == pytest.approx(0.4)
+    told = ["10–20 s", "< 2 s", "≥ 20 s", "2–5 s", "5–10 s"]
+    bands = pd.DataFrame({"target_lang": "es-US", "band": told, "hours": 1.0})
+    names = [bar.name for bar in counts_by_locale(bands, split_by="band").data]
+    assert names == ["< 2 s", "2–5 s", "5–10 s", "10–20 s", "≥ 20 s"]
+
+
+def test_a_legend_with_many_names_leaves_the_plot_its_room() -> None:
+    few, many = (
+        pd.DataFrame(
+            {"target_lang": "es-US", "accent": [f"accent {n:02}" for n in range(count)], "hours": 1.0}
+        )
+        for count in (3, 12)
+    )
+    assert counts_by_locale(few, split_by="accent").layout.legend.orientation == "h"
+    assert counts_by_locale(many, split_by="accent").layout.legend.orientation == "v"
+    assert counts_by_locale(many, split_by="accent").layout.legend.traceorder == "normal"
     assert len(set(COLORS)) == len(COLORS)
 
 

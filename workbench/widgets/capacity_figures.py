@@ -133,6 +133,7 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
                 mode="lines+markers+text",
                 text=labels,
                 textposition="top right",
+                cliponaxis=False,
                 textfont={"size": 10.5, "color": color},
                 line=style["line"],
                 marker=marker,
@@ -142,7 +143,10 @@ def choice_chart(choice: Choice, *, title: str = "") -> go.Figure:
     if choice.latency_p95_s is not None:
         budget = {"text": "budget", "font": {"color": INK}}
         figure.add_vline(choice.latency_p95_s, line={"dash": "dot", "color": INK}, annotation=budget)
+    slowest = choice.table["latency_p95_s"].max()
     figure.update_xaxes(title="Word latency, 95th percentile, s", rangemode="tozero")
+    if slowest > 0:  # room for the label of the slowest
+        figure.update_xaxes(range=[0, 1.1 * max(slowest, choice.latency_p95_s or 0)])
     figure.update_yaxes(title="Error rate", tickformat=".0%", rangemode="tozero")
     return dress(figure, title or f"★ recommended: {choice.budget_line()}", height=430, legend=True)
 

@@ -6,9 +6,11 @@ alike. Series differ by color, dash and marker, never by color alone. plotly loa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -16,9 +18,6 @@ from workbench.errors import WorkbenchError
 from workbench.signatures import public
 
 __all__ = ["conditions_chart", "counts_by_locale", "rate_and_latency", "training_curves"]
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Okabe and Ito's colors for all kinds of color vision, without those that fail on white or on dark.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -62,7 +61,8 @@ def rate_and_latency(points: pd.DataFrame, *, series: str | None = None, title: 
     figure.update_xaxes(title="Look-ahead, ms of audio per chunk", row=2 if timed else 1, col=1)
     figure.update_yaxes(title="Error rate", tickformat=".0%", rangemode="tozero", row=1, col=1)
     if timed:
-        figure.update_yaxes(title="Word latency, s", rangemode="tozero", row=2, col=1)
+        dashes = "" if series is None else "<br>dotted: 95 % of words"
+        figure.update_yaxes(title=f"Word latency, s{dashes}", rangemode="tozero", row=2, col=1)
     return dress(figure, title, height=460 if timed else 340, legend=series is not None or timed)
 
 
@@ -102,6 +102,7 @@ def _latency_lines(part: pd.DataFrame, name: str, style: dict[str, Any]) -> list
                     y=part[column],
                     name=f"{name} {label}".strip(),
                     legendgroup=name,
+                    showlegend=not name,
                     mode="lines+markers",
                     line={"color": style["line"]["color"], "dash": dash},
                     marker=style["marker"],
@@ -243,7 +244,18 @@ def _by_series(frame: pd.DataFrame, series: str | None) -> list[tuple[str, pd.Da
         raise WorkbenchError(
             f"no column '{series}'", hint=f"Choose from {', '.join(map(str, frame.columns))}."
         )
-    return [(str(name), part) for name, part in frame.groupby(series, sort=True, dropna=False)]
+    groups = frame.groupby(series, sort=False, dropna=False, observed=True)
+    found = [("not stated" if name != name or name is None else str(name), part) for name, part in groups]
+    return found if isinstance(frame[series].dtype, pd.CategoricalDtype) else sorted(found, key=_in_order)
+
+
+def _in_order(named: tuple[str, Any]) -> tuple[bool, int, float, str]:
+    """Names by alphabet, bands of numbers ("< 2 s", "2–5 s", "≥ 5 s") by their numbers, what is not stated
+    last."""
+    name = named[0]
+    band = re.match(r"([<≥>≤]?)\s*(-?\d+(?:\.\d+)?)", name)
+    below = -1 if band and band[1] in ("<", "≤") else 1 if band and band[1] else 0
+    return name == "not stated", 0 if band is None else below, float(band[2]) if band else 0.0, name
 
 
 def look(index: int) -> dict[str, Any]:
@@ -269,6 +281,16 @@ def _need(frame: pd.DataFrame, columns: Sequence[str], who: str) -> None:
         )
 
 
+def _legend(figure: go.Figure) -> dict[str, Any]:
+    """Above the plot and beside the title where a few short names fit into a line; else at the right."""
+    names = {str(trace.name) for trace in figure.data if trace.showlegend is not False and trace.name}
+    if sum(len(name) + 6 for name in names) <= 80:
+        line = {"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "right", "x": 1}
+        return {**line, "traceorder": "normal"}
+    column = {"orientation": "v", "yanchor": "top", "y": 1, "xanchor": "left", "x": 1.01}
+    return {**column, "traceorder": "normal"}
+
+
 def dress(figure: go.Figure, title: str, height: int, legend: bool) -> go.Figure:
     """Font, ink, grid and legend that every chart has."""
     figure.update_layout(
@@ -286,9 +308,11 @@ def dress(figure: go.Figure, title: str, height: int, legend: bool) -> go.Figure
             "color": INK,
         },
         margin={"l": 68, "r": 18, "t": 48 if title else 22, "b": 52},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.01, "xanchor": "right", "x": 1},
+        legend=_legend(figure),
         hoverlabel={"font": {"size": 12.5}},
     )
     figure.update_xaxes(gridcolor=GRID, zerolinecolor=GRID, linecolor=GRID, ticks="outside", tickcolor=GRID)
-    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, linecolor=GRID, title_standoff=10)
+    figure.update_yaxes(
+        gridcolor=GRID, zerolinecolor=GRID, linecolor=GRID, title_standoff=10, automargin=True
+    )
     return figure
