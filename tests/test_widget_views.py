@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from workbench.recognizer.events import StreamEvent, Word
@@ -138,8 +139,6 @@ def test_static_forms_escape_what_data_hold() -> None:
 
 
 def test_figures_draw_what_tables_hold() -> None:
-    import pandas as pd
-
     points = pd.DataFrame(
         {"lookahead_ms": [560, 80], "rate": [0.2, 0.4], "low": [0.1, 0.3], "high": [0.3, 0.6]}
     )
@@ -174,9 +173,9 @@ def test_a_legend_with_many_names_leaves_the_plot_its_room() -> None:
         )
         for count in (3, 12)
     )
-    assert counts_by_locale(few, split_by="accent").layout.legend.orientation == "h"
-    assert counts_by_locale(many, split_by="accent").layout.legend.orientation == "v"
-    assert counts_by_locale(many, split_by="accent").layout.legend.traceorder == "normal"
+    assert counts_by_locale(few.assign(hours=1.0), split_by="accent").layout.legend.orientation == "h"
+    assert counts_by_locale(many.assign(hours=1.0), split_by="accent").layout.legend.orientation == "v"
+    assert counts_by_locale(many.assign(hours=1.0), split_by="accent").layout.legend.traceorder == "normal"
     assert len(set(COLORS)) == len(COLORS)
 
 

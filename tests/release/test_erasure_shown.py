@@ -17,7 +17,7 @@ def test_a_plan_is_shown_by_kind(files: int) -> None:
     plan = ErasurePlan("e1", Target("speaker", "x", {"calls": ["a"]}), tuple(traces), ("ck",))
     shown = plan._repr_html_()
     assert shown.count("<tr") == 1 + 3
-    assert f"<td>{files}</td>" in shown
-    assert "<td>7</td>" in shown
+    assert f">{files:,}</td>" in shown
+    assert ">7</td>" in shown
     assert "&lt;b&gt;0.wav" in shown
     assert len(plan.frame()) == files + 2
