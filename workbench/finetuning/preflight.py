@@ -144,15 +144,21 @@ class Preflight:
     __repr__, _repr_html_ = as_text, as_html
 
     def _tables(self) -> str:
-        found = []
+        found: list[str] = []
+        lines: list[tuple[str, ...]]
         if self.hours is not None:
             lines = [
                 (str(r["source"]), r["target_lang"], f"{r['hours']:.2f} h", f"{r['utterances']:,}",
                  f"{r['passes']:.1f}")
                 for r in self.hours.to_dict("records")
             ]  # fmt: skip
-            head = "source", "locale", "trained on", "utterances", "passes"
-            found.append(table(head, lines, "Hours that the run consumes"))
+            found.append(
+                table(
+                    ("source", "locale", "trained on", "utterances", "passes"),
+                    lines,
+                    "Hours that the run consumes",
+                )
+            )
         if self.tokenizer is not None:
             lines = [
                 (r["target_lang"], f"{r['unknown_share']:.2%}", f"{r['pieces_per_s']:.1f}",
@@ -166,8 +172,13 @@ class Preflight:
                 (r["target_lang"], f"{r['texts']:,}", _share(r["ends_in_mark"]), _share(r["begins_capital"]))
                 for r in self.style.to_dict("records")
             ]
-            head = "locale", "texts", "end in a mark", "begin with a capital"
-            found.append(table(head, lines, "How the texts are written"))
+            found.append(
+                table(
+                    ("locale", "texts", "end in a mark", "begin with a capital"),
+                    lines,
+                    "How the texts are written",
+                )
+            )
         return "".join(found)
 
 
