@@ -85,8 +85,8 @@ def _of_table(table: pa.Table, kind: str, folder: Path | None) -> Reader:
 
     column = guess_mapping(table.column_names).get("audio_filepath")
     paths: list[str] = []
-    if column is not None and not pa.types.is_nested(kind := table.schema.field(column).type):
-        paths = [] if pa.types.is_binary(kind) else [str(p) for p in table[column].to_pylist() if p]
+    if column is not None and not pa.types.is_nested(held := table.schema.field(column).type):
+        paths = [] if pa.types.is_binary(held) else [str(p) for p in table[column].to_pylist() if p]
     return _reader(f"{kind} in memory", read, paths, notes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +76,13 @@ def take_in(
     def rules_of(columns: Sequence[str]) -> RowRules:
         return _rules(reader, columns, folder, name, options)
 
+    before = len(problems)
     made = _straight(reader, rules_of, target, problems, progress) or _by_tables(
         reader, rules_of, target, problems, progress
     )
+    # Rows of a source that is one file do not say which; a line number alone tells nobody where to look.
+    file = Path(reader.where).name
+    problems[before:] = [replace(p, file=file) if p.line and not p.file else p for p in problems[before:]]
     problems += reader.notes
     if made.admitted.rows:
         measure(target, made.rules, problems, progress)

@@ -125,7 +125,10 @@ class View:
         return self._engine.decisions
 
     def __len__(self) -> int:
-        return int(self._engine.query(f"SELECT count(*) AS n FROM rows {self._where()}")["n"][0].as_py())
+        where = self._where()
+        # A row stays one row whatever was decided on it: the file says at once how many there are.
+        rows = "rows" if where else "utterances"
+        return int(self._engine.query(f"SELECT count(*) AS n FROM {rows} {where}")["n"][0].as_py())
 
     def __repr__(self) -> str:
         narrowed = f" where {' and '.join(self._shown)}" if self._shown else ""
