@@ -73,11 +73,11 @@ def test_the_first_word_and_the_first_answer(clone: Path, page: Page) -> None:
         opened = time.monotonic()
         cell.locator(".cm-content").click()
         page.keyboard.press("Shift+Enter")
-        play = page.get_by_role("button", name="Play").first
+        play = page.locator(".nwb-play").first
         expect(play).to_be_enabled(timeout=240_000)
         passed("the player is there")
         play.click()
-        word = page.get_by_test_id("lane").first.locator("[data-event]").first
+        word = page.get_by_test_id("lane").first.locator("[data-word]").first
         expect(word).to_have_text(re.compile(r"\w"), timeout=240_000)
         passed("the first word is on screen while the clip plays")
         first_word_s = time.monotonic() - opened
