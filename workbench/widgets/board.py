@@ -215,11 +215,14 @@ class Board(AudioAnswers, LiveWidget):
             if other is not None:
                 return {"conflict": _said(other), "row": self.view.details(clip)}
         own = decide(self.view, action, clip, body)
-        row = self.view.details(clip)
+        after = None if body.get("place") is None else self.view.next_place(int(body["place"]))
+        if after is not None and self.view.clip_at(after) == clip:  # decided just now, further on
+            after = self.view.next_place(after)
+        asked = [clip] if after is None else [clip, self.view.clip_at(after)]
+        row, *then = self.view.details_of(asked)
         answer = self._changed([clip], row) | {"row": row, "own": own}
         if body.get("place") is not None:
-            answer["next"] = after = self.view.next_place(int(body["place"]))
-            answer["next_row"] = None if after is None else self.view.details(self.view.clip_at(after))
+            answer |= {"next": after, "next_row": then[0] if then else None}
         return answer
 
     @answers("undo", queue="decide")

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.corpus.quality import listening_order
+from workbench.corpus.query.engine import plain_row
 from workbench.errors import WorkbenchError
 from workbench.ingest.audio import locate_text
 from workbench.widgets.board_drafts import BoardDrafts
@@ -133,12 +134,21 @@ class BoardView:
     def details(self, clip: str) -> dict[str, Any]:
         """Everything known about one clip: all columns, ``place``, ``findings``, ``others``, ``history``; its
         ``draft``, where the board works on drafts."""
-        n = self.table.number.get(clip)
-        if n is None:
+        return self.details_of([clip])[0]
+
+    def details_of(self, clips: Sequence[str]) -> list[dict[str, Any]]:
+        """:meth:`details` of several clips, read at once: two cost about as much as one."""
+        numbers = {clip: self.table.number[clip] for clip in clips if clip in self.table.number}
+        table = self.corpus.at(self.table.source_rows[n] for n in numbers.values())
+        found = {row["id"]: plain_row(row) for row in table.to_pylist()}
+        gone = next((clip for clip in clips if clip not in found), None)
+        if gone is not None:
             raise WorkbenchError(
-                "this clip is no longer in the corpus", where=clip, hint="Run the cell again."
+                "this clip is no longer in the corpus", where=gone, hint="Run the cell again."
             )
-        row = self.corpus.row(clip)
+        return [self._detailed(clip, numbers[clip], found[clip]) for clip in clips]
+
+    def _detailed(self, clip: str, n: int, row: dict[str, Any]) -> dict[str, Any]:
         history = [asdict(event) for event in self.corpus.decisions.history(clip)]
         heard = self.measures.hypotheses.get(n) if self.measures else None
         more: dict[str, Any] = {"place": self.place_of(clip), "history": history, "hypothesis": heard}

@@ -34,17 +34,23 @@ def load(cursor: duckdb.DuckDBPyConnection, decisions: DecisionStore, after: int
         after = 0
     if not _read(cursor, decisions, after) and after:
         return
+    # The rows' file is looked through once: a single decision would else cost two passes over all ids.
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE places AS SELECT id, row_index FROM utterances "
+        "WHERE id IN (SELECT id FROM changed)"
+    )
     cursor.execute("BEGIN")
-    clips = "SELECT u.row_index FROM changed JOIN utterances u USING (id)"
-    cursor.execute(f"DELETE FROM state {f'WHERE row_index IN ({clips})' if after else ''}")
+    clips = "WHERE row_index IN (SELECT row_index FROM places)"
+    cursor.execute(f"DELETE FROM state {clips if after else ''}")
     # What no decision touches is not gathered: the split of ten million rows is one column, not thirteen.
     fields = {row[0] for row in cursor.execute("SELECT DISTINCT field FROM changed").fetchall()}
     cursor.execute(
-        f"INSERT INTO state SELECT u.row_index, {_gathered(fields)} "
-        "FROM changed JOIN utterances u USING (id) WHERE field <> '' GROUP BY u.row_index"
+        f"INSERT INTO state SELECT row_index, {_gathered(fields)} "
+        "FROM changed JOIN places USING (id) WHERE field <> '' GROUP BY row_index"
     )
     cursor.execute("COMMIT")
     cursor.execute("DROP TABLE changed")
+    cursor.execute("DROP TABLE places")
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, decisions: DecisionStore, after: int) -> int:
