@@ -126,3 +126,15 @@ def test_a_checkpoint_limits_labels_and_what_was_heard_is_compared(tmp_path: Pat
     assert by_rule["labels_exceed_frames"] == {"u1"}
     assert "u2" in by_rule["disagrees"]
     assert "u0" not in by_rule["disagrees"]
+
+
+def test_a_source_of_which_nothing_is_fit_is_told_and_not_copied(tmp_path: Path) -> None:
+    """The findings are what was asked for; that there is nothing to copy does not hide them."""
+    row = {"audio_filepath": "a.wav", "duration": 1.0, "text": "", "target_lang": "de-DE"}
+    tone(tmp_path / "a.wav")
+    (tmp_path / "m.jsonl").write_text(json.dumps(row))
+    found = wb.lint(tmp_path / "m.jsonl", fix=tmp_path / "fixed")
+    assert found.fixed is None
+    assert not (tmp_path / "fixed").exists()
+    assert "text_empty" in found.counts
+    assert any("every row has an error" in str(problem) for problem in found.problems)

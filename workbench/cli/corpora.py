@@ -130,7 +130,8 @@ def open_source(
     }
     if lab:
         labs.lab(port, root=ws.path, page=page.relative_to(ws.path).as_posix())
-    return Told.of(told, f"{name}: {len(corpus)} utterances; {page}")
+    heard = f", predictions {', '.join(corpus.prediction_names())}" if corpus.prediction_names() else ""
+    return Told.of(told, f"{name}: {len(corpus)} utterances{heard}; {page}")
 
 
 @verb(group, "lint", room=ROOM)

@@ -112,7 +112,11 @@ def lint(
             flawed = found[found["severity"] == "error"]["id"].unique().tolist()
             if flawed:
                 corpus.pick(flawed).reject("lint")
-            made.fixed = corpus.export(fix, only="not_rejected").path
+            if len(flawed) < len(corpus):
+                made.fixed = corpus.export(fix, only="not_rejected").path
+            else:
+                what = "every row has an error; no copy was written"
+                made.problems.append(Problem("", what, "Correct what the findings name, and lint again."))
         return made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
