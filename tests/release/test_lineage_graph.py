@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 from candidates import POLICY, on_suite
 
-from workbench.release import Release, lineage
+from workbench.release import Release, lineage, lineage_drawing
+from workbench.release.lineage import Node
 from workbench.workspace.folder import WorkspaceFolder
 
 
@@ -63,3 +64,15 @@ def test_lineage_draws_hostile_labels_as_text() -> None:
         assert "<script>" not in shown
         assert "<img" not in shown
         ElementTree.fromstring(shown)
+
+
+def test_names_fit_their_boxes_and_stay_apart() -> None:
+    """Cut in the middle: runs of one family differ at their ends. Wide letters take more room."""
+    names = ["starter", "bulgarian-without-replay-1", "bulgarian-without-replay-2", "W" * 30, "電" * 20]
+    labels = [lineage_drawing.label(Node("a", "run", name, {})) for name in names]
+    assert labels[0] == "starter"
+    assert len(set(labels)) == len(names)
+    assert labels[1].startswith("bulgar")
+    assert labels[1].endswith("-1")
+    assert len(labels[3]) < len(labels[1])
+    assert len(labels[4]) <= 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 KINDS = ("source", "corpus", "export", "run", "checkpoint", "suite", "prediction", "gate", "release")
 WIDTH, HEIGHT = 168, 40
-_ROW, _COLUMN, _MARGIN, _LONGEST = 56, 216, 16, 22
+_ROW, _COLUMN, _MARGIN = 56, 216, 16
+_ROOM = WIDTH - 20
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,25 @@ def layout(graph: Linked) -> Layout:
 
 
 def label(node: Node) -> str:
-    """A node's name as it fits its box."""
-    return node.label if len(node.label) <= _LONGEST else f"{node.label[: _LONGEST - 1]}…"
+    """A node's name as it fits its box: cut in its middle, for names of one family differ at their ends."""
+    if _wide(node.label) <= _ROOM:
+        return node.label
+    for length in range(len(node.label) - 1, 1, -1):
+        cut = f"{node.label[: (length + 1) // 2]}…{node.label[-(length // 2) :]}"
+        if _wide(cut) <= _ROOM:
+            return cut
+    return "…"
+
+
+def _wide(text: str) -> float:
+    """Pixels that a text takes at the drawing's size, rather too many than too few."""
+    return sum(
+        12.5 if unicodedata.east_asian_width(letter) in "WF" else
+        11.5 if letter in "mwMW@%…" else
+        8.8 if letter.isupper() else
+        7.4
+        for letter in text
+    )  # fmt: skip
 
 
 def facts(node: Node) -> list[tuple[str, str]]:
