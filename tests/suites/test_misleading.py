@@ -328,6 +328,7 @@ def test_a_confidence_that_is_asked_for_is_given_everywhere(ws: Workspace) -> No
     run = suite_run(ws)
     usual = run.evaluation()
     strict = usual.with_settings(confidence=0.99)
+    assert "95 %" not in strict._repr_html_() + repr(strict.rates(strict.names[0])), "no heading says 95"
     for ask in (
         lambda e: e.rates("tuned"),
         lambda e: e.compare("base", "tuned"),

@@ -159,7 +159,7 @@ _HEADLINE_COLUMNS = {
     "headline": lambda r: r["kind"],
     "unit": lambda r: r["unit"],
     "error rate": lambda r: _share(r["rate"]),
-    "95 % interval": lambda r: (
+    "interval": lambda r: (
         "–"
         if r.get("low", float("nan")) != r.get("low", float("nan"))
         else f"{_share(r['low'])} to {_share(r['high'])}"

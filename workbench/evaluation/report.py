@@ -128,7 +128,8 @@ def methods(summary: dict[str, Any]) -> str:
         f"rate: {variants}.",
         f"{100 * made['confidence']:.0f} % intervals over speakers: the wider of Student's (cluster-robust) "
         f"and of the bootstrap-t with {number(made['resamples'])} samples, on the logarithmic scale; rates "
-        "below 5 % by a gamma-Poisson model of speakers. Over utterances instead where a slice has fewer "
+        "below 5 %, and speakers closer together than chance, "
+        "by a gamma-Poisson model. Over utterances instead where a slice has fewer "
         f"than {limits['min_speakers']} speakers (†) or speakers are not known (‡). None below "
         f"{MIN_CLUSTERS} independent units, or where nearly all errors come from one or two of them. "
         f"Seed {made['seed']}.",

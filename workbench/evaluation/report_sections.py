@@ -73,7 +73,7 @@ def headline(summary: Summary) -> str:
     columns: Columns = [
         ("transcripts", lambda r: text(r["name"]), False),
         ("normalized", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
-        ("95 % interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
+        ("interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
         ("interval over", lambda r: text(_kind(r["overall"])), False),
         ("raw (case and marks count)", lambda r: percent(r["overall_raw"]["rate"]), True),
         ("substituted", lambda r: number(r["overall"]["substitutions"]), True),
@@ -148,7 +148,7 @@ def warnings(summary: Summary) -> str:
 def heat_maps(summary: Summary) -> str:
     parts = [f"<h2>Who is badly served</h2><p class=soft>{_KEY}</p>"]
     for name, found in summary["predictions"].items():
-        parts.append(heat_map(f"{name}: error rate, 95 % interval", found["slices"], summary["by"]))
+        parts.append(heat_map(f"{name}: error rate and interval", found["slices"], summary["by"]))
         title = f"{name}: slices, highest error first; dashed line: everything"
         parts.append(interval_plot(title, found["slices"], summary["by"], found["overall"]["rate"]))
     return "".join(parts)
@@ -188,7 +188,7 @@ def _comparison_table(rows: list[dict[str, Any]], by: list[str]) -> str:
         ("from", lambda r: percent(r["rate_a"]), True),
         ("to", lambda r: percent(r["rate_b"]), True),
         ("difference", lambda r: points(r["difference"]), True),
-        ("95 % interval", lambda r: span(r["low"], r["high"], points), True),
+        ("interval", lambda r: span(r["low"], r["high"], points), True),
         ("p (Holm)", lambda r: p_value(r["p_holm"]), True),
         ("p matched pairs (Holm)", lambda r: p_value(r["p_matched_pairs_holm"]), True),
         ("better / worse", lambda r: f"{number(r['better'])} / {number(r['worse'])}", True),
@@ -218,7 +218,7 @@ def silences(summary: Summary) -> str:
             ("utterances without a word", lambda r: number(r["silent"]), True),
             ("of them with invented words", lambda r: number(r["invented"]), True),
             ("share", lambda r: percent(r["rate"]), True),
-            ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+            ("interval", lambda r: span(r["low"], r["high"]), True),
             ("words invented", lambda r: number(r["words"]), True),
         ]
         parts.append(table(f"{name}: in no error rate above", found["silence"], columns))
@@ -237,7 +237,7 @@ def _rate_table(caption: str, rows: list[dict[str, Any]], by: list[str]) -> str:
     columns: Columns = [
         (" × ".join(by), lambda r: escape(slice_name(r, by)), False),
         ("error rate", _rate_cell, True),
-        ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+        ("interval", lambda r: span(r["low"], r["high"]), True),
         ("words", lambda r: number(r["reference_words"]), True),
         ("speakers", lambda r: number(r["speakers"]), True),
         ("", lambda r: readings.TOO_FEW if r["enough"] == "no" else "", False),
@@ -285,7 +285,7 @@ def languages(summary: Summary) -> str:
         columns: Columns = [
             ("spoken", lambda r: text(r["target_lang"]), False),
             ("detected right", lambda r: percent(r["accuracy"]) + mark_of(r), True),
-            ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+            ("interval", lambda r: span(r["low"], r["high"]), True),
             ("language right, region aside", lambda r: percent(r["language_accuracy"]), True),
             ("detected as", partial(_detected_as, mistaken), False),
         ]
@@ -294,7 +294,7 @@ def languages(summary: Summary) -> str:
         cost: Columns = [
             ("auto against given", lambda r: f"{text(r['auto'])} against {text(r['given'])}", False),
             ("difference", lambda r: points(r["difference"]), True),
-            ("95 % interval", lambda r: span(r["low"], r["high"], points), True),
+            ("interval", lambda r: span(r["low"], r["high"], points), True),
             ("verdict", call, False),
         ]
         parts.append(table("What auto costs against the given locale", summary["auto_cost"], cost))
@@ -310,7 +310,7 @@ def tradeoff(summary: Summary) -> str:
         ("transcripts", lambda r: text(r["name"]), False),
         ("look-ahead", _delay, True),
         ("error rate", lambda r: percent(r["rate"]) + mark_of(r), True),
-        ("95 % interval", lambda r: span(r["low"], r["high"]), True),
+        ("interval", lambda r: span(r["low"], r["high"]), True),
         ("word latency p50", lambda r: _latency(r["latency_p50_s"]), True),
         ("word latency p95", lambda r: _latency(r["latency_p95_s"]), True),
         ("first word lost", lambda r: percent(r["first_word_lost"]), True),

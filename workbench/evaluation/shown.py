@@ -105,7 +105,7 @@ def rate_columns(by: Sequence[str]) -> dict[str, Cell]:
     return {
         heading(by): slice_cell(by),
         "error rate": lambda r: _percent(r["rate"]) + (" of characters" if r["metric"] == "cer" else ""),
-        "95 % interval": lambda r: _span(r["low"], r["high"], _percent),
+        "interval": lambda r: _span(r["low"], r["high"], _percent),
         "words": lambda r: f"{r['reference_words']:,}",
         "speakers": lambda r: f"{r['speakers']:,}",
         "reading": lambda r: {"no": "not enough data", "provisional": "few words: provisional", "yes": ""}[
@@ -121,7 +121,7 @@ def comparison_columns(by: Sequence[str]) -> dict[str, Cell]:
         "from": lambda r: _percent(r["rate_a"]),
         "to": lambda r: _percent(r["rate_b"]),
         "difference": lambda r: _points(r["difference"]),
-        "95 % interval": lambda r: _span(r["low"], r["high"], _points),
+        "interval": lambda r: _span(r["low"], r["high"], _points),
         "reading": lambda r: str(readings.direction(r)),
     }
 
@@ -133,7 +133,7 @@ def share_columns(
     return {
         **first,
         figure: lambda r: _percent(r[figure]),
-        "95 % interval": lambda r: _span(r[low], r[high], _percent),
+        "interval": lambda r: _span(r[low], r[high], _percent),
         **of,
     }
 
