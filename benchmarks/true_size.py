@@ -1,6 +1,6 @@
 """What the released model's size costs on a CPU: loading, memory, seconds per second of audio by runtime.
 
-Run: python -m benchmarks.true_size CHECKPOINT [--parts load equal speed] [--lookaheads 1120 560 320 80]
+Run: python -m benchmarks.true_size CHECKPOINT [--parts load equal speed transformers] [--lookaheads 1120 80]
 
 ``CHECKPOINT`` is made by ``python -m tooling.true_size --out CHECKPOINT``. One thread. Each part is a process
 of its own; figures are CPU seconds, so that other work on the machine matters little. The result goes to
@@ -17,19 +17,41 @@ import platform
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
+from workbench.deployment import transformers
+from workbench.deployment.package import MANIFEST, Package
 from workbench.recognizer import onnx_graphs, onnx_parity, runtimes
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.clips import decode_offline, stream_together
+from workbench.recognizer.engine import Engine
+from workbench.recognizer.loading import restore
 from workbench.recognizer.onnx_engine import OnnxEngine
 from workbench.recognizer.quiet import quiet_nemo
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs" / "evidence" / "true-size.json"
 LOOKAHEADS = (1120, 560, 320, 80)
-RUNTIMES = ("nemo layers", "torch", "onnx", "onnx-int8")
+RUNTIMES = ("nemo layers", "torch", "torch int8", "onnx", "onnx-int8")
+REPEATED = 4
+"""Times that the clip of two seconds is heard in a row, so that a stream is in its steady state."""
+
+
+class Pointwise(torch.nn.Module):
+    """A convolution of width one as a linear layer, in a convolution's place: (B, C, T) → (B, C', T)."""
+
+    def __init__(self, linear: torch.nn.Module) -> None:
+        super().__init__()
+        self.linear = linear
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.linear(x.transpose(1, 2)).transpose(1, 2)
+        return found
 
 
 def memory_mib(*names: str) -> list[int]:
@@ -93,7 +115,10 @@ def speed(path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]
     for kind in kinds:
         engine = graphs(checkpoint, path.parent, kind) if kind.startswith("onnx") else base
         base._cached = None if kind == "nemo layers" else cached
-        clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])[1:2]
+        if kind == "torch int8":
+            engine = quantized(checkpoint)
+        [_, clip, *_] = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])
+        clips = [replace(clip, pcm=np.tile(clip.pcm, REPEATED))]
         audio_s = sum(clip.pcm.size for clip in clips) / engine.sample_rate
         row = found[kind] = {}
         stream_together(engine, clips, checkpoint.right_context(lookaheads[0]))
@@ -107,6 +132,22 @@ def speed(path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]
     return found
 
 
+def quantized(checkpoint: Checkpoint) -> Engine:
+    """The torch engine with the linear layers of its encoder in eight bits, by torch's own dynamic
+    quantization; a peer, which the workbench does not offer: it is to be removed from torch."""
+    model = restore(checkpoint.archive, "cpu", "fp32")
+    for layer in model.encoder.layers:
+        for name in ("pointwise_conv1", "pointwise_conv2"):
+            conv = getattr(layer.conv, name)
+            linear = torch.nn.Linear(conv.in_channels, conv.out_channels, bias=conv.bias is not None)
+            linear.weight.data = conv.weight.data[:, :, 0]
+            if conv.bias is not None:
+                linear.bias.data = conv.bias.data
+            setattr(layer.conv, name, Pointwise(linear))
+    torch.ao.quantization.quantize_dynamic(model.encoder, {torch.nn.Linear}, torch.qint8, inplace=True)
+    return Engine(model.eval())
+
+
 def graphs(checkpoint: Checkpoint, beside: Path, kind: str) -> OnnxEngine:
     """The engine of the checkpoint's graphs, which are written beside it once, without the long proof."""
     folder = beside / f"{checkpoint.path.stem}-graphs"
@@ -116,6 +157,26 @@ def graphs(checkpoint: Checkpoint, beside: Path, kind: str) -> OnnxEngine:
     if kind == "onnx-int8" and not (folder / "encoder.int8.onnx").is_file():
         runtimes.quantize(folder)
     return OnnxEngine(folder, 1, kind == "onnx-int8")
+
+
+def in_transformers(path: Path, lookaheads: list[int]) -> dict[str, Any]:
+    """Of two clips, at each look-ahead: whether Transformers' own class streams what a session says."""
+    checkpoint = Checkpoint.open(path)
+    engine = checkpoint.engine("cpu")
+    folder = path.parent / f"{path.stem}-transformers"
+    if not (folder / MANIFEST).is_file():
+        transformers.write_package(checkpoint, folder)
+    found: dict[str, Any] = {}
+    for ms in lookaheads:
+        right = checkpoint.right_context(ms)
+        reader = transformers.Reader(Package.open(folder), checkpoint, right)
+        clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])[:2]
+        said = [reader.read(clip.pcm, "auto") for clip in clips]
+        filled = [replace(clip, pcm=reader.filled(clip.pcm)) for clip in clips]
+        wanted = [stream_together(engine, [clip], right)[0] for clip in filled]
+        same = [(a.ids, a.frames) == (b.ids, b.frames) for a, b in zip(said, wanted, strict=True)]
+        found[str(ms)] = {"equal": sum(same), "clips": len(same), "tokens": sum(len(o.ids) for o in said)}
+    return found
 
 
 def of_its_own(part: str, path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]:
@@ -147,7 +208,7 @@ def record(found: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--parts", nargs="+", default=["load", "equal", "speed"])
+    parser.add_argument("--parts", nargs="+", default=["load", "equal", "speed", "transformers"])
     parser.add_argument("--part", help="this one, in this process")
     parser.add_argument("--lookaheads", nargs="+", type=int, default=list(LOOKAHEADS))
     parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES))
@@ -157,6 +218,7 @@ def main() -> None:
             "load": lambda: load(given.checkpoint),
             "equal": lambda: equal(given.checkpoint, given.lookaheads),
             "speed": lambda: speed(given.checkpoint, given.lookaheads, given.runtimes),
+            "transformers": lambda: in_transformers(given.checkpoint, given.lookaheads),
         }
         print(json.dumps(parts[given.part]()))
         return

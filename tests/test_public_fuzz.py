@@ -6,12 +6,14 @@ import datetime
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from public_fuzz import LEFT_OUT, arguments, fault, hostile, objects
 from small_workspace import small_workspace
@@ -21,6 +23,8 @@ import workbench as wb
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs" / "evidence" / "public-fuzz.json"
+MOST_MEMORY = 8 << 30
+"""Bytes that the calls may take in all beyond what is there before: more is a fault."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,11 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str,
     inside = folder / "here"
     inside.mkdir()
     os.chdir(inside)  # where a call that takes a relative path writes
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    now = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (now + MOST_MEMORY, limits[1]))
     yield made, inside
+    resource.setrlimit(resource.RLIMIT_AS, limits)
     os.chdir(before)
 
 

@@ -35,6 +35,9 @@ def test_the_true_size_loads_streams_and_says_what_offline_decoding_says(tmp_pat
     for row in found["equal"].values():
         assert row["equal"] == row["clips"]
         assert row["tokens"] > 5
+    for row in found["transformers"].values():
+        assert row["equal"] == row["clips"]
+        assert row["tokens"] > 5
     nemo, torch, onnx = (found["speed"][kind] for kind in ("nemo layers", "torch", "onnx"))
     for ms in map(str, true_size.LOOKAHEADS):
         assert torch[ms] < nemo[ms]

@@ -24,18 +24,6 @@ _MASKED = -10_000.0
 """What NeMo puts where a frame may not look."""
 
 
-class Pointwise(torch.nn.Module):  # type: ignore[misc]
-    """A convolution of width one as a linear layer, in a convolution's place: (B, C, T) → (B, C', T)."""
-
-    def __init__(self, linear: torch.nn.Module) -> None:
-        super().__init__()
-        self.linear = linear
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.linear(x.transpose(1, 2)).transpose(1, 2)
-        return found
-
-
 class CachedLayers:
     """The layers of an encoder.
 
