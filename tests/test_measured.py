@@ -1,13 +1,17 @@
 """Files of measurements say what is wrong with them, whichever kind they are."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
 from workbench.capacity.result import Capacity
 from workbench.errors import WorkbenchError
+from workbench.evaluation.keywords import read_keywords
 from workbench.field.baseline import Baseline
 from workbench.field.conditions import ConditionSweep
+from workbench.foldings import read_substitutions
 from workbench.workspace import json_store
 
 KINDS = [(Capacity, "a capacity file"), (Baseline, "a baseline"), (ConditionSweep, "a sweep of conditions")]
@@ -32,6 +36,16 @@ def test_what_is_no_such_file_is_refused(kind, what, text, tmp_path):
         kind.load(path)
     with pytest.raises(WorkbenchError, match=f"not {what}"):
         kind.load(tmp_path / "absent.json")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("reader", [*(kind.load for kind, _ in KINDS), read_keywords, read_substitutions])
+def test_what_never_ends_or_never_begins_is_refused_not_read(reader, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (Path("/dev/zero"), pipe, tmp_path):
+        with pytest.raises(WorkbenchError, match="not a file"):
+            reader(path)
 
 
 def test_written_whole_and_without_nan(tmp_path):

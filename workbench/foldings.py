@@ -17,6 +17,7 @@ list        the workspace's substitution list: equal spellings, units, brand nam
 from __future__ import annotations
 
 import csv
+import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
+from workbench.reading import read_text
 
 MARKUP = re.compile(
     r"<(?![a-z]{2,3}-[A-Z]{2}>|auto>)/?[^<>\s\d][^<>]{0,60}>|\[[^\[\]\n]{2,40}\]"
@@ -53,11 +55,11 @@ def read_substitutions(path: Path) -> tuple[Substitution, ...]:
         WorkbenchError: no such file, not UTF-8, another heading, or one spelling meant two ways.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(Path(path), "list").removeprefix("\ufeff")
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except (WorkbenchError, csv.Error) as error:
         raise WorkbenchError(
-            f"cannot read substitutions: {error}",
+            f"cannot read substitutions: {error.what if isinstance(error, WorkbenchError) else error}",
             where=str(path),
             hint="Give a UTF-8 CSV: written,meant,language.",
         ) from None

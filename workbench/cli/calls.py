@@ -19,6 +19,7 @@ from workbench.cli.verbs import (
     workspace,
 )
 from workbench.plain_values import records
+from workbench.reading import read_text
 
 ROOM = "Raw calls"
 group = typer.Typer()
@@ -121,7 +122,7 @@ def bleep(
 
 
 def _names(path: Path | None) -> list[str]:
-    lines = [] if path is None else path.read_text("utf-8").splitlines()
+    lines = [] if path is None else read_text(path, "list of names").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 

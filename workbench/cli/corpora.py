@@ -27,6 +27,7 @@ from workbench.cli.verbs import (
     workspace,
 )
 from workbench.plain_values import records
+from workbench.reading import read_json
 from workbench.widgets.progress import progress_bar
 
 ROOM = "Corpora"
@@ -83,7 +84,7 @@ def import_corpus(
     """Import recordings as a corpus; columns pred_text and pred_text_NAME become predictions."""
     if dry_run:
         return inspect(source, mapping, default, tag, audio_root, locale)
-    found = wb.ImportPlan.from_dict(json.loads(plan.read_text("utf-8"))) if plan is not None else None
+    found = wb.ImportPlan.from_dict(read_json(plan, "plan")) if plan is not None else None
     with progress_bar(f"import {name}", None, unit="row") as shown:
         corpus = workspace().import_corpus(
             name, source, pairs(mapping), plan=found, defaults=pairs(default), tags=pairs(tag),

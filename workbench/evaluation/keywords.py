@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.rates import Settings
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.units import WordTable
+from workbench.reading import read_text
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -47,11 +49,11 @@ def read_keywords(source: str | Path | Iterable[str | Keyword]) -> list[Keyword]
     if isinstance(source, str | Path):
         path = Path(source)
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                lines = list(csv.reader(file))
-        except (OSError, UnicodeDecodeError) as error:
+            lines = list(csv.reader(io.StringIO(read_text(path, "list").removeprefix("\ufeff"), newline="")))
+        except (WorkbenchError, csv.Error) as error:
+            why = error.what if isinstance(error, WorkbenchError) else error
             hint = "Give a UTF-8 CSV with a column keyword."
-            raise WorkbenchError(f"cannot read keywords: {error}", where=str(path), hint=hint) from None
+            raise WorkbenchError(f"cannot read keywords: {why}", where=str(path), hint=hint) from None
         found = _from_lines([line for line in lines if any(cell.strip() for cell in line)])
     else:
         found = [k if isinstance(k, Keyword) else Keyword(str(k).strip()) for k in source]

@@ -16,6 +16,7 @@ from workbench.ingest.manifest import careful
 from workbench.ingest.reader import LINE
 from workbench.ingest.schema import guess_mapping
 from workbench.ingest.tables import open_parquet, records
+from workbench.reading import regular
 
 HYPOTHESIS = (
     "pred_text", "hypothesis", "hyp", "prediction", "predicted_text", "recognized_text", "asr_text", "asr",
@@ -93,7 +94,7 @@ def _of_file(path: Path, root: Path, column: str | None, problems: list[Problem]
         tables = open_parquet([path], None).tables(problems)
         yield from _of_rows([row for table in tables for row in table.to_pylist()], column, path.name)
     elif suffix in _TEXTS:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
+        text = regular(path, "transcript").read_bytes().decode("utf-8-sig", "replace")
         yield Heard(" ".join(text.split()), path.name, recording=stem)
     else:
         document = _document(path)

@@ -10,14 +10,22 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.reading import read_text
 
-_NOT_SUCH = (OSError, ValueError, KeyError, TypeError, AttributeError)
+_NOT_SUCH = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def write(path: Path, figures: dict[str, Any]) -> Path:
     """Write the figures as JSON, with folders; NaN is refused, for JSON has none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_atomic(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return read_text(path, "file")
+    except WorkbenchError as error:
+        raise WorkbenchError(f"not {what}: {error.what}", where=str(path)) from None
 
 
 @contextmanager
@@ -32,7 +40,7 @@ def reading(path: Path, what: str, newest: int) -> Iterator[dict[str, Any]]:
         WorkbenchError: no such file, not JSON, of a newer schema, or nothing that can be built from.
     """
     try:
-        held = json.loads(Path(path).read_text("utf-8"))
+        held = json.loads(_text(Path(path), what))
         version = held.pop("schema_version")
         if version > newest:
             hint = f"It has schema {version}, known is {newest}: update the workbench."

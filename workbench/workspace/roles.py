@@ -81,7 +81,7 @@ def adopt(ws: WorkspaceFolder, source: str | Path) -> Roles:
             raise _refuse(
                 ws, "steward", "roles.adopt", f"it gives {', '.join(sorted(granted))} to its own adopter"
             )
-    text = Path(source).read_bytes()
+    text = read_bytes(Path(source), SETTINGS.size)
     if hashlib.sha256(text).hexdigest() != new.digest:
         raise WorkbenchError("the file changed while it was read", where=Path(source).name)
     folder = ws.path / "roles"
