@@ -285,3 +285,8 @@ def test_any_subset_can_be_erased_and_any_cut_is_found(
     head, cut = ledger.head(), data.draw(st.integers(1, len(ledger)))
     gone = tampered(ledger, f"DELETE FROM events WHERE seq >= {cut}; DELETE FROM payloads WHERE seq >= {cut}")
     assert not gone.verify(head).ok
+
+
+def test_numbers_that_sqlite_cannot_hold_ask_for_what_is_not_there(ledger):
+    assert list(ledger.events(after=10**30)) == []
+    assert len(list(ledger.events(after=-(10**30), limit=10**30))) == len(ledger) == 10

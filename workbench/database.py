@@ -24,6 +24,12 @@ from workbench.files import naming_a_full_disk, sync, write_atomic
 BUSY_S = 60
 RESTORE = "Restore it from a backup."
 _SIDES = ("-wal", "-shm", "-journal")
+_MOST = (1 << 63) - 1
+
+
+def as_integer(value: int) -> int:
+    """The nearest number that SQLite can hold: no row has a larger one, and no limit needs one."""
+    return max(-_MOST, min(value, _MOST))
 
 
 class Connections:

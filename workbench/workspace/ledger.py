@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.database import Connections, transaction
+from workbench.database import Connections, as_integer, transaction
 from workbench.errors import WorkbenchError
 from workbench.glance import MOST_ROWS, Glance, as_html, as_text, counted
 from workbench.signatures import public
@@ -223,7 +223,7 @@ class Ledger:
         """
         left = limit
         while left is None or left > 0:
-            rows = self._page(kind, after, min(_PAGE, left) if left is not None else _PAGE)
+            rows = self._page(kind, as_integer(after), min(_PAGE, left) if left is not None else _PAGE)
             for seq, key, at, name, text, chain in rows:
                 yield Event(seq, key, at, name, None if text is None else json.loads(text), chain.hex())
             if not rows:

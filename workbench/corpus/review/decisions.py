@@ -22,7 +22,7 @@ from workbench.corpus.review import decision_queries as queries
 from workbench.corpus.review.decision_digests import ClipSum
 from workbench.corpus.review.edited_values import checked_id, checked_tag, checked_value
 from workbench.corpus.review.kappa import kappa
-from workbench.database import Connections, transaction
+from workbench.database import Connections, as_integer, transaction
 from workbench.errors import WorkbenchError
 from workbench.glance import Glance, as_html, as_text, counted
 from workbench.names import current_user
@@ -250,7 +250,7 @@ class DecisionStore:
     def events(self, after: int = 0, limit: int = 1_000_000) -> list[Decision]:
         """Events in order, undo and redo among them."""
         sql = f"SELECT {queries.COLUMNS} FROM events WHERE seq > ? AND {queries.BY} ORDER BY seq LIMIT ?"
-        rows = self._connections.get().execute(sql, (after, self.only, limit))
+        rows = self._connections.get().execute(sql, (as_integer(after), self.only, as_integer(limit)))
         return [_decision(row) for row in rows]
 
     def clips_of(self, seq: int) -> list[str]:
@@ -259,7 +259,8 @@ class DecisionStore:
 
     def iter_clips(self, seq: int) -> Iterator[str]:
         """The same, in order, read as they are asked for: an event may name millions."""
-        rows = self._connections.get().execute("SELECT clip FROM targets WHERE seq = ? ORDER BY clip", (seq,))
+        sql = "SELECT clip FROM targets WHERE seq = ? ORDER BY clip"
+        rows = self._connections.get().execute(sql, (as_integer(seq),))
         return (row[0] for row in rows)
 
     def conflicts(self) -> list[Conflict]:
@@ -307,7 +308,7 @@ class DecisionStore:
         Clips whose decisions were all undone come once, with field ''.
         """
         sql = queries.STATE_SINCE if after else queries.STATE
-        yield from self._connections.get().execute(sql, {"after": after, "who": self.only})
+        yield from self._connections.get().execute(sql, {"after": as_integer(after), "who": self.only})
 
     def verify(self) -> list[str]:
         """What does not hold in the file, one sentence each; empty where all is well."""
