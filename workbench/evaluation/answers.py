@@ -12,6 +12,7 @@ from workbench.evaluation import readings
 from workbench.evaluation.asked import Asked
 from workbench.evaluation.recommendations import what_next
 from workbench.evaluation.slices import Where
+from workbench.evaluation.tables import as_table
 
 if TYPE_CHECKING:
     from workbench.evaluation.shown import Shown
@@ -28,7 +29,7 @@ def headline(self: Asked, name: str) -> Shown:
 
     found = heads.headlines_of_rates(_by_locale(self, name), dict(self.settings.traffic))
     said = "; ".join(_headline(row) for row in found) or "nothing was said in these utterances"
-    return show(pd.DataFrame(found), f"{name}: {said}.", _HEADLINE_COLUMNS)
+    return show(as_table(found), f"{name}: {said}.", _HEADLINE_COLUMNS)
 
 
 def is_better(self: Asked, base: str, candidate: str, where: Where = None) -> Shown:
@@ -83,7 +84,7 @@ def fix_first(self: Asked, name: str) -> Shown:
         "share of calls": lambda r: _share(r["traffic_share"]),
         "data": enough_cell,
     }
-    return show(pd.DataFrame(found), sentence, columns)
+    return show(as_table(found), sentence, columns)
 
 
 def more_data(self: Asked, name: str, by: str | Sequence[str] | None = None) -> Shown:
@@ -100,7 +101,7 @@ def more_data(self: Asked, name: str, by: str | Sequence[str] | None = None) -> 
     start = slice_cell(columns)(found[0]) if found else ""
     sentence = f"{start}: {found[0]['advice']}." if found else "Every slice has data enough."
     return show(
-        pd.DataFrame(found),
+        as_table(found),
         sentence,
         {heading(columns): slice_cell(columns), "what": lambda r: str(r["advice"])},
     )

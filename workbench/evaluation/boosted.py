@@ -19,6 +19,7 @@ from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.keywords import Keyword, keyword_counts, read_keywords
 from workbench.evaluation.rates import Thresholds
 from workbench.evaluation.significance import paired_difference
+from workbench.evaluation.tables import as_table
 from workbench.glance import Glance, as_html, as_text, counted
 from workbench.ingest.audio import Roots, RowReader, roots_of
 from workbench.recognizer.boosting import Boost
@@ -203,7 +204,7 @@ def false_alarms(evaluation: Evaluation, keywords: Sequence[Keyword]) -> tuple[p
     made_up = rows[alarm[1] > 0]
     listed = scored.rows.iloc[made_up][["id", "target_lang", "text"]].reset_index(drop=True)
     listed["hypothesis"] = scored.prediction(WITH).column("hypothesis").to_numpy(object)[made_up]
-    return pd.DataFrame(records), listed
+    return as_table(records), listed
 
 
 def _points(value: float) -> str:
@@ -271,7 +272,7 @@ def gains(evaluation: Evaluation, keywords: Sequence[Keyword]) -> pd.DataFrame:
         record |= {"difference": float(after - before), "low": low, "high": high}
         record |= {"interval_kind": clusters.kind, "speakers": clusters.speakers, "utterances": len(rows)}
         records.append(record)
-    return pd.DataFrame(records)
+    return as_table(records)
 
 
 _MEASURES = (("recall", (1,), (0,)), ("precision", (3,), (2,)), ("f1", (1, 3), (0, 2)))

@@ -27,6 +27,7 @@ from workbench.evaluation.asked import Asked, normalizer_of, rows_of
 from workbench.evaluation.language import share_table
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.slices import Where
+from workbench.evaluation.tables import as_table
 from workbench.language_tags import split_spans
 from workbench.text import normalize, words
 
@@ -103,7 +104,7 @@ def code_switching(
         pairs = list(dict.fromkeys(_switches(reference)))
         for slice_ in ["code-switched" if len(languages) > 1 else "one language", *pairs]:
             slices.setdefault(slice_, []).append(row)
-    table = pd.DataFrame([_record(key, held, counted) for key, held in slices.items() if held])
+    table = as_table(_record(key, held, counted) for key, held in slices.items() if held)
     mixed = np.array(slices["code-switched"], np.int64)
     shares = []
     for figure, top, bottom in (

@@ -22,6 +22,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import rankdata
 
 from workbench.evaluation.errors import aligned_words
+from workbench.evaluation.tables import as_table
 
 if TYPE_CHECKING:
     from workbench.evaluation.scored import ScoredCorpus
@@ -239,4 +240,4 @@ def thresholds(sure: Array, right: Array) -> pd.DataFrame:
                 "wrong_among_flagged": float(wrong[flagged].mean()) if flagged.any() else float("nan"),
             }
         )
-    return pd.DataFrame(records)
+    return as_table(records)

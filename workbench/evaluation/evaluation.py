@@ -22,6 +22,7 @@ from workbench.evaluation.rates import Settings, Thresholds
 from workbench.evaluation.scored import Headline, ScoredCorpus
 from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
+from workbench.evaluation.tables import unknown_as_none
 from workbench.foldings import Substitution, as_substitutions
 from workbench.plain_values import as_json
 from workbench.signatures import public, takes_fields
@@ -280,7 +281,7 @@ class Evaluation:
             findings = self.confounded().to_dict("records")
             locales = table["target_lang"] if "target_lang" in table.columns else [None] * len(table)
             names = {locale: confounding.named(findings, by, locale) for locale in set(locales)}
-            table["confounded"] = [names[locale] for locale in locales]
+            return unknown_as_none(table.assign(confounded=[names[locale] for locale in locales]))
         return table
 
     def report(

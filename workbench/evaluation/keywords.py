@@ -20,6 +20,7 @@ from workbench.evaluation.events import hit_words, places
 from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.rates import Settings
 from workbench.evaluation.scored import ScoredCorpus
+from workbench.evaluation.tables import as_table
 from workbench.evaluation.units import WordTable
 from workbench.reading import read_text
 
@@ -110,11 +111,11 @@ def keyword_table(
         )
         whole += sums
         records.append(record | _keyword_intervals(sums, settings))
-    frame = pd.DataFrame(records)
+    frame = as_table(records)
     total: dict[str, Any] = {"keyword": "all", "domain": None, "target_lang": None}
     total |= {c: int(frame[c].sum()) for c in ("reference", "recalled", "hypothesis", "correct")}
     total |= _keyword_intervals(whole, settings)
-    frame = pd.concat([frame, pd.DataFrame([total])], ignore_index=True)
+    frame = pd.concat([frame, as_table([total])], ignore_index=True)
     frame["recall"] = frame["recalled"] / frame["reference"].where(frame["reference"] > 0)
     frame["precision"] = frame["correct"] / frame["hypothesis"].where(frame["hypothesis"] > 0)
     either = frame["reference"] + frame["hypothesis"]

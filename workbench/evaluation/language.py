@@ -17,6 +17,7 @@ from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.rates import Settings, rate
 from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.slices import group
+from workbench.evaluation.tables import as_table
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -78,7 +79,7 @@ def share_table(
         record |= {"no_interval": found.missing}
         record |= {names[0]: top, names[1]: bottom, "utterances": len(rows_of[place])}
         records.append(record | {"speakers": slicing.speakers[place], "interval_kind": slicing.kinds[place]})
-    return pd.DataFrame(records)
+    return as_table(records)
 
 
 def language_score(scored: ScoredCorpus, name: str, settings: Settings, rows: Array) -> LanguageScore:
@@ -156,7 +157,7 @@ def tradeoff_rows(
             record |= {"last_word_lost": rate(int(last[part].sum()), heard) if heard else float("nan")}
             record |= delay_percentiles(scored, name, part)
             records.append(record | {"empty": int(empty[part].sum())})
-    return pd.DataFrame(records)
+    return as_table(records)
 
 
 def calibration(scored: ScoredCorpus, name: str, normalizer: str, rows: Array, bins: int) -> pd.DataFrame:

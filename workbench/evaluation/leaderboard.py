@@ -23,7 +23,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from kaldialign import batch_error_rate
 
 from workbench.evaluation.asked import Asked, rows_of
@@ -31,6 +30,7 @@ from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.intervals import ratio_interval
 from workbench.evaluation.leaderboard_english import english_text
 from workbench.evaluation.slices import Where, group
+from workbench.evaluation.tables import as_table
 from workbench.numerals import in_words
 
 if TYPE_CHECKING:
@@ -134,4 +134,4 @@ def leaderboard(
         "words": lambda r: f"{r['reference_words']:,}",
         "empty, dropped": lambda r: f"{r['dropped']:,}",
     }
-    return show(pd.DataFrame(records), f"{name} as {VERSION} counts.", short)
+    return show(as_table(records), f"{name} as {VERSION} counts.", short)

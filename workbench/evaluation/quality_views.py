@@ -26,6 +26,7 @@ from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
 from workbench.evaluation.confidence import Confidence, Unit, confidence_of
 from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import Where
+from workbench.evaluation.tables import as_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,7 @@ def stability(self: Asked, names: Sequence[str] | None = None, where: Where = No
             share = record[kind] / record["same_words"] if record["same_words"] else float("nan")
             record[f"{kind}_share"] = share
         records.append(record)
-    return pd.DataFrame(records)
+    return as_table(records)
 
 
 def language(self: Asked, name: str, where: Where = None) -> lid.LanguageScore:

@@ -17,6 +17,7 @@ from workbench.evaluation.intervals import MIN_CLUSTERS, RESAMPLES, ratio_interv
 from workbench.evaluation.scored import Headline, Metric, ScoredCorpus
 from workbench.evaluation.significance import holm, matched_pairs, paired_difference, segments
 from workbench.evaluation.slices import Where, group, mask
+from workbench.evaluation.tables import as_table
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def rate_table(
         record |= {"left_out": left_out[place], "metric": unit, "normalizer": normalizer}
         records.append(record)
     columns = None if records else [*groups.by, "rate", "low", "high", "errors", "reference_units"]
-    return pd.DataFrame(records, columns=columns)
+    return as_table(records, columns)
 
 
 def unit_of(scored: ScoredCorpus, rows: Array, metric: Headline) -> Metric:
@@ -187,7 +188,7 @@ def comparison_table(
         p_value, count = matched_pairs(segments_of[place])
         record |= {"p_matched_pairs": p_value, "segments": count, "metric": unit, "normalizer": normalizer}
         records.append(record)
-    frame = pd.DataFrame(records)
+    frame = as_table(records)
     if len(frame):
         place = frame.columns.get_loc("p_value") + 1
         frame.insert(place, "p_holm", holm(frame["p_value"].to_numpy(float)))

@@ -22,6 +22,7 @@ from workbench.corpus.review.origins import references
 from workbench.errors import WorkbenchError
 from workbench.evaluation import readings, score_predictions
 from workbench.evaluation.shown import Cell, Shown, enough_cell, share_cell, show, text_cell
+from workbench.evaluation.tables import as_table
 from workbench.field.simulated_log import in_conditions
 from workbench.plain_values import plain
 from workbench.recognizer.conditions import Condition
@@ -106,7 +107,7 @@ class ConditionSweep:
     @property
     def table(self) -> pd.DataFrame:
         """A row per locale, band and ratio; see the class."""
-        frame = pd.DataFrame(self.rows, columns=list(COLUMNS))
+        frame = as_table(self.rows, COLUMNS)
         numbers = [c for c in COLUMNS if c not in ("locale", "band", "enough")]
         frame[numbers] = frame[numbers].astype(float)
         whole = ["utterances", "speakers", "empty", "marks"]

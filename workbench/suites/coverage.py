@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from workbench.evaluation.tables import as_table
 from workbench.suites.suite import Requirement
 
 ALL = "all"
@@ -52,7 +53,7 @@ def coverage_table(clips: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     for tag, own in _groups(clips, "target_lang"):
         records.append(_record(tag, None, set(own["id"]), reading))
         records += [_record(tag, accent, set(some["id"]), reading) for accent, some in _groups(own, "accent")]
-    table = pd.DataFrame(records)
+    table = as_table(records)
     return table.astype(dict.fromkeys(odd, "Int64"))
 
 

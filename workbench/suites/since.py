@@ -10,6 +10,7 @@ import pandas as pd
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
 from workbench.evaluation.disparity import difference_of_slices
+from workbench.evaluation.tables import as_table
 from workbench.locales import CHARACTER_LANGUAGES
 from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
@@ -148,7 +149,7 @@ def _table(
                 "because": "; ".join(dict.fromkeys(why)),
             }
         )
-    return pd.DataFrame(records, columns=list(COLUMNS))
+    return as_table(records, COLUMNS)
 
 
 def _metric(tag: str) -> str:
