@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,13 @@ from workbench.corpus.review.drafts import UNCERTAIN, Drafts
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import write_atomic
 from workbench.holdings import Holdings
+from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.ingest.voice_activity import SegmentRules
+from workbench.locales import AUTO
 from workbench.privacy.bleeping import DROP_TAG, Action, PersonalWords, bleeped_row, personal_words
+from workbench.recognizer import alignments
+from workbench.recognizer.checkpoint import Checkpoint
+from workbench.recognizer.known_text import anchors_of, parts_of
 from workbench.signatures import public
 from workbench.widgets.progress import Progress, progress_bar
 from workbench.workspace.roles import require
@@ -138,45 +144,96 @@ class Reviewing(Holdings):
         name: str,
         prediction: str,
         *,
+        checkpoint: str | None = None,
         longest_s: float = 20.0,
         silence_s: float = 0.5,
         least_confidence: float = 0.0,
+        engine: str = "local",
+        address: str | None = None,
+        progress: Progress | None = None,
+        cancel: Callable[[], bool] | None = None,
     ) -> Corpus:
         """Lay the known transcripts of long recordings onto them: a corpus of utterances with transcripts.
+
+        Forced alignment by the transducer: the best path of the transcript's tokens through the recording
+        (:mod:`workbench.recognizer.forced_alignment`). Repeated after a stop, the call goes on.
 
         Args:
             corpus: its rows are long recordings with their whole transcript.
             name: of the corpus that the utterances make.
-            prediction: of the same rows, with word times: what the alignment rests on.
+            prediction: of the same rows, with word times: where transcript and prediction agree for some
+                words, the path is looked for near them.
+            checkpoint: that aligns; default: the one of the workspace that made the prediction.
             longest_s: of an utterance in seconds, where there is a place to cut.
             silence_s: a pause in seconds that ends an utterance.
             least_confidence: utterances of less are left out, and named in ``problems``.
+            engine: 'local', or 'ray' on a cluster at ``address``.
+            address: of the Ray cluster.
+            progress: called with (recordings done, recordings in all); a bar is shown without it.
+            cancel: asked after each recording; what is done is kept.
 
         Returns:
-            The utterances; ``alignment_confidence`` is 0 to 1, ``recording`` the row that they come from.
+            The utterances; ``alignment_confidence`` is the geometric mean of the probabilities of their
+            tokens, 0 to 1, near 0 for what was never said; ``recording`` the row that they come from.
 
         Raises:
-            WorkbenchError: no such prediction, nothing could be aligned, the name is taken, or the user is
-                neither trainer nor steward.
+            WorkbenchError: no such prediction or checkpoint, nothing could be aligned, the name is taken,
+                cancelled, the engine's, or the user is neither trainer nor steward.
         """
         require(self, "trainer|steward", "corpus.import")
-        known = {str(row["id"]): row for row in corpus.prediction(prediction).to_dict("records")}
-        rows: list[dict[str, Any]] = []
-        problems: list[Problem] = []
-        for row in corpus.frame().to_dict("records"):
-            found, faults = aligning.rows_of(
-                row, known.get(str(row["id"])), longest_s=longest_s, silence_s=silence_s,
+        if name in self.corpus_names():
+            raise WorkbenchError(f"there is a corpus {name!r} already", hint="Choose another name.")
+        known = corpus.prediction(prediction)
+        by = self.checkpoint(checkpoint) if checkpoint else self._maker(known, prediction)
+        tasks, rows, problems = _alignment_tasks(by, corpus, known)
+        with progress_bar(f"align {corpus.name}", progress, unit="recording") as shown:
+            times = alignments.align_tasks(
+                by, tasks, corpus.audio_roots, corpus.folder, engine=engine, address=address, progress=shown,
+                cancel=cancel,
+            )  # fmt: skip
+        made_rows: list[dict[str, Any]] = []
+        for task in tasks:
+            found = times[task.id]
+            if isinstance(found, str):
+                problems.append(Problem(task.id, found, "Check the file."))
+                continue
+            words = [
+                aligning.SaidWord(
+                    part.text, time.start_s, time.end_s, time.confidence, part.glued, part.lang, part.closes
+                )
+                for part, time in zip(task.parts, found, strict=True)
+            ]
+            kept, left_out = aligning.rows_of(
+                rows[task.id], words, longest_s=longest_s, silence_s=silence_s,
                 least_confidence=least_confidence,
             )  # fmt: skip
-            rows += found
-            problems += faults
-        if not rows:
+            made_rows += kept
+            problems += left_out
+        if not made_rows:
             first = str(problems[0]) if problems else ""
             raise WorkbenchError("nothing could be aligned", where=corpus.name, hint=first)
-        made = self.import_corpus(name, rows, audio_roots=list(corpus.audio_roots))
+        made = self.import_corpus(name, made_rows, audio_roots=list(corpus.audio_roots))
         _add_problems(made, problems)
-        self.record("corpus.align", {"recordings": len(corpus), "utterances": len(rows)})
+        facts = {"recordings": len(corpus), "utterances": len(made_rows), "checkpoint": by.sha256}
+        self.record("corpus.align", facts)
         return made
+
+    def _maker(self, prediction: pd.DataFrame, name: str) -> Checkpoint:
+        """The checkpoint of the workspace that made a prediction.
+
+        Raises:
+            WorkbenchError: it is not here, or an imported engine made it.
+        """
+        stated = prediction.get("checkpoint_sha256", pd.Series(dtype=object)).dropna()
+        made_by = set(stated)
+        for known in [*self.checkpoint_names(), *self.run_names()]:
+            with contextlib.suppress(WorkbenchError):  # a run that has not ended
+                if (found := self.checkpoint(known)).sha256 in made_by:
+                    return found
+        raise WorkbenchError(
+            "the checkpoint that made it is not in this workspace", where=name,
+            hint="Name one that knows the language: checkpoint=…",
+        )  # fmt: skip
 
     def personal_data(self, corpus: Corpus, prediction: str, names: Sequence[str] = ()) -> pd.DataFrame:
         """What is personal in references and drafts by rules: listed names, numbers, e-mail, payment cards.
@@ -276,6 +333,33 @@ class Reviewing(Holdings):
             if found is not None and id in heard_from:  # its start was moved since
                 found = aligning.moved_words(found, heard_from[id] - float(row["offset"] or 0.0))
             yield row, personal_words(row, found, names)
+
+
+def _alignment_tasks(
+    checkpoint: Checkpoint, corpus: Corpus, prediction: pd.DataFrame
+) -> tuple[list[alignments.Task], dict[str, dict[str, Any]], list[Problem]]:
+    """What is to be aligned, the rows by id, and the recordings that cannot be."""
+    recognized = {str(row["id"]): row["words"] for row in prediction.to_dict("records") if "words" in row}
+    tasks: list[alignments.Task] = []
+    rows: dict[str, dict[str, Any]] = {}
+    problems: list[Problem] = []
+    for row in corpus.frame().to_dict("records"):
+        id, text, length = str(row["id"]), row.get("text"), row.get("duration")
+        words = recognized.get(id)
+        if words is None or not isinstance(text, str) or not isinstance(length, float) or length != length:
+            problems.append(Problem(id, "no transcript, duration or word times", "Transcribe it first."))
+            continue
+        locale = row["target_lang"] if isinstance(row.get("target_lang"), str) else AUTO
+        try:
+            checkpoint.prompt_index(locale)
+        except WorkbenchError as error:
+            problems.append(Problem(id, error.what, error.hint))
+            continue
+        parts = tuple(parts_of(text, None if locale == AUTO else locale))
+        place = {key: row.get(key) for key in ("audio_filepath", "offset", "duration", *CHANNEL_COLUMNS)}
+        rows[id] = row
+        tasks.append(alignments.Task(id, place, locale, parts, tuple(anchors_of(parts, locale, list(words)))))
+    return tasks, rows, problems
 
 
 def _add_problems(corpus: Corpus, problems: Sequence[Problem]) -> None:

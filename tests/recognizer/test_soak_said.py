@@ -1,9 +1,11 @@
 """What was said, measured on the starter's recordings: ends of words against forced alignment, ``auto`` on
-clips that switch languages. Run by ``make soak``: ``docs/evidence/word-ends.json``, ``code-switching.json``.
+clips that switch languages, known transcripts laid onto joined clips. Run by ``make soak``:
+``docs/evidence/word-ends.json``, ``code-switching.json``, ``alignment.json``.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 from evidence import CHECKPOINT, heard, record, starter_rows
+from joined_clips import join
 
 import workbench as wb
 from tooling.starter.emissions import letter_ends, spelling
 from tooling.starter.forced_alignment import align
 from workbench.evaluation.alignment import align_words
+from workbench.recognizer import alignments
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.clips import Clip, read
 from workbench.recognizer.words import is_spoken, spaced
@@ -115,3 +119,66 @@ def test_auto_on_clips_that_switch_languages(tmp_path: Path):
         }
     record("code-switching", checkpoint, {"clips": len(mixed), "seed": 26, "predictions": found})
     assert all(one["spans"] > 400 for one in found.values())
+
+
+def test_known_transcripts_lie_where_they_are_said(tmp_path: Path):
+    """Test clips of several voices, joined with pauses to a recording a voice; the transcript holds sentences
+    that were never said."""
+    checkpoint = Checkpoint.open(CHECKPOINT)
+    ws = wb.Workspace(tmp_path / "ws")
+    ws.add_checkpoint("starter", CHECKPOINT)
+    found: dict[str, Any] = {}
+    every: dict[str, list[float]] = defaultdict(list)
+    for seed, locale in enumerate(("es-US", "fr-CA", "it-IT", "en-US")):
+        made = join(tmp_path / locale, locale=locale, clips=40, seed=seed)
+        corpus = ws.import_corpus(locale, made.manifest)
+        ws.transcribe(corpus, "starter", "heard", streaming=True)
+        ws.align(corpus, f"{locale}-utterances", "heard")
+        [line] = (corpus.folder / alignments.FILE).read_text("utf-8").splitlines()
+        kept = json.loads(line)
+        parts = np.array(kept["parts"])
+        sure = {
+            name: [float(np.exp(np.log(np.maximum(1e-9, parts[one.first_word : one.end_word, 2])).mean()))
+                   for one in some]
+            for name, some in (("said", made.said), ("never_said", made.never_said))
+        }  # fmt: skip
+        ends = [float(parts[one.end_word - 1, 1] - one.end_s) for one in made.said]
+        starts = [float(parts[one.first_word, 0] - one.start_s) for one in made.said]
+        for name, values in (("end_s", ends), ("start_s", starts), *sure.items()):
+            every[name] += values
+        found[locale] = {
+            "audio_s": round(made.length_s, 1),
+            "real_time_factor": round(kept["cpu_s"] / made.length_s, 4),
+            "median_end_error_s": round(float(np.median(ends)), 3),
+            "median_confidence": {name: round(float(np.median(v)), 4) for name, v in sure.items()},
+        }
+    ends, starts = np.array(every["end_s"]), np.array(every["start_s"])
+    highest = max(every["never_said"])
+    result = {
+        "clips": len(ends),
+        "never_said": len(every["never_said"]),
+        "audio_s": round(sum(one["audio_s"] for one in found.values()), 1),
+        "end_less_true_end_s": _spread(ends),
+        "start_less_true_start_s": _spread(starts),
+        "confidence": {
+            "median_said": round(float(np.median(every["said"])), 4),
+            "median_never_said": round(float(np.median(every["never_said"])), 4),
+            "highest_never_said": round(highest, 4),
+            "said_above_the_highest_never_said": round(float((np.array(every["said"]) > highest).mean()), 4),
+        },
+        "by_locale": found,
+    }
+    record("alignment", checkpoint, result)
+    assert abs(result["end_less_true_end_s"]["median"]) < 0.15
+    assert result["end_less_true_end_s"]["within_0.2_s"] > 0.8
+    assert result["confidence"]["median_said"] > 20 * result["confidence"]["median_never_said"]
+
+
+def _spread(errors: np.ndarray) -> dict[str, float]:
+    return {
+        "median": round(float(np.median(errors)), 3),
+        "p5": round(float(np.quantile(errors, 0.05)), 3),
+        "p95": round(float(np.quantile(errors, 0.95)), 3),
+        "within_0.2_s": round(float((np.abs(errors) <= 0.2).mean()), 4),
+        "within_0.5_s": round(float((np.abs(errors) <= 0.5).mean()), 4),
+    }

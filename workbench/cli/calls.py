@@ -61,11 +61,15 @@ def align(
     longest_s: LongestS = 20.0,
     silence_s: SilenceS = 0.5,
     least_confidence: Annotated[float, typer.Option(help="Utterances of less are left out.")] = 0.0,
+    checkpoint: Annotated[str | None, typer.Option(help="That aligns; the prediction's by default.")] = None,
+    engine: Engine = "local",
+    address: Address = None,
 ) -> Told:
-    """Lay the known transcripts of long recordings onto them: utterances with a confidence."""
+    """Lay the known transcripts of long recordings onto them: utterances with a confidence. A stopped call
+    goes on."""
     made = workspace().align(
-        view(corpus, where), name, prediction, longest_s=longest_s, silence_s=silence_s,
-        least_confidence=least_confidence,
+        view(corpus, where), name, prediction, checkpoint=checkpoint, longest_s=longest_s,
+        silence_s=silence_s, least_confidence=least_confidence, engine=engine, address=address,
     )  # fmt: skip
     return _made(made)
 

@@ -4,6 +4,7 @@ A job is a pure function over shards: plain values in, plain values out. The cal
 the same way, and puts the results in order; so nothing that is written depends on who computed what, or when.
 """
 
+from workbench.cluster.kept_lines import KeptLines
 from workbench.cluster.ray_engine import ENGINES, Needs, check_engine, connected, over_ray
 
-__all__ = ["ENGINES", "Needs", "check_engine", "connected", "over_ray"]
+__all__ = ["ENGINES", "KeptLines", "Needs", "check_engine", "connected", "over_ray"]

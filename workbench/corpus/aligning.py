@@ -1,25 +1,18 @@
-"""A known transcript of a long recording laid onto it: utterances with times and a confidence each.
-
-The checkpoint's own best path gives words with times; the transcript's words are aligned with them, and what
-both have are anchors. Between anchors times are shared out by letters, and a segment says how much of it
-rests on anchors: what was never said, or said otherwise, shows as low confidence and not as a reference.
-"""
+"""A known transcript whose words have times, as utterances: rows with times and a confidence each."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from rapidfuzz.distance import Levenshtein
-
 from workbench.corpus import record
 from workbench.errors import Problem
 from workbench.ingest.audio import CHANNEL_COLUMNS
-from workbench.language_tags import strip_tag
+from workbench.language_tags import with_tags
 from workbench.reading import read_parquet
-from workbench.text import normalize
 from workbench.times import parse_utc
 
 if TYPE_CHECKING:
@@ -27,98 +20,102 @@ if TYPE_CHECKING:
 
 _KEPT = ("audio_filepath", "target_lang", "accent", "speaker", "domain", "source", "license", "consent",
          "recorded_at", *CHANNEL_COLUMNS)  # fmt: skip
-_FINAL = ".?!…。？！؟।"
+_LEAST = 1e-9
+"""Confidence below which a word is as good as never said: the geometric mean needs a bound."""
 
 
 @dataclass(frozen=True, slots=True)
-class Aligned:
-    """A part of a transcript and when it is said, in seconds of the recording. ``confidence``: mean over its
-    words of the confidence of the recognized word that each is equal to, 0 where it is equal to none."""
+class SaidWord:
+    """A word of a transcript, or a character of a script without spaces, and when it is said.
+
+    Attributes:
+        start_s, end_s: in seconds of the recording. confidence: that it is said there, 0 to 1.
+        glued: no space stands before it. lang: its language; None where nothing states one.
+        closes: a sentence ends with it.
+    """
 
     text: str
     start_s: float
     end_s: float
     confidence: float
+    glued: bool = False
+    lang: str | None = None
+    closes: bool = False
 
 
-@dataclass(slots=True)
-class _Token:
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A part of a transcript and when it is said, in seconds of the recording.
+
+    Attributes:
+        text: with a tag at the end of each run where there are several languages.
+        confidence: geometric mean over its words, 0 to 1. lang: of most words.
+    """
+
     text: str
-    start_s: float | None = None
-    end_s: float | None = None
-    confidence: float = 0.0
+    start_s: float
+    end_s: float
+    confidence: float
+    lang: str | None = None
 
 
-def align(
-    text: str,
-    locale: str | None,
-    words: Sequence[Mapping[str, Any]],
+def utterances(
+    words: Sequence[SaidWord],
     length_s: float,
     *,
     longest_s: float = 20.0,
     silence_s: float = 0.5,
     padding_s: float = 0.2,
-) -> list[Aligned]:
+) -> list[Utterance]:
     """The utterances of a transcript, in order; together they hold every word of it.
 
     Args:
-        text: the whole transcript. locale: its tag.
-        words: what was recognized: ``word, start, end`` in seconds and ``confidence``.
+        words: of the transcript, in order and in time.
         length_s: of the recording.
         longest_s: of an utterance, where there is a place to cut. silence_s: a pause that ends one.
         padding_s: kept before and after, at most half of the pause.
     """
-    tokens = [_Token(part) for part in strip_tag(text)[0].split()]
-    if not tokens:
-        return []
-    _anchor(tokens, locale, words)
-    _fill(tokens, length_s)
-    groups: list[list[_Token]] = [[]]
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        groups[-1].append(token)
-        if following is None:
-            break
-        pause = _time(following.start_s) - _time(token.end_s)
-        lasts = _time(following.end_s) - _time(groups[-1][0].start_s)
-        if pause >= silence_s or token.text.rstrip("\"'»”’)").endswith(tuple(_FINAL)) or lasts > longest_s:
+    groups: list[list[SaidWord]] = []
+    for word in words:
+        if not groups or _cut(groups[-1], word, longest_s, silence_s):
             groups.append([])
+        groups[-1].append(word)
     made = []
     for at, group in enumerate(groups):
-        before = _time(groups[at - 1][-1].end_s) if at else 0.0
-        after = _time(groups[at + 1][0].start_s) if at + 1 < len(groups) else length_s
-        start, end = _time(group[0].start_s), _time(group[-1].end_s)
+        before = groups[at - 1][-1].end_s if at else 0.0
+        after = groups[at + 1][0].start_s if at + 1 < len(groups) else length_s
+        start, end = group[0].start_s, group[-1].end_s
         start -= min(padding_s, max(0.0, start - before) / 2)
         end += min(padding_s, max(0.0, after - end) / 2)
-        sure = sum(token.confidence for token in group) / len(group)
-        said = " ".join(token.text for token in group)
-        made.append(Aligned(said, round(start, 3), round(min(end, length_s), 3), round(sure, 4)))
+        sure = math.exp(sum(math.log(max(_LEAST, word.confidence)) for word in group) / len(group))
+        text, lang = _written(group)
+        made.append(Utterance(text, round(start, 3), round(min(end, length_s), 3), round(sure, 4), lang))
     return made
 
 
 def rows_of(
     row: Mapping[str, Any],
-    prediction: Mapping[str, Any] | None,
+    words: Sequence[SaidWord],
     *,
     longest_s: float,
     silence_s: float,
     least_confidence: float,
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Rows of the utterances in a long recording, and what of it could not be aligned.
+    """Rows of the utterances in a long recording, and those left out.
 
     Args:
-        row: with ``id``, ``text``, ``offset``, ``duration`` and the rest that utterances keep.
-        prediction: of it, with ``words``.
-        longest_s, silence_s: as :func:`align`. least_confidence: utterances of less are left out.
+        row: with ``id``, ``offset``, ``duration`` and the rest that utterances keep.
+        words: of its transcript.
+        longest_s, silence_s: as :func:`utterances`. least_confidence: utterances of less are left out.
     """
-    id, held = str(row["id"]), None if prediction is None else prediction.get("words")
-    words = [dict(word) for word in (() if held is None else held)]
-    text, length = row.get("text"), row.get("duration")
-    if not words or not isinstance(text, str) or not isinstance(length, float) or length != length:
-        return [], [Problem(id, "no transcript, duration or word times", "Transcribe it first.")]
+    id = str(row["id"])
     kept = {name: row[name] for name in _KEPT if row.get(name) is not None and row[name] == row[name]}
-    found, problems = [], []
-    for one in align(text, row.get("target_lang"), words, length, longest_s=longest_s, silence_s=silence_s):
+    found, problems, places = [], [], set[str]()
+    for one in utterances(words, row["duration"], longest_s=longest_s, silence_s=silence_s):
         place = f"{id}-{round(1000 * one.start_s):09d}"
+        while place in places:  # what was never said may begin where the next does
+            place += "+"
+        places.add(place)
         if one.confidence < least_confidence or one.end_s <= one.start_s:
             problems.append(Problem(place, f"aligned with confidence {one.confidence:.2f} only", "Listen."))
             continue
@@ -126,9 +123,30 @@ def rows_of(
             "offset": round(float(row.get("offset") or 0.0) + one.start_s, 4),
             "duration": round(one.end_s - one.start_s, 4),
         }
+        lang = {} if one.lang is None else {"target_lang": one.lang}
         own = {"id": place, "text": one.text, "recording": id, "alignment_confidence": one.confidence}
-        found.append({**kept, **times, **own})
+        found.append({**kept, **lang, **times, **own})
     return found, problems
+
+
+def _cut(group: Sequence[SaidWord], word: SaidWord, longest_s: float, silence_s: float) -> bool:
+    """Whether an utterance ends before a word."""
+    last = group[-1]
+    pause, lasts = word.start_s - last.end_s, word.end_s - group[0].start_s
+    return last.closes or pause >= silence_s or lasts > longest_s
+
+
+def _written(group: Sequence[SaidWord]) -> tuple[str, str | None]:
+    """An utterance's text, tags in it where there are several languages, and the language of most words."""
+    runs: list[tuple[str, str | None]] = []
+    counts: dict[str | None, int] = {}
+    for word in group:
+        counts[word.lang] = counts.get(word.lang, 0) + 1
+        if runs and runs[-1][1] == word.lang:
+            runs[-1] = runs[-1][0] + ("" if word.glued else " ") + word.text, word.lang
+        else:
+            runs.append((word.text, word.lang))
+    return with_tags(runs) if len(runs) > 1 else runs[0][0], max(counts, key=lambda lang: counts[lang])
 
 
 def offsets_at(corpus: Corpus, at_s: float) -> dict[str, float]:
@@ -164,46 +182,3 @@ def moved_words(prediction: Mapping[str, Any], by_s: float) -> dict[str, Any]:
     words = [{**word, "start": word["start"] + by_s, "end": word["end"] + by_s}
              for word in (() if held is None else held)]  # fmt: skip
     return {**prediction, "words": words}
-
-
-def _anchor(tokens: Sequence[_Token], locale: str | None, words: Sequence[Mapping[str, Any]]) -> None:
-    """Times of the words that transcript and recognition share."""
-    wanted = [normalize(token.text, locale) for token in tokens]
-    heard = [normalize(str(word["word"]), locale) for word in words]
-    for part in Levenshtein.opcodes(wanted, heard):
-        if part.tag != "equal":
-            continue
-        pairs = zip(range(part.src_start, part.src_end), range(part.dest_start, part.dest_end), strict=True)
-        for one, other in pairs:
-            if not wanted[one]:
-                continue
-            word, token = words[other], tokens[one]
-            token.start_s, token.end_s = float(word["start"]), float(word["end"])
-            token.confidence = float(word.get("confidence") or 0.0)
-
-
-def _fill(tokens: Sequence[_Token], length_s: float) -> None:
-    """Times of the words between anchors, shared out by their letters."""
-    at, last = 0, 0.0
-    while at < len(tokens):
-        if tokens[at].start_s is not None:
-            last = _time(tokens[at].end_s)
-            at += 1
-            continue
-        end = at
-        while end < len(tokens) and tokens[end].start_s is None:
-            end += 1
-        until = _time(tokens[end].start_s) if end < len(tokens) else length_s
-        letters = sum(len(token.text) for token in tokens[at:end])
-        # Nobody speaks slower than 5 letters a second: what is left of the room is a pause.
-        room = min(max(0.0, until - last), letters / 5)
-        place = last
-        for token in tokens[at:end]:
-            token.start_s = place
-            place += room * len(token.text) / letters
-            token.end_s = place
-        last, at = place, end
-
-
-def _time(value: float | None) -> float:
-    return 0.0 if value is None else value

@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cluster import check_engine, over_ray
+from workbench.cluster import KeptLines, check_engine, over_ray
 from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import channel_of, locate_text, mono_blocks, probe, regular
 from workbench.ingest.voice_activity import RATE, SegmentRules, probabilities, segments
@@ -85,20 +84,16 @@ def segment(
     with alone(corpus.folder / ".segments.lock", timeout_s=0, busy=busy):
         rows = corpus.frame().to_dict("records")
         tasks, problems = _tasks(corpus, rows, rules)
-        kept = _kept(corpus.folder / FILE)
-        waiting = [task for task in tasks if task.key not in kept]
+        kept = KeptLines(corpus.folder / FILE)
+        waiting = [task for task in tasks if task.key not in kept.by_key]
         done = len(tasks) - len(waiting)
-        with (corpus.folder / FILE).open("a", encoding="utf-8") as stream:
+        with kept.open():
             for line in _found(waiting, engine, address, cancel):
-                kept[line["key"]] = line
-                if "error" not in line:
-                    stream.write(json.dumps(line) + "\n")
-                    stream.flush()
-                    os.fsync(stream.fileno())
+                kept.add(line)
                 done += 1
                 if progress is not None:
                     progress(done, len(tasks))
-        lines = [kept[task.key] for task in tasks if task.key in kept]
+        lines = [kept.by_key[task.key] for task in tasks if task.key in kept.by_key]
         if len(lines) < len(tasks):
             what = f"cancelled after {len(lines)} of {len(tasks)} channels"
             raise WorkbenchError(what, hint="Repeat the call to go on.")
@@ -163,23 +158,6 @@ def _found(
             yield from pool.map(find_segments, tasks[at : at + size])
             if cancel is not None and cancel():
                 return
-
-
-def _kept(path: Path) -> dict[str, dict[str, Any]]:
-    """What was found before; a line that was cut off is passed over."""
-    found: dict[str, dict[str, Any]] = {}
-    if path.exists():
-        data = path.read_bytes()
-        if data and not data.endswith(b"\n"):
-            with path.open("ab") as stream:
-                stream.write(b"\n")
-        for line in data.splitlines():
-            try:
-                one = json.loads(line)
-                found[one["key"]] = one
-            except (ValueError, KeyError, TypeError):
-                continue
-    return found
 
 
 def _rows(

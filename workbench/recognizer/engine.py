@@ -128,6 +128,20 @@ class Engine:
         found = {stream.number: one for stream, one in zip(batch, decoded, strict=True)}
         return [found[stream.number] for stream in streams]
 
+    def encode(self, stream: Stream) -> torch.Tensor:
+        """The next chunk of a stream through encoder and prompt alone: (frames, d_model); nothing is decoded.
+
+        Args:
+            stream: as :meth:`step` takes it, alone, and never decoded.
+        """
+        import torch
+
+        with self.lock, torch.inference_mode(), self._threads(1):
+            self.set_context(stream.right)
+            encoded, lengths, stream.caches = self._encode([stream])
+        found: torch.Tensor = encoded[0, : int(lengths[0])]
+        return found
+
     @contextlib.contextmanager
     def _threads(self, streams: int) -> Iterator[None]:
         """One thread for a small step on CPU. Its many tiny kernels gain nothing from more, and wait at each
