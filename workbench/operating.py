@@ -10,6 +10,8 @@ from workbench.capacity.measurement import Budget
 from workbench.capacity.result import Capacity
 from workbench.capacity.sweep import MEMORY_SESSIONS, measure_capacity
 from workbench.corpus.query.table import Corpus
+from workbench.evaluation.calibration import calibrate
+from workbench.evaluation.corpora import evaluate
 from workbench.field.conditions import BANDS, SNR_DB, ConditionSweep, sweep_conditions
 from workbench.field.dashboard import FieldReport, watch_log
 from workbench.field.log import read_log
@@ -18,10 +20,12 @@ from workbench.names import check_name
 from workbench.serving import Serving
 from workbench.signatures import public
 from workbench.widgets.progress import Progress, progress_bar
+from workbench.workspace import calibration
 
 if TYPE_CHECKING:
     from workbench.field import Baseline
     from workbench.suites.run import SuiteRun
+    from workbench.workspace.calibration import Calibration
 
 
 @public
@@ -81,6 +85,39 @@ class Operating(Serving):
             )  # fmt: skip
         return Capacity.load(path)
 
+    def calibrate(self, corpus: Corpus, prediction: str, *, normalizer: str = "basic") -> Calibration:
+        """Fit what a checkpoint's confidence is worth, and keep it: from then on drafts, the board's order,
+        field reports and the model card take its line in the place of a constant.
+
+        Args:
+            corpus: validation clips with references, such as ``ws.corpus("calls").where("split =
+                'validation'")``; not those that figures are made from.
+            prediction: of the checkpoint on them, made as callers get it.
+            normalizer: under which a word counts as right.
+
+        Returns:
+            Temperature, lines of words and utterances, and the table of what lies below each confidence.
+
+        Raises:
+            WorkbenchError: no such prediction, it was made by no checkpoint, or there is not enough data.
+        """
+        where = " AND ".join(corpus.filters) or "all rows"
+        found = calibrate(evaluate(corpus, prediction, normalizer=normalizer), prediction, corpus.name, where)
+        calibration.write(self.reports, found)
+        self.record("calibrate", {"checkpoint": found.checkpoint_sha256, "words": found.words})
+        return found
+
+    def calibration(self, checkpoint: str) -> Calibration | None:
+        """What :meth:`calibrate` fitted of a checkpoint; None where nothing was.
+
+        Args:
+            checkpoint: its name, a run's, or a ``.nemo`` path.
+
+        Raises:
+            WorkbenchError: no such checkpoint, or what was kept is damaged.
+        """
+        return calibration.read(self.reports, self.checkpoint(checkpoint).sha256)
+
     def conditions(
         self,
         checkpoint: str,
@@ -130,6 +167,7 @@ class Operating(Serving):
         baseline_weeks: int = 6,
         release: str | None = None,
         false_alarms_per_week: float = 0.01,
+        uncertain: float | None = None,
     ) -> FieldReport:
         """Hold production logs (docs/field-log.md) against the release's own first weeks.
 
@@ -140,13 +178,15 @@ class Operating(Serving):
             baseline: of an earlier log; default: the first ``baseline_weeks`` whole weeks of this one.
             release: whose calls are used; default: the last one that the log names.
             false_alarms_per_week: the chance of any false alarm in a week, over all charts together.
+            uncertain: calls of less confidence are counted as uncertain; default: the line of utterances that
+                was fitted for the release's checkpoint (:meth:`calibrate`), else 0.6; the report says which.
 
         Raises:
             WorkbenchError: no usable line or too few whole weeks; damaged lines are listed, not raised.
         """
         return watch_log(
             read_log(paths), baseline, baseline_weeks=baseline_weeks, release=release,
-            false_alarms_per_week=false_alarms_per_week, workspace=self,
+            false_alarms_per_week=false_alarms_per_week, workspace=self, uncertain=uncertain,
         )  # fmt: skip
 
     def suite_baseline(

@@ -13,7 +13,7 @@ import pandas as pd
 from workbench.corpus import aligning, segmenting
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.agreement import agreement
-from workbench.corpus.review.drafts import UNCERTAIN, Drafts
+from workbench.corpus.review.drafts import Drafts
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import write_atomic
 from workbench.holdings import Holdings
@@ -107,7 +107,7 @@ class Reviewing(Holdings):
         second: str | None = None,
         *,
         twice: float = 0.1,
-        uncertain: float = UNCERTAIN,
+        uncertain: float | None = None,
         seed: int = 0,
     ) -> Drafts:
         """Work on drafts: predictions of one or two checkpoints, or of an imported engine, that reviewers
@@ -118,11 +118,12 @@ class Reviewing(Holdings):
             name: of the prediction that holds the drafts.
             second: of another model's on the same clips; where the two disagree is worked on first.
             twice: share of the clips that two reviewers transcribe apart.
-            uncertain: words of less confidence are shown as uncertain.
+            uncertain: words of less confidence are shown as uncertain; default: the line that was fitted for
+                the checkpoint (:meth:`Workspace.calibrate`), else 0.6; the drafts say which.
             seed: of the choice of that share.
 
         Raises:
-            WorkbenchError: no such prediction, or a share that is none.
+            WorkbenchError: no such prediction, a share or a confidence that is none.
         """
         return Drafts(corpus, name, second, twice=twice, uncertain=uncertain, seed=seed)
 

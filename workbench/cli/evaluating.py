@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,7 +23,7 @@ from workbench.cli.verbs import (
     view,
     workspace,
 )
-from workbench.plain_values import records
+from workbench.plain_values import plain, records
 
 ROOM = "Evaluation"
 group = typer.Typer()
@@ -35,6 +36,18 @@ Normalizer = Annotated[str, typer.Option(help="raw, cased, basic …")]
 
 def _columns(by: str) -> tuple[str, ...]:
     return tuple(name for name in by.split(",") if name and name != "none")
+
+
+@verb(group, "calibrate", room=ROOM)
+def calibrate(
+    corpus: CorpusName,
+    prediction: Annotated[str, typer.Argument(help="Of the checkpoint that is calibrated.")],
+    where: Where = "split = 'validation'",
+    normalizer: Normalizer = "basic",
+) -> Told:
+    """Fit what a checkpoint's confidence is worth on validation clips, for drafts, board and field."""
+    found = workspace().calibrate(view(corpus, where), prediction, normalizer=normalizer)
+    return Told.of(plain(asdict(found)), str(found))
 
 
 @verb(group, "evaluate", room=ROOM)

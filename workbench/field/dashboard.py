@@ -23,13 +23,15 @@ from workbench.field.control_chart_svg import control_chart
 from workbench.field.drift import alarms, causes, points, shown
 from workbench.field.log import FieldLog
 from workbench.field.proposals import Proposal, propose
-from workbench.field.weekly import weekly
+from workbench.field.weekly import UNCERTAIN, weekly
 from workbench.files import write_atomic
 from workbench.locales import AUTO
 from workbench.pages import page
 from workbench.plain_values import plain, records
+from workbench.release.promotion import pointers
 from workbench.signatures import public
 from workbench.views import view
+from workbench.workspace.calibration import Line, line_of
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class FieldReport:
         points: a row per quantity, locale and week, see :func:`workbench.field.drift.points`.
         alarms: the alarms, newest first, with a sentence each.
         false_alarms_per_week: what the limits were set for.
+        line: confidence below which a call is counted as uncertain, and where that comes from.
         workspace: whose terms and erasures :meth:`propose` keeps to.
     """
 
@@ -66,6 +69,7 @@ class FieldReport:
     points: pd.DataFrame
     alarms: pd.DataFrame
     false_alarms_per_week: float
+    line: Line
     workspace: WorkspaceFolder | None = field(default=None, repr=False, compare=False)
 
     def unjudged(self) -> str:
@@ -97,6 +101,8 @@ class FieldReport:
             "baseline_suite": self.baseline.suite,
             "dispersion": {name: found[0] for name, found in self.baseline.dispersion.items()},
             "false_alarms_per_week": self.false_alarms_per_week,
+            "uncertain_below": self.line.below,
+            "uncertain_from": self.line.source,
             "weekly": records(self.weekly),
             "points": records(self.points),
             "alarms": records(self.alarms),
@@ -208,13 +214,16 @@ class FieldReport:
         rows = []
         for locale, part in at.groupby("locale", sort=True):
             held = {r["quantity"]: r for r in part.to_dict("records")}
-            rows.append({"locale": locale, **held})
+            of_week = whole[(whole["week"] == week) & (whole["locale"] == locale)].to_dict("records")
+            rows.append({"locale": locale, **held, "uncertain": _uncertain(of_week)})
         columns: list[tuple[str, Callable[[dict[str, Any]], str], bool]] = [
             ("locale", lambda r: text(r["locale"]), False)
         ]
         columns += [(_heading(q), lambda r, q=q: _cell(q, r.get(q.name)), True) for q in QUANTITIES]  # type: ignore[misc]
+        columns.append(("uncertain calls", lambda r: text(r["uncertain"]), True))
+        line = f"uncertain: confidence below {self.line.below:g}, {self.line.source}"
         return "<h2>Latest whole week</h2>" + html_table(
-            f"Week of {week}; in brackets what the baseline had; ▲▼ beyond the limits", rows, columns
+            f"Week of {week}; in brackets what the baseline had; ▲▼ beyond the limits; {line}", rows, columns
         )
 
     def _charts(self) -> str:
@@ -257,6 +266,7 @@ def watch_log(
     release: str | None = None,
     false_alarms_per_week: float = 0.01,
     workspace: WorkspaceFolder | None = None,
+    uncertain: float | None = None,
 ) -> FieldReport:
     """Hold a log against a release's baseline.
 
@@ -265,11 +275,13 @@ def watch_log(
             takes the first ``baseline_weeks`` whole weeks of this one.
         release: use the calls of this release only; None: the last one that the log names, or all if it
             names none.
-        workspace: whose terms and erasures proposals keep to.
+        workspace: whose terms and erasures proposals keep to, and where checkpoints were calibrated.
+        uncertain: confidence below which a call is uncertain; None: the line that was fitted for the
+            checkpoint of the release, where the workspace's pointers know it, else 0.6.
 
     Raises:
-        WorkbenchError: no usable line, too few weeks, a release that the log does not name, or a baseline of
-            another release or prompt.
+        WorkbenchError: no usable line, too few weeks, a release that the log does not name, a baseline of
+            another release or prompt, or ``uncertain`` is no confidence.
     """
     if not len(log):
         first = next(iter(log.problems), None)
@@ -287,9 +299,23 @@ def watch_log(
     if baseline is not None and baseline.suite is not None:
         _refuse_other_prompt(log, baseline)
     baseline = baseline or Baseline.of(log, baseline_weeks, release)
-    table = weekly(log.rows, baseline.slow_limits)
+    line = _line(workspace, release, uncertain)
+    table = weekly(log.rows, baseline.slow_limits, line.below)
     found = points(table, baseline, false_alarms_per_week)
-    return FieldReport(log, baseline, table, found, alarms(found), false_alarms_per_week, workspace)
+    return FieldReport(log, baseline, table, found, alarms(found), false_alarms_per_week, line, workspace)
+
+
+def _line(workspace: WorkspaceFolder | None, release: str | None, given: float | None) -> Line:
+    """Below which confidence a call is uncertain."""
+    if given is not None:
+        if not 0 <= given <= 1:
+            raise WorkbenchError(f"uncertain={given}", where="field log", hint="A confidence, 0 to 1.")
+        return Line(float(given), "as given")
+    if workspace is None:
+        return line_of(None, None, UNCERTAIN)
+    now = pointers(workspace)
+    digests = [p.sha256 for p in (now.production, now.previous, now.candidate) if p and p.name == release]
+    return line_of(workspace.reports, digests[0] if digests else None, UNCERTAIN, "utterance")
 
 
 def _refuse_other_prompt(log: FieldLog, baseline: Baseline) -> None:
@@ -305,6 +331,12 @@ def _refuse_other_prompt(log: FieldLog, baseline: Baseline) -> None:
 
 def _heading(quantity: Quantity) -> str:
     return {"other_language": "other language", "slow": "slow calls"}.get(quantity.name, quantity.label)
+
+
+def _uncertain(rows: list[dict[str, Any]]) -> str:
+    """The share of a week's calls with a confidence that are uncertain."""
+    rated = sum(row["rated"] for row in rows)
+    return f"{sum(row['uncertain'] for row in rows) / rated:.1%}" if rated else "–"
 
 
 def _cell(quantity: Quantity, row: dict[str, Any] | None) -> str:

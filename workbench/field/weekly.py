@@ -10,6 +10,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from workbench.field.log import FieldLog
 
+UNCERTAIN = 0.6
+"""Confidence of a call below which it is uncertain, where its checkpoint was not calibrated."""
 SQL = """
 WITH calls AS (
     SELECT
@@ -33,6 +35,7 @@ SELECT
     count(confidence) AS rated,
     avg(confidence) AS confidence,
     var_samp(confidence) AS confidence_variance,
+    count(*) FILTER (confidence < $uncertain) AS uncertain,
     count(latency_ms) AS timed,
     quantile_cont(latency_ms, 0.5) AS latency_p50_ms,
     quantile_cont(latency_ms, 0.95) AS latency_p95_ms,
@@ -49,7 +52,9 @@ ORDER BY c.locale, c.week
 """
 
 
-def weekly(rows: pd.DataFrame, slow_limits: dict[str, float] | None = None) -> pd.DataFrame:
+def weekly(
+    rows: pd.DataFrame, slow_limits: dict[str, float] | None = None, uncertain: float = UNCERTAIN
+) -> pd.DataFrame:
     """One row a locale and week (from Monday, UTC).
 
     ``locale`` is the one that was asked for; for ``auto`` the detected one, ``unknown`` where none was.
@@ -57,13 +62,14 @@ def weekly(rows: pd.DataFrame, slow_limits: dict[str, float] | None = None) -> p
     Args:
         rows: of a :class:`FieldLog`.
         slow_limits: locale → latency in ms above which a call counts as ``slow``.
+        uncertain: confidence below which it counts as ``uncertain``.
 
     Returns:
         ``locale, week, calls, automatic``; ``read`` (calls with a transcript or a word count) and ``empty``
         among them; ``compared`` (a locale was asked for and one detected) and ``other_language`` among them;
-        ``rated, confidence, confidence_variance``; ``timed, latency_p50_ms, latency_p95_ms, slow``;
-        ``marked`` (calls with words), ``words, marks`` and their sums of squares and products; ``whole``:
-        False for a first or last week that the log covers in part.
+        ``rated, confidence, confidence_variance, uncertain``; ``timed, latency_p50_ms, latency_p95_ms,
+        slow``; ``marked`` (calls with words), ``words, marks`` and their sums of squares and products;
+        ``whole``: False for a first or last week that the log covers in part.
     """
     needed = ["time", "requested_lang", "detected_lang", "words", "marks", "confidence", "latency_ms"]
     limits = pd.DataFrame(
@@ -75,7 +81,7 @@ def weekly(rows: pd.DataFrame, slow_limits: dict[str, float] | None = None) -> p
         texts = {name: given[name].astype("string") for name in ("requested_lang", "detected_lang")}
         connection.register("log", given.assign(**texts))
         connection.register("slow_limits", limits.assign(locale=limits["locale"].astype("string")))
-        table = connection.execute(SQL).df()
+        table = connection.execute(SQL, {"uncertain": uncertain}).df()
     table["week"] = pd.to_datetime(table["week"]).dt.date
     table["whole"] = _whole(table, rows)
     return table

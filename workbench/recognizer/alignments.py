@@ -102,9 +102,10 @@ def align_task(checkpoint: Checkpoint, task: Task, reader: RowReader) -> dict[st
     """The parts of one recording as they are kept; ``error`` where it cannot be read."""
     begin = time.process_time()
     right = checkpoint.right_context(max(checkpoint.info.lookaheads_ms))
+    engine = checkpoint.engine()
     try:
         found = align_parts(
-            checkpoint.engine(), checkpoint.tokenizer(), reader.blocks(task.row),
+            engine, checkpoint.tokenizer(), reader.blocks(task.row),
             checkpoint.prompt_index(task.locale), right, task.parts, task.anchors, task.row["duration"],
         )  # fmt: skip
     except WorkbenchError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from huggingface_hub import EvalResult
 
 from workbench.cards import Card, Table, languages, license_fields, size_category
+from workbench.evaluation.calibration import ACCEPTABLE
 from workbench.evaluation.confidence import confidence_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.evaluation.evaluation import Evaluation
     from workbench.release.gates import GateReport
     from workbench.release.measure import Measurement
+    from workbench.workspace.calibration import Calibration
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def model_card(
     measurement: Measurement | None = None,
     capacity: Sequence[str] = (),
     changes: Sequence[str] = (),
+    calibration: Calibration | None = None,
 ) -> Card:
     """The card of a checkpoint.
 
@@ -57,6 +60,7 @@ def model_card(
         capacity: sentences about streams at once, see ``Capacity.lines``.
         training: rows trained on, summed up by locale and license, never listed.
         changes: since the last release, one sentence each.
+        calibration: what was fitted of its confidence on validation clips.
     """
     purpose = purpose or Purpose()
     card = Card(f"Model card: {name}", "model", _model_metadata(name, facts, purpose, evaluation, prediction))
@@ -74,7 +78,9 @@ def model_card(
         card.add("Error rates by slice", _figures(evaluation, prediction), _reading(evaluation))
         if base is not None:
             card.add("Change against the base", _differences(evaluation, base, prediction))
-        card.add("Confidence", *_confidence(evaluation, prediction))
+        card.add("Confidence", *_confidence(evaluation, prediction, calibration))
+    elif calibration is not None:
+        card.add("Confidence", *_fitted(calibration))
     if measurement is not None:
         card.add("Latency and memory", _measured(measurement))
     card.add("Capacity", *capacity)
@@ -95,13 +101,11 @@ def model_card(
 
 _JUDGED = 2_000
 """Utterances that confidence is judged on at most, drawn from a seed."""
-_ACCEPTABLE = 0.2
-"""Error rate up to which an utterance counts as right: a draft that is quicker corrected than typed anew."""
 
 
-def _confidence(evaluation: Evaluation, prediction: str) -> list[Any]:
-    """What the words' confidence is worth: judged as it comes, and with a temperature fitted on validation
-    rows, where the evaluation holds any; a table of where to put the line."""
+def _confidence(evaluation: Evaluation, prediction: str, calibration: Calibration | None) -> list[Any]:
+    """What the words' confidence is worth: judged as it comes, and with the temperature that was fitted on
+    validation clips, or is on those that the evaluation holds; a table of where to put the line."""
     scored, rules = evaluation.scored, evaluation.normalizer
     drawn = np.sort(np.random.default_rng(26).permutation(len(scored))[:_JUDGED])
     splits = evaluation.rows["split"].iloc[drawn] if "split" in evaluation.rows else None
@@ -109,24 +113,39 @@ def _confidence(evaluation: Evaluation, prediction: str) -> list[Any]:
     judged = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0)
     found: list[Any] = [str(judged)]
     if judged.auc is not None:
-        if fitted_on.any():
-            fitted = confidence_of(scored, prediction, rules, drawn[fitted_on]).temperature
+        if calibration is not None or fitted_on.any():
+            fitted = (
+                calibration.temperature
+                if calibration is not None
+                else confidence_of(scored, prediction, rules, drawn[fitted_on]).temperature
+            )
             after = confidence_of(scored, prediction, rules, drawn[~fitted_on], fitted)
             found.append(
                 f"Temperature {fitted:.2f}, fitted on validation rows: its distance from the share that is "
                 f"right goes from {judged.calibration_error:.3f} to {after.calibration_error:.3f}."
             )
         else:
-            found.append("No temperature: the evaluation holds no validation rows to fit one on.")
+            found.append("No temperature: it was not calibrated, and no validation rows were evaluated.")
         lines = [
             (f"{row['below']:g}", *(f"{100 * row[key]:.0f} %" for key in ("flagged", "wrong_found")))
             for row in judged.thresholds.to_dict("records")
         ]
         found.append(Table(("confidence below", "of all words", "of the wrong words"), lines))
-    whole = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0, "utterance", _ACCEPTABLE)
+    if calibration is not None:
+        found.append(str(calibration))
+    whole = confidence_of(scored, prediction, rules, drawn[~fitted_on], 1.0, "utterance", ACCEPTABLE)
     if whole.words:
-        found.append(f"Whole utterances, right with at most {_ACCEPTABLE:.0%} of errors: {whole}")
+        found.append(f"Whole utterances, right with at most {ACCEPTABLE:.0%} of errors: {whole}")
     return found
+
+
+def _fitted(calibration: Calibration) -> list[Any]:
+    """The same where there is no evaluation: what was fitted, with its table."""
+    lines = [
+        (f"{row['below']:g}", *(_share(row[key]) for key in ("flagged", "wrong_found")))
+        for row in calibration.thresholds
+    ]
+    return [str(calibration), Table(("confidence below", "of all words", "of the wrong words"), lines)]
 
 
 def _model_metadata(
@@ -299,6 +318,10 @@ def _licenses(purpose: Purpose, training: pd.DataFrame | None) -> list[str]:
 
 def _percent(rate: float) -> str:
     return "–" if rate != rate else f"{100 * rate:.2f} %"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _short(value: Any) -> str:

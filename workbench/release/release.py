@@ -41,6 +41,7 @@ from workbench.suites.predictions import SuitePredictions
 from workbench.suites.run import run_suite
 from workbench.suites.store import Suite, suite_names
 from workbench.views import Widget, view
+from workbench.workspace import calibration
 from workbench.workspace.folder import WorkspaceFolder
 
 if TYPE_CHECKING:
@@ -350,6 +351,7 @@ class Release:
             measurement=self.measurement,
             capacity=self.capacity(),
             changes=self.changes(),
+            calibration=calibration.read(self.workspace.reports, self.candidate_sha256),
         )
 
     def bundle(

@@ -38,7 +38,8 @@ class BoardDrafts:
 
         Returns:
             ``by``, ``second_by``, ``blind``, ``text``; ``words`` and ``second``: lists of ``word`` with
-            ``start, end, confidence, uncertain`` (of the draft's) and ``differs``; ``personal``: ``kind,
+            ``start, end, confidence, uncertain`` (of the draft's) and ``differs``; ``threshold`` and where it
+            comes from; ``personal``: ``kind,
             text, first, last`` (numbers of words), ``keep`` and ``tag``; ``drop``: the clip is left out of
             copies; ``made``: what the reference came of (``drafted_by, corrected, reviewer, seconds``), None
             before there is one.
@@ -53,6 +54,7 @@ class BoardDrafts:
         return {
             "by": self.drafts.name, "second_by": self.drafts.second_name, "blind": draft.blind,
             "text": draft.text, "words": words, "second": second, "threshold": self.drafts.uncertain,
+            "threshold_from": self.drafts.line.source,
             "personal": [] if draft.blind else self._personal(row, draft, words, tags),
             "drop": DROP_TAG in tags, "drop_tag": DROP_TAG, "made": self.drafts.made(clip, self.reviewer),
         }  # fmt: skip

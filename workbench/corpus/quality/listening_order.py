@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.corpus.quality.text_checks import disagreement
+from workbench.errors import WorkbenchError
+from workbench.workspace.calibration import Line, line_of
 
 if TYPE_CHECKING:
     from workbench.corpus.query.view import View
@@ -26,8 +28,8 @@ UNKNOWN_S = 5.0
 """What a clip whose length nobody states is taken to last."""
 _RARE_SHARE = 0.05
 DOUBT = 0.6
-"""Confidence of a word below which it is in doubt: on the starter that flags three words of five, and four of
-five wrong ones; ``Evaluation.confidence`` has the table for a checkpoint of yours."""
+"""Confidence of a word below which it is in doubt, where its checkpoint was not calibrated: on the starter
+that flags three words of five, and four of five wrong ones; ``ws.calibrate`` fits it for yours."""
 
 
 def order(
@@ -42,7 +44,7 @@ def order(
         corpus: the rows; decided ones are left out.
         findings: of ``run_checks``; each adds the weight of its severity, a rule once per clip.
         predictions: ``id``, ``hypothesis`` or its ``error_rate``, and ``low_confidence`` (share of words
-            below :data:`DOUBT`, see :func:`read_prediction`) or ``confidence`` (0 to 1); disagreement and
+            below a line, see :func:`read_prediction`) or ``confidence`` (0 to 1); disagreement and
             doubt add up to 2 and 1.
         minutes: stop when the reviewer's time is used up.
 
@@ -92,13 +94,39 @@ def ranked(
     return pd.DataFrame(rows[columns]).reset_index(drop=True)
 
 
-def read_prediction(path: Path, doubt: float = DOUBT) -> pd.DataFrame:
+def given_or_fitted(corpus_folder: Path, prediction: pd.DataFrame, given: float | None = None) -> Line:
+    """The confidence below which words of a prediction are uncertain: what is given, else what was fitted for
+    its checkpoint, else :data:`DOUBT`.
+
+    Raises:
+        WorkbenchError: what is given is no confidence.
+    """
+    if given is not None:
+        if not 0 <= given <= 1:
+            raise WorkbenchError(f"uncertain={given}", hint="A confidence, 0 to 1.")
+        return Line(float(given), "as given")
+    stated = prediction.get("checkpoint_sha256", pd.Series(dtype=object)).dropna().unique()
+    home = corpus_folder.parent.parent
+    reports = home / "reports" if corpus_folder.parent.name == "corpora" else None
+    return line_of(reports, stated[0] if len(stated) == 1 else None, DOUBT)
+
+
+def read_prediction(path: Path, doubt: float | None = None) -> pd.DataFrame:
     """A prediction as the order takes it: ``id, hypothesis, detected_lang, confidence``, where they are kept
-    ``spans``, and ``low_confidence``: the share of words whose confidence is below ``doubt``."""
+    ``spans``, and ``low_confidence``: the share of words whose confidence is below ``doubt``.
+    ``attrs["line"]`` says which that is.
+
+    Args:
+        path: in the folder ``predictions`` of its corpus.
+        doubt: default: see :func:`given_or_fitted`.
+    """
     kept = pq.read_schema(path).names
-    columns = ("id", "hypothesis", "detected_lang", "confidence", "spans", "words")
+    columns = ("id", "hypothesis", "detected_lang", "confidence", "spans", "words", "checkpoint_sha256")
     table = pq.read_table(path, columns=[name for name in columns if name in kept])
     frame = table.drop_columns(["words"] if "words" in table.column_names else []).to_pandas()
+    line = given_or_fitted(path.parent.parent, frame, doubt)
+    frame = frame.drop(columns="checkpoint_sha256", errors="ignore")
+    frame.attrs["line"] = line
     if "words" not in table.column_names:
         return frame
     words = table.column("words").combine_chunks()
@@ -108,7 +136,7 @@ def read_prediction(path: Path, doubt: float = DOUBT) -> pd.DataFrame:
     sure = pc.struct_field(pc.list_flatten(words), "confidence").to_numpy(zero_copy_only=False)
     known = np.isfinite(sure.astype(float))
     counts = np.bincount(owners[known], minlength=len(frame))
-    low = np.bincount(owners[known], weights=sure[known] < doubt, minlength=len(frame))
+    low = np.bincount(owners[known], weights=sure[known] < line.below, minlength=len(frame))
     with np.errstate(invalid="ignore", divide="ignore"):
         frame["low_confidence"] = low / counts
     return frame
@@ -131,6 +159,8 @@ def with_error_rates(rows: pd.DataFrame, predictions: pd.DataFrame | None) -> pd
 def _by_model(predictions: pd.DataFrame | None) -> list[tuple[str, float, str]]:
     if predictions is None:
         return []
+    line = predictions.attrs.get("line")
+    below = "" if line is None else f" (confidence below {line.below:g})"
     found = []
     for row in predictions.to_dict("records"):
         rate, sure, doubt = row.get("error_rate"), row.get("confidence"), row.get("low_confidence")
@@ -138,7 +168,8 @@ def _by_model(predictions: pd.DataFrame | None) -> list[tuple[str, float, str]]:
             found.append((row["id"], DISAGREEMENT * min(1.0, rate), "the model disagrees"))
         if isinstance(doubt, float) and doubt == doubt:
             if doubt > 0:
-                found.append((row["id"], UNSURE * min(1.0, doubt), f"{100 * doubt:.0f} % of words in doubt"))
+                why = f"{100 * doubt:.0f} % of words in doubt{below}"
+                found.append((row["id"], UNSURE * min(1.0, doubt), why))
         elif isinstance(sure, float) and 0 <= sure < 0.9:
             found.append((row["id"], UNSURE * (1 - sure), "the model is unsure"))
     return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from workbench.corpus.quality.listening_order import given_or_fitted
 from workbench.corpus.quality.text_checks import disagreement
 from workbench.corpus.review.agreement import agreement
 from workbench.corpus.review.provenance import after, provenance, reason_of
@@ -26,8 +27,6 @@ from workbench.views import Widget, view
 if TYPE_CHECKING:
     from workbench.corpus.query.table import Corpus
 
-UNCERTAIN = 0.6
-"""Words of less confidence are shown as uncertain."""
 DISAGREES, UNSURE, RARE = 2.0, 1.0, 0.5
 """What two drafts that share no word, a draft of no confidence, and the rarest accent add to the order."""
 COMMON = 0.75
@@ -63,7 +62,7 @@ class Drafts:
         second: str | None = None,
         *,
         twice: float = 0.1,
-        uncertain: float = UNCERTAIN,
+        uncertain: float | None = None,
         seed: int = 0,
     ) -> None:
         """
@@ -71,21 +70,30 @@ class Drafts:
             corpus: the rows that are drafted.
             name: of the prediction that holds the drafts. second: of another model's on the same clips.
             twice: share of the clips that two reviewers transcribe apart, 0 to 1, chosen by id and seed.
-            uncertain: words of less confidence are shown as uncertain.
+            uncertain: words of less confidence are shown as uncertain; default: the line that was fitted for
+                the checkpoint (``ws.calibrate``), else 0.6.
             seed: of the choice.
 
         Raises:
-            WorkbenchError: no such prediction, or a share that is none.
+            WorkbenchError: no such prediction, a share or a confidence that is none.
         """
         if not 0 <= twice <= 1:
             raise WorkbenchError(f"twice={twice}", hint="A share of the clips, 0 to 1.")
         self.corpus, self.name, self.second_name = corpus, name, second
-        self.twice, self.uncertain, self.seed = twice, uncertain, seed
-        self._drafts = _by_id(corpus.prediction(name))
+        self.twice, self.seed = twice, seed
+        drafted = corpus.prediction(name)
+        self._drafts = _by_id(drafted)
+        self.line = given_or_fitted(corpus.folder, drafted, uncertain)
         self._second = _by_id(corpus.prediction(second)) if second is not None else {}
 
     def __repr__(self) -> str:
-        return f"<Drafts of {self.corpus.name} by {self.name}: {len(self._drafts):,} clips>"
+        line = f"words below {self.uncertain:g} are uncertain ({self.line.source})"
+        return f"<Drafts of {self.corpus.name} by {self.name}: {len(self._drafts):,} clips; {line}>"
+
+    @property
+    def uncertain(self) -> float:
+        """Words of less confidence are shown as uncertain; ``line`` says where it comes from."""
+        return self.line.below
 
     def queue(self, *, reviewer: str | None = None, second: bool = False) -> pd.DataFrame:
         """The clips that a reviewer has still to do, those most worth it first.

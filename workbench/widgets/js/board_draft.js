@@ -151,5 +151,6 @@ export class DraftPanel {
 function facts(draft) {
   const uncertain = draft.words.filter((word) => word.uncertain).length;
   const differs = draft.words.filter((word) => word.differs).length;
-  return words.facts(draft.by, uncertain, draft.threshold, draft.second.length ? differs : null);
+  const unlike = draft.second.length ? differs : null;
+  return words.facts(draft.by, uncertain, draft.threshold, draft.threshold_from, unlike);
 }

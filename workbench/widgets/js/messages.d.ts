@@ -271,6 +271,8 @@ export interface Draft {
   second: DraftWord[];
   /** words of less confidence are uncertain */
   threshold: number;
+  /** where that comes from, in words */
+  threshold_from: string;
   personal: PersonalSpan[];
   drop: boolean;
   drop_tag: string;

@@ -175,11 +175,12 @@ export const draft = {
     /** @type {string} */ by,
     /** @type {number} */ uncertain,
     /** @type {number} */ threshold,
+    /** @type {string} */ source,
     /** @type {number | null} */ differs,
   ) =>
     [
       `Draft by ${by}: no reference before you accept (A) or correct it (E)`,
-      `${count(uncertain, "uncertain word", "uncertain words")} (confidence under ${threshold})`,
+      `${count(uncertain, "uncertain word", "uncertain words")} (confidence under ${threshold}: ${source})`,
       differs === null ? "" : `${count(differs, "word", "words")} unlike the other draft`,
     ]
       .filter(Boolean)
