@@ -81,7 +81,9 @@ def test_words_in_doubt_are_counted_and_heard_first(tmp_path: Path) -> None:
     clips = pd.DataFrame({"id": list("abcd"), "duration": 1.0, "target_lang": "en-US", "accent": None})
     order = listening_order.ranked(clips, predictions=found)
     assert order["id"].tolist()[:2] == ["d", "b"]
-    assert order["why"].tolist()[:2] == ["100 % of words in doubt", "67 % of words in doubt"]
+    assert order["why"].tolist()[:2] == [
+        f"{share} % of words in doubt (confidence below 0.6)" for share in (100, 67)
+    ]
     measures = Measures(clips.assign(text="w w"), found, {id_: n for n, id_ in enumerate("abcd")})
     assert measures.of(3)["low_confidence"] == 1.0
     assert measures.languages[0] == [["en-US", 1], ["es-US", 1]]

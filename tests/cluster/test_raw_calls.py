@@ -89,4 +89,4 @@ def test_calls_are_cut_drafted_and_aligned_on_a_cluster_as_here(cluster: Any, tm
     )
     assert here["queue"] == there["queue"]
     assert here["aligned"] == there["aligned"]
-    assert len(here["aligned"]) == 3
+    assert len(here["aligned"]) >= 3
