@@ -18,11 +18,8 @@ TARGETS = {
     "verdicts": ("workbench/release/verdicts.py", ("tests/release/test_verdicts_exact.py",)),
     "significance": ("workbench/evaluation/significance.py", ("tests/evaluation/test_significance.py",)),
     "intervals": ("workbench/evaluation/intervals.py", ("tests/evaluation/test_significance.py",)),
-    "rates": (
-        "workbench/evaluation/rates.py",
-        ("tests/evaluation/test_evaluation.py", "tests/evaluation/test_answers.py"),
-    ),
-    "readings": ("workbench/evaluation/readings.py", ("tests/evaluation/test_answers.py",)),
+    "rates": ("workbench/evaluation/rates.py", ("tests/evaluation/test_rates_exact.py",)),
+    "readings": ("workbench/evaluation/readings.py", ("tests/evaluation/test_readings_exact.py",)),
     "gates": (
         "workbench/release/rate_checks.py",
         ("tests/release/test_gates.py", "tests/release/test_gates_text.py"),

@@ -198,6 +198,20 @@ def test_rates_go_by_the_filter_and_an_empty_table_has_its_columns() -> None:
     assert none.empty
 
 
+def test_words_and_characters_are_not_added_and_what_is_left_out_is_said() -> None:
+    evaluation = scored()
+    mixed = ("errors", "reference_units", "utterances", "metric", "left_out")
+    whole = evaluation.overall("old")
+    assert [whole[name] for name in mixed] == [15, 46, 14, "wer", "1 utterance scored by characters"]
+    for metric, errors, units in (("wer", 16, 50), ("cer", None, None)):
+        whole = evaluation.overall("old", metric)
+        assert (whole["metric"], whole["left_out"], whole["utterances"]) == (metric, None, 15)
+        if errors is not None:
+            assert (whole["errors"], whole["reference_units"]) == (errors, units)
+    pair = evaluation.compare("old", "new", ()).iloc[0]
+    assert [pair[name] for name in mixed[1:]] == [46, 14, "wer", "1 utterance scored by characters"]
+
+
 def test_what_so_many_words_allow_at_its_borders() -> None:
     thresholds = Thresholds(gray_below_words=10, provisional_below_words=20)
     assert [thresholds.enough(words) for words in (9, 10, 19, 20)] == [

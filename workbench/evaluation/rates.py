@@ -14,6 +14,7 @@ from workbench.evaluation.alignment import COUNTED
 from workbench.evaluation.clusters import Slicing
 from workbench.evaluation.events import coordinates
 from workbench.evaluation.intervals import MIN_CLUSTERS, RESAMPLES, ratio_interval
+from workbench.evaluation.readings import counted
 from workbench.evaluation.scored import Headline, Metric, ScoredCorpus
 from workbench.evaluation.significance import holm, matched_pairs, paired_difference, segments
 from workbench.evaluation.slices import Where, group, mask
@@ -113,7 +114,7 @@ def one_unit_each(
         other = scored.scored_by_characters[rows]
         mixed = metric == "headline" and unit == "wer" and bool(other.any())
         kept.append(rows[~other] if mixed else rows)
-        left_out.append(f"{int(other.sum())} utterances scored by characters" if mixed else None)
+        left_out.append(f"{counted(int(other.sum()), 'utterance')} scored by characters" if mixed else None)
     return kept, units, left_out
 
 

@@ -65,7 +65,7 @@ def rate_sentence(row: Mapping[str, Any]) -> str:
 
 def evidence(row: Mapping[str, Any]) -> str:
     """The size of the evidence behind a row, for what stands beside the color."""
-    return f"{row.get('reference_words', 0):,} words, {_count(int(row.get('speakers') or 0), 'speaker')}"
+    return f"{row.get('reference_words', 0):,} words, {counted(int(row.get('speakers') or 0), 'speaker')}"
 
 
 def percent(value: float) -> str:
@@ -84,7 +84,8 @@ def _voices(row: Mapping[str, Any]) -> str:
     return "" if kind in (None, "speakers") else f", {kind}"
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 speaker", "1,200 speakers"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
