@@ -16,7 +16,10 @@ EVIDENCE = ROOT / "docs" / "evidence" / "mutation.json"
 AIM = 0.9
 TARGETS = {
     "verdicts": ("workbench/release/verdicts.py", ("tests/release/test_verdicts_exact.py",)),
-    "significance": ("workbench/evaluation/significance.py", ("tests/evaluation/test_significance.py",)),
+    "significance": (
+        "workbench/evaluation/significance.py",
+        ("tests/evaluation/test_significance_exact.py",),
+    ),
     "intervals": ("workbench/evaluation/intervals.py", ("tests/evaluation/test_significance.py",)),
     "rates": ("workbench/evaluation/rates.py", ("tests/evaluation/test_rates_exact.py",)),
     "readings": ("workbench/evaluation/readings.py", ("tests/evaluation/test_readings_exact.py",)),
