@@ -20,7 +20,10 @@ TARGETS = {
         "workbench/evaluation/significance.py",
         ("tests/evaluation/test_significance_exact.py",),
     ),
-    "intervals": ("workbench/evaluation/intervals.py", ("tests/evaluation/test_significance.py",)),
+    "intervals": (
+        "workbench/evaluation/intervals.py",
+        ("tests/evaluation/test_significance.py", "tests/evaluation/test_intervals_exact.py"),
+    ),
     "rates": ("workbench/evaluation/rates.py", ("tests/evaluation/test_rates_exact.py",)),
     "readings": ("workbench/evaluation/readings.py", ("tests/evaluation/test_readings_exact.py",)),
     "gates": (
