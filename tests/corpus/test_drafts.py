@@ -151,3 +151,35 @@ def test_kappa_as_published() -> None:
 def test_what_cannot_be_is_refused(corpus: Corpus, act: Callable[[Drafts], Any], what: str) -> None:
     with pytest.raises(WorkbenchError, match=what):
         act(Drafts(corpus, "draft"))
+
+
+def test_languages_of_a_draft_are_kept_in_the_reference(corpus: Corpus) -> None:
+    """A tag at the end of each run, as the model is trained; one language needs none."""
+    path = corpus.predictions_folder / "auto.parquet"
+    said = [("good", 0.9), ("day", None), ("你", 0.9), ("好", 0.2)]
+    words = [
+        {"word": word, "start": at / 3, "end": at / 3 + 0.3, "confidence": sure, "glued": word == "好"}
+        for at, (word, sure) in enumerate(said)
+    ]
+    spans = [
+        {"lang": "en-US", "start_word": 0, "end_word": 2},
+        {"lang": "zh-CN", "start_word": 2, "end_word": 4},
+    ]
+    rows = [
+        {"id": "u00", "hypothesis": "good day 你好", "words": words, "spans": spans, "confidence": 0.9},
+        {"id": "u01", "hypothesis": "good day", "words": words[:2], "spans": spans[:1], "confidence": 0.9},
+    ]
+    pd.DataFrame(rows).to_parquet(path)
+    drafts = Drafts(corpus, "auto")
+    assert drafts.draft("u00").text == "good day <en-US> 你好 <zh-CN>"
+    assert drafts.draft("u01").text == "good day"
+    # An engine that states no confidence of a word does not call it uncertain.
+    assert [word["uncertain"] for word in drafts.draft("u00").words] == [False, False, False, True]
+    drafts.accept("u00", seconds=1.0, reviewer="ann")
+    assert corpus.row("u00")["text"] == "good day <en-US> 你好 <zh-CN>"
+    # Tags are no disagreement.
+    pd.DataFrame([{"id": "u00", "hypothesis": "good day 你好", "confidence": 0.9}]).to_parquet(
+        corpus.predictions_folder / "plain.parquet"
+    )
+    twice = Drafts(corpus, "plain", "auto", twice=1.0)
+    assert twice.queue(reviewer="eva", second=True)["disagreement"].tolist() == [0.0]

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from workbench.corpus import predictions
 from workbench.errors import Problem, WorkbenchError
 from workbench.files import replacing
+from workbench.ingest.confidences import as_shares
 from workbench.ingest.transcripts import Heard, read_transcripts
 from workbench.names import check_name
 
@@ -60,7 +61,9 @@ class MatchReport:
             ``path and offset``, ``time``.
         without: utterances without a transcript.
         unmatched: transcripts without an utterance, the first of them; ``unmatched_count`` of all.
-        problems: lines that could not be read, transcripts that fit several utterances or came twice.
+        confidence: what was done to confidences that were not written as shares.
+        problems: lines that could not be read, transcripts that fit several utterances or came twice,
+            confidences that are none.
     """
 
     name: str
@@ -72,6 +75,7 @@ class MatchReport:
     without: int = 0
     unmatched: list[str] = field(default_factory=list)
     unmatched_count: int = 0
+    confidence: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -92,7 +96,7 @@ class MatchReport:
             made.append(
                 f"{self.unmatched_count:,} of {self.transcripts:,} transcripts fit no utterance: {shown}"
             )
-        return made + [str(problem) for problem in self.problems[:20]]
+        return made + self.confidence + [str(problem) for problem in self.problems[:20]]
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -146,6 +150,7 @@ def import_prediction(
         )
     report = MatchReport(name, engine or NOT_STATED, settings or NOT_STATED, lookahead_ms)
     heard = read_transcripts(source, column, report.problems)
+    report.confidence = as_shares(heard, report.problems)
     rows = corpus.table(["id", "audio_filepath", "offset", "duration", "target_lang"]).to_pylist()
     found = _Matcher(rows, [Path(root) for root in corpus.facts["audio_roots"]], report).match(heard)
     report.transcripts, report.without = len(heard), len(rows) - len(found)

@@ -195,7 +195,8 @@ def _comparison(evaluation: Summarized, base: str, other: str, cuts: Sequence[st
 def _methods(evaluation: Summarized) -> dict[str, Any]:
     settings = evaluation.settings
     versions = {}
-    for package in ("rapidfuzz", "numpy", "whisper-normalizer"):
+    spoken = ["num2words"] if "numerals" in settings.normalizer.split("+") else []
+    for package in ("rapidfuzz", "numpy", "whisper-normalizer", *spoken):
         versions[package] = metadata.version(package)
     return {
         "normalizer": settings.normalizer,

@@ -4,6 +4,7 @@ the JSON of Whisper, Azure, Google and AWS. :mod:`workbench.corpus.imported_pred
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Heard:
         recording: path, name or stem of the recording.
         offset: of the stretch in the recording in seconds, where stated.
         words: ``word``, ``start``, ``end`` in seconds of the recording, ``confidence`` where known.
-        confidence: 0 to 1, where stated.
+        confidence: where stated, on whatever scale the engine has.
         lang: what the engine took it for.
     """
 
@@ -155,7 +156,7 @@ def _of_rows(rows: Sequence[Json], column: str | None, where: str) -> list[Heard
         at = f"{where}:{row.get(LINE) or number}"
         heard = Heard(str(text), at, _text(row, mapping.get("id")), _text(row, mapping.get("audio_filepath")))
         heard.offset = _number(row.get(mapping.get("offset", "")))
-        heard.confidence = _number(row.get("confidence"))
+        heard.confidence = _sure(row.get("confidence"))
         heard.lang = _text(row, "detected_lang")
         if isinstance(words, str):
             try:
@@ -184,7 +185,12 @@ def _number(value: Any) -> float | None:
 
 def _word(word: Any, start: Any, end: Any, confidence: Any = None) -> dict[str, Any]:
     made = {"word": str(word).strip(), "start": _number(start), "end": _number(end)}
-    return {**made, "confidence": _number(confidence)}
+    return {**made, "confidence": _sure(confidence)}
+
+
+def _sure(value: Any) -> float | None:
+    """A confidence as it is written; NaN for what is no number, which is named later."""
+    return None if value in (None, "") else found if (found := _number(value)) is not None else math.nan
 
 
 def _of_timed(path: Path, stem: str, problems: list[Problem]) -> Iterator[Heard]:
@@ -311,7 +317,7 @@ def _azure_live(document: Json, stem: str, where: str) -> Heard | None:
         for w in best.get("Words") or ()
     ]
     text = str(document.get("DisplayText") or best.get("Display") or "")
-    return Heard(text, where, recording=stem, words=words, confidence=_number(best.get("Confidence")))
+    return Heard(text, where, recording=stem, words=words, confidence=_sure(best.get("Confidence")))
 
 
 def _aws(document: Json, stem: str, where: str) -> Heard | None:

@@ -210,4 +210,6 @@ def disagreement(text: Any, tag: Any, hypothesis: Any) -> float | None:
     reference = normalize(strip_tag(text)[0], tag) if isinstance(text, str) else ""
     if not reference:
         return None
-    return Levenshtein.distance(reference, normalize(str(hypothesis or ""), tag)) / len(reference)
+    return Levenshtein.distance(reference, normalize(strip_tag(str(hypothesis or ""))[0], tag)) / len(
+        reference
+    )

@@ -20,6 +20,7 @@ from workbench.corpus.quality.text_checks import disagreement
 from workbench.corpus.review.agreement import agreement
 from workbench.corpus.review.provenance import after, provenance, reason_of
 from workbench.errors import WorkbenchError
+from workbench.language_tags import with_tags
 from workbench.names import current_user
 from workbench.signatures import public
 from workbench.views import Widget, view
@@ -240,9 +241,12 @@ class Drafts:
     def _words(self, row: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
         held = row.get("words")
         found: Sequence[Any] = [] if held is None else list(held)
-        return tuple(
-            {**dict(word), "uncertain": (word.get("confidence") or 0.0) < self.uncertain} for word in found
-        )
+        return tuple({**dict(word), "uncertain": self._is_uncertain(word)} for word in found)
+
+    def _is_uncertain(self, word: Mapping[str, Any]) -> bool:
+        """Whether a word is less sure than the line; no where the engine states no confidence."""
+        sure = word.get("confidence")
+        return sure is not None and float(sure) < self.uncertain
 
     def _reference(self, id: str, text: str, what: str, seconds: float, reviewer: str | None) -> list[int]:
         if not 0 <= seconds < 86_400:
@@ -292,8 +296,17 @@ def _by_id(prediction: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def _text(row: Mapping[str, Any]) -> str:
+    """What a prediction says of a clip, a tag at the end of each run where it holds several languages."""
     said = row.get("hypothesis")
-    return said.strip() if isinstance(said, str) else ""
+    spans, words = ([] if row.get(name) is None else list(row[name]) for name in ("spans", "words"))
+    if len({span["lang"] for span in spans if span["lang"] is not None}) < 2:
+        return said.strip() if isinstance(said, str) else ""
+    runs = [(_joined(words[span["start_word"] : span["end_word"]]), span["lang"]) for span in spans]
+    return with_tags(runs)
+
+
+def _joined(words: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(f"{'' if word.get('glued') else ' '}{word['word']}" for word in words).strip()
 
 
 def _hashed(text: str) -> int:
