@@ -134,7 +134,7 @@ def test_advice_names_voices_words_and_badly_served(evaluation: Evaluation) -> N
     advice = found.to_dict()["predictions"]["p"]["collect"]
     assert advice[0]["accent"] == "es-US-1" or "voice" in advice[0]["advice"]
     said = " ".join(item["advice"] for item in advice if item["accent"] == "es-US-1")
-    assert "more before the figure speaks for other speakers" in said
+    assert "6 more voices (2 so far) before it speaks for other speakers" in said
     assert "clearly above the whole" in said
 
 

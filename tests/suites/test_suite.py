@@ -166,13 +166,18 @@ def test_the_forgetting_matrix_shows_every_locale(ws: Workspace) -> None:
     plant(run, "hasty", {**BETTER, "en-US": 0.6})
     matrix = run.forgetting("base")
     verdicts = {(r["engine"], r["target_lang"]): r["verdict"] for r in matrix.table.to_dict("records")}
-    assert verdicts[("tuned", "da-DK")] == "better"
-    assert verdicts[("hasty", "en-US")] == "worse"
-    assert verdicts[("tuned", "en-US")] == "not shown"
+    assert verdicts[("tuned", "da-DK")] == "fewer errors"
+    assert verdicts[("hasty", "en-US")] == "more errors"
+    assert verdicts[("tuned", "en-US")] == "no clear difference"
     assert matrix.differences().loc["hasty", "en-US"] > 20
     page = matrix._repr_html_()
     assert page.count("<td style") == 6
-    assert "worse" in page
+    assert "more errors in en-US" in page
+    assert page.startswith("<p><b>tuned against base: over all fewer errors: ")
+    assert "only where the interval leaves out zero" in page
+    for row in matrix.table.to_dict("records"):
+        compared = run.compare("base", row["engine"]).set_index("target_lang")
+        assert compared.loc[row["target_lang"], "reading"] == row["verdict"], "one reading everywhere"
     plant(run, "tuned", BETTER, without=["guardrails/0-7"])
     again = open_run(suite, base="a" * 64, tuned="b" * 64).forgetting("base").table
     open_row = again[again["target_lang"] == "en-US"].iloc[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -32,6 +34,28 @@ Metric = Annotated[
     Literal["headline", "wer", "cer"], typer.Option(help="headline: characters in ja, ko, zh, th.")
 ]
 Normalizer = Annotated[str, typer.Option(help="raw, cased, basic …")]
+
+
+Asked = Annotated[str, typer.Argument(help="A corpus; with --suite a test suite.")]
+OnSuite = Annotated[
+    bool, typer.Option("--suite", help="Ask a test suite; what checkpoints have not read of it is transcribed.")
+]
+
+
+def _scored(
+    corpus: str, names: Sequence[str], by: Sequence[str], normalizer: str, suite: bool
+) -> wb.Evaluation:
+    """Predictions of a corpus, or checkpoints on a suite at its first operating point, scored."""
+    if not suite:
+        return wb.evaluate(view(corpus, None), *names, by=by, normalizer=normalizer)
+    ws = workspace()
+    found = ws.suite(corpus)
+    point = found.latest.point()
+    run = ws.run_suite(corpus, *names, points=[point.name])
+    if lacking := run.shortfalls(*names, point=point):
+        why = "; ".join(f"{tag}: {', '.join(said)}" for tag, said in list(lacking.items())[:3])
+        sys.stderr.write(f"coverage: {why}\n")
+    return run.evaluation(point, names).with_settings(by=tuple(by), normalizer=normalizer)
 
 
 def _columns(by: str) -> tuple[str, ...]:
@@ -97,51 +121,53 @@ def compare(
 
 @verb(group, "fix-first", room=ROOM)
 def fix_first(
-    corpus: CorpusName,
-    prediction: Annotated[str, typer.Argument(help="Name of a prediction of the corpus.")],
+    corpus: Asked,
+    prediction: Annotated[str, typer.Argument(help="A prediction; with --suite a checkpoint or run.")],
     where: Where = None,
     normalizer: Normalizer = "basic",
+    suite: OnSuite = False,
 ) -> Told:
     """Which locale do we fix first? By the errors to expect in the pilot's traffic. Exit code 3: not enough
     data."""
-    scored = wb.evaluate(view(corpus, where), prediction, by=("target_lang",), normalizer=normalizer)
-    found = scored.fix_first(prediction)
-    known = len(found) and (found["enough"] != "no").any()
+    scored = _scored(corpus, (prediction,), ("target_lang",), normalizer, suite)
+    found = scored.fix_first(prediction, where)
+    known = len(found) and found["enough"].iloc[0] != "no"
     return Told.answer(found, code=0 if known else NOT_ENOUGH)
 
 
 @verb(group, "better", room=ROOM)
 def better(
-    corpus: CorpusName,
-    base: Annotated[str, typer.Argument(help="Prediction of the old checkpoint.")],
-    candidate: Annotated[str, typer.Argument(help="Prediction of the new one.")],
+    corpus: Asked,
+    base: Annotated[str, typer.Argument(help="Prediction of the old checkpoint; with --suite itself.")],
+    candidate: Annotated[str, typer.Argument(help="Prediction of the new one; with --suite itself.")],
     where: Annotated[
         str | None, typer.Option(help="For whom, such as \"accent = 'es-MX'\"; everybody by default.")
     ] = None,
     normalizer: Normalizer = "basic",
+    suite: OnSuite = False,
 ) -> Told:
     """Is the new checkpoint better? Exit code: 0 fewer errors, 1 more errors or no clear difference, 3 not
     enough data."""
-    scored = wb.evaluate(view(corpus, where), base, candidate, by=("target_lang",), normalizer=normalizer)
-    whole = scored.compare(base, candidate, ())
-    said = whole.short["reading"](whole.iloc[0].to_dict()) if len(whole) else "not enough data"
+    scored = _scored(corpus, (base, candidate), ("target_lang",), normalizer, suite)
+    whole = scored.compare(base, candidate, (), where=where)
+    said = whole["reading"].iloc[0] if len(whole) else "not enough data"
     code = {"fewer errors": 0, "not enough data": NOT_ENOUGH}.get(said, NOT_PASSED)
-    return Told.answer(scored.is_better(base, candidate), code=code)
+    return Told.answer(scored.is_better(base, candidate, where), code=code)
 
 
 @verb(group, "more-data", room=ROOM)
 def more_data(
-    corpus: CorpusName,
-    prediction: Annotated[str, typer.Argument(help="Name of a prediction of the corpus.")],
+    corpus: Asked,
+    prediction: Annotated[str, typer.Argument(help="A prediction; with --suite a checkpoint or run.")],
     where: Where = None,
     by: By = "target_lang,accent",
     normalizer: Normalizer = "basic",
+    suite: OnSuite = False,
 ) -> Told:
-    """How much more data? What each slice's figure still needs, most urgent first. Exit code 3: some need
-    more."""
-    columns = _columns(by)
-    scored = wb.evaluate(view(corpus, where), prediction, by=columns, normalizer=normalizer)
-    found = scored.more_data(prediction)
+    """How much more data to judge by? What each slice's figure still needs, most urgent first. Exit code 3:
+    some need more. How many hours of training lower the errors: `workbench learning-curve`."""
+    scored = _scored(corpus, (prediction,), _columns(by), normalizer, suite)
+    found = scored.more_data(prediction, where=where)
     return Told.answer(found, code=NOT_ENOUGH if len(found) else 0)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 import workbench as wb
-from workbench.cli.verbs import NOT_PASSED, Told, pairs, verb, workspace
+from workbench.cli.verbs import NOT_ENOUGH, NOT_PASSED, Told, numbers, pairs, verb, workspace
+from workbench.plain_values import records
 
 ROOM = "Fine-tuning"
 group = typer.Typer()
@@ -80,6 +81,38 @@ def finetune(
         if wait
         else Told.of({"run": run.name, "folder": run.folder.path}, str(run.folder.path))
     )
+
+
+@verb(group, "learning-curve", room=ROOM)
+def learning_curve(
+    recipe: RecipeFile,
+    suite: Annotated[str, typer.Argument(help="The test suite that every share is measured on.")],
+    points: Annotated[float, typer.Option(help="How many points the errors shall fall.")] = 5.0,
+    shares: Annotated[str, typer.Option(help="Of the target's data, with commas.")] = "0.1,0.3,1",
+    metric: Annotated[Literal["wer", "cer"], typer.Option(help="cer: of characters.")] = "wer",
+) -> Told:
+    """How many more hours of training lower the errors? Runs the recipe on shares of its data. Exit code 3: the
+    points do not say."""
+    curve = workspace().learning_curve(recipe, suite, shares=numbers(shares, float) or (), metric=metric)
+    answer = curve.more_hours(points)
+    data = {"answer": str(answer), "points": records(curve.table), "hours": answer.hours, "low": answer.low,
+            "high": answer.high, "more": answer.more, "unknown": answer.unknown}  # fmt: skip
+    return Told.of(data, f"{str(answer)[0].upper()}{str(answer)[1:]}.", str(curve), code=NOT_ENOUGH if answer.unknown else 0)
+
+
+@verb(group, "variants", room=ROOM)
+def variants(
+    suite: Annotated[str, typer.Argument(help="The test suite that they are measured on.")],
+    shared: Annotated[str, typer.Argument(help="The checkpoint or run trained on all the locales.")],
+    adapter: Annotated[list[str] | None, typer.Option(help="LOCALE=RUN; may be repeated.")] = None,
+    own: Annotated[list[str] | None, typer.Option(help="LOCALE=CHECKPOINT; may be repeated.")] = None,
+    base: Annotated[str | None, typer.Option(help="Shown beside them; default: the adapters' base.")] = None,
+) -> Told:
+    """One shared checkpoint, an adapter a locale, or a checkpoint a locale? Exit code 3: not enough data."""
+    found = workspace().variants(suite, shared, adapters=pairs(adapter), own=pairs(own), base=base)
+    data = {"recommended": found.recommended, "reasons": found.reasons, "rates": records(found.rates),
+            "differences": records(found.differences), "costs": records(found.costs)}  # fmt: skip
+    return Told.of(data, str(found), *found.reasons, code=0 if found.recommended else NOT_ENOUGH)
 
 
 @verb(group, "launch", room=ROOM)

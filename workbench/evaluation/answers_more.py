@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation import readings
 from workbench.evaluation.shown import (
+    HEADINGS,
     Shown,
     count_cell,
     heading,
@@ -36,7 +37,7 @@ def shown_language(accuracy: pd.DataFrame, confusion: pd.DataFrame, name: str) -
         return show(accuracy, f"{name}: no utterance with a known locale.", _LANGUAGE)
     sentence = f"{name}: the right locale in {_share(whole, 'accuracy')} of {whole['total']:,} utterances"
     if worst := _most_confused(confusion):
-        sentence += f"; most often {worst}"
+        sentence += f"; most often wrong: {worst}"
     own = sorted((row for row in rows if row["target_lang"] != "all"), key=lambda row: row["accuracy"])
     drawn = [
         Bar(str(row["target_lang"]), row["accuracy"], row["low"], row["high"],
@@ -68,8 +69,8 @@ def _most_confused(confusion: pd.DataFrame) -> str:
     if not found:
         return ""
     count, said, heard = max(found, key=lambda item: (item[0], item[1]))
-    how = "no tag at all" if heard == "none" else f"taken for {heard}"
-    return f"{said} {how} ({count:,} times)"
+    how = "got no tag at all" if heard == "none" else f"was taken for {heard}"
+    return f"{said} {how} ({times(count)})"
 
 
 def shown_keywords(table: pd.DataFrame, name: str) -> Shown:
@@ -108,18 +109,38 @@ _KEYWORDS = share_columns(
 
 def shown_tradeoff(table: pd.DataFrame, by: Sequence[str]) -> Shown:
     """What waiting brings: rates by look-ahead, and the shortest that is within a point of the best."""
-    name_of = slice_cell(by)
+    named = slice_cell(by)
+    engines = _engines(table)
+
+    def name_of(row: Any) -> str:
+        own = engines[row["name"]]
+        return f"{own} · {named(row)}" if own and by else own or named(row)
+
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in table.to_dict("records"):
         groups.setdefault(name_of(row), []).append(row)
-    said = [_waiting(label, rows, bool(by)) for label, rows in groups.items()]
+    said = [_waiting(label, rows, len(groups) > 1 or bool(by)) for label, rows in groups.items()]
     told = "; ".join(text for text in said[:3] if text)
     more = f"; and {len(said) - 3} more" if len(said) > 3 else ""
     drawn = [Line(label, tuple((_at(row), row["rate"]) for row in rows)) for label, rows in groups.items()]
-    columns = {k: v for k, v in rate_columns(by).items() if k not in ("speakers", "words")}
-    short = {"look-ahead": _at, **columns, "last text, p95": _delay}
+    columns = {k: v for k, v in rate_columns(by).items() if k not in ("speakers", "words", heading(by))}
+    of = "transcripts" if any(engines.values()) else heading(by)
+    short = {"look-ahead": _at, of: name_of, **columns, "last text, p95": _delay}
     figure = lines(drawn[:6], f"Error rate by look-ahead, {heading(by)}")
     return show(table, f"{told}{more}." if told else "Nothing was said in these utterances.", short, figure)
+
+
+def _engines(table: pd.DataFrame) -> dict[str, str]:
+    """Prediction → what tells it from the others besides its look-ahead: checkpoint and prompt, by the name
+    of the shortest-named prediction of each kind; empty where there is one kind."""
+    kind_of = {
+        str(row["name"]): (str(row["checkpoint_sha256"]), str(row["prompt_mode"]))
+        for row in table.drop_duplicates("name").to_dict("records")
+    }
+    shortest: dict[tuple[str, str], str] = {}
+    for name in sorted(kind_of, key=len, reverse=True):
+        shortest[kind_of[name]] = name
+    return {name: shortest[kind] if len(shortest) > 1 else "" for name, kind in kind_of.items()}
 
 
 def _waiting(label: str, rows: Sequence[dict[str, Any]], named: bool) -> str:
@@ -197,6 +218,16 @@ _WORDS = {
     "left out": count_cell("deleted"),
     "inserted": count_cell("inserted"),
 }
+
+
+def shown_confounded(table: pd.DataFrame) -> Shown:
+    """Which columns cannot be told apart, in one sentence; where, and why, in the table."""
+    columns = {"where": text_cell("where"), "kind": text_cell("kind"), "what": text_cell("sentence")}
+    if not len(table):
+        return show(table, "Nothing is confounded: the columns vary apart from each other.", columns)
+    names = dict.fromkeys(name for pair in table["columns"] for name in pair)
+    listed = ", ".join(HEADINGS.get(name, name) for name in names)
+    return show(table, f"These data cannot tell apart what {listed} do: {len(table)} findings.", columns)
 
 
 def shown_punctuation(table: pd.DataFrame, name: str) -> Shown:

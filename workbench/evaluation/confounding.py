@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ALL = "all locales"
 COLUMNS = ("target_lang", "accent", "speaker", "source", "domain")
+WORDS = {"target_lang": "locale"}
+"""Columns that readers know by another name."""
 
 
 def confounded(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -> pd.DataFrame:
@@ -48,7 +50,33 @@ def named(findings: Sequence[dict[str, Any]], by: Sequence[str], locale: object)
         pair, where = finding["columns"], finding["where"]
         if finding["kind"] != "few voices" and where in (ALL, locale) and set(pair) & set(by):
             names += [c for c in pair if c not in names]
-    return ", ".join(names) or None
+    return ", ".join(WORDS.get(name, name) for name in names) or None
+
+
+def in_short(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The findings of :func:`confounded`, one sentence a kind."""
+    kinds = (
+        ("coincide", "{} change together: a difference between values of one may come from another"),
+        (
+            "nested",
+            "each source or domain holds one value of {}: what looks like them may be the source or domain",
+        ),
+        ("few voices", "{} rest on few speakers: what is found holds for these speakers"),
+    )
+    found = []
+    for kind, sentence in kinds:
+        own = [finding for finding in findings if finding["kind"] == kind]
+        ends = {"nested": 1, "few voices": 1}.get(kind, 2)
+        names = dict.fromkeys(WORDS.get(c, c) for finding in own for c in finding["columns"][:ends])
+        places = dict.fromkeys(str(finding["where"]) for finding in own)
+        if names:
+            where = "" if ALL in places or kind == "few voices" else f" in {', '.join(places)}"
+            found.append(f"{sentence.format(_listed(list(names)))}{where}")
+    return [sentence[0].upper() + sentence[1:] for sentence in found]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _pairs(numbers: dict[str, Array], columns: Sequence[str], where: str) -> list[dict[str, Any]]:
@@ -63,12 +91,13 @@ def _pairs(numbers: dict[str, Array], columns: Sequence[str], where: str) -> lis
         if firsts < 2 and seconds < 2:
             continue
         forth, back = firsts == len(pairs), seconds == len(pairs)
+        one, other = (WORDS.get(name, name) for name in (first, second))
         if forth and back:
             kind = "coincide"
-            sentence = f"{first} and {second} change together: a difference between them belongs to both"
+            sentence = f"{one} and {other} change together: a difference between them belongs to both"
         elif back and second in ("source", "domain") and firsts > 1:
             kind = "nested"
-            sentence = f"each {second} holds one {first}: what looks like {first} may be {second}"
+            sentence = f"each {other} holds one {one}: what looks like {one} may be {other}"
         else:
             continue
         found.append({"columns": (first, second), "where": where, "kind": kind, "sentence": sentence})
@@ -88,9 +117,8 @@ def _few_voices(rows: pd.DataFrame, columns: Sequence[str], min_speakers: int) -
         if len(few):
             listed = ", ".join(f"{value} ({count})" for value, count in list(few.items())[:12])
             more = f" and {len(few) - 12} more" if len(few) > 12 else ""
-            sentence = (
-                f"{name} is based on few speakers: {listed}{more}; what is found holds for these speakers"
-            )
+            what = f"{WORDS.get(name, name)} is based on few speakers: {listed}{more}"
+            sentence = f"{what}; what is found holds for these speakers"
             found.append(
                 {"columns": (name, "speaker"), "where": ALL, "kind": "few voices", "sentence": sentence}
             )

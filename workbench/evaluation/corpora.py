@@ -67,7 +67,7 @@ def evaluate(
         substitutions = kept if kept.is_file() else ()
     if traffic is None:
         home = workspace_of(corpus.folder)
-        traffic = home.pilot.weights() if home is not None else {}
+        traffic = home.pilot.traffic() if home is not None else {}
     return score_predictions(
         references(corpus), tables, normalizer=normalizer, by=by, thresholds=thresholds, traffic=traffic,
         substitutions=substitutions, resamples=resamples, seed=seed,

@@ -14,6 +14,12 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.evaluation import errors
 from workbench.evaluation.answers_more import shown_confusions, shown_words
+from workbench.evaluation.answers_of_clips import (
+    shown_by_frequency,
+    shown_by_position,
+    shown_changes,
+    shown_utterances,
+)
 from workbench.evaluation.asked import Asked, normalizer_of, rows_of
 from workbench.evaluation.scored import Headline
 from workbench.evaluation.slices import Where
@@ -63,7 +69,7 @@ def utterances(
     }
     frame = frame.drop(columns=[c for c in ("hypothesis", *added) if c in frame.columns])
     frame.insert(frame.columns.get_loc("text") + 1, "hypothesis", texts)
-    return frame.assign(**added)
+    return shown_utterances(frame.assign(**added), name, len(chosen))
 
 
 def confusions(
@@ -96,7 +102,7 @@ def accuracy_by_frequency(
 ) -> pd.DataFrame:
     """Word accuracy in bands of how often a word occurs: ``occurs, at_least, words, occurrences,
     accuracy``."""
-    return errors.accuracy_by_frequency(words(self, name, where, normalizer))
+    return shown_by_frequency(errors.accuracy_by_frequency(words(self, name, where, normalizer)), name)
 
 
 def errors_by_position(
@@ -105,7 +111,8 @@ def errors_by_position(
     """Errors by relative place in the utterance: ``from, to, reference_words, substitutions, insertions,
     deletions, rate``."""
     rows = rows_of(self, name, where=where)
-    return errors.by_position(self.scored, name, normalizer_of(self, normalizer), rows, bins)
+    table = errors.by_position(self.scored, name, normalizer_of(self, normalizer), rows, bins)
+    return shown_by_position(table, name)
 
 
 def errors_by_duration(
@@ -130,7 +137,8 @@ def changes(
     """Utterances with more or fewer errors in ``b`` than in ``a``, largest change first: ``id, text,
     hypothesis_a, hypothesis_b, errors_a, errors_b, reference_units, change, verdict``."""
     rows = rows_of(self, a, b, where=where)
-    return errors.changes(self.scored, a, b, normalizer_of(self, normalizer), rows, metric)
+    table = errors.changes(self.scored, a, b, normalizer_of(self, normalizer), rows, metric)
+    return shown_changes(table, a, b, len(rows))
 
 
 def heatmap(

@@ -7,9 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from workbench.cluster import check_engine
 from workbench.errors import Problem
-from workbench.evaluation import answers, confounding, error_views, quality_views, rates, report, summary
+from workbench.evaluation import (
+    answers,
+    answers_more,
+    confounding,
+    error_views,
+    quality_views,
+    rates,
+    readings,
+    report,
+    summary,
+)
 from workbench.evaluation import code_switching as code_switching_view
 from workbench.evaluation import leaderboard as leaderboard_view
 from workbench.evaluation import silence as silence_views
@@ -30,8 +42,6 @@ from workbench.text import parted
 from workbench.views import Widget, view
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workbench.corpus.query.table import Corpus
     from workbench.recognizer.checkpoint import Checkpoint
 
@@ -196,7 +206,8 @@ class Evaluation:
             :class:`workbench.evaluation.significance.Difference`), ``no_interval``, ``p_holm``
             (over these slices), ``p_matched_pairs`` and ``p_matched_pairs_holm`` (segments taken
             as independent: too small where voices differ in what they gain); ``better, worse,
-            changed`` utterances; and the columns of :meth:`rates` that say how far to trust it.
+            changed`` utterances; the columns of :meth:`rates` that say how far to trust it; and ``reading``:
+            fewer errors, more errors, no clear difference or not enough data (see ``evaluation.readings``).
         """
         by = self._columns(by)
         options: Any = {"metric": metric, "normalizer": normalizer_of(self, normalizer), "where": where}
@@ -204,6 +215,8 @@ class Evaluation:
         if unlike := differences(self.scored, a, b):
             table.insert(0, "unlike", "; ".join(unlike))
         table = self._with_confounding(table, by)
+        if len(table):
+            table["reading"] = [readings.direction(row) for row in table.to_dict("records")]
         return answers.shown_comparison(table, a, b, by) if len(table) else table
 
     def non_inferior(
@@ -216,13 +229,14 @@ class Evaluation:
         normalizer: str | None = None,
         where: Where = None,
     ) -> pd.DataFrame:
-        """:meth:`compare` with ``non_inferior``: the upper one-sided 95 % bound of the difference is below
-        ``margin`` (a fraction: 0.01 is one point)."""
+        """:meth:`compare` with ``non_inferior``: the upper one-sided bound of the difference, at the
+        settings' ``confidence``, is below ``margin`` (a fraction: 0.01 is one point)."""
+        by = self._columns(by)
         table = self.compare(base, candidate, by, metric, normalizer, where)
-        if len(table):
-            table["margin"] = margin
-            table["non_inferior"] = table["upper_bound"] < margin
-        return table
+        if not len(table):
+            return table
+        found = pd.DataFrame(table).assign(margin=margin, non_inferior=table["upper_bound"] < margin)
+        return answers.shown_non_inferior(found, base, candidate, margin, by)
 
     def disparity(
         self,
@@ -274,7 +288,8 @@ class Evaluation:
     def confounded(self, columns: Sequence[str] = confounding.COLUMNS) -> pd.DataFrame:
         """Columns whose effects these data cannot tell apart: ``columns, where, kind, sentence``."""
         key = ("confounded", tuple(columns), self.settings.thresholds.min_speakers)
-        return kept(self, key, lambda: confounding.confounded(self.rows, columns, key[2]))
+        found = kept(self, key, lambda: confounding.confounded(self.rows, columns, key[2]))
+        return answers_more.shown_confounded(found)
 
     def _with_confounding(self, table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         if len(table) and by:

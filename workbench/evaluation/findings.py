@@ -63,7 +63,7 @@ def _comparison(comparison: Mapping[str, Any], traffic: Mapping[str, float]) -> 
         found.append(
             Finding(sentence, weight + (1.2 if against else 0.2), "moves against" if against else "moves")
         )
-    unsure = [row for row in heads.against_the_whole(_numbers(rows), whole["difference"]) if not row["sure"]]
+    unsure = [row for row in heads.against_the_whole(_numbers(rows), whole) if not row["sure"]]
     if unsure and not opposite:
         more = f"; and {len(unsure) - 1} more locales" if len(unsure) > 1 else ""
         found.append(Finding(f"{pair}: {unsure[0]['sentence']}{more}.", 0.9, "may move against"))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.evaluation.readings import percent, points
+from workbench.evaluation.readings import BETTER, TOO_FEW, UNCLEAR, WORSE, direction, percent, points
 
 Rows = Sequence[Mapping[str, Any]]
 NOTABLE = 0.02
@@ -91,25 +91,30 @@ def _bounds(parts: Sequence[tuple[float, Mapping[str, Any]]], rate: float, value
     return ends[0], ends[1]
 
 
-def against_the_whole(table: Rows, whole: float) -> list[dict[str, Any]]:
+def against_the_whole(table: Rows, whole: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Locales that move against the headline: ``target_lang, difference, sure, sentence``, the worst first.
+
+    Where the whole does not surely move, every locale that does is one of them, whichever way; a locale that
+    may move is named only against a whole that does.
 
     Args:
         table: records of :meth:`Evaluation.compare` by ``target_lang``.
-        whole: the headline's difference.
+        whole: the same over everything.
     """
     found = []
+    moved, unclear = whole["difference"], direction(whole) in (UNCLEAR, TOO_FEW)
     for row in table:
-        difference = row["difference"]
-        if not difference * whole < 0:
+        difference, said = row["difference"], direction(row)
+        sure = said in (BETTER, WORSE)
+        if (unclear and not sure) or not (unclear or difference * moved < 0):
             continue
-        sure = bool(row["low"] > 0 or row["high"] < 0) and row["enough"] != "no"
         if not sure and abs(difference) < NOTABLE:
             continue
         name = row["target_lang"] or "unknown locale"
         went = f"{name} went from {percent(row['rate_a'])} to {percent(row['rate_b'])}"
         doubt = "" if sure else ", which is not certain"
-        sentence = f"{went} while the whole moved by {points(whole)}{doubt}"
+        while_ = "" if unclear else f" while the whole moved by {points(moved)}"
+        sentence = f"{went}{while_}{doubt}"
         found.append(
             {"target_lang": row["target_lang"], "difference": difference, "sure": sure, "sentence": sentence}
         )
@@ -124,8 +129,9 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
         traffic: share of calls by tag; empty: shares of the reference units stand in, which is said.
 
     Returns:
-        ``target_lang, rate, traffic_share, share_of_errors, enough, sentence``. A call is taken to hold as
-        many words in every locale. Locales without a figure come last, with the reason.
+        ``target_lang, rate, traffic_share, share_of_errors, share_low, share_high`` (by the interval of its
+        own rate), ``enough, sentence``. A call is taken to hold as many words in every locale. Locales
+        without a figure come last, with the reason.
     """
     rows = {row["target_lang"]: row for row in table if row["target_lang"] == row["target_lang"]}
     shares = dict(traffic) or {tag: row["reference_words"] for tag, row in rows.items() if tag}
@@ -139,21 +145,55 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
     found = []
     for tag in sorted(shares, key=lambda tag: -expected.get(tag, -1.0)):
         share = shares[tag] / total
-        calls = (
-            f"{100 * share:.0f} % of {'calls' if traffic else 'the test words (no traffic shares are set)'}"
-        )
+        of = "the pilot's calls" if traffic else "the test words (no traffic shares are set)"
+        calls = f"{100 * share:.0f} % of {of}"
         if tag not in expected:
+            lacking = dict.fromkeys(("rate", "share_of_errors", "share_low", "share_high"), math.nan)
+            sentence = f"{tag}: {calls}, but no test utterances: record some first"
             found.append(
-                {"target_lang": tag, "rate": math.nan, "traffic_share": share, "share_of_errors": math.nan}
-                | {"enough": "no", "sentence": f"{tag}: {calls}, but no test utterances: record some first"}
+                {"target_lang": tag, **lacking, "traffic_share": share, "enough": "no", "sentence": sentence}
             )
             continue
-        row, part = rows[tag], expected[tag] / whole if whole else 0.0
-        rough = "" if row["enough"] == "yes" else f"; {row['reference_words']:,} test words only: provisional"
+        row = rows[tag]
+        part, low, high = (
+            share * row[figure] / whole if whole else 0.0 for figure in ("rate", "low", "high")
+        )
         errors = f"{100 * part:.0f} % of the errors to expect"
-        sentence = f"{tag}: {errors} ({percent(row['rate'])} wrong, {calls}{rough})"
+        sentence = f"{tag}: {errors} ({percent(row['rate'])} wrong, {calls}{_size(row)})"
         found.append(
             {"target_lang": tag, "rate": row["rate"], "traffic_share": share, "share_of_errors": part}
-            | {"enough": row["enough"], "sentence": sentence}
+            | {"share_low": low, "share_high": high, "enough": row["enough"], "sentence": sentence}
         )
     return found
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    """How few words stand behind a rate, where they are few."""
+    if row["enough"] == "yes":
+        return ""
+    return (
+        f"; {row['reference_words']:,} test words only: {TOO_FEW if row['enough'] == 'no' else 'provisional'}"
+    )
+
+
+def fix_first_sentence(found: Rows) -> str:
+    """The answer of :func:`fix_first`: the first locale, and how sure it is that it is the first."""
+    known = [row for row in found if row["rate"] == row["rate"]]
+    if not known:
+        return "Not enough data: no locale has test utterances." if found else "No locale is known here."
+    first, others = known[0], known[1:]
+    if first["enough"] == "no":
+        return f"Not enough data to say which locale to fix first; most errors so far in {first['sentence']}."
+    if not others:
+        return f"Fix {first['sentence']}; no other locale was tested."
+    if first["share_low"] != first["share_low"]:
+        return f"Fix {first['sentence']}; how sure that order is cannot be told: it has no interval."
+    close = [
+        row["target_lang"]
+        for row in others
+        if not row["share_high"] < first["share_low"] or row["enough"] == "no"
+    ]
+    if not close:
+        return f"Fix {first['sentence']}."
+    named = ", ".join(close[:3]) + (f" and {len(close) - 3} more" if len(close) > 3 else "")
+    return f"Fix {first['sentence']}; not certain: {named} may cost as much."

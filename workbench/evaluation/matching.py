@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 UNSPACED = r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{3}"
 """Three letters in a row of kana, Han, Thai, Lao, Burmese or Khmer."""
-_SHOWN = 20  # ids named in a problem before "and n more"
+_SHOWN = 5  # ids named in a problem before "and n more"
 
 
 def put_together(
@@ -86,6 +86,8 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
         hint = "Left out of every figure: recognition is scored in the language that is spoken."
         problems.append(_problem("utterances", "a translation", rows["id"][translated], hint))
         rows, null = rows[~translated], null[~translated]
+    if len(rows) == 0:
+        raise WorkbenchError("no utterance is left", hint="Check the filter: it leaves out every row.")
     if null.any():
         problems.append(
             _problem("utterances", "no reference text", rows["id"][null], "Left out of every figure.")
@@ -98,7 +100,7 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
         rows = rows[~twice]
     if len(rows) == 0:
         raise WorkbenchError(
-            "no utterance has a reference text", hint="Check the filter and the column text."
+            "no utterance has a reference text", hint="Transcribe or accept some first: the column text is empty."
         )
     rows = rows.reset_index(drop=True)
     _list_markup("utterances", "reference", rows["text"], rows["id"], problems)

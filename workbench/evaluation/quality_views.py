@@ -22,6 +22,7 @@ from workbench.evaluation.answers_more import (
     shown_punctuation,
     shown_tradeoff,
 )
+from workbench.evaluation.answers_of_clips import shown_shares, shown_stability
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
 from workbench.evaluation.confidence import Confidence, Unit, confidence_of
 from workbench.evaluation.scored import Headline
@@ -49,13 +50,13 @@ def punctuation_rates(
     counted = kept(
         self, ("marks", name), lambda: marks.mark_counts(mark_events(self, name), len(self.scored))
     )
-    return _shares(self, name, counted, by, where, ("wrong_marks", "marks"))
+    return _shares(self, name, counted, by, where, ("wrong_marks", "marks"), "punctuation")
 
 
 def case(self: Asked, name: str, by: str | Sequence[str] = (), where: Where = None) -> pd.DataFrame:
     """Case error on words both sides have: ``rate, low, high, wrong_case, words``. NaN, not zero, where
     the language has no case."""
-    return _shares(self, name, case_errors(self, name), by, where, ("wrong_case", "words"))
+    return _shares(self, name, case_errors(self, name), by, where, ("wrong_case", "words"), "capitals")
 
 
 def stability(self: Asked, names: Sequence[str] | None = None, where: Where = None) -> pd.DataFrame:
@@ -85,7 +86,7 @@ def stability(self: Asked, names: Sequence[str] | None = None, where: Where = No
             share = record[kind] / record["same_words"] if record["same_words"] else float("nan")
             record[f"{kind}_share"] = share
         records.append(record)
-    return as_table(records)
+    return shown_stability(as_table(records))
 
 
 def language(self: Asked, name: str, where: Where = None) -> lid.LanguageScore:
@@ -232,9 +233,11 @@ def _shares(
     by: str | Sequence[str],
     where: Where,
     names: tuple[str, str],
+    what: str,
 ) -> pd.DataFrame:
     rows = rows_of(self, name, where=where)
-    return lid.share_table(self.scored, self.settings, counted, rows, by, names)
+    table = lid.share_table(self.scored, self.settings, counted, rows, by, names)
+    return shown_shares(table, name, what, names, (by,) if isinstance(by, str) else tuple(by))
 
 
 def _needs_column(self: Asked, column: str) -> None:

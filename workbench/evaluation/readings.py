@@ -38,7 +38,8 @@ def difference_sentence(row: Mapping[str, Any]) -> str:
     """A row of :meth:`Evaluation.compare` in words: "−46 points, not enough data (85 words)"."""
     difference = _number(row.get("difference"))
     if math.isnan(difference):
-        return "no words in common to compare"
+        because = row.get("because")
+        return f"{TOO_FEW} ({because})" if because else "no words in common to compare"
     said = direction(row)
     unlike = f"; not like with like: {row['unlike']}" if row.get("unlike") else ""
     if said == TOO_FEW:

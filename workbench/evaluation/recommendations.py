@@ -25,12 +25,14 @@ def what_next(
         overall: rate over everything.
 
     Returns:
-        Dicts with the slice's columns, ``advice`` (a sentence) and ``urgency`` (the higher the sooner).
+        One dict for each such slice: its columns, ``advice`` (what it needs, most urgent first) and
+        ``urgency`` (the higher the sooner).
     """
     found = []
     for row in table.to_dict("records"):
-        for urgency, advice in _advice(row, overall, thresholds):
-            found.append({**{c: row[c] for c in by}, "advice": advice, "urgency": urgency})
+        if own := sorted(_advice(row, overall, thresholds), key=lambda item: -item[0]):
+            said = "; ".join(advice for _, advice in own)
+            found.append({**{c: row[c] for c in by}, "advice": said, "urgency": own[0][0]})
     return sorted(found, key=lambda item: -item["urgency"])
 
 
@@ -39,18 +41,21 @@ def _advice(row: dict[str, Any], overall: float, thresholds: Thresholds) -> list
     words = row["reference_words"]
     if row["interval_kind"] == THESE_VOICES and row["speakers"] < thresholds.min_speakers:
         more = thresholds.min_speakers - row["speakers"]
-        text = f"{_count(row['speakers'], 'voice')}: {more} more before the figure speaks for other speakers"
+        text = f"{_count(more, 'more voice')} ({row['speakers']} so far) before it speaks for other speakers"
         advice.append((3.0, text))
     if row["enough"] != "yes":
         needed = thresholds.provisional_below_words - words
         advice.append(
-            (2.0 if row["enough"] == "no" else 1.5, f"{words} words: about {needed} more to judge it")
+            (
+                2.0 if row["enough"] == "no" else 1.5,
+                f"about {needed:,} more words ({words:,} so far) to judge it",
+            )
         )
     half = (row["high"] - row["low"]) / 2 if not math.isnan(row["low"]) else math.nan
     if row["interval_kind"] == BY_SPEAKERS and half > TARGET_HALF_WIDTH and row["enough"] == "yes":
         # The half width of a mean shrinks with the square root of the number of independent voices.
         more = math.ceil(row["speakers"] * ((half / TARGET_HALF_WIDTH) ** 2 - 1))
-        text = f"known to ±{100 * half:.1f} points: about {_count(more, 'more voice')} for ±2 points"
+        text = f"about {_count(more, 'more voice')} for ±2 points (known to ±{100 * half:.1f} now)"
         advice.append((1.0 + half, text))
     if not math.isnan(row["low"]) and row["low"] > overall and row["enough"] != "no":
         text = f"error clearly above the whole ({100 * row['rate']:.1f} % against {100 * overall:.1f} %): "

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from workbench.evaluation.confounding import WORDS
+
+MOST_LINES = 40
 UNKNOWN = "not stated"
 _ROW_HEIGHT, _LABEL_WIDTH, _PLOT_WIDTH = 22, 230, 420
 
@@ -91,13 +94,15 @@ def heat_map(caption: str, rows: Sequence[dict[str, Any]], by: Sequence[str]) ->
     if not rows or not by:
         return ""
     row_key, column_key = by[0], by[1] if len(by) > 1 else None
+    if column_key and 2 * len(rows) <= 3 * len({row.get(row_key) for row in rows}):
+        return _slice_map(caption, rows, by)
     across = list(dict.fromkeys(r.get(column_key) for r in rows)) if column_key else [None]
     across.sort(key=lambda v: (v is None, str(v)))
     down = list(dict.fromkeys(r.get(row_key) for r in rows))
     cells = {(r.get(row_key), r.get(column_key) if column_key else None): r for r in rows}
     titles = [UNKNOWN if v is None else v for v in across] if column_key else ["all"]
     head = "".join(f'<th scope="col">{text(t)}</th>' for t in titles)
-    corner = f"{text(row_key)} \\ {text(column_key)}" if column_key else text(row_key)
+    corner = text(" \\ ".join(column_name(key) for key in (row_key, column_key) if key))
     lines = []
     for key in down:
         name = text(UNKNOWN if key is None else key)
@@ -107,6 +112,21 @@ def heat_map(caption: str, rows: Sequence[dict[str, Any]], by: Sequence[str]) ->
         f'<div class="scroll"><table class="heat"><caption>{escape(caption)}</caption><thead><tr>'
         f'<th scope="col">{corner}</th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     )
+
+
+def _slice_map(caption: str, rows: Sequence[dict[str, Any]], by: Sequence[str]) -> str:
+    """The heat map where nearly every row has one cell: a line a slice, in place of a nearly empty table."""
+    lines = [f'<tr><th scope="row">{escape(slice_name(row, by))}</th>{_heat_cell(row)}</tr>' for row in rows]
+    return (
+        f'<div class="scroll"><table class="heat"><caption>{escape(caption)}</caption><thead><tr>'
+        f'<th scope="col">{escape(" · ".join(column_name(c) for c in by[:2]))}</th>'
+        f'<th scope="col">error rate</th></tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
+
+
+def column_name(column: str) -> str:
+    """A column as readers know it."""
+    return WORDS.get(column, column)
 
 
 def _heat_cell(record: dict[str, Any] | None) -> str:
@@ -128,11 +148,16 @@ def _heat_cell(record: dict[str, Any] | None) -> str:
 def interval_plot(
     title: str, rows: Sequence[dict[str, Any]], by: Sequence[str], overall: float | None
 ) -> str:
-    """Rate and interval of each slice, highest first, as an SVG; slices with too few words are left out."""
-    shown = [r for r in rows if r["enough"] != "no" and r["rate"] is not None and r["low"] is not None]
-    shown = sorted(shown, key=lambda r: -r["rate"])[:40]
+    """Rate and interval of each slice, highest first, as an SVG; slices with too few words are left out, and
+    the title counts what is."""
+    known = [r for r in rows if r["enough"] != "no" and r["rate"] is not None and r["low"] is not None]
+    shown = sorted(known, key=lambda r: -r["rate"])[:MOST_LINES]
     if not shown:
         return ""
+    hidden = len(rows) - len(shown)
+    title += f"; {hidden} of {len(rows)} slices not drawn (no interval, or not among the highest)" * (
+        hidden > 0
+    )
     top = max(*(r["high"] for r in shown), overall or 0, 0.01) * 1.05
     height = (len(shown) + 1) * _ROW_HEIGHT + 8
 
@@ -152,9 +177,11 @@ def interval_plot(
             f'<circle cx="{x(row["rate"])}" cy="{y}" r="4"/>'
             f'<text x="{_LABEL_WIDTH + _PLOT_WIDTH + 8}" y="{y + 4}">{percent(row["rate"])}</text>'
         )
+    sizes = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 10.0)
+    step = next((size for size in sizes if top / size <= 6), top)
     ticks = "".join(
-        f'<text x="{x(top * i / 4)}" y="{height - 6}" text-anchor="middle">{percent(top * i / 4, 0)}</text>'
-        for i in range(5)
+        f'<text x="{x(step * i)}" y="{height - 6}" text-anchor="middle">{percent(step * i, 0)}</text>'
+        for i in range(int(top / step) + 1)
     )
     width = _LABEL_WIDTH + _PLOT_WIDTH + 70
     return (

@@ -8,7 +8,9 @@ from html import escape
 from typing import Any
 
 from workbench.evaluation import readings
+from workbench.evaluation.confounding import in_short
 from workbench.evaluation.report_parts import (
+    column_name,
     heat_map,
     interval_plot,
     mark_of,
@@ -67,29 +69,33 @@ def headline(summary: Summary) -> str:
         ("unit", lambda r: text(r["head"]["unit"]), False),
         ("error rate", lambda r: percent(r["head"]["rate"]), True),
         ("locales", lambda r: number(r["head"]["locales"]), True),
-        ("without", lambda r: text(", ".join(r["head"]["missing"])), False),
+        ("without", lambda r: text(", ".join(r["head"]["missing"]) or "none"), False),
     ]
     whole = [{"name": name, **found} for name, found in summary["predictions"].items()]
-    columns: Columns = [
+    rates: Columns = [
         ("transcripts", lambda r: text(r["name"]), False),
         ("normalized", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
         ("interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
         ("interval over", lambda r: text(_kind(r["overall"])), False),
         ("raw (case and marks count)", lambda r: percent(r["overall_raw"]["rate"]), True),
+        ("not in this row", lambda r: text(r["overall"]["left_out"] or "nothing"), False),
+    ]
+    counts: Columns = [
+        ("transcripts", lambda r: text(r["name"]), False),
         ("substituted", lambda r: number(r["overall"]["substitutions"]), True),
         ("inserted", lambda r: number(r["overall"]["insertions"]), True),
         ("deleted", lambda r: number(r["overall"]["deletions"]), True),
         ("of units", lambda r: number(r["overall"]["reference_units"]), True),
         ("invented in silence", lambda r: number(r["overall"]["invented"]), True),
         ("empty outputs", lambda r: number(r["overall"]["empty_hypotheses"]), True),
-        ("not in this row", lambda r: text(r["overall"]["left_out"] or ""), False),
         ("not transcribed", lambda r: number(r["facts"]["missing"]), True),
     ]
     return (
         "<h2>Headline</h2>"
         + table("All errors pooled; each locale counted alike; weighted by the pilot's calls", rows, heads)
         + said
-        + table("Normalized and raw are two measures: never compare them.", whole, columns)
+        + table("Normalized and raw are two measures: never compare them.", whole, rates)
+        + table("What the errors are", whole, counts)
     )
 
 
@@ -132,17 +138,21 @@ def call(row: dict[str, Any]) -> str:
 
 
 def warnings(summary: Summary) -> str:
-    lines = []
+    """What puts the figures in doubt: one sentence a cause, every finding behind *more*."""
+    causes: dict[tuple[str, str], list[str]] = {}
     for problem in summary["problems"]:
-        lines.append(f"{text(problem['file'])}: {text(problem['what'])}. {text(problem['hint'])}")
-    for finding in summary["confounded"]:
-        kind = "" if finding["kind"] == "few voices" else "<b>confounded</b>: "
-        lines.append(f"{kind}{text(finding['sentence'])} ({text(finding['where'])}).")
+        causes.setdefault((str(problem["what"]), str(problem["hint"])), []).append(str(problem["file"]))
+    lines = [
+        f"{text(', '.join(files))}: {text(what)}. {text(hint)}" for (what, hint), files in causes.items()
+    ]
+    findings = summary["confounded"]
+    lines += [f"{text(sentence)}." for sentence in in_short(findings)]
     if not lines:
         return ""
-    return (
-        f'<div class="warn"><b>Before you read on</b><ul>{"".join(f"<li>{x}</li>" for x in lines)}</ul></div>'
-    )
+    each = [f"<li>{text(found['sentence'])} ({text(found['where'])}).</li>" for found in findings]
+    more = f"<details><summary>Each finding</summary><ul>{''.join(each)}</ul></details>" if each else ""
+    listed = "".join(f"<li>{line}</li>" for line in lines)
+    return f'<div class="warn"><b>Before you read on</b><ul>{listed}</ul>{more}</div>'
 
 
 def heat_maps(summary: Summary) -> str:
@@ -184,7 +194,7 @@ def comparisons(summary: Summary) -> str:
 
 def _comparison_table(rows: list[dict[str, Any]], by: list[str]) -> str:
     columns: Columns = [
-        (" × ".join(by), lambda r: escape(slice_name(r, by)) + mark_of(r), False),
+        (" × ".join(map(column_name, by)), lambda r: escape(slice_name(r, by)) + mark_of(r), False),
         ("from", lambda r: percent(r["rate_a"]), True),
         ("to", lambda r: percent(r["rate_b"]), True),
         ("difference", lambda r: points(r["difference"]), True),
@@ -195,7 +205,12 @@ def _comparison_table(rows: list[dict[str, Any]], by: list[str]) -> str:
         ("verdict", call, False),
         ("confounded", lambda r: text(r.get("confounded")), False),
     ]
-    return table("By " + " × ".join(by), rows, columns, lambda r: "gray" if r["enough"] == "no" else "")
+    return table(
+        "By " + " × ".join(map(column_name, by)),
+        rows,
+        columns,
+        lambda r: "gray" if r["enough"] == "no" else "",
+    )
 
 
 def collect(summary: Summary) -> str:
@@ -229,13 +244,13 @@ def cuts(summary: Summary) -> str:
     parts = []
     for name, found in summary["predictions"].items():
         for cut, rows in found["cuts"].items():
-            parts.append(_rate_table(f"{name} by {cut}", rows, [cut]))
+            parts.append(_rate_table(f"{name} by {column_name(cut)}", rows, [cut]))
     return "<h2>Other slices</h2>" + "".join(parts) if parts else ""
 
 
 def _rate_table(caption: str, rows: list[dict[str, Any]], by: list[str]) -> str:
     columns: Columns = [
-        (" × ".join(by), lambda r: escape(slice_name(r, by)), False),
+        (" × ".join(map(column_name, by)), lambda r: escape(slice_name(r, by)), False),
         ("error rate", _rate_cell, True),
         ("interval", lambda r: span(r["low"], r["high"]), True),
         ("words", lambda r: number(r["reference_words"]), True),

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from workbench.evaluation import readings
+from workbench.evaluation.confounding import WORDS
 from workbench.glance import MOST_COLUMNS, MOST_ROWS, Glance
 
 Cell = Callable[[Mapping[str, Any]], str]
@@ -43,7 +44,9 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
         return Glance(self.sentence, list(self.short), rows, len(self), self.figure, more, about)
 
     def __repr__(self) -> str:
-        return f"{self._glance()}\n({len(self.columns)} columns)"
+        hidden = len(self.columns) - len(self.short)
+        rest = f"\n(a table of {len(self.columns)} columns)" if hidden > 0 else ""
+        return f"{self._glance()}{rest}"
 
     __str__ = __repr__
 
@@ -76,6 +79,11 @@ def share_cell(column: str) -> Cell:
     return lambda row: _percent(row[column])
 
 
+def difference_cell(column: str) -> Cell:
+    """A difference of shares in points, signed; a dash where unknown."""
+    return lambda row: _points(row[column])
+
+
 def text_cell(column: str) -> Cell:
     """A word as it is; a dash where there is none."""
     return lambda row: "–" if row[column] is None or row[column] != row[column] else str(row[column])
@@ -97,7 +105,11 @@ def slice_cell(by: Sequence[str]) -> Cell:
 
 
 def heading(by: Sequence[str]) -> str:
-    return " × ".join(by) or "slice"
+    """What the slices are cut by, in a reader's words."""
+    return " × ".join(HEADINGS.get(column, column) for column in by) or "slice"
+
+
+HEADINGS = {**WORDS, "duration_band": "duration", "snr_band": "signal to noise"}
 
 
 def rate_columns(by: Sequence[str]) -> dict[str, Cell]:
@@ -122,8 +134,13 @@ def comparison_columns(by: Sequence[str]) -> dict[str, Cell]:
         "to": lambda r: _percent(r["rate_b"]),
         "difference": lambda r: _points(r["difference"]),
         "interval": lambda r: _span(r["low"], r["high"], _points),
-        "reading": lambda r: str(readings.direction(r)),
+        "reading": _reading_cell,
     }
+
+
+def _reading_cell(row: Mapping[str, Any]) -> str:
+    because = row.get("because")
+    return f"{readings.direction(row)}{f': {because}' if because else ''}"
 
 
 def share_columns(
@@ -144,6 +161,11 @@ def _percent(value: float) -> str:
 
 def _points(value: float) -> str:
     return "–" if value != value else readings.points(value).removesuffix(" points")
+
+
+def span_cell(low: float, high: float) -> str:
+    """Both ends of an interval of shares; "none" where there is none."""
+    return _span(low, high, _percent)
 
 
 def _span(low: float, high: float, say: Callable[[float], str]) -> str:

@@ -73,9 +73,10 @@ def group(rows: pd.DataFrame, by: str | Sequence[str]) -> Groups:
 
 
 def _numbered(values: pd.Series[Any]) -> tuple[Array, Any]:
-    """Number of each value among the sorted distinct ones; -1 where unknown."""
+    """Number of each value among the distinct ones, sorted (bands by their edges); -1 where unknown."""
     numbers, distinct = pd.factorize(values)
-    order = np.argsort(np.asarray(distinct), kind="stable")
+    bands = isinstance(distinct, pd.CategoricalIndex) and distinct.ordered  # "< 2 s" before "2–5 s"
+    order = np.argsort(distinct.codes if bands else np.asarray(distinct), kind="stable")
     rank = np.empty(len(order) + 1, np.int64)
     rank[order], rank[-1] = np.arange(len(order)), -1
     return rank[numbers], distinct[order]

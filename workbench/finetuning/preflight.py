@@ -19,6 +19,7 @@ from scipy import stats
 from workbench.errors import Problem
 from workbench.finetuning import resources
 from workbench.finetuning.checks import problems
+from workbench.finetuning.judgement import judge
 from workbench.finetuning.run import start
 from workbench.glance import Glance, as_html, as_text, counted, table
 from workbench.locales import LOCALES
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from workbench.finetuning.base import Base
     from workbench.finetuning.recipe import Recipe
     from workbench.finetuning.rows import Utterance
-
-UNKNOWN_LIMIT = 0.005
-"""Share of unknown tokens above which a warning is due: a few stray signs, not a script."""
-MANY_PASSES = 40.0
 
 
 @public
@@ -105,24 +102,22 @@ class Preflight:
         where = "the GPU's" if self.device == "cuda" else "this machine's"
         free = f"{where} {self.memory_free_mb:.0f} MB free"
         share = f"{self.trained_weights:,} of {self.total_weights:,} weights train"
-        found = [
-            ("learning rate", f"effective peak learning rate {self.effective_peak:.1e}"),
-            ("size", f"{share}, longest utterance {self.longest_s:.1f} s"),
-            (
-                "memory",
-                f"memory {self.memory_mb:.0f} MB ({how}) of {free}",
-            ),
-        ]
-        if not self.measured:
-            found.append(
-                ("time", "time not measured: preflight(recipe, measure_steps=8) tries it on this machine")
-            )
-        found.append(("disk", f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free"))
+        found = []
         if self.step_s is not None and self.total_s is not None:
             each = f", {self.validation_s:.1f} s a validation" if self.validation_s else ""
             spent = "" if self.processor_s is None else f", {self.processor_s / 60:.1f} of the processor"
             whole = f"about {self.total_s / 60:.1f} minutes in all{spent}"
-            found.append(("time", f"{self.step_s:.2f} s a step{each}, {whole}"))
+            found.append(("time", f"{whole}; {self.step_s:.2f} s a step{each}"))
+        else:
+            found.append(
+                ("time", "time not measured: preflight(recipe, measure_steps=8) tries it on this machine")
+            )
+        found += [
+            ("memory", f"memory {self.memory_mb:.0f} MB ({how}) of {free}"),
+            ("disk", f"disk {self.disk_needed_mb:.0f} MB of {self.disk_free_mb:.0f} MB free"),
+            ("size", f"{share}, longest utterance {self.longest_s:.1f} s"),
+            ("learning rate", f"effective peak learning rate {self.effective_peak:.1e}"),
+        ]
         found.append(("rows", f"{len(self.left_out)} rows left out"))
         read, total = self.recordings_read
         if read < total:
@@ -136,9 +131,12 @@ class Preflight:
         told = [counted(len(lines), what) for what, lines in named if lines]
         if self.total_s is not None and self.ok:
             told.append(f"about {self.total_s / 60:.1f} minutes and {self.memory_mb:,.0f} MB of memory")
+        elif self.ok and self.memory_mb:
+            told.append(f"about {self.memory_mb:,.0f} MB of memory by its sizes, time not measured")
         said = self.verdict.capitalize() + (f": {', '.join(told)}" if told else "")
-        rows = [(what, line) for what, lines in (*named, ("note", self.warnings)) for line in lines]
-        return Glance(f"{said}.", ("about", "finding"), [*rows, *self._figures()], more=self._tables(),
+        rows = [(what, line) for what, lines in named for line in lines]
+        notes = [("note", line) for line in self.warnings]
+        return Glance(f"{said}.", ("about", "finding"), [*rows, *self._figures(), *notes], more=self._tables(),
                       about="hours, pieces and texts by locale")  # fmt: skip
 
     __repr__, _repr_html_ = as_text, as_html
@@ -225,8 +223,7 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     if measure_steps and not found.faults:
         _measure(recipe, measure_steps, drawn, found)
         found.faults += _memory_fault(found)
-    _judge(recipe, found)
-    _judge_validation(recipe, base, found)
+    judge(recipe, base, found)
     return found
 
 
@@ -395,60 +392,3 @@ def padded_seconds(plan: pd.DataFrame) -> Any:
     """Seconds of audio of each step, padding included: each batch counts its longest utterance for all."""
     batches = plan.groupby(["step", "part"])["duration_s"].agg(["max", "size"])
     return (batches["max"] * batches["size"]).groupby("step").sum().to_numpy(float)
-
-
-def _judge(recipe: Recipe, found: Preflight) -> None:
-    if found.hours is None or found.tokenizer is None or found.style is None:
-        return
-    for row in found.tokenizer.to_dict("records"):
-        if row["unknown_share"] > UNKNOWN_LIMIT:
-            found.risks.append(
-                f"{row['target_lang']}: {row['unknown_share']:.1%} unknown: {row['unknown_characters']}: "
-                f"leave the {row['utterances_with_unknown']} utterances out (the check unknown_characters "
-                "names them), respell these letters in the texts, or train with another tokenizer (recipe: "
-                "tokenizer; decoder and joint then start anew and need far more hours)"
-            )
-        if row["pieces_per_s"] > 12.5:
-            found.warnings.append(f"{row['target_lang']}: more pieces than encoder frames a second")
-    for row in found.hours.to_dict("records"):
-        if row["passes"] > MANY_PASSES:
-            found.risks.append(
-                f"{row['target_lang']}: {row['passes']:.0f} passes over {row['utterances']} utterances: "
-                "fewer steps, or more data"
-            )
-    for row in found.style.to_dict("records"):
-        for name, what in (
-            ("ends_in_mark", "end in punctuation"),
-            ("begins_capital", "begin with a capital"),
-        ):
-            if row[name] < 0.5:
-                found.warnings.append(f"{row['target_lang']}: only {row[name]:.0%} of the texts {what}")
-    if not any(source.role == "replay" for source in recipe.sources):
-        found.risks.append("no replay: expect the other locales to be forgotten: add replay sources")
-
-
-def _judge_validation(recipe: Recipe, base: Base, found: Preflight) -> None:
-    """Whether the best checkpoint can be told: validation must hold every locale that the run is for."""
-    from workbench.finetuning.rows import draw_validation
-
-    if not recipe.validation:
-        found.risks.append("no validation: the last step is taken, not the best: add a validation set")
-        return
-    held = {row.locale for row in draw_validation(recipe, base.locales, [])}
-    wanted = set(recipe.best_by)
-    for source in recipe.sources:
-        wanted |= set(source.locales) if source.role == "target" else set()
-    if not recipe.best_by and found.hours is not None and not wanted:
-        targets = {number for number, source in enumerate(recipe.sources) if source.role == "target"}
-        rows = found.hours[found.hours["source"].isin(targets)] if "source" in found.hours else found.hours
-        wanted = set(rows["target_lang"])
-    if absent := sorted(wanted - held):
-        found.risks.append(
-            f"validation holds nothing of {', '.join(absent)}: the best step cannot be told: "
-            "add utterances of it to the validation split"
-        )
-    replayed = {tag for source in recipe.sources if source.role == "replay" for tag in source.locales}
-    if lost := sorted(replayed - held):
-        found.risks.append(
-            f"validation holds nothing of the replayed {', '.join(lost)}: forgetting goes unseen"
-        )

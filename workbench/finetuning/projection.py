@@ -7,7 +7,6 @@ points do not say where the floor is: every projection is made under many floors
 
 from __future__ import annotations
 
-import html
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from workbench.errors import WorkbenchError
+from workbench.glance import Glance, as_html, as_text
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Projection:
             f"({_hours(self.more)} more; {span})"
         )
 
+    __repr__ = __str__
+
 
 @public
 @dataclass(frozen=True)
@@ -127,9 +129,26 @@ class Curve:
             raise WorkbenchError(what, hint="Ask for fewer points.")
         return self.project(best - points / 100, seed)
 
-    def _repr_html_(self) -> str:
-        shown = self.table.round({"hours": 3, "rate": 4, "low": 4, "high": 4})
-        return f"<p>{html.escape(self.metric.upper())} by hours of the target</p>{shown.to_html(index=False)}"
+    def _glance(self) -> Glance:
+        ordered = self.table.sort_values("hours")
+        ends = [ordered.iloc[place] for place in (0, -1)]
+        (least, before), (most, after) = ((_hours(row["hours"]), _percent(row["rate"])) for row in ends)
+        of = "characters" if self.metric == "cer" else "words"
+        sentence = (
+            f"From {least} to {most} of the target: from {before} to {after} of {of} wrong; more_hours(5) "
+            "says how many more hours bring five points, or why that is unknown."
+        )
+        rows = [
+            (
+                f"{100 * row['share']:.0f} %", _hours(row["hours"]), _percent(row["rate"]),
+                "none" if row["low"] != row["low"] else f"{_percent(row['low'])} to {_percent(row['high'])}",
+                f"{int(row['utterances']):,}",
+            )
+            for row in ordered.to_dict("records")
+        ]  # fmt: skip
+        return Glance(sentence, ("share of the data", "hours", f"{of} wrong", "interval", "utterances"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def _best_floor(hours: Array, rates: Array) -> Array:
@@ -161,6 +180,10 @@ def _reached(hours: Array, rates: Array, floors: Array, goal: float) -> Array:
     exponent = np.divide(wanted - start, slope, out=np.full(len(slope), np.inf), where=falls)
     found: Array = np.exp(np.minimum(exponent, 700.0))
     return np.where(exponent > 700.0, np.inf, found)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
 
 
 def _hours(value: float) -> str:

@@ -16,9 +16,11 @@ from typing import Any
 import pandas as pd
 
 from workbench.errors import WorkbenchError
+from workbench.evaluation import readings
 from workbench.finetuning.adapters import AdapterBank, restore
 from workbench.finetuning.base import read_base
 from workbench.finetuning.run import Run
+from workbench.glance import Glance, as_html, as_text
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public
 from workbench.suites.run import SuiteRun, run_suite
@@ -28,6 +30,7 @@ SWAPS = 20
 SHARED, ADAPTER, OWN = "one shared checkpoint", "one adapter a locale", "one checkpoint a locale"
 ORDER = (SHARED, ADAPTER, OWN)
 """From the cheapest to keep to the dearest."""
+_WORDS = {readings.BETTER: "better", readings.WORSE: "worse"}
 
 
 @public
@@ -48,11 +51,27 @@ class Variants:
     recommended: str | None
     reasons: tuple[str, ...]
 
-    def _repr_html_(self) -> str:
-        said = f"<p><b>{html.escape(self.recommended or 'not enough data to recommend')}</b></p>"
-        items = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
-        tables = (self.rates.round(4), self.differences.round(4), self.costs.round(4))
-        return f"{said}<ul>{items}</ul>" + "".join(table.to_html(index=False) for table in tables)
+    def _glance(self) -> Glance:
+        first, *others = self.reasons or ("",)
+        said = f"Recommended: {self.recommended}" if self.recommended else "No recommendation"
+        sentence = f"{said}: {first.removeprefix(f'{self.recommended}: ')}." if first else f"{said}."
+        rows = [
+            (
+                str(row["target_lang"]), str(row["variant"]), readings.percent(row["rate"]),
+                "none" if row["low"] != row["low"] else
+                f"{readings.percent(row['low']).removesuffix(' %')} to {readings.percent(row['high'])}",
+                str(row["metric"]).upper(), readings.TOO_FEW if row["enough"] == "no" else "",
+            )
+            for row in self.rates.to_dict("records")
+        ]  # fmt: skip
+        head = ("locale", "variant", "error rate", "interval", "metric", "reading")
+        reasons = f"<ul>{''.join(f'<li>{html.escape(reason)}</li>' for reason in others)}</ul>"
+        whole = "".join(
+            t.round(4).to_html(index=False, na_rep="–", border=0) for t in (self.differences, self.costs)
+        )
+        return Glance(sentence, head, rows, more=f"{reasons}{whole}", about="reasons, differences, costs")
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def compare_variants(
@@ -141,7 +160,7 @@ def _difference(run: SuiteRun, tag: str, first: str, second: str) -> dict[str, A
     row = table[table["target_lang"] == tag].to_dict("records")[0]
     verdict = "not enough data"
     if row["enough"] != "no" and row["low"] == row["low"]:
-        verdict = "better" if row["high"] < 0 else "worse" if row["low"] > 0 else "no difference shown"
+        verdict = _WORDS.get(readings.direction(row), "no difference shown")
     kept = {key: row[key] for key in ("difference", "low", "high", "metric", "because")}
     return {"verdict": verdict, **kept}
 
@@ -155,7 +174,7 @@ def recommend(differences: pd.DataFrame, costs: pd.DataFrame) -> tuple[str | Non
             span = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}"
             reasons.append(
                 f"{row['target_lang']}: {row['second']} is {row['verdict']} than {row['first']} by "
-                f"{abs(100 * row['difference']):.1f} points {str(row['metric']).upper()} (95 %: {span})"
+                f"{abs(100 * row['difference']):.1f} points {str(row['metric']).upper()} ({span})"
             )
     open_ = sorted({str(row["target_lang"]) for row in rows if row["verdict"] == "not enough data"})
     for row in costs.to_dict("records"):

@@ -146,7 +146,7 @@ class Release:
         tables = {n: predictions.read_file(path) for n, (_, path) in held[matching[0]].items()}
         return score_predictions(
             references(tested), tables, normalizer=self.workspace.config.normalizer,
-            traffic=self.workspace.pilot.weights(),
+            traffic=self.workspace.pilot.traffic(),
         )  # fmt: skip
 
     def suite_run(self, suite: str | None = None) -> SuiteRun:

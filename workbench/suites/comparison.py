@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.alike import differences
+from workbench.evaluation.readings import TOO_FEW
 from workbench.locales import CHARACTER_LANGUAGES
 from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
@@ -67,4 +68,12 @@ def compared(table: pd.DataFrame, lacking: Mapping[str, Sequence[str]]) -> pd.Da
     table.loc[open_, figures] = np.nan
     if "enough" in table:
         table.loc[open_, "enough"] = "no"
+    if "reading" in table:
+        table.loc[open_, "reading"] = TOO_FEW
     return table
+
+
+def shortfall_sentence(lacking: Mapping[str, Sequence[str]]) -> str:
+    """What coverage leaves open, the first three in words."""
+    said = [f"{tag}: {'; '.join(why)}" if tag != "all" else "; ".join(why) for tag, why in lacking.items()]
+    return "; ".join(said[:3]) + (f"; and {len(said) - 3} more" if len(said) > 3 else "")

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from workbench.evaluation.shown import Shown, count_cell, show, text_cell
 from workbench.evaluation.tables import as_table
 from workbench.suites.suite import Requirement
 
 ALL = "all"
+_ODD = ("repeated", "null", "unmatched")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,49 @@ def coverage_table(clips: pd.DataFrame, reading: Reading) -> pd.DataFrame:
         clips: ``id, target_lang, accent`` of every clip of the suite; ids as in ``reading``.
     """
     records = [_record(ALL, None, set(clips["id"]), reading)]
-    odd = {name: len(getattr(reading, name)) for name in ("repeated", "null", "unmatched")}
+    odd = {name: len(getattr(reading, name)) for name in _ODD}
     records[0] |= odd
     for tag, own in _groups(clips, "target_lang"):
         records.append(_record(tag, None, set(own["id"]), reading))
         records += [_record(tag, accent, set(some["id"]), reading) for accent, some in _groups(own, "accent")]
     table = as_table(records)
     return table.astype(dict.fromkeys(odd, "Int64"))
+
+
+def shown_coverage(table: pd.DataFrame) -> Shown:
+    """Tables of several engines and points together: what is not transcribed in the sentence and first, then
+    the rows over everything."""
+    lacking = table["transcribed"] < table["expected"]
+    order = np.lexsort((table["target_lang"] != ALL, ~lacking))
+    table = table.iloc[order].reset_index(drop=True)
+    whole = table[table["target_lang"] == ALL]
+    short = whole[(whole["transcribed"] < whole["expected"]) | (whole[list(_ODD)].sum(axis=1) > 0)]
+    if len(short):
+        row = short.iloc[0]
+        what = f"{row['expected'] - row['transcribed']:,} of {row['expected']:,} clips are not transcribed"
+        more = f"; {len(short) - 1} more readings are not whole" if len(short) > 1 else ""
+        sentence = f"{row['engine']} at {row['point']}: {what}{more}."
+    else:
+        sentence = (
+            f"All {int(whole['expected'].max()):,} clips are transcribed by every engine at every point."
+        )
+    columns = {
+        "engine": text_cell("engine"),
+        "operating point": text_cell("point"),
+        "slice": slice_of,
+        "transcribed": lambda r: f"{int(r['transcribed']):,} of {int(r['expected']):,}",
+        "failed": count_cell("failed"),
+        "missing": count_cell("missing"),
+    }
+    return show(table, sentence, columns)
+
+
+def slice_of(row: Mapping[str, Any]) -> str:
+    """A locale, or an accent of it."""
+    accent = row["accent"]
+    return (
+        str(row["target_lang"]) if accent is None or accent != accent else f"{row['target_lang']} · {accent}"
+    )
 
 
 def _groups(clips: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:

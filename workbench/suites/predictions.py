@@ -22,7 +22,7 @@ from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.names import check_name
 from workbench.plain_values import plain
 from workbench.signatures import public
-from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls
+from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls, shown_coverage
 from workbench.suites.points import IMPORTED, OperatingPoint
 from workbench.suites.store import Suite
 from workbench.suites.suite import SuiteVersion
@@ -249,7 +249,7 @@ class SuitePredictions:
                 table.insert(0, "point", one.name)
                 table.insert(0, "engine", name)
                 tables.append(table)
-        return pd.concat(tables, ignore_index=True)
+        return shown_coverage(pd.concat(tables, ignore_index=True))
 
     def shortfalls(self, *engines: str, point: str | OperatingPoint | None = None) -> dict[str, list[str]]:
         """Locale (or ``all``) → why nothing can be judged there; see ``coverage.shortfalls``."""

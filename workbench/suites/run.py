@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from workbench.evaluation.answers import shown_comparison
 from workbench.recognizer.transcribe import transcribe
 from workbench.signatures import public
-from workbench.suites.comparison import compared, refuse_pooled, refuse_unlike
+from workbench.suites.comparison import compared, refuse_pooled, refuse_unlike, shortfall_sentence
 from workbench.suites.matrix import ForgettingMatrix, forgetting_matrix
 from workbench.suites.points import IMPORTED, OperatingPoint
 from workbench.suites.predictions import SuitePredictions, refuse_changes
@@ -17,6 +18,7 @@ from workbench.suites.suite import SuiteVersion
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.evaluation.slices import Where
     from workbench.recognizer.checkpoint import Checkpoint
 
 Progress = Callable[[int, int], None]
@@ -49,7 +51,29 @@ class SuiteRun(SuitePredictions):
         if at.metric == "headline":
             refuse_pooled(self, columns)
         table = self.evaluation(at, (base, candidate)).compare(base, candidate, by=columns, metric=at.metric)
-        return compared(table, self.shortfalls(base, candidate, point=at))
+        table = compared(table, self.shortfalls(base, candidate, point=at))
+        return shown_comparison(table, base, candidate, columns)
+
+    def is_better(
+        self, base: str, candidate: str, *, point: str | OperatingPoint | None = None, where: Where = None
+    ) -> pd.DataFrame:
+        """Is the new checkpoint better? One sentence, and who moves the other way; by locale.
+
+        Args:
+            base, candidate: engines of this run.
+            point: where they are compared; default: the first operating point.
+            where: of whom, such as ``{"accent": "es-MX"}``.
+
+        Raises:
+            WorkbenchError: as :meth:`compare`.
+        """
+        at = self.version.point(point)
+        refuse_unlike(self, base, candidate, at, at)
+        found = self.evaluation(at, (base, candidate)).is_better(base, candidate, where)
+        lacking = self.shortfalls(base, candidate, point=at)
+        if lacking:
+            found.sentence = f"Not enough data: {shortfall_sentence(lacking)}. {found.sentence}"
+        return found
 
     def forgetting(self, base: str, *, point: str | OperatingPoint | None = None) -> ForgettingMatrix:
         """Every other engine against ``base``, by locale: differences with intervals, as a table and picture.

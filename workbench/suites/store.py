@@ -135,7 +135,7 @@ class Suite:
             raise WorkbenchError(f"operating points {', '.join(names) or 'none'}", where=self.name, hint=hint)
         held, frozen = self._frozen(chosen)
         needed = self._requirements(frozen, locales, accents or {}, replayed, minimum_utterances)
-        shares = self.workspace.pilot.weights() if weights is None else weights
+        shares = self.workspace.pilot.traffic() if weights is None else weights
         made = SuiteVersion(self.name, 0, held, needed, made_points, tuple(sorted(shares.items())))
         return self._keep(made, frozen)
 

@@ -55,6 +55,11 @@ class Pilot:
         """Tags of the locales that it must not harm."""
         return [row.tag for row in self.locales if row.role == "guardrail"]
 
+    def traffic(self) -> dict[str, float]:
+        """Share of the pilot's calls per locale, summing to 1; empty where no share is given."""
+        total = sum(row.traffic_share for row in self.locales)
+        return {row.tag: row.traffic_share / total for row in self.locales if row.traffic_share}
+
     def weights(self) -> dict[str, float]:
         """Traffic share times risk weight per locale, summing to 1; empty where no share is given."""
         raw = {row.tag: row.traffic_share * row.risk_weight for row in self.locales}
