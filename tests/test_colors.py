@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from color_vision import SEEN, contrast, distance, mixed, rgb
 
+from workbench.evaluation.readings import BETTER, TOO_FEW, UNCLEAR, WORSE
 from workbench.evaluation.small_figures import ACCENT
-from workbench.suites.matrix import _TONES, BETTER, LACKING, OPEN, WORSE, ForgettingMatrix
+from workbench.suites.matrix import _TONES, ForgettingMatrix
 from workbench.widgets.figures import COLORS
 
 STYLES = Path(__file__).parents[1] / "workbench" / "widgets" / "js"
@@ -58,21 +59,23 @@ def test_the_forgetting_matrix_tells_its_verdicts_apart(seen: str) -> None:
     tones = {name: rgb(color) for name, color in _TONES.items()}
     assert distance(tones[BETTER], tones[WORSE], seen) > 20
     for way in (BETTER, WORSE):
-        assert distance(tones[way], tones[OPEN], seen) > 10
+        assert distance(tones[way], tones[UNCLEAR], seen) > 10
         assert contrast(tones[way], rgb("#1c1c1a")) > 7
-    assert set(tones) == {BETTER, WORSE, OPEN, LACKING}
+    assert set(tones) == {BETTER, WORSE, UNCLEAR, TOO_FEW}
 
 
 def test_without_color_the_matrix_says_the_same() -> None:
     rows = [{"engine": "new", "target_lang": tag, "rate_base": 0.5, "rate": 0.5 + d, "difference": d,
-             "low": d - 0.01, "high": d + 0.01, "metric": "wer", "because": "", "verdict": v}
+             "low": d - 0.01, "high": d + 0.01, "metric": "wer", "because": "", "verdict": v,
+             "reference_words": 900}
             for tag, d, v in (("a", -0.1, BETTER), ("b", 0.1, WORSE))]  # fmt: skip
-    page = ForgettingMatrix("old", "offline", pd.DataFrame(rows))._repr_html_()
+    whole = pd.DataFrame({"engine": []})
+    page = ForgettingMatrix("old", "offline", pd.DataFrame(rows), whole)._repr_html_()
     text = re.sub(r"<[^>]+>", " ", page)
-    assert "-10.0" in text
+    assert "−10.0" in text
     assert "+10.0" in text
-    assert "better" in text
-    assert "worse" in text
+    assert "fewer errors" in text
+    assert "more errors" in text
     assert "print-color-adjust:exact" in page
 
 

@@ -193,16 +193,24 @@ def test_a_direction_is_told_only_where_the_interval_excludes_zero() -> None:
     assert "not enough data to compare new and old" in said["el-GR"]  # 100 points, 24 words
 
 
-def test_the_picture_hatches_what_is_confounded_and_fits_its_size(evaluation: Evaluation) -> None:
+def test_the_picture_hatches_few_words_marks_what_is_confounded_and_fits_its_size(
+    evaluation: Evaluation,
+) -> None:
     shown = heat_map(evaluation, choice())
     confounded = [cell for cell in shown["cells"].values() if cell["confounded"]]
     assert confounded  # accent and source change together
+    few = [cell for cell in shown["cells"].values() if cell["enough"] == "no"]
     drawn = heat_svg(shown)
-    assert drawn.count("url(#hatch)") == len(confounded)
+    assert drawn.count("url(#hatch)") == len(few)
+    assert drawn.count(" ⇄<") == len(confounded)
     width, height = svg_size(shown)
     assert f'width="{width}" height="{height}"' in drawn
     page = Explorer(evaluation, name="base-560").static_html()
-    assert page.count(HATCHED) == len(confounded)
+    assert page.count(HATCHED) == len(few)
+    assert "hatched: not enough data; ⇄ confounded" in page
+    assert "± half-width of the 95 % CI" in page
+    strict = Explorer(evaluation.with_settings(confidence=0.99), name="base-560").static_html()
+    assert "± half-width of the 99 % CI" in strict
     for way in ("good", "bad", "gray"):
         assert strength({"difference": -0.1, "enough": "yes", "way": way}, True)[1] == way
     assert strength({"rate": 0.5, "enough": "no"}, False)[1] == "gray"

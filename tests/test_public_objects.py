@@ -31,7 +31,7 @@ from workbench.suites.run import SuiteRun
 
 POLICY = "name: pilot\nchecks:\n- {kind: not_worse, margin: 0.02}\n"
 FLAT = {
-    "Condition", "Source", "ValidationSet", "Settings", "Thresholds", "PilotLocale", "SourceTerms", "Policy",
+    "Condition", "Source", "ValidationSet", "Settings", "Thresholds", "PilotLocale", "SourceTerms",
     "Recipe", "RetrainingSchedule", "Config", "Pilot", "OwnRule", "CheckpointInfo", "Budget", "Baseline",
     "WorkbenchError",
 }  # fmt: skip
@@ -110,6 +110,7 @@ MAKE: dict[str, Callable[[wb.Workspace], Any]] = {
     "ErasurePlan": lambda ws: wb.plan_erasure(ws, speaker="speaker 1"),
     "RetrainingStatus": lambda ws: ws.retraining_status(),
     "Bundle": lambda ws: Bundle(ws.path / "bundle", "ab" * 32, 3),
+    "Policy": lambda ws: wb.Policy.from_yaml(POLICY),
     "Outcome": lambda ws: Outcome("pass", gated(ws).report, ("Recipe steps: 1 to 2.",), ws.path),
     "Proposal": lambda ws: Proposal(pd.DataFrame({"target_lang": ["en-US"], "because": ["more errors"]}), {}),
     "Overview": lambda ws: ws.overview(),

@@ -66,6 +66,10 @@ class Card:
         """A page of its own, without scripts or anything fetched."""
         return page(self.title, _STYLE, self._rendered())
 
+    def __repr__(self) -> str:
+        """Its title and headings; :meth:`markdown` is the text."""
+        return f"{self.title}: {', '.join(heading for heading, _ in self.sections) or 'empty'}."
+
     def _repr_html_(self) -> str:
         return self._rendered()
 

@@ -61,10 +61,10 @@ def test_non_inferior_at_its_borders(found: dict[str, Any], verdict: str) -> Non
     assert said == verdict
     assert because.endswith(": worse") == (verdict == FAIL)
     if math.isnan(found["upper_bound"]):
-        assert because == "changed by +2.00 pts: too few utterances for a bound"
+        assert because == "changed by +2.0 points: too few utterances for a bound"
     else:
         assert f"at most {v.points(found['upper_bound'])}" in because
-        assert "margin +1.00 pts" in because
+        assert "margin +1.0 points" in because
 
 
 def test_the_worst_verdict_wins() -> None:
@@ -75,7 +75,8 @@ def test_the_worst_verdict_wins() -> None:
 
 
 def test_figures_as_plain_values() -> None:
-    assert v.points(-0.01234) == "-1.23 pts"
+    assert v.points(-0.01234) == "−1.2 points"
+    assert v.points(0.0025) == "+0.25 points"
     assert v.points(math.nan) == "unknown"
     assert [v.plain(x) for x in (None, "a", True, 3, 0.5, math.nan, math.inf)] == [
         None,
@@ -93,5 +94,8 @@ def test_figures_as_plain_values() -> None:
 
 @pytest.mark.parametrize(("confidence", "said"), [({}, "95 %"), ({"confidence": 0.9}, "90 %")])
 def test_the_level_is_said(confidence: dict[str, float], said: str) -> None:
-    assert f"at most +1.00 pts ({said})" in v.non_inferior(row(0.0, -0.01, 0.01) | confidence, 0.02)[1]
-    assert f"({said} interval -1.00 pts to +1.00 pts)" in v.improved(row(-0.005, -0.01, 0.01) | confidence)[1]
+    assert f"at most +1.0 points ({said})" in v.non_inferior(row(0.0, -0.01, 0.01) | confidence, 0.02)[1]
+    assert (
+        f"({said} interval −1.0 points to +1.0 points)"
+        in v.improved(row(-0.005, -0.01, 0.01) | confidence)[1]
+    )

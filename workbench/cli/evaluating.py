@@ -38,7 +38,8 @@ Normalizer = Annotated[str, typer.Option(help="raw, cased, basic …")]
 
 Asked = Annotated[str, typer.Argument(help="A corpus; with --suite a test suite.")]
 OnSuite = Annotated[
-    bool, typer.Option("--suite", help="Ask a test suite; what checkpoints have not read of it is transcribed.")
+    bool,
+    typer.Option("--suite", help="Ask a test suite; what checkpoints have not read of it is transcribed."),
 ]
 
 

@@ -91,13 +91,18 @@ def learning_curve(
     shares: Annotated[str, typer.Option(help="Of the target's data, with commas.")] = "0.1,0.3,1",
     metric: Annotated[Literal["wer", "cer"], typer.Option(help="cer: of characters.")] = "wer",
 ) -> Told:
-    """How many more hours of training lower the errors? Runs the recipe on shares of its data. Exit code 3: the
-    points do not say."""
+    """How many more hours of training lower the errors? Runs the recipe on shares of its data. Exit code 3:
+    the points do not say."""
     curve = workspace().learning_curve(recipe, suite, shares=numbers(shares, float) or (), metric=metric)
     answer = curve.more_hours(points)
     data = {"answer": str(answer), "points": records(curve.table), "hours": answer.hours, "low": answer.low,
             "high": answer.high, "more": answer.more, "unknown": answer.unknown}  # fmt: skip
-    return Told.of(data, f"{str(answer)[0].upper()}{str(answer)[1:]}.", str(curve), code=NOT_ENOUGH if answer.unknown else 0)
+    return Told.of(
+        data,
+        f"{str(answer)[0].upper()}{str(answer)[1:]}.",
+        str(curve),
+        code=NOT_ENOUGH if answer.unknown else 0,
+    )
 
 
 @verb(group, "variants", room=ROOM)

@@ -95,9 +95,7 @@ def fix_first(self: Asked, name: str, where: Where = None) -> Shown:
     return show(as_table(found), heads.fix_first_sentence(found), columns)
 
 
-def more_data(
-    self: Asked, name: str, by: str | Sequence[str] | None = None, where: Where = None
-) -> Shown:
+def more_data(self: Asked, name: str, by: str | Sequence[str] | None = None, where: Where = None) -> Shown:
     """How much more data? What each slice's figure still needs, most urgent first.
 
     Returns:
@@ -117,9 +115,7 @@ def more_data(
         if found
         else "Every slice has data enough."
     )
-    return show(
-        as_table(found), sentence, {heading(columns): name_of, "what": lambda r: str(r["advice"])}
-    )
+    return show(as_table(found), sentence, {heading(columns): name_of, "what": lambda r: str(r["advice"])})
 
 
 def shown_rates(table: pd.DataFrame, name: str, by: Sequence[str]) -> Shown:

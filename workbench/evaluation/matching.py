@@ -100,7 +100,8 @@ def _usable_rows(rows: pd.DataFrame, problems: list[Problem]) -> pd.DataFrame:
         rows = rows[~twice]
     if len(rows) == 0:
         raise WorkbenchError(
-            "no utterance has a reference text", hint="Transcribe or accept some first: the column text is empty."
+            "no utterance has a reference text",
+            hint="Transcribe or accept some first: the column text is empty.",
         )
     rows = rows.reset_index(drop=True)
     _list_markup("utterances", "reference", rows["text"], rows["id"], problems)

@@ -81,7 +81,7 @@ def fragment(figures: dict[str, Any]) -> str:
         heat_map(f"{name}: error rate", found["slices"], figures["by"])
         for name, found in figures["predictions"].items()
     ]
-    more = "".join([sections.warnings(figures), sections.headline(figures), *maps])
+    more = "".join([sections.warnings(figures, each=False), sections.headline(figures), *maps])
     parts = [
         sections.opening(figures) or sections.said([p["sentence"] for p in figures["predictions"].values()]),
         sections.scope(figures),

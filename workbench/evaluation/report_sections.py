@@ -137,8 +137,8 @@ def call(row: dict[str, Any]) -> str:
     return str(readings.direction(row))
 
 
-def warnings(summary: Summary) -> str:
-    """What puts the figures in doubt: one sentence a cause, every finding behind *more*."""
+def warnings(summary: Summary, *, each: bool = True) -> str:
+    """What puts the figures in doubt: one sentence a cause; ``each``: and every finding behind *more*."""
     causes: dict[tuple[str, str], list[str]] = {}
     for problem in summary["problems"]:
         causes.setdefault((str(problem["what"]), str(problem["hint"])), []).append(str(problem["file"]))
@@ -149,8 +149,9 @@ def warnings(summary: Summary) -> str:
     lines += [f"{text(sentence)}." for sentence in in_short(findings)]
     if not lines:
         return ""
-    each = [f"<li>{text(found['sentence'])} ({text(found['where'])}).</li>" for found in findings]
-    more = f"<details><summary>Each finding</summary><ul>{''.join(each)}</ul></details>" if each else ""
+    all_ = [f"<li>{text(found['sentence'])} ({text(found['where'])}).</li>" for found in findings]
+    more = f"<details><summary>Each finding</summary><ul>{''.join(all_)}</ul></details>"
+    more = more if each and all_ else ""
     listed = "".join(f"<li>{line}</li>" for line in lines)
     return f'<div class="warn"><b>Before you read on</b><ul>{listed}</ul>{more}</div>'
 

@@ -135,8 +135,8 @@ class Preflight:
             told.append(f"about {self.memory_mb:,.0f} MB of memory by its sizes, time not measured")
         said = self.verdict.capitalize() + (f": {', '.join(told)}" if told else "")
         rows = [(what, line) for what, lines in named for line in lines]
-        notes = [("note", line) for line in self.warnings]
-        return Glance(f"{said}.", ("about", "finding"), [*rows, *self._figures(), *notes], more=self._tables(),
+        rows += [*self._figures(), *(("note", line) for line in self.warnings)]
+        return Glance(f"{said}.", ("about", "finding"), rows, more=self._tables(),
                       about="hours, pieces and texts by locale")  # fmt: skip
 
     __repr__, _repr_html_ = as_text, as_html

@@ -70,9 +70,12 @@ class ErasurePlan:
         return pd.DataFrame(rows, columns=["where", "path", "action", "count", "why"])
 
     def __str__(self) -> str:
-        counts = Counter(f"{t.action} ({t.where})" for t in self.traces)
-        parts = ", ".join(f"{n} × {what}" for what, n in sorted(counts.items()))
-        return f"{self.utterances} utterances; {parts}; {len(self.marked)} checkpoints to mark"
+        left = sum(trace.action == "leave" for trace in self.traces)
+        return (
+            f"{counted(self.utterances, 'utterance')} would be erased: "
+            f"{counted(len(self.traces) - left, 'place')} changed or deleted, {left:,} left as they are, "
+            f"{counted(len(self.marked), 'checkpoint')} marked as trained on them; nothing was touched yet"
+        )
 
     __repr__ = __str__
 

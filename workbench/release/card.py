@@ -14,8 +14,10 @@ import numpy as np
 from huggingface_hub import EvalResult
 
 from workbench.cards import Card, Table, languages, license_fields, size_category
+from workbench.evaluation import readings
 from workbench.evaluation.calibration import ACCEPTABLE
 from workbench.evaluation.confidence import confidence_of
+from workbench.evaluation.confounding import WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,25 +244,35 @@ def _figures(evaluation: Evaluation, name: str) -> Table:
         interval = f"{_percent(record['low'])} to {_percent(record['high'])}" if known else "–"
         slices = [record[column] for column in evaluation.by]
         rows.append((*slices, record["metric"], figure, interval, record["utterances"], record["speakers"]))
-    return Table((*evaluation.by, "metric", "rate", "95 % interval", "utterances", "speakers"), rows)
+    heads = tuple(WORDS.get(column, column) for column in evaluation.by)
+    return Table((*heads, "metric", "error rate", _level(evaluation), "utterances", "speakers"), rows)
+
+
+def _level(evaluation: Evaluation) -> str:
+    return f"{100 * evaluation.settings.confidence:g} % interval"
 
 
 def _differences(evaluation: Evaluation, base: str, name: str) -> Table:
     rows = []
     for r in evaluation.compare(base, name, by="target_lang").to_dict("records"):
         known = r["no_interval"] is None
-        interval = f"{100 * r['low']:+.2f} to {100 * r['high']:+.2f}" if known else "no interval"
+        interval = f"{_points(r['low'])} to {_points(r['high'])}" if known else "no interval"
         rows.append(
             (
                 r["target_lang"],
                 _percent(r["rate_a"]),
                 _percent(r["rate_b"]),
+                _points(r["difference"]),
                 interval,
-                r["better"],
-                r["worse"],
+                r["reading"],
             )
         )
-    return Table(("locale", "base", "this", "change in points, 95 %", "better", "worse"), rows)
+    heads = ("locale", "base", "this", "change in points", _level(evaluation), "reading")
+    return Table(heads, rows)
+
+
+def _points(value: float) -> str:
+    return readings.points(value).removesuffix(" points")
 
 
 def _reading(evaluation: Evaluation) -> str:

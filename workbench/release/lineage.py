@@ -6,7 +6,8 @@ names of another.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,24 +75,50 @@ def graph(ws: WorkspaceFolder) -> Graph:
     """The lineage of everything in a workspace."""
     made, erased = Graph(), tainted_checkpoints.read(ws)
     checkpoints = {sha256_file(p): p.stem for p in sorted(ws.checkpoints.glob("*.nemo"))}
+    files: dict[str, str] = {}
     for run in ancestry.runs(ws):
-        for digest in ancestry.checkpoints_of(run):
+        for path in sorted((run / "checkpoints").glob("*.nemo")):
+            digest = sha256_file(path)
             checkpoints.setdefault(digest, run.name)
+            files.setdefault(digest, path.name)
     for digest, name in checkpoints.items():
         facts = {
             "sha256": digest,
+            **({"file": files[digest]} if digest in files else {}),
             **({"trained on data since erased": list(erased[digest])} if digest in erased else {}),
         }
         made._add(Node(f"checkpoint {digest}", "checkpoint", name, facts))
     for name in ws.corpus_names():
         _corpus(made, ws.corpora / name)
+    for path in sorted((ws.path / "exports").rglob("export.json")):
+        _export(made, path)
     for run in ancestry.runs(ws):
         _run(made, run)
     for name in suite_names(ws):
         _suite(made, Suite(ws, name))
     _gates(made, ws)
     _releases(made, ws)
+    _tell_apart(made)
     return made
+
+
+def _tell_apart(made: Graph) -> None:
+    """Things of one kind and name get what differs between them behind it: file, folder, time or digest."""
+    named: dict[tuple[str, str], list[Node]] = {}
+    for node in made.nodes.values():
+        named.setdefault((node.kind, node.label), []).append(node)
+    for nodes in named.values():
+        if len(nodes) < 2:
+            continue
+        for fact in ("file", "folder", "at", "sha256"):
+            told = [str(node.facts.get(fact) or "") for node in nodes]
+            if all(told) and len(set(told)) == len(told):
+                break
+        else:
+            told = [hashlib.sha256(node.id.encode()).hexdigest() for node in nodes]
+        for node, more in zip(nodes, told, strict=True):
+            short = more[:8] if len(more) == 64 else more
+            made.nodes[node.id] = replace(node, label=f"{node.label} · {short}")
 
 
 def _corpus(made: Graph, folder: Path) -> None:
@@ -105,9 +132,7 @@ def _corpus(made: Graph, folder: Path) -> None:
     )
     made._join(source, corpus)
     for path in sorted(folder.glob("exports/*/export.json")):
-        told = read_json(path, "record of the export")
-        kept: dict[str, Any] = {k: told[k] for k in ("format", "digest", "counts") if k in told}
-        made._join(corpus, made._add(Node(f"export {path.parent}", "export", path.parent.name, kept)))
+        _export(made, path, folder.name)
     for path in sorted((folder / "predictions").glob("*.parquet")):
         node = made._add(
             Node(f"prediction {folder.name}/{path.stem}", "prediction", path.stem, {"corpus": folder.name})
@@ -115,6 +140,15 @@ def _corpus(made: Graph, folder: Path) -> None:
         made._join(corpus, node)
         for digest in predictions.made_by(path):
             made._join(f"checkpoint {digest}", node)
+
+
+def _export(made: Graph, record_path: Path, corpus: str | None = None) -> None:
+    """An export, from its corpus: the one whose folder it lies in, or that it names."""
+    told = read_json(record_path, "record of the export")
+    kept: dict[str, Any] = {k: told[k] for k in ("format", "digest", "counts") if k in told}
+    folder = record_path.parent
+    node = made._add(Node(f"export {folder}", "export", folder.name, {**kept, "folder": folder.parent.name}))
+    made._join(f"corpus {corpus or told.get('corpus')}", node)
 
 
 def _run(made: Graph, run: Path) -> None:
@@ -133,7 +167,7 @@ def _holder(made: Graph, manifest: Path) -> str:
     for folder in manifest.parents:
         if f"export {folder}" in made.nodes:
             return f"export {folder}"
-    return made._add(Node(f"source {manifest}", "source", manifest.name))
+    return made._add(Node(f"source {manifest}", "source", manifest.name, {"folder": manifest.parent.name}))
 
 
 def _suite(made: Graph, suite: Suite) -> None:

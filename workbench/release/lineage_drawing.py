@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.release.lineage_graph import Linked, Node
 
-KINDS = ("source", "corpus", "export", "run", "checkpoint", "suite", "prediction", "gate", "release")
+KINDS = ("source", "corpus", "export", "base", "run", "checkpoint", "suite", "prediction", "gate", "release")
+"""Columns; ``base``: checkpoints that no run here made and that runs began with."""
 WIDTH, HEIGHT = 168, 40
 _ROW, _COLUMN, _MARGIN = 56, 216, 16
 _ROOM = WIDTH - 20
+_PRINT = "@media print{.nwb-lineage div{overflow:visible!important}.nwb-lineage svg{width:100%;height:auto}}"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Layout:
 def layout(graph: Linked) -> Layout:
     """A place for every node. Within a column, boxes stand near what they were made from, so that lines are
     short: in the order of the mean height of their parents."""
-    columns = {kind: [n for n in graph.nodes.values() if n.kind == kind] for kind in KINDS}
+    columns: dict[str, list[Node]] = {kind: [] for kind in KINDS}
+    for node in graph.nodes.values():
+        columns["base" if _is_base(graph, node) else node.kind].append(node)
     parents: dict[str, list[str]] = {}
     for edge in graph.edges:
         parents.setdefault(edge.to, []).append(edge.start)
@@ -47,6 +51,14 @@ def layout(graph: Linked) -> Layout:
     tallest = max((len(columns[kind]) for kind in shown), default=0)
     heads = {kind: (_MARGIN + x * _COLUMN, _MARGIN + 6) for x, kind in enumerate(shown)}
     return Layout(places, heads, _MARGIN + len(shown) * _COLUMN, 3 * _MARGIN + 12 + tallest * _ROW)
+
+
+def _is_base(graph: Linked, node: Node) -> bool:
+    """A checkpoint that a run began with and none made: it stands before the runs, so that lines go on."""
+    if node.kind != "checkpoint" or any(edge.to == node.id for edge in graph.edges):
+        return False
+    after = (graph.nodes[edge.to].kind for edge in graph.edges if edge.start == node.id)
+    return "run" in after
 
 
 def label(node: Node) -> str:
@@ -109,7 +121,8 @@ def page(graph: Linked) -> str:
     items = "".join(_item(graph, node, anchors) for node in graph.nodes.values())
     summary = f"Everything, one by one ({len(graph.nodes)})"
     return (
-        f'<section aria-label="Lineage"><div style="overflow-x:auto">{svg(graph, anchors)}</div>'
+        f'<section aria-label="Lineage" class="nwb-lineage"><style>{_PRINT}</style>'
+        f'<div style="overflow-x:auto">{svg(graph, anchors)}</div>'
         f'<details open=""><summary>{summary}</summary><ul>{items}</ul></details></section>'
     )
 

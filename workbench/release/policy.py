@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, create_model
 
 from workbench.errors import WorkbenchError
+from workbench.glance import Glance, counted
 from workbench.plain_data import SETTINGS, parse_yaml, read_bytes
 from workbench.schema_checks import CONFIG, Lines, build, json_schema, renamed, yaml_lines
 from workbench.signatures import nearest, public
@@ -139,6 +140,32 @@ class Policy:
             )
         digest = hashlib.sha256(text.encode()).hexdigest()
         return cls(head.name, checks, head.provisional, digest)
+
+    def _glance(self) -> Glance:
+        few = "may" if self.provisional else "may not"
+        said = (
+            f"Policy {self.name}: {counted(len(self.checks), 'check')}, each must pass; slices under 1,000 "
+            f"words {few} decide."
+        )
+        rows = [(check.name, check.what, _options(check)) for check in self.checks]
+        return Glance(said, ("check", "requirement", "options"), rows)
+
+    def __repr__(self) -> str:
+        return str(self._glance())
+
+    def _repr_html_(self) -> str:
+        return self._glance().html(every=True)
+
+
+def _options(check: CheckSpec) -> str:
+    """What a check was told, apart from what every check of its kind is told."""
+    usual = {name: default for name, (_, default) in OPTIONS[check.kind].items()}
+    told = {name: value for name, value in check.options.items() if value != usual.get(name)}
+    said = (
+        f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for name, value in told.items()
+    )
+    return "; ".join(said) or "–"
 
 
 def _read(path: Path) -> tuple[str, str]:

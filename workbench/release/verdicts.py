@@ -88,7 +88,10 @@ def level(row: Mapping[str, Any]) -> str:
 
 def points(fraction: float) -> str:
     """A difference of rates in percentage points, signed."""
-    return "unknown" if math.isnan(fraction) else f"{100 * fraction:+.2f} pts"
+    if math.isnan(fraction):
+        return "unknown"
+    digits = 2 if 0 < abs(fraction) < 0.01 else 1  # a margin may be a quarter of a point
+    return f"{100 * fraction:+.{digits}f} points".replace("-", "−")
 
 
 def numbers_of(row: Mapping[str, Any]) -> dict[str, float | int | str | None]:

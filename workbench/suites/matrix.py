@@ -16,11 +16,12 @@ from workbench.suites.points import OperatingPoint
 from workbench.suites.predictions import SuitePredictions
 
 _TONES: dict[str, str] = {
-    readings.WORSE: "background:#f8cdb4",
-    readings.BETTER: "background:#bcdcf0",
-    readings.UNCLEAR: "background:#f3f3f1",
-    readings.TOO_FEW: "background:repeating-linear-gradient(45deg,#fff 0 6px,#ececea 6px 12px)",
+    readings.WORSE: "#f8cdb4",
+    readings.BETTER: "#bcdcf0",
+    readings.UNCLEAR: "#f3f3f1",
+    readings.TOO_FEW: "#ffffff",
 }
+_HATCH = "repeating-linear-gradient(45deg,#fff 0 6px,#ececea 6px 12px)"
 _KEY = (
     "Orange: more errors; blue: fewer errors; each only where the interval leaves out zero, corrected over "
     "the locales. Gray: no clear difference. Hatched: not enough data. In brackets: the interval."
@@ -152,7 +153,8 @@ def _cell(row: dict[Hashable, Any]) -> str:
     size = (
         f", {row['reference_words']:,.0f} words" if verdict == readings.TOO_FEW and not row["because"] else ""
     )
-    style = f"{_TONES[verdict]};color:#1c1c1a;print-color-adjust:exact"
+    ground = _HATCH if verdict == readings.TOO_FEW else _TONES[verdict]
+    style = f"background:{ground};color:#1c1c1a;print-color-adjust:exact"
     return (
         f'<td style="{style}" title="{html.escape(title, quote=True)}">'
         f"{html.escape(_figure(row))}<br><small>{verdict}{size}</small></td>"

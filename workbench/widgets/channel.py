@@ -77,6 +77,9 @@ class LiveWidget(anywidget.AnyWidget):  # type: ignore[misc]
         """What stands in exported HTML and wherever no widget can run. Escape every text."""
         return f"<p>{html.escape(type(self).__name__)}: run this cell in JupyterLab to see the live view.</p>"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: a live view; a cell of JupyterLab shows it."
+
     def _repr_html_(self) -> str:
         try:
             return self.static_html()

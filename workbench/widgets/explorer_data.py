@@ -170,6 +170,7 @@ def heat_map(evaluation: Evaluation, choice: Choice) -> dict[str, Any]:
             "lookaheads": list(lookaheads(evaluation, choice.name)),
         },
         "lookahead": lookahead_of(evaluation, choice.name),
+        "confidence": evaluation.settings.confidence,
     }
 
 

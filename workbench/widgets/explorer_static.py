@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
 
 WORST = 12
-LEGEND = "Percent, ± half-width of the 95 % CI. Gray: not enough data, or no difference; hatched: confounded."
+CONFOUNDED = "⇄"
 HATCHED = "repeating-linear-gradient(-45deg,#7d859066 0 1.5px,transparent 1.5px 7px)"
 WIDE, TALL, LEFT, TOP, FOOT = 118, 44, 110, 34, 24
 """Of the picture, in pixels: a cell, what stands left of and above the cells, and a line below."""
@@ -33,11 +33,24 @@ def explorer_html(evaluation: Evaluation, choice: Choice, shown: Mapping[str, An
     return box(
         f'<p style="margin:0 0 8px"><b>{escape(heading)}</b></p>',
         _map(shown),
-        f'<p style="{MUTED};margin:2px 0">{escape(LEGEND)}</p>',
+        f'<p style="{MUTED};margin:2px 0">{escape(legend(shown))}</p>',
         notes,
         table(("wrong", "utterance", "reference → recognized"), rows, "Worst utterances"),
         table(("reference", "recognized", "times"), confused, "Confusions"),
         label="Error explorer",
+    )
+
+
+def legend(shown: Mapping[str, Any]) -> str:
+    """What colors and signs of the map mean."""
+    level = f"{100 * shown['confidence']:g} %"
+    compared = bool(shown["choice"]["against"])
+    colors = (
+        "blue: better, red: worse, gray: no clear difference" if compared else "stronger color: higher rate"
+    )
+    return (
+        f"Percent, ± half-width of the {level} CI; {colors}; hatched: not enough data; {CONFOUNDED} "
+        "confounded: another column explains it as well."
     )
 
 
@@ -68,8 +81,14 @@ def cell_text(cell: Mapping[str, Any], compared: bool) -> str:
     if value is None:
         return "–"
     half = None if cell["low"] is None else 50 * (cell["high"] - cell["low"])
-    number = f"{100 * value:+.1f}" if compared else f"{100 * value:.1f}"
-    return number + (f" ±{half:.1f}" if half is not None else "")
+    number = f"{100 * value:+.1f}".replace("-", "−") if compared else f"{100 * value:.1f}"
+    mark = f" {CONFOUNDED}" if cell["confounded"] else ""
+    return number + (f" ±{half:.1f}" if half is not None else "") + mark
+
+
+def few(cell: Mapping[str, Any], compared: bool) -> bool:
+    """Whether a cell is hatched: not enough data."""
+    return cell["enough"] == "no" or cell.get("difference" if compared else "rate") is None
 
 
 def _map(shown: Mapping[str, Any]) -> str:
@@ -95,7 +114,7 @@ def _cell(cell: Mapping[str, Any], compared: bool, edge: str) -> str:
     depth, kind = strength(cell, compared)
     color = {"heat": "214,98,20", "good": "11,98,168", "bad": "179,38,30"}.get(kind)
     ground = f"rgba({color},{0.08 + 0.5 * depth:.2f})" if color else "#7d859022"
-    hatch = f";background-image:{HATCHED}" if cell["confounded"] else ""
+    hatch = f";background-image:{HATCHED}" if few(cell, compared) else ""
     small = f'<br><small style="{MUTED}">{cell["utterances"] or 0} utterances</small>'
     title = escape("\n".join([cell["sentence"], *cell["confounded"]]))
     text = escape(cell_text(cell, compared)) + small
@@ -157,7 +176,7 @@ def _svg_cell(cell: Mapping[str, Any], compared: bool, x: int, y: int, font: str
     fill, opacity = (color, 0.08 + 0.5 * depth) if color else ("#8a93a3", 0.18)
     place = f'x="{x}" y="{y}" width="{WIDE - 2}" height="{TALL - 2}"'
     shape = f'<rect {place} fill="{fill}" fill-opacity="{opacity:.2f}"/>'
-    hatch = f'<rect {place} fill="url(#hatch)"/>' if cell["confounded"] else ""
+    hatch = f'<rect {place} fill="url(#hatch)"/>' if few(cell, compared) else ""
     text = f'<text x="{x + 8}" y="{y + 19}" font-size="13" {font}>{escape(cell_text(cell, compared))}</text>'
     small = (
         f'<text x="{x + 8}" y="{y + 34}" font-size="10" {font}>{cell["utterances"] or 0} utterances</text>'

@@ -175,6 +175,7 @@ def _write(job: Job, format: str, only: str, findings: Any) -> Export:
     digest = folder_digest(job.draft)
     facts = {
         "schema_version": SCHEMA_VERSION,
+        "corpus": job.corpus.name,
         "format": format,
         "digest": digest,
         "counts": counts,

@@ -216,7 +216,8 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
   const value = compared ? cell.difference : cell.rate;
   const depth = value === null ? 0 : Math.min(1, Math.abs(value) / top);
   const kind = kindOf(cell, value, compared);
-  const hatched = cell.confounded.length > 0;
+  const confounded = cell.confounded.length > 0;
+  const few = cell.enough === "no" || value === null;
   const pressed = opened.row === cell.row && opened.column === cell.column;
   const glyph = kind === "good" ? "▼ " : kind === "bad" ? "▲ " : "";
   const soft = cell.enough === "provisional" && value !== null;
@@ -228,17 +229,23 @@ function cellElement(data, row, column, { compared, top, opened, open }) {
       {
         type: "button",
         tabindex: "-1",
-        class: `nwb-cell nwb-cell-${kind} ${hatched ? "nwb-hatched" : ""} ${soft ? "nwb-soft" : ""}`,
+        class: `nwb-cell nwb-cell-${kind} ${few ? "nwb-few" : ""} ${soft ? "nwb-soft" : ""}`,
         style: { "--depth": `${Math.round(8 + 50 * depth)}%` },
         "aria-pressed": String(pressed),
-        "aria-label": `${cell.sentence}${hatched ? `; ${cell.confounded[0]}` : ""}`,
+        "aria-label": `${cell.sentence}${confounded ? `; ${cell.confounded[0]}` : ""}`,
         title: [cell.sentence, ...cell.confounded, cell.interval_kind && words.interval(cell.interval_kind)]
           .filter(Boolean)
           .join("\n"),
         dataset: { testid: "cell", row: row ?? "", column: column ?? "" },
         onclick: () => open(cell.row, cell.column),
       },
-      h("span", { class: "nwb-cell-rate" }, glyph, value === null ? "–" : signed(100 * value, compared)),
+      h(
+        "span",
+        { class: "nwb-cell-rate" },
+        glyph,
+        value === null ? "–" : signed(100 * value, compared),
+        confounded ? h("span", { class: "nwb-cell-mark", "aria-hidden": "true" }, ` ${words.confoundedMark}`) : null,
+      ),
       h(
         "span",
         { class: "nwb-cell-span" },
@@ -272,8 +279,8 @@ function legendItems(compared, top, data) {
     ...ramp,
     compared && some((cell) => cell.enough !== "no" && cell.way === "gray") ? item("gray", words.legendUnclear) : null,
     some((cell) => cell.enough === "provisional") ? item("soft", words.provisional) : null,
-    some((cell) => cell.enough === "no") ? item("gray", words.tooLittle) : null,
-    some((cell) => cell.confounded.length > 0) ? item("hatched", words.legendHatched) : null,
-    h("span", { class: "nwb-muted" }, words.legendUnits),
+    some((cell) => cell.enough === "no") ? item("few", words.tooLittle) : null,
+    some((cell) => cell.confounded.length > 0) ? h("span", { class: "nwb-legend-item" }, words.legendConfounded) : null,
+    h("span", { class: "nwb-muted" }, words.legendUnits((100 * data.confidence).toFixed(0))),
   ];
 }

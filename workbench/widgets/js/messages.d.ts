@@ -679,6 +679,8 @@ export interface HeatMapData {
   };
   /** in ms, or "offline" */
   lookahead: string;
+  /** of intervals, 0 to 1 */
+  confidence: number;
 }
 
 export type ErrorFilter =
