@@ -12,6 +12,7 @@ from corpora import WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, headline, readings, score_predictions
 from workbench.evaluation.shown import MOST_COLUMNS, Shown
 
@@ -123,6 +124,93 @@ def test_fix_first_goes_by_expected_errors_in_the_traffic() -> None:
     assert found["share_of_errors"][0] == pytest.approx(0.9 * rate["en-US"] / whole)
     assert found.sentence.startswith("Fix en-US: ")
     assert "no test utterances" in found["sentence"][2]
+
+
+def test_fix_first_says_how_sure_the_order_is() -> None:
+    size = {"en-US": 200, "fr-FR": 200}
+    sure = scored({"en-US": (0.1, 0.1), "fr-FR": (0.6, 0.6)}, size).fix_first("old")
+    assert "may cost as much" not in sure.sentence
+    assert sure["share_low"][0] < sure["share_of_errors"][0] < sure["share_high"][0]
+    close = scored({"en-US": (0.30, 0.3), "fr-FR": (0.31, 0.3)}, size).fix_first("old").sentence
+    assert close.endswith("may cost as much.")
+    few = scored(
+        {"en-US": (0.1, 0.1), "fr-FR": (0.9, 0.9)}, {"en-US": 200, "fr-FR": 9}, traffic={"fr-FR": 1.0}
+    )
+    assert few.fix_first("old").sentence.startswith("Not enough data to say which locale to fix first")
+    alone = scored({"en-US": (0.1, 0.1)}, {"en-US": 200}).fix_first("old").sentence
+    assert alone.endswith("; no other locale was tested.")
+    voices = score_predictions(*corpus({"en-US": (0.1, 0.1), "fr-FR": (0.6, 0.6)}, size, speakers=2))
+    assert voices.fix_first("old").sentence.endswith("; these voices only.")
+
+
+def test_the_sentence_of_rates_names_slices_without_data() -> None:
+    found = scored({"en-US": (0.1, 0.1), "fr-FR": (0.9, 0.9)}, {"en-US": 200, "fr-FR": 9}).rates("old")
+    assert found.sentence.startswith("old: highest of the 1 with data enough in en-US")
+    assert found.sentence.endswith("; 1 of 2 slices have not.")
+
+
+def test_an_unclear_whole_is_not_held_against_locales_that_may_move() -> None:
+    found = scored({"en-US": (0.3, 0.3), "fr-FR": (0.3, 0.5)}, {"en-US": 200, "fr-FR": 9})
+    assert "; but " not in found.is_better("old", "new").sentence
+    mixed = scored({"en-US": (0.5, 0.1), "fr-FR": (0.1, 0.5)}, {"en-US": 200, "fr-FR": 200})
+    said = mixed.is_better("old", "new").sentence
+    assert "en-US went from 5" in said
+    assert "fr-FR went from 1" in said
+
+
+def test_a_condition_that_leaves_nobody_says_who_there_is() -> None:
+    rows, heard = corpus({"es-ES": (0.4, 0.1)}, {"es-ES": 20})
+    found = score_predictions(rows.assign(accent="Mexican"), heard)
+    for ask in (
+        lambda: found.is_better("old", "new", "accent = 'es-MX'"),
+        lambda: found.fix_first("old", {"accent": "es-MX"}),
+        lambda: found.more_data("old", where="accent = 'es-MX'"),
+    ):
+        with pytest.raises(WorkbenchError, match=r"no utterance with accent = 'es-MX'.*accent is Mexican"):
+            ask()
+
+
+def test_more_data_is_one_row_a_slice() -> None:
+    found = scored({"en-US": (0.2, 0.2), "fr-FR": (0.6, 0.6)}, {"en-US": 200, "fr-FR": 9}).more_data("old")
+    assert found["target_lang"].is_unique
+    assert found.sentence.startswith(f"{len(found)} of 2 slices need more; first fr-FR: ")
+
+
+def test_bands_stand_in_their_order() -> None:
+    rows, heard = corpus({"en-US": (0.2, 0.2)}, {"en-US": 120})
+    rows["duration"] = [1.0, 3.0, 7.0, 12.0, 30.0, np.nan] * 20
+    found = score_predictions(rows, heard)
+    bands = ["< 2 s", "2–5 s", "5–10 s", "10–20 s", "≥ 20 s", None]
+    assert found.errors_by_duration("old")["duration_band"].tolist() == bands
+    assert found.compare("old", "new", "duration_band")["duration_band"].tolist() == bands
+
+
+def test_non_inferiority_opens_with_who_is_shown_not_to_be_worse() -> None:
+    found = scored({"en-US": (0.3, 0.2), "fr-FR": (0.2, 0.5)}, {"en-US": 200, "fr-FR": 200})
+    said = found.non_inferior("old", "new", 0.02).sentence
+    assert said.startswith("new against old, margin +2.0 points: 2 slices: ")
+    assert said.endswith(": 1 may be worse by the margin, 1 not worse by the margin.")
+
+
+def test_views_of_clips_open_with_a_sentence() -> None:
+    rows, heard = corpus({"en-US": (0.3, 0.1)}, {"en-US": 60})
+    found = score_predictions(rows, heard)
+    made = found.changes("old", "new")
+    better, worse = (int((made["verdict"] == way).sum()) for way in ("better", "worse"))
+    assert made.sentence == (
+        f"new against old: of 60 utterances {better} with fewer errors, {worse} with more, "
+        f"{60 - better - worse} alike."
+    )
+    for table in (
+        made, found.utterances("old"), found.utterances("old", limit=3), found.accuracy_by_frequency("old"),
+        found.errors_by_position("old"), found.punctuation_rates("old"), found.case("old"), found.stability(),
+        found.confounded(), found.stability(["old"]), found.punctuation_rates("old", "target_lang"),
+    ):  # fmt: skip
+        assert isinstance(table, Shown)
+        assert table.sentence.endswith(".")
+        assert len(table.short) <= MOST_COLUMNS
+        assert "nan" not in str(table)
+        assert table._repr_html_().startswith("<p><b>")
 
 
 def test_a_big_difference_on_few_words_has_no_direction() -> None:

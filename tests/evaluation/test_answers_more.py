@@ -58,7 +58,7 @@ def test_language_answers_first() -> None:
     found = scored().language("long")
     assert isinstance(found.accuracy, Shown)
     assert found.accuracy.sentence.startswith("long: the right locale in 95.0 % (")
-    assert "most often it-IT taken for es-ES (6 times)" in found.accuracy.sentence
+    assert "most often wrong: it-IT was taken for es-ES (6 times)" in found.accuracy.sentence
     assert shown(found.accuracy)[:2] == ["svg", "table"]
     assert found._repr_html_().count("<details>") == 2  # the whole table, and what was taken for what
 
@@ -152,3 +152,24 @@ def test_traffic_is_that_of_the_pilot(tmp_path: Path) -> None:
     assert dict(found.settings.traffic) == pytest.approx({"da-DK": 0.25, "it-IT": 0.75})
     assert dict(wb.evaluate(corpus, predictions={"x": table}, traffic={}).settings.traffic) == {}
     assert "in traffic" in found.headline("x").sentence
+
+
+def test_the_trade_off_tells_engines_apart() -> None:
+    rows = scored().rows[["id", "text", "target_lang", "speaker"]]
+    tables = {}
+    for name, ahead, digest in (
+        ("a-80", 80, "a"),
+        ("a-560", 560, "a"),
+        ("b-80", 80, "b"),
+        ("b-560", 560, "b"),
+    ):
+        tables[name] = pd.DataFrame(
+            {"id": rows["id"], "hypothesis": rows["text"], "lookahead_ms": ahead, "streaming": True,
+             "checkpoint_sha256": digest * 64, "prompt_mode": "langID"}
+        )  # fmt: skip
+    made = score_predictions(rows, tables).tradeoff()
+    assert list(made.short)[:2] == ["look-ahead", "transcripts"]
+    assert "a-80: " in made.sentence
+    assert "b-80: " in made.sentence
+    one = score_predictions(rows, {n: t for n, t in tables.items() if n[0] == "a"}).tradeoff()
+    assert "transcripts" not in one.short

@@ -173,7 +173,7 @@ def test_the_forgetting_matrix_shows_every_locale(ws: Workspace) -> None:
     page = matrix._repr_html_()
     assert page.count("<td style") == 6
     assert "more errors in en-US" in page
-    assert page.startswith("<p><b>tuned against base: over all fewer errors: ")
+    assert page.startswith("<p><b>tuned against base: overall fewer errors: ")
     assert "only where the interval leaves out zero" in page
     for row in matrix.table.to_dict("records"):
         compared = run.compare("base", row["engine"]).set_index("target_lang")

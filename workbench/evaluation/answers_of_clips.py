@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.evaluation import readings
 from workbench.evaluation.shown import (
     Shown,
+    clip_cell,
     count_cell,
     heading,
     share_cell,
@@ -28,8 +29,8 @@ def shown_utterances(table: pd.DataFrame, name: str, total: int) -> Shown:
     sentence = f"{name}: {wrong:,} of {len(table):,} utterances with errors, worst first{listed}."
     columns = {
         "id": text_cell("id"),
-        "reference": text_cell("text"),
-        "recognized": text_cell("hypothesis"),
+        "reference": clip_cell("text"),
+        "recognized": clip_cell("hypothesis"),
         "error rate": _rate,
         "errors": lambda r: f"{int(r['errors']):,} of {int(r['reference_units']):,}",
     }
@@ -51,9 +52,9 @@ def shown_changes(table: pd.DataFrame, a: str, b: str, total: int) -> Shown:
     )
     columns = {
         "id": text_cell("id"),
-        "reference": text_cell("text"),
-        a if a != b else "first": text_cell("hypothesis_a"),
-        b if a != b else "second": text_cell("hypothesis_b"),
+        "reference": clip_cell("text"),
+        a if a != b else "first": clip_cell("hypothesis_a"),
+        b if a != b else "second": clip_cell("hypothesis_b"),
         "errors": lambda r: f"{int(r['errors_a']):,} → {int(r['errors_b']):,}",
         "reading": lambda r: readings.BETTER if r["change"] < 0 else readings.WORSE,
     }

@@ -130,8 +130,8 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
 
     Returns:
         ``target_lang, rate, traffic_share, share_of_errors, share_low, share_high`` (by the interval of its
-        own rate), ``enough, sentence``. A call is taken to hold as many words in every locale. Locales
-        without a figure come last, with the reason.
+        own rate), ``interval_kind, enough, sentence``. A call is taken to hold as many words in every
+        locale. Locales without a figure come last, with the reason.
     """
     rows = {row["target_lang"]: row for row in table if row["target_lang"] == row["target_lang"]}
     shares = dict(traffic) or {tag: row["reference_words"] for tag, row in rows.items() if tag}
@@ -145,13 +145,14 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
     found = []
     for tag in sorted(shares, key=lambda tag: -expected.get(tag, -1.0)):
         share = shares[tag] / total
-        of = "the pilot's calls" if traffic else "the test words (no traffic shares are set)"
+        of = "the pilot's calls" if traffic else "the test words, as no traffic shares are set"
         calls = f"{100 * share:.0f} % of {of}"
         if tag not in expected:
             lacking = dict.fromkeys(("rate", "share_of_errors", "share_low", "share_high"), math.nan)
             sentence = f"{tag}: {calls}, but no test utterances: record some first"
             found.append(
-                {"target_lang": tag, **lacking, "traffic_share": share, "enough": "no", "sentence": sentence}
+                {"target_lang": tag, **lacking, "traffic_share": share, "interval_kind": None}
+                | {"enough": "no", "sentence": sentence}
             )
             continue
         row = rows[tag]
@@ -162,7 +163,8 @@ def fix_first(table: Rows, traffic: Mapping[str, float]) -> list[dict[str, Any]]
         sentence = f"{tag}: {errors} ({percent(row['rate'])} wrong, {calls}{_size(row)})"
         found.append(
             {"target_lang": tag, "rate": row["rate"], "traffic_share": share, "share_of_errors": part}
-            | {"share_low": low, "share_high": high, "enough": row["enough"], "sentence": sentence}
+            | {"share_low": low, "share_high": high, "interval_kind": row["interval_kind"]}
+            | {"enough": row["enough"], "sentence": sentence}
         )
     return found
 
@@ -193,7 +195,8 @@ def fix_first_sentence(found: Rows) -> str:
         for row in others
         if not row["share_high"] < first["share_low"] or row["enough"] == "no"
     ]
+    of_whom = "" if first["interval_kind"] == "speakers" else f"; {first['interval_kind']}"
     if not close:
-        return f"Fix {first['sentence']}."
+        return f"Fix {first['sentence']}{of_whom}."
     named = ", ".join(close[:3]) + (f" and {len(close) - 3} more" if len(close) > 3 else "")
-    return f"Fix {first['sentence']}; not certain: {named} may cost as much."
+    return f"Fix {first['sentence']}; not certain: {named} may cost as much{of_whom}."

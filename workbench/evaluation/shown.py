@@ -13,6 +13,8 @@ from workbench.glance import MOST_COLUMNS, MOST_ROWS, Glance
 
 Cell = Callable[[Mapping[str, Any]], str]
 _ALL_ROWS = 200
+_LONG = 60
+"""Letters of a text that a cell shows."""
 
 
 class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
@@ -87,6 +89,12 @@ def difference_cell(column: str) -> Cell:
 def text_cell(column: str) -> Cell:
     """A word as it is; a dash where there is none."""
     return lambda row: "–" if row[column] is None or row[column] != row[column] else str(row[column])
+
+
+def clip_cell(column: str) -> Cell:
+    """The beginning of a long text; the rest stands behind *more*."""
+    whole = text_cell(column)
+    return lambda row: said if len(said := whole(row)) <= _LONG else f"{said[: _LONG - 1]}…"
 
 
 def enough_cell(row: Mapping[str, Any]) -> str:

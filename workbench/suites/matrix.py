@@ -130,7 +130,7 @@ def _sentence(engine: str, base: str, own: pd.DataFrame, overall: pd.DataFrame) 
         for verdict in (readings.UNCLEAR, readings.TOO_FEW)
         if told[verdict]
     ]
-    return f"{engine} against {base}: {'; '.join([*([f'over all {whole}'] if whole else []), said, *rest])}."
+    return f"{engine} against {base}: {'; '.join([*([f'overall {whole}'] if whole else []), said, *rest])}."
 
 
 def _figure(row: dict[Hashable, Any]) -> str:
