@@ -1,4 +1,4 @@
-"""Things of one name are told apart in the lineage, and an export leads back to its corpus wherever it lies."""
+"""Things of one name are told apart in the lineage; an export leads back to its corpus wherever it lies."""
 
 from __future__ import annotations
 

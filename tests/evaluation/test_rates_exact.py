@@ -144,6 +144,7 @@ def test_comparison_of_every_slice_column_by_column() -> None:
         "p_holm", "p_matched_pairs_holm", "p_method", "no_interval", "confidence", "better", "worse",
         "reference_units", "changed", "utterances", "speakers", "interval_kind", "reference_words", "enough",
         "left_out", "p_matched_pairs", "segments", "metric", "normalizer", "confounded",
+        "reading",
     ]  # fmt: skip
     found = records(table)
     clips = found["en-US", "clip"]
@@ -157,6 +158,7 @@ def test_comparison_of_every_slice_column_by_column() -> None:
         "reference_units": 40, "changed": 7, "utterances": 10, "speakers": 10, "interval_kind": "speakers",
         "reference_words": 40, "enough": "no", "left_out": None, "p_matched_pairs": pytest.approx(p_value),
         "segments": 7, "metric": "wer", "normalizer": "basic", "confounded": None,
+        "reading": "not enough data",
     }  # fmt: skip
     assert segments == 7
     assert {name: clips[name] for name in expected} == expected

@@ -56,10 +56,10 @@ def named(findings: Sequence[dict[str, Any]], by: Sequence[str], locale: object)
 def in_short(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     """The findings of :func:`confounded`, one sentence a kind."""
     kinds = (
-        ("coincide", "{} change together: a difference between values of one may come from another"),
+        ("coincide", "confounded: {} change together: a difference between them belongs to all of them"),
         (
             "nested",
-            "each source or domain holds one value of {}: what looks like them may be the source or domain",
+            "confounded: each source or domain holds one value of {}: it may be the source or domain",
         ),
         ("few voices", "{} rest on few speakers: what is found holds for these speakers"),
     )

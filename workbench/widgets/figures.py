@@ -173,7 +173,8 @@ def counts_by_locale(
     order = frame.groupby(locale)[value].sum().sort_values().index.tolist()
     figure = go.Figure()
     for index, (name, part) in enumerate(_by_series(frame, split_by)):
-        totals = part.groupby(locale)[value].sum().reindex(order)
+        # Nothing is 0: after a gap plotly would draw the next piece from the axis, over the others.
+        totals = part.groupby(locale)[value].sum().reindex(order).fillna(0)
         figure.add_trace(
             go.Bar(
                 x=totals.to_numpy(),
@@ -259,11 +260,11 @@ def _in_order(named: tuple[str, Any]) -> tuple[bool, int, float, str]:
 
 
 def look(index: int) -> dict[str, Any]:
-    """Color, dash and marker of the n-th series."""
-    color = COLORS[index % len(COLORS)]
+    """Color, dash and marker of the n-th series: together they repeat after 36."""
+    color, turn = COLORS[index % len(COLORS)], index + index // len(COLORS)
     return {
-        "line": {"color": color, "width": 2, "dash": DASHES[index % len(DASHES)]},
-        "marker": {"color": color, "size": 8, "symbol": MARKERS[index % len(MARKERS)]},
+        "line": {"color": color, "width": 2, "dash": DASHES[turn % len(DASHES)]},
+        "marker": {"color": color, "size": 8, "symbol": MARKERS[turn % len(MARKERS)]},
     }
 
 
