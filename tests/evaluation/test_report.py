@@ -98,7 +98,7 @@ def test_text_reaches_the_page_as_text(tmp_path: Path) -> None:
 def test_a_reader_who_skims_is_warned(evaluation: Evaluation, tmp_path: Path) -> None:
     html = evaluation.report(tmp_path / "r.html").read_text(encoding="utf-8")
     head = html[: html.index("Who is badly served")]
-    assert "confounded" in head
+    assert "Confounded: " in head
     assert "fewer errors" in head
     rows, predictions = random_corpus(24)
     few = score_predictions(
