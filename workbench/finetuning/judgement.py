@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.finetuning.base import Base
-    from workbench.finetuning.preflight import Preflight
     from workbench.finetuning.recipe import Recipe
 
 UNKNOWN_LIMIT = 0.005
@@ -15,18 +17,33 @@ UNKNOWN_LIMIT = 0.005
 MANY_PASSES = 40.0
 
 
-def judge(recipe: Recipe, base: Base, found: Preflight) -> None:
-    """Add risks and notes to what was found; one cause in several locales is one sentence."""
-    if found.hours is not None and found.tokenizer is not None and found.style is not None:
-        _tokenizer(base, found)
-        _passes_and_style(found)
-        if not any(source.role == "replay" for source in recipe.sources):
-            found.risks.append("no replay: expect the other locales to be forgotten: add replay sources")
-    _validation(recipe, base, found)
+@dataclass(slots=True)
+class Judgement:
+    """``risks``: what decides whether the run is worth starting, each with what to do; ``notes``: the rest."""
+
+    risks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def _tokenizer(base: Base, found: Preflight) -> None:
-    rows = found.tokenizer.to_dict("records") if found.tokenizer is not None else []
+def judge(
+    recipe: Recipe, base: Base, hours: pd.DataFrame, tokenizer: pd.DataFrame, style: pd.DataFrame
+) -> Judgement:
+    """Risks and notes of a recipe; one cause in several locales is one sentence.
+
+    Args:
+        hours, tokenizer, style: tables of the pre-flight, see ``Preflight``.
+    """
+    found = Judgement()
+    _tokenizer(base, tokenizer, found)
+    _passes_and_style(hours, style, found)
+    if not any(source.role == "replay" for source in recipe.sources):
+        found.risks.append("no replay: expect the other locales to be forgotten: add replay sources")
+    _validation(recipe, base, hours, found)
+    return found
+
+
+def _tokenizer(base: Base, tokenizer: pd.DataFrame, found: Judgement) -> None:
+    rows = tokenizer.to_dict("records")
     for row in rows:
         if row["unknown_share"] > UNKNOWN_LIMIT:
             found.risks.append(
@@ -37,32 +54,30 @@ def _tokenizer(base: Base, found: Preflight) -> None:
             )
     frames = 1000 / base.checkpoint.info.frame_ms
     if many := [row["target_lang"] for row in rows if row["pieces_per_s"] > frames]:
-        found.warnings.append(
+        found.notes.append(
             f"more pieces than encoder frames a second ({frames:g}) in {', '.join(many)}: "
             "several pieces a frame must be written there"
         )
 
 
-def _passes_and_style(found: Preflight) -> None:
-    assert found.hours is not None
-    assert found.style is not None
-    for row in found.hours.to_dict("records"):
+def _passes_and_style(hours: pd.DataFrame, style: pd.DataFrame, found: Judgement) -> None:
+    for row in hours.to_dict("records"):
         if row["passes"] > MANY_PASSES:
             found.risks.append(
                 f"{row['target_lang']}: {row['passes']:.0f} passes over {row['utterances']} utterances: "
                 "fewer steps, or more data"
             )
-    styles = found.style.to_dict("records")
+    styles = style.to_dict("records")
     for name, what in (("ends_in_mark", "end in punctuation"), ("begins_capital", "begin with a capital")):
         if few := [row for row in styles if row[name] < 0.5]:
-            found.warnings.append(f"few texts {what}: {_shares(few, name)}: the run learns to leave it out")
+            found.notes.append(f"few texts {what}: {_shares(few, name)}: the run learns to leave it out")
 
 
 def _shares(rows: Iterable[dict[str, Any]], name: str) -> str:
     return ", ".join(f"{100 * row[name]:.0f} % in {row['target_lang']}" for row in rows)
 
 
-def _validation(recipe: Recipe, base: Base, found: Preflight) -> None:
+def _validation(recipe: Recipe, base: Base, hours: pd.DataFrame, found: Judgement) -> None:
     """Whether the best checkpoint can be told: validation must hold every locale that the run is for."""
     from workbench.finetuning.rows import draw_validation
 
@@ -73,9 +88,9 @@ def _validation(recipe: Recipe, base: Base, found: Preflight) -> None:
     wanted = set(recipe.best_by)
     for source in recipe.sources:
         wanted |= set(source.locales) if source.role == "target" else set()
-    if not recipe.best_by and found.hours is not None and not wanted:
+    if not recipe.best_by and not wanted:
         targets = {number for number, source in enumerate(recipe.sources) if source.role == "target"}
-        rows = found.hours[found.hours["source"].isin(targets)] if "source" in found.hours else found.hours
+        rows = hours[hours["source"].isin(targets)] if "source" in hours else hours
         wanted = set(rows["target_lang"])
     if absent := sorted(wanted - held):
         found.risks.append(

@@ -223,7 +223,9 @@ def preflight(recipe: Recipe, *, folder: Path | None = None, measure_steps: int 
     if measure_steps and not found.faults:
         _measure(recipe, measure_steps, drawn, found)
         found.faults += _memory_fault(found)
-    judge(recipe, base, found)
+    judged = judge(recipe, base, found.hours, found.tokenizer, found.style)
+    found.risks += judged.risks
+    found.warnings += judged.notes
     return found
 
 
