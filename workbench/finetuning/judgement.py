@@ -19,7 +19,7 @@ MANY_PASSES = 40.0
 
 @dataclass(slots=True)
 class Judgement:
-    """``risks``: what decides whether the run is worth starting, each with what to do; ``notes``: the rest."""
+    """``risks``: what decides whether the run is worth starting, each with what to do; ``notes``: others."""
 
     risks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
