@@ -19,7 +19,7 @@ from scipy import stats
 from workbench.errors import Problem
 from workbench.finetuning import resources
 from workbench.finetuning.checks import problems
-from workbench.finetuning.judgement import judge
+from workbench.finetuning.judgment import judge
 from workbench.finetuning.run import start
 from workbench.glance import Glance, as_html, as_text, counted, table
 from workbench.locales import LOCALES

@@ -18,7 +18,7 @@ MANY_PASSES = 40.0
 
 
 @dataclass(slots=True)
-class Judgement:
+class Judgment:
     """``risks``: what decides whether the run is worth starting, each with what to do; ``notes``: others."""
 
     risks: list[str] = field(default_factory=list)
@@ -27,13 +27,13 @@ class Judgement:
 
 def judge(
     recipe: Recipe, base: Base, hours: pd.DataFrame, tokenizer: pd.DataFrame, style: pd.DataFrame
-) -> Judgement:
+) -> Judgment:
     """Risks and notes of a recipe; one cause in several locales is one sentence.
 
     Args:
         hours, tokenizer, style: tables of the pre-flight, see ``Preflight``.
     """
-    found = Judgement()
+    found = Judgment()
     _tokenizer(base, tokenizer, found)
     _passes_and_style(hours, style, found)
     if not any(source.role == "replay" for source in recipe.sources):
@@ -42,7 +42,7 @@ def judge(
     return found
 
 
-def _tokenizer(base: Base, tokenizer: pd.DataFrame, found: Judgement) -> None:
+def _tokenizer(base: Base, tokenizer: pd.DataFrame, found: Judgment) -> None:
     rows = tokenizer.to_dict("records")
     for row in rows:
         if row["unknown_share"] > UNKNOWN_LIMIT:
@@ -60,7 +60,7 @@ def _tokenizer(base: Base, tokenizer: pd.DataFrame, found: Judgement) -> None:
         )
 
 
-def _passes_and_style(hours: pd.DataFrame, style: pd.DataFrame, found: Judgement) -> None:
+def _passes_and_style(hours: pd.DataFrame, style: pd.DataFrame, found: Judgment) -> None:
     for row in hours.to_dict("records"):
         if row["passes"] > MANY_PASSES:
             found.risks.append(
@@ -77,7 +77,7 @@ def _shares(rows: Iterable[dict[str, Any]], name: str) -> str:
     return ", ".join(f"{100 * row[name]:.0f} % in {row['target_lang']}" for row in rows)
 
 
-def _validation(recipe: Recipe, base: Base, hours: pd.DataFrame, found: Judgement) -> None:
+def _validation(recipe: Recipe, base: Base, hours: pd.DataFrame, found: Judgment) -> None:
     """Whether the best checkpoint can be told: validation must hold every locale that the run is for."""
     from workbench.finetuning.rows import draw_validation
 
