@@ -28,7 +28,7 @@ TARGETS = {
     "readings": ("workbench/evaluation/readings.py", ("tests/evaluation/test_readings_exact.py",)),
     "gates": (
         "workbench/release/rate_checks.py",
-        ("tests/release/test_gates.py", "tests/release/test_gates_text.py"),
+        ("tests/release/test_rate_checks_exact.py",),
     ),
     "undo": ("workbench/corpus/review/decision_state.py", ("tests/corpus",)),
     "paths": ("workbench/ingest/paths.py", ("tests/ingest",)),

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from workbench.release.policy import CheckSpec
     from workbench.release.subject import Subject
 
-BOUND_Z = 1.6449  # one-sided 95 %
-
 
 def improves(subject: Subject, spec: CheckSpec) -> list[Finding]:
     """Every target locale better, shown."""
