@@ -30,8 +30,8 @@ TARGETS = {
         "workbench/release/rate_checks.py",
         ("tests/release/test_rate_checks_exact.py",),
     ),
-    "undo": ("workbench/corpus/review/decision_state.py", ("tests/corpus",)),
-    "paths": ("workbench/ingest/paths.py", ("tests/ingest",)),
+    "undo": ("workbench/corpus/review/decisions.py", ("tests/corpus/test_decisions.py",)),
+    "paths": ("workbench/ingest/paths.py", ("tests/ingest/test_paths_exact.py",)),
 }
 """What is mutated and the tests that must see it."""
 

@@ -67,7 +67,8 @@ def subject(*rows: dict[str, Any], pilot: tuple[dict[str, Any], ...] = (), **cha
 def spec(kind: str = "improves", **options: Any) -> CheckSpec:
     given = {
         "locales": None, "by": ["target_lang"], "margin": 0.005, "metric": "headline", "normalizer": None,
-        "where": None, "voices": "any", "lookahead_ms": None, "weights": None, "target": None, "required": True,
+        "where": None, "voices": "any", "lookahead_ms": None, "weights": None, "target": None,
+        "required": True,
     }  # fmt: skip
     return CheckSpec(kind, kind, given | options)
 
@@ -161,7 +162,8 @@ def test_the_weighted_rate_by_hand() -> None:
         "upper_bound": pytest.approx(upper), "lower_bound": pytest.approx(lower),
     }  # fmt: skip
     assert found.because == (
-        f"changed by -1.25 pts, at most {100 * upper:+.2f} pts (90 %), margin +0.50 pts; weights en-US 75%, fr-FR 25%"
+        f"changed by -1.25 pts, at most {100 * upper:+.2f} pts (90 %), margin +0.50 pts; "
+        "weights en-US 75%, fr-FR 25%"
     )
     assert found.slice == "weighted"
 
