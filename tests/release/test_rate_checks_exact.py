@@ -17,7 +17,7 @@ import pytest
 from workbench.release import rate_checks as r
 from workbench.release.policy import CheckSpec, Policy
 from workbench.release.subject import Subject
-from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding, improved, non_inferior
+from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Finding, improved, non_inferior, points
 from workbench.workspace.settings import Pilot
 
 PAIR = ("base", "candidate")
@@ -162,7 +162,7 @@ def test_the_weighted_rate_by_hand() -> None:
         "upper_bound": pytest.approx(upper), "lower_bound": pytest.approx(lower),
     }  # fmt: skip
     assert found.because == (
-        f"changed by -1.25 pts, at most {100 * upper:+.2f} pts (90 %), margin +0.50 pts; "
+        f"changed by {points(-0.0125)}, at most {points(upper)} (90 %), margin {points(0.005)}; "
         "weights en-US 75%, fr-FR 25%"
     )
     assert found.slice == "weighted"
