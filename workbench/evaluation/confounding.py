@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -54,25 +54,44 @@ def named(findings: Sequence[dict[str, Any]], by: Sequence[str], locale: object)
 
 
 def in_short(findings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The findings of :func:`confounded`, one sentence a kind."""
-    kinds = (
-        ("coincide", "confounded: {} change together: a difference between them belongs to all of them"),
-        (
-            "nested",
-            "confounded: each source or domain holds one value of {}: it may be the source or domain",
-        ),
-        ("few voices", "{} rest on few speakers: what is found holds for these speakers"),
-    )
+    """The findings of :func:`confounded`: what changes together, everywhere and within locales, what is
+    nested, and what rests on few speakers; a sentence each."""
     found = []
-    for kind, sentence in kinds:
-        own = [finding for finding in findings if finding["kind"] == kind]
-        ends = {"nested": 1, "few voices": 1}.get(kind, 2)
-        names = dict.fromkeys(WORDS.get(c, c) for finding in own for c in finding["columns"][:ends])
-        places = dict.fromkeys(str(finding["where"]) for finding in own)
-        if names:
-            where = "" if ALL in places or kind == "few voices" else f" in {', '.join(places)}"
-            found.append(f"{sentence.format(_listed(list(names)))}{where}")
-    return [sentence[0].upper() + sentence[1:] for sentence in found]
+    together = {}
+    for where in dict.fromkeys(str(item["where"]) for item in findings if item["kind"] == "coincide"):
+        pairs = [item["columns"] for item in findings if (item["kind"], item["where"]) == ("coincide", where)]
+        together[where] = "; ".join(map(_listed, _joined(pairs)))
+    if everywhere := together.pop(ALL, ""):
+        found.append(f"Confounded: {everywhere} change together: a difference belongs to all of them")
+    if together:
+        inner = "; ".join(f"within {where} {columns}" for where, columns in together.items())
+        found.append(f"Confounded {inner}")
+    holders: dict[str, list[str]] = {}
+    for item in findings:
+        if item["kind"] == "nested":
+            inner_, outer = (WORDS.get(name, name) for name in item["columns"])
+            holders.setdefault(outer, [])
+            holders[outer] += [inner_] * (inner_ not in holders[outer])
+    for outer, held in holders.items():
+        what = " and one ".join(held)
+        found.append(f"Confounded: each {outer} holds one {what}: what looks like them may be the {outer}")
+    few = [
+        WORDS.get(item["columns"][0], item["columns"][0]) for item in findings if item["kind"] == "few voices"
+    ]
+    if few:
+        found.append(f"Few speakers behind {_listed(few)}: what is found holds for these speakers")
+    return found
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
+    """Groups of columns that pairs tie together, as readers know them."""
+    groups: list[list[str]] = []
+    for pair in pairs:
+        names = [WORDS.get(name, name) for name in pair]
+        tied = [group for group in groups if set(group) & set(names)]
+        groups = [group for group in groups if group not in tied]
+        groups.append(list(dict.fromkeys([name for group in tied for name in group] + names)))
+    return groups
 
 
 def _listed(names: Sequence[str]) -> str:

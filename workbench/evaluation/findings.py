@@ -48,7 +48,8 @@ def _comparison(comparison: Mapping[str, Any], traffic: Mapping[str, float]) -> 
     pair = f"{comparison['other']} against {comparison['base']}"
     if not whole or whole["difference"] is None:
         return [Finding(f"{pair}: no words in common.", 1.5, "nothing in common")]
-    found = [Finding(f"{pair}: {readings.difference_sentence(whole)}.", 1.4, "whole")]
+    sure = readings.direction(whole) in (readings.BETTER, readings.WORSE)
+    found = [Finding(f"{pair}: {readings.difference_sentence(whole)}.", 1.45 if sure else 1.4, "whole")]
     shares = _shares(rows, traffic)
     opposite = 0
     for row in rows:
@@ -56,7 +57,7 @@ def _comparison(comparison: Mapping[str, Any], traffic: Mapping[str, float]) -> 
         if tag is None or said in (readings.UNCLEAR, readings.TOO_FEW):
             continue
         weight = shares.get(tag, 0.0) * min(1.0, abs(row["difference"]) / 0.1)
-        against = row["difference"] * whole["difference"] < 0
+        against = row["difference"] * whole["difference"] < 0 if sure else said == readings.WORSE
         opposite += against
         start = "but in " if against else "in "
         sentence = f"{pair}, {start}{tag} {readings.difference_sentence(row)}."
@@ -74,9 +75,9 @@ def _prediction(name: str, prediction: Mapping[str, Any], traffic: Mapping[str, 
     found = []
     ranked = heads.fix_first(_numbers(prediction["by_locale"]), traffic)
     if len(ranked) > 1 and ranked[0]["enough"] != "no":
-        found.append(
-            Finding(f"{name}: fix {ranked[0]['sentence']}.", ranked[0]["share_of_errors"], "fix first")
-        )
+        answer = heads.fix_first_sentence(ranked)
+        said = f"{name}: {answer[0].lower()}{answer[1:]}"
+        found.append(Finding(said, ranked[0]["share_of_errors"], "fix first"))
     lacking = [item["target_lang"] for item in ranked if item["rate"] != item["rate"]]
     if lacking:
         sentence = f"{name}: nothing is known of {', '.join(lacking)}: no test utterances."

@@ -239,7 +239,10 @@ background:repeating-linear-gradient(45deg,transparent 0 6px,var(--panel) 6px 12
 .report svg circle{fill:var(--accent);stroke:var(--bg)}
 @media print{.report{max-width:none;padding:0;font-size:10pt}
 .report .scroll{overflow:visible}
-.report table{font-size:8.5pt}
+.report table{font-size:7.5pt}
+.report th,.report td{padding:.15rem .3rem}
+.report .n{white-space:normal}
+.report .heat td{min-width:4rem}
 .report h2{break-after:avoid}
 .report tr,.report figure,.report .say,.report .warn{break-inside:avoid}
 .report thead{display:table-header-group}}

@@ -133,7 +133,7 @@ def _box(node: Node, place: tuple[int, int], anchor: str | None) -> str:
     inside = (
         f"<title>{html.escape(f'{node.kind} {node.label}')}\n{html.escape(told)}</title>"
         f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" '
-        f'fill="none" pointer-events="all" stroke="currentColor"/>'
+        f'style="fill:var(--jp-layout-color0,Canvas)" pointer-events="all" stroke="currentColor"/>'
         f'<text x="{x + 10}" y="{y + HEIGHT // 2 + 4}" '
         f'style="unicode-bidi:isolate">{html.escape(label(node))}</text>'
     )
