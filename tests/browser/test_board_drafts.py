@@ -111,6 +111,8 @@ def test_the_drafts_that_disagree_come_first(book: Notebook, board: Locator, pic
     expect(train).to_have_attribute("title", "confidence 0.31; the other draft has something else here")
     expect(board.get_by_test_id("draft-second").locator(".nwb-word-differs")).to_have_text("bien")
     expect(words.locator(".nwb-word-personal")).to_have_text("Niteroi")
+    line = "1 uncertain word (confidence under 0.6: the default, not calibrated)"
+    expect(board.get_by_test_id("draft-facts")).to_contain_text(line)
     expect(board.get_by_test_id("board-transcript")).to_be_hidden()
     assert board.get_by_test_id("segment-neighbor").count() == 3
     picture("board-draft", board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,24 @@ def test_languages_of_a_draft_are_kept_in_the_reference(corpus: Corpus) -> None:
     )
     twice = Drafts(corpus, "plain", "auto", twice=1.0)
     assert twice.queue(reviewer="eva", second=True)["disagreement"].tolist() == [0.0]
+
+
+def test_a_clip_without_speech_is_accepted_without_a_text(corpus: Corpus, tmp_path: Path) -> None:
+    """Declared by a tag: whatever the model wrote there was never said."""
+    predict(corpus, "quiet", lambda n: "" if n == 2 else f"number {n} is here", lambda n: 0.9)
+    drafts = Drafts(corpus, "quiet")
+    with pytest.raises(WorkbenchError, match="tag it 'no speech' and accept it"):
+        drafts.accept("u02", seconds=1.0, reviewer="ann")
+    corpus.pick(["u02", "u03"]).tag("no speech", reviewer="ann")
+    for id in ("u02", "u03"):
+        drafts.accept(id, seconds=1.0, reviewer="ann")
+        assert not corpus.row(id)["text"]
+        assert corpus.row(id)["status"] == "accepted"
+    for n in range(10, 30):
+        drafts.accept(f"u{n}", seconds=1.0, reviewer="ann")
+    assert not {"u02", "u03", "u10"} & set(drafts.queue(reviewer="ann")["id"])
+    made = corpus.export(tmp_path / "x")
+    rows = [json.loads(line) for f in made.files.values() for line in (made.path / f).open(encoding="utf-8")]
+    texts = {row["id"]: row["text"] for row in rows}
+    assert (texts["u02"], texts["u03"]) == ("<en-US>", "<el-GR>")
+    assert len(texts) == 22

@@ -36,7 +36,7 @@ SLACK_S = 2.0
 WIDEST = 600
 """Tokens that the corridor has at most: two minutes of speech. Where anchors are farther apart, it follows
 the time."""
-CELLS = 1 << 24
+CELLS = 1 << 22
 """Logits that are computed at once: frames × tokens of the text × V."""
 
 
@@ -67,7 +67,7 @@ class _Block:
 
     first: int
     by_label: NDArray[np.uint8]
-    label: Floats
+    label: NDArray[np.float16]  # an hour's corridor at its widest is 80 MB then
 
 
 def align_parts(
@@ -140,7 +140,7 @@ class _Lattice:
         blank, label = self._log_probs(encoded, first, end)
         by_label = np.zeros(label.shape, np.uint8)
         _advance(self._scores, blank, label, lows, highs, first, by_label)
-        self._blocks.append(_Block(first, by_label, label))
+        self._blocks.append(_Block(first, by_label, label.astype(np.float16)))
         self._frames += count
 
     def best_path(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -154,7 +154,8 @@ class _Lattice:
         )
         for block in reversed(self._blocks):
             frame -= len(block.by_label)
-            node = _back(block.by_label, block.label, block.first, node, frame, frames, scores)
+            label = block.label.astype(np.float32)
+            node = _back(block.by_label, label, block.first, node, frame, frames, scores)
         return frames, scores
 
     def _log_probs(self, encoded: torch.Tensor, first: int, end: int) -> tuple[Floats, Floats]:

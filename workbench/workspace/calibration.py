@@ -116,7 +116,7 @@ def line_of(
     found = None if reports is None else read(reports, sha256)
     below = None if found is None else found.word_line if unit == "word" else found.utterance_line
     if found is None or below is None:
-        return Line(default, "the default, as its checkpoint was not calibrated")
+        return Line(default, "the default, not calibrated")
     return Line(below, f"fitted on {found.words:,} words of {found.corpus}")
 
 

@@ -20,6 +20,7 @@ from workbench.corpus.quality.text_checks import disagreement
 from workbench.corpus.review.agreement import agreement
 from workbench.corpus.review.provenance import after, provenance, reason_of
 from workbench.errors import WorkbenchError
+from workbench.ingest import not_speech
 from workbench.language_tags import with_tags
 from workbench.names import current_user
 from workbench.signatures import public
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 DISAGREES, UNSURE, RARE = 2.0, 1.0, 0.5
 """What two drafts that share no word, a draft of no confidence, and the rarest accent add to the order."""
+_SILENT = f"or tag it {not_speech.TAG!r} and accept it where silence is meant"
 COMMON = 0.75
 """An accent that a quarter of the clips at most have is rare."""
 
@@ -163,6 +165,8 @@ class Drafts:
     def accept(self, id: str, *, seconds: float, reviewer: str | None = None) -> list[int]:
         """The draft is right as it is: it becomes the reference, and the clip is accepted.
 
+        A clip that is declared without speech is accepted without a text: what a model wrote was never said.
+
         Args:
             seconds: that the reviewer spent on it.
             id, reviewer: as :meth:`draft` takes them.
@@ -173,9 +177,11 @@ class Drafts:
         Raises:
             WorkbenchError: there is no draft of this clip, or it is empty.
         """
-        text = _text(self._known(id))
+        text, row = _text(self._known(id)), self.corpus.row(id)
+        if not_speech.is_declared(row.get(not_speech.COLUMN), row.get("tags")):
+            return [self.corpus.decisions.accept(id, reviewer=reviewer)]
         if not text:
-            raise WorkbenchError("an empty draft", where=id, hint="Correct it, or reject the clip.")
+            raise WorkbenchError("an empty draft", where=id, hint=f"Correct it, reject the clip, {_SILENT}.")
         return self._reference(id, text, "accepted", seconds, reviewer)
 
     def correct(self, id: str, text: str, *, seconds: float, reviewer: str | None = None) -> list[int]:
@@ -186,7 +192,7 @@ class Drafts:
         """
         self._known(id)
         if not text.strip():
-            raise WorkbenchError("no text", where=id, hint="Reject the clip where nothing is said.")
+            raise WorkbenchError("no text", where=id, hint=f"Reject the clip, {_SILENT}.")
         return self._reference(id, text, "corrected", seconds, reviewer)
 
     def reject(self, id: str, reason: str, *, reviewer: str | None = None) -> int:
