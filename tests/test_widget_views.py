@@ -11,6 +11,7 @@ from workbench.widgets.explorer_data import ALL, Choice, sentence
 from workbench.widgets.figures import (
     COLORS,
     counts_by_locale,
+    look,
     rate_and_latency,
     training_curves,
 )
@@ -151,6 +152,18 @@ def test_figures_draw_what_tables_hold() -> None:
     assert "<b>" not in curve.hovertemplate.replace("<extra>", "").replace("</extra>", "")
     groups = pd.DataFrame({"target_lang": ["el-GR", None], "hours": [1.0, 2.0], "utterances": [3, 4]})
     assert list(counts_by_locale(groups).data[0].y) == ["el-GR", "not stated"]
+
+
+def test_more_than_six_series_are_told_apart() -> None:
+    styles = [look(index) for index in range(36)]
+    told = {(style["line"]["color"], style["line"]["dash"], style["marker"]["symbol"]) for style in styles}
+    assert len(told) == 36
+
+
+def test_bars_start_where_the_last_one_ended() -> None:
+    rows = {"target_lang": ["en-US", "en-US", "el-GR"], "accent": ["General American", None, "Cretan"]}
+    bars = counts_by_locale(pd.DataFrame(rows).assign(hours=[0.4, 0.015, 0.2]), split_by="accent").data
+    assert not any(value != value for bar in bars for value in bar.x), "a gap would draw over what is there"
 
 
 def test_stacked_bars_add_up_and_name_what_is_not_stated() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, headline, readings, score_predictions
-from workbench.evaluation.shown import MOST_COLUMNS, Shown
+from workbench.evaluation.shown import MOST_COLUMNS, Shown, comparison_columns
 
 CHINESE = "今天天气很好我们去公园"
 
@@ -173,6 +173,17 @@ def test_more_data_is_one_row_a_slice() -> None:
     found = scored({"en-US": (0.2, 0.2), "fr-FR": (0.6, 0.6)}, {"en-US": 200, "fr-FR": 9}).more_data("old")
     assert found["target_lang"].is_unique
     assert found.sentence.startswith(f"{len(found)} of 2 slices need more; first fr-FR: ")
+
+
+def test_a_cell_says_that_it_is_corrected_for_many_slices() -> None:
+    row = {"low": 0.01, "high": 0.2, "p_value": 0.02, "p_holm": 0.3, "enough": "yes", "difference": 0.1,
+           "rate_a": 0.1, "rate_b": 0.2, "target_lang": "en-US"}  # fmt: skip
+    cell = comparison_columns(("target_lang",))["reading"]
+    assert cell(row) == "no clear difference, corrected for many slices"
+    assert cell({**row, "low": -0.01}) == "no clear difference"
+    assert cell({**row, "enough": "no", "because": "new transcribed 3 of 4"}) == (
+        "not enough data: new transcribed 3 of 4"
+    )
 
 
 def test_bands_stand_in_their_order() -> None:

@@ -78,3 +78,12 @@ def test_a_suite_is_run_and_compared(tiny: Workspace, capsys: pytest.CaptureFixt
     assert "no operating point" in refused(
         tiny, capsys, "run-suite", "pilot", "one", "--point", "streaming-80"
     )
+    # The questions are asked of the suite, too: what is not transcribed yet is.
+    asked = ("fix-first", "pilot", "two"), ("better", "pilot", "one", "two"), ("more-data", "pilot", "one")
+    for words in asked:
+        found = call(tiny, capsys, *words, "--suite", code=3)
+        assert found["answer"].endswith(".")
+        assert found["rows"]
+    nobody = "--suite", "--where", "target_lang = 'xx-XX'"
+    assert main(["--workspace", str(tiny.path), *asked[1], *nobody]) == 2
+    assert "no utterance with target_lang = 'xx-XX'" in capsys.readouterr().err

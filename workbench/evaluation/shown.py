@@ -147,8 +147,10 @@ def comparison_columns(by: Sequence[str]) -> dict[str, Cell]:
 
 
 def _reading_cell(row: Mapping[str, Any]) -> str:
-    because = row.get("because")
-    return f"{readings.direction(row)}{f': {because}' if because else ''}"
+    said, because = readings.direction(row), row.get("because")
+    if said == readings.UNCLEAR and not row["low"] <= 0 <= row["high"]:
+        return f"{said}, corrected for many slices"
+    return f"{said}: {because}" if because else said
 
 
 def share_columns(

@@ -20,7 +20,7 @@ from workbench.evaluation import readings
 from workbench.finetuning.adapters import AdapterBank, restore
 from workbench.finetuning.base import read_base
 from workbench.finetuning.run import Run
-from workbench.glance import Glance, as_html, as_text
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public
 from workbench.suites.run import SuiteRun, run_suite
@@ -178,8 +178,9 @@ def recommend(differences: pd.DataFrame, costs: pd.DataFrame) -> tuple[str | Non
             )
     open_ = sorted({str(row["target_lang"]) for row in rows if row["verdict"] == "not enough data"})
     for row in costs.to_dict("records"):
+        files = counted(int(row["artifacts"]), "file")
         reasons.append(
-            f"{row['variant']}: {row['artifacts']} files, {row['memory_mb']:.0f} MB in memory, "
+            f"{row['variant']}: {files}, {row['memory_mb']:.0f} MB in memory, "
             f"{1000 * row['swap_s']:.1f} ms to change the locale"
         )
     if open_:
