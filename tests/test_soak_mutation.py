@@ -20,7 +20,7 @@ TARGETS = {
     "verdicts": ("workbench/release/verdicts.py", ("tests/release/test_verdicts_exact.py",)),
     "significance": (
         "workbench/evaluation/significance.py",
-        ("tests/evaluation/test_significance_exact.py",),
+        ("tests/evaluation/test_significance.py", "tests/evaluation/test_significance_exact.py"),
     ),
     "intervals": (
         "workbench/evaluation/intervals.py",

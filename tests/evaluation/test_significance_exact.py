@@ -9,9 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from workbench.evaluation import intervals
 from workbench.evaluation import significance as s
 from workbench.evaluation.few_changes import change_bounds
 from workbench.evaluation.intervals import MANY, MIN_CLUSTERS, RESAMPLES
+
+
+@pytest.fixture(autouse=True)
+def _no_draws_of_before() -> None:
+    intervals._kept.clear()
 
 
 def drawn(clusters: int, seed: int = 3) -> np.ndarray:
@@ -70,6 +76,14 @@ def test_no_change_anywhere() -> None:
     assert found.lower_bound == pytest.approx(lower)
     assert found.upper_bound == pytest.approx(upper)
     assert low < lower < 0 < upper < high
+
+
+def test_a_change_that_no_error_shows() -> None:
+    """Clusters without words that one prediction wrote in: there is a change, though their units are none."""
+    sums = np.array([[0, 1, 0]] * 2 + [[3, 3, 100]] * 10)
+    found = s.paired_difference(sums)
+    assert found.difference == pytest.approx(2 / 1000)
+    assert found.p_value > 0
 
 
 def test_all_flips_and_all_subsets_by_hand() -> None:
@@ -201,6 +215,36 @@ def test_segments_by_hand() -> None:
     assert len(s.segments(np.zeros(2, int), np.array([1, 5]), np.ones(2), np.ones(2))[0]) == 1
     assert len(s.segments(np.zeros(2, int), np.array([2, 5]), np.ones(2), np.ones(2))[0]) == 1
     assert len(s.segments(np.zeros(2, int), np.array([2, 7]), np.ones(2), np.ones(2))[0]) == 2
+
+
+def test_matched_pairs_by_hand() -> None:
+    differences = np.array([1, 0, 2, -1, 1, 3])
+    z = differences.mean() / (differences.std(ddof=1) / math.sqrt(6))
+    assert s.matched_pairs(differences) == (pytest.approx(2 * stats.norm.sf(abs(z))), 6)
+    assert s.matched_pairs(np.array([1, 0])) == (pytest.approx(2 * stats.norm.sf(1)), 2)
+    assert s.matched_pairs(np.array([2, 2, 2])) == (pytest.approx(0.25), 3)
+    assert s.matched_pairs(np.array([0, 0])) == (1.0, 2)
+    alone, count = s.matched_pairs(np.array([1]))
+    assert (math.isnan(alone), count) == (True, 1)
+
+
+def test_one_sampled_flip_as_extreme_is_no_floor() -> None:
+    sums = np.array([[2, 1, 50]] * 6 + [[1, 1, 50]] * 9)
+    found = s.paired_difference(sums, resamples=40, seed=0)
+    assert (found.p_method, found.p_value) == (s.SAMPLED, pytest.approx(2 / 41))
+
+
+def test_coins_of_subsets_are_fair_and_kept_small() -> None:
+    changes = np.column_stack([np.ones(20), np.full(20, 10.0)])
+    sums = s._subset_sums(changes, 4000, 3)
+    assert sums.shape == (4000, 2)
+    assert sums[:, 0].mean() == pytest.approx(10, abs=0.2)
+    assert (sums[:, 1] == 10 * sums[:, 0]).all()
+    [key] = intervals._kept
+    assert key == ("subsets", 3, 20, 4000)
+    assert intervals._kept[key].dtype == np.uint8
+    expected = intervals.generator(3, ("subsets", 20)).integers(0, 2, (4000, 20))
+    assert (intervals._kept[key] == expected).all()
 
 
 def test_holm_by_hand() -> None:
