@@ -80,7 +80,7 @@ def test_backpressure_is_visible_and_bounded(tiny):
     assert member.feed(second, 16000) == pytest.approx(2.0)
     assert pool.load().backlog_s == pytest.approx(2.0)
     assert pool.load().ready == 1
-    with pytest.raises(WorkbenchError, match="wait already"):
+    with pytest.raises(WorkbenchError, match="s wait \\(limit"):
         member.feed(second, 16000)
     pool.drain()
     assert member.backlog_s < 0.6

@@ -80,8 +80,8 @@ class Member:
             coming_s = len(pcm) / sample_rate if sample_rate else 0.0
             if self.backlog_s + coming_s > limit + self.lookahead_ms / 1000:
                 raise WorkbenchError(
-                    f"{self.backlog_s:.1f} s of audio wait already (limit {limit:g} s)",
-                    hint="Send slower, use a longer look-ahead, or fewer sessions.",
+                    f"{coming_s:.1f} s of audio more, while {self.backlog_s:.1f} s wait (limit {limit:g} s)",
+                    hint="Send shorter pieces or slower, use a longer look-ahead, or fewer sessions.",
                 )
             self._listener.push(pcm, sample_rate)
             self._mark()
