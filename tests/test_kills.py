@@ -39,7 +39,7 @@ class Yard:
         self.process.stdin.write(json.dumps({"verb": verb, "step": step}) + "\n")
         self.process.stdin.flush()
         told: dict[str, Any] = json.loads(self.process.stdout.readline())
-        ended = step is None or told["steps"] < step
+        ended = step is None or (told["steps"] is not None and told["steps"] < step)
         assert told["code"] == (0 if ended else -signal.SIGKILL), (verb, step, told)
         assert told["looked"] == 0, (verb, step)
         self.kills += not ended

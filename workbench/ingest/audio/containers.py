@@ -5,6 +5,7 @@ Nothing here decodes. A choice depends on the bytes alone, so that all parts hea
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import struct
 from dataclasses import dataclass
@@ -188,6 +189,8 @@ def _xing(data: Bytes, at: int, frame: tuple[int, int, int, int]) -> int | None:
 def ogg_links(data: Bytes) -> list[tuple[int, int]] | None:
     """The streams that were put one behind the other, as byte ranges; None where several run side by side.
 
+    There are none where damage took the page that begins a stream.
+
     libsndfile stops at the end of the first, and FFmpeg forgets what an Opus stream after the first skips.
     """
     starts: list[int] = []
@@ -209,4 +212,4 @@ def ogg_links(data: Bytes) -> list[tuple[int, int]] | None:
                 return None
         beginning = bool(flags & 2)
         at += 27 + count + sum(data[at + 27 : at + 27 + count])
-    return list(zip(starts, [*starts[1:], len(data)], strict=True))
+    return list(itertools.pairwise([*starts, len(data)]))
