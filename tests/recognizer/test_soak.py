@@ -85,7 +85,7 @@ def batches(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 def live(checkpoint: Checkpoint, clips: list[Clip], lookahead_ms: int, runtime: str) -> list[Said]:
     """What sessions say of clips, stepped together: every chunk becomes an event, as a caller sees it."""
     engine, right = checkpoint.engine("cpu", "fp32", runtime), checkpoint.right_context(lookahead_ms)
-    callers = [StreamPipeline(checkpoint, engine, right, clip.prompt_index) for clip in clips]
+    callers = [StreamPipeline(engine, checkpoint.tokenizer(), right, clip.prompt_index) for clip in clips]
     for caller, clip in zip(callers, clips, strict=True):
         caller.push(clip.pcm, engine.sample_rate)
         caller.end()
