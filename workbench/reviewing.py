@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from workbench.cluster import check_engine, over_ray
 from workbench.corpus import aligning, segmenting
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.agreement import agreement
@@ -20,7 +22,7 @@ from workbench.holdings import Holdings
 from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.ingest.voice_activity import SegmentRules
 from workbench.locales import AUTO
-from workbench.privacy.bleeping import DROP_TAG, Action, PersonalWords, bleeped_row, personal_words
+from workbench.privacy.bleeping import Action, PersonalWords, bleeped_or_why, personal_words
 from workbench.recognizer import alignments
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.known_text import anchors_of, parts_of
@@ -269,56 +271,64 @@ class Reviewing(Holdings):
         names: Sequence[str] = (),
         *,
         action: Action = "bleep",
+        engine: str = "local",
+        address: str | None = None,
         progress: Progress | None = None,
+        cancel: Callable[[], bool] | None = None,
     ) -> Corpus:
         """Make a corpus of copies without personal data, to be exported in the place of the recordings.
 
         Each clip is copied as a file of its own, a tone in the place of what :meth:`personal_data` finds, and
         the words are taken out of its transcript. A clip whose personal data cannot be placed in time, or
         that a reviewer dropped on the board, is left out, and named in ``problems``; what a reviewer kept
-        there stays.
+        there stays. A stopped call goes on where it was.
 
         Args:
             corpus: the rows; what they are part of beside them is not copied.
             name: of the corpus that the copies make.
             prediction, names: as :meth:`personal_data` takes them.
             action: 'bleep', or 'drop' to leave out every clip that holds personal data.
+            engine: 'local', or 'ray' on a cluster at ``address`` whose nodes reach the workspace.
+            address: of the Ray cluster.
             progress: called with (clips done, clips in all); a bar is shown without it.
+            cancel: asked after each clip; what is done is kept.
 
         Raises:
-            WorkbenchError: no such prediction or action, the name is taken, nothing is left, or the user is
-                neither trainer nor steward.
+            WorkbenchError: no such prediction or action, the name is taken, nothing is left, cancelled, the
+                user is neither trainer nor steward, or the engine's.
         """
         require(self, "trainer|steward", "corpus.import")
+        check_engine(engine, address)
         if action not in ("bleep", "drop"):
             raise WorkbenchError(f"no action {action!r}", hint="Use bleep or drop.")
         if name in self.corpus_names():
             raise WorkbenchError(f"there is a corpus {name!r} already", hint="Choose another name.")
-        rows: list[dict[str, Any]] = []
-        problems: list[Problem] = []
-        total, bleeps = len(corpus), 0
         folder = self.corpus_folder(name) / "audio"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        roots = list(corpus.audio_roots)
+        tasks = (
+            (row, words, action, roots, folder) for row, words in self._personal(corpus, prediction, names)
+        )
+        found: dict[int, dict[str, Any] | Problem] = {}
         with progress_bar(f"bleep {corpus.name}", progress, unit="clip") as shown:
-            for number, (row, words) in enumerate(self._personal(corpus, prediction, names), 1):
-                try:
-                    dropped = DROP_TAG in list(row["tags"])
-                    if dropped or (words.spans and (action == "drop" or None in words.times)):
-                        unplaced = not dropped and action != "drop"
-                        why = "personal data without a time" if unplaced else "holds personal data"
-                        raise WorkbenchError(why, hint="Left out.")
-                    rows.append(bleeped_row(row, words, corpus.audio_roots, folder, number))
-                    bleeps += len(words.spans)
-                except WorkbenchError as error:
-                    problems.append(Problem(str(row["id"]), error.what, error.hint))
-                shown(number, total)
+            for number, copied in _each(bleeped_or_why, tasks, engine, address, cancel):
+                found[number] = copied
+                shown(len(found), len(corpus))
+        if len(found) < len(corpus):
+            what = f"cancelled after {len(found)} of {len(corpus)} clips"
+            raise WorkbenchError(what, hint="Repeat the call to go on.")
+        ordered = [found[number] for number in sorted(found)]
+        rows = [one for one in ordered if not isinstance(one, Problem)]
+        problems = [one for one in ordered if isinstance(one, Problem)]
         if not rows:
             shutil.rmtree(folder.parent)
             raise WorkbenchError(
                 "no clip is left", where=corpus.name, hint=str(problems[0]) if problems else ""
             )
+        _keep_only(folder, {str(row["audio_filepath"]) for row in rows})
         made = self.import_corpus(name, rows, audio_roots=[folder])
         _add_problems(made, problems)
+        bleeps = sum(row["bleeps"] for row in rows)
         facts = {"clips": len(rows), "bleeps": bleeps, "left_out": len(problems)}
         self.record("corpus.bleep", facts)
         return made
@@ -334,6 +344,30 @@ class Reviewing(Holdings):
             if found is not None and id in heard_from:  # its start was moved since
                 found = aligning.moved_words(found, heard_from[id] - float(row["offset"] or 0.0))
             yield row, personal_words(row, found, names)
+
+
+def _each(
+    function: Callable[..., Any],
+    tasks: Iterable[tuple[Any, ...]],
+    engine: str,
+    address: str | None,
+    cancel: Callable[[], bool] | None,
+) -> Iterator[tuple[int, Any]]:
+    """Results of ``function(*task)`` with the task's number, here in order or from a cluster as they come."""
+    if engine == "ray":
+        yield from over_ray(function, tasks, address=address, cancel=cancel)
+        return
+    for number, task in enumerate(tasks):
+        yield number, function(*task)
+        if cancel is not None and cancel():
+            return
+
+
+def _keep_only(folder: Path, names: Set[str]) -> None:
+    """Take away copies that an earlier call left and that no row of this one names."""
+    for file in folder.iterdir():
+        if file.name not in names:
+            file.unlink()
 
 
 def _alignment_tasks(

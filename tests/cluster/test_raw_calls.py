@@ -1,4 +1,4 @@
-"""From calls to drafts on a cluster whose workers are killed: segments, drafts and alignments as here."""
+"""From calls to drafts on a cluster whose workers are killed: segments, drafts, alignments and copies as here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def rows_of(corpus: Any) -> list[str]:
 
 
 @pytest.mark.model
-def test_calls_are_cut_drafted_and_aligned_on_a_cluster_as_here(cluster: Any, tmp_path: Path) -> None:
+def test_calls_are_cut_drafted_aligned_and_bleeped_on_a_cluster_as_here(cluster: Any, tmp_path: Path) -> None:
     manifest = calls(tmp_path / "calls")
     made: dict[str, dict[str, Any]] = {}
     killed = 0
@@ -74,9 +74,12 @@ def test_calls_are_cut_drafted_and_aligned_on_a_cluster_as_here(cluster: Any, tm
             drafts.correct(id, "Gracias por llamar.", seconds=1.0, reviewer="ana")
         few = ws.corpus("segments").where("status = 'accepted'")
         aligned = ws.align(few, "aligned", "draft", engine=engine)
+        bleeped = ws.bleep(few, "bleeped", "draft", ["Llamar"], engine=engine)
         made[engine] = {
             "segments": rows_of(segments), "problems": [str(one) for one in segments.problems],
             "drafts": words, "queue": str(drafts.queue().to_dict("records")), "aligned": rows_of(aligned),
+            "bleeped": rows_of(bleeped),
+            "sound": [bleeped.audio(id, RATE).tolist() for id in sorted(bleeped.ids())],
         }  # fmt: skip
     assert killed
     here, there = made["local"], made["ray"]
@@ -90,3 +93,6 @@ def test_calls_are_cut_drafted_and_aligned_on_a_cluster_as_here(cluster: Any, tm
     assert here["queue"] == there["queue"]
     assert here["aligned"] == there["aligned"]
     assert len(here["aligned"]) >= 3
+    assert here["bleeped"] == there["bleeped"]
+    assert here["sound"] == there["sound"]
+    assert any(json.loads(row)["bleeps"] for row in here["bleeped"])

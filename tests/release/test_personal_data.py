@@ -109,6 +109,26 @@ def test_copies_are_bleeped_where_it_is_said_and_nowhere_else(ws: Reviewing) -> 
     assert dropped.ids() == ["a"]
 
 
+def test_a_stopped_call_goes_on_where_it_was(ws: Reviewing) -> None:
+    calls, names = ws.corpus("calls"), ["Maria", "Lopez"]
+    with pytest.raises(WorkbenchError, match="cancelled after 1 of 3 clips"):
+        ws.bleep(calls, "clean", "draft", names, cancel=lambda: True)
+    folder = ws.corpus_folder("clean") / "audio"
+    [first] = folder.iterdir()
+    made_at = first.stat().st_mtime_ns
+    (folder / "of another call.flac").write_bytes(b"")
+    made = ws.bleep(calls, "clean", "draft", names)
+    assert made.ids() == ["a", "b"]
+    assert made.row("a")["audio_filepath"] in (first.name, str(first))
+    assert first.stat().st_mtime_ns == made_at
+    assert len(list(folder.iterdir())) == 2
+    whole = ws.bleep(calls, "whole", "draft", names)
+    np.testing.assert_array_equal(made.audio("b", RATE), whole.audio("b", RATE))
+    # Another time to bleep is another copy.
+    fewer = ws.bleep(calls.where("id = 'b'"), "fewer", "draft", ["Nobody"])
+    assert fewer.row("b")["audio_filepath"] != made.row("b")["audio_filepath"]
+
+
 @pytest.mark.parametrize("of", [{"speaker": "s-a"}, {"recording": "a.wav"}])
 def test_erasure_reaches_the_copies(ws: Reviewing, of: dict[str, str]) -> None:
     made = ws.bleep(ws.corpus("calls"), "clean", "draft", ["Maria", "Lopez"])

@@ -119,9 +119,14 @@ def bleep(
     names: Names = None,
     where: Where = None,
     action: Annotated[Literal["bleep", "drop"], typer.Option(help="A tone, or the clip left out.")] = "bleep",
+    engine: Engine = "local",
+    address: Address = None,
 ) -> Told:
-    """Copy utterances, a tone in the place of personal data, its words out of the transcript."""
-    made = workspace().bleep(view(corpus, where), name, prediction, _names(names), action=action)
+    """Copy utterances, a tone in the place of personal data, its words out of the transcript. A stopped call
+    goes on."""
+    made = workspace().bleep(
+        view(corpus, where), name, prediction, _names(names), action=action, engine=engine, address=address
+    )
     return _made(made)
 
 

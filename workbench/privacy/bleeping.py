@@ -7,6 +7,8 @@ next.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ import soundfile
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from workbench.errors import Problem, WorkbenchError
+from workbench.files import replacing
 from workbench.ingest import audio
 from workbench.language_tags import strip_tag
 from workbench.privacy.personal_data import PersonalSpan, find_personal, plain, redacted
@@ -120,28 +124,53 @@ def bleeped(samples: Samples, rate: int, times: Sequence[tuple[float, float]]) -
 
 
 def bleeped_row(
-    row: Mapping[str, Any], found: PersonalWords, roots: Sequence[str], folder: Path, number: int
+    row: Mapping[str, Any], found: PersonalWords, roots: Sequence[str], folder: Path
 ) -> dict[str, Any]:
-    """Write the copy of a row's sound; the row that stands for it.
+    """Write the copy of a row's sound, unless it lies there from a call that was stopped; the row for it.
+
+    Its file is named by a digest of all that the copy depends on.
 
     Raises:
         WorkbenchError: the recording cannot be read.
     """
-    samples, rate = audio.read_row(row, roots)
     times = [time for time in found.times if time is not None]
-    path = folder / f"{number:06d}.flac"
-    soundfile.write(path, bleeped(samples, rate, times), rate, format="FLAC", subtype="PCM_16")
+    source = audio.locate_text(str(row["audio_filepath"]), roots)
+    stamp = audio.regular(source)
+    facts = [str(row["id"]), source, stamp.st_size, stamp.st_mtime_ns, times, TONE_HZ, TONE_LEVEL]
+    facts += [row.get(name) for name in ("offset", "duration", *audio.CHANNEL_COLUMNS)]
+    path = folder / f"{hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:32]}.flac"
+    if not path.is_file():
+        samples, rate = audio.read_row(row, roots)
+        with replacing(path) as draft:
+            made = bleeped(samples, rate, times)
+            soundfile.write(draft, made, rate, format="FLAC", subtype="PCM_16")
+    written = soundfile.info(path)
+    stated = row.get("source_sha256")
     kept = ("id", "target_lang", "accent", "speaker", "domain", "source", "license", "consent", "recorded_at",
             "split", "recording")  # fmt: skip
-    stated, source = row.get("source_sha256"), audio.locate_text(str(row["audio_filepath"]), roots)
-    made = {name: row[name] for name in kept if row.get(name) is not None and row[name] == row[name]}
+    known = {name: row[name] for name in kept if row.get(name) is not None and row[name] == row[name]}
     return {
-        **made,
+        **known,
         "audio_filepath": path.name,
-        "duration": round(len(samples) / rate, 4),
+        "duration": round(written.frames / written.samplerate, 4),
         "text": redacted(found.text, found.spans) if row.get("text") else None,
         # Copies of one recording stay on one side of a split, whoever speaks.
         "source_sha256": stated if isinstance(stated, str) and stated else audio.stamp(source).sha256,
         "bleeped_from": str(row["audio_filepath"]),
         "bleeps": len(times),
     }
+
+
+def bleeped_or_why(
+    row: Mapping[str, Any], found: PersonalWords, action: Action, roots: Sequence[str], folder: Path
+) -> dict[str, Any] | Problem:
+    """:func:`bleeped_row`, or why there is no copy of this row; on any machine that reads and writes both."""
+    dropped = DROP_TAG in list(row["tags"])
+    if dropped or (found.spans and (action == "drop" or None in found.times)):
+        unplaced = not dropped and action != "drop"
+        why = "personal data without a time" if unplaced else "holds personal data"
+        return Problem(str(row["id"]), why, "Left out.")
+    try:
+        return bleeped_row(row, found, roots, folder)
+    except WorkbenchError as error:
+        return Problem(str(row["id"]), error.what, error.hint)
