@@ -1,4 +1,4 @@
-"""From calls to drafts on a cluster whose workers are killed: segments, drafts, alignments and copies as here."""
+"""From calls to copies on a cluster whose workers are killed: segments, drafts, alignments as here."""
 
 from __future__ import annotations
 
