@@ -104,6 +104,8 @@ def test_a_third_settles_what_two_differ_on(
     board = opened(browser, pages, "board", "1440", light=light)
     board.locator("[data-status=disputed].nwb-btn").click()
     expect(board.get_by_test_id("board-total")).to_contain_text("2 clips")
+    # The board opens where a reviewer was, and the other theme's test was at the second.
+    board.locator("[role=row][aria-rowindex='2']").click()
     expect(board.get_by_test_id("board-agreement")).to_have_text("reviewers agree on 1 of 2 clips")
     expect(board.get_by_test_id("board-dispute")).to_contain_text("Your choice settles it")
     picture(f"board-dispute-{'light' if light else 'dark'}", board)
