@@ -22,7 +22,7 @@ from workbench.holdings import Holdings
 from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.ingest.voice_activity import SegmentRules
 from workbench.locales import AUTO
-from workbench.privacy.bleeping import Action, PersonalWords, bleeped_or_why, personal_words
+from workbench.privacy.bleeping import UNFINISHED, Action, PersonalWords, bleeped_or_why, personal_words
 from workbench.recognizer import alignments
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.recognizer.known_text import anchors_of, parts_of
@@ -305,6 +305,7 @@ class Reviewing(Holdings):
             raise WorkbenchError(f"there is a corpus {name!r} already", hint="Choose another name.")
         folder = self.corpus_folder(name) / "audio"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder.parent / UNFINISHED).touch(0o600)
         roots = list(corpus.audio_roots)
         tasks = (
             (row, words, action, roots, folder) for row, words in self._personal(corpus, prediction, names)
@@ -327,6 +328,7 @@ class Reviewing(Holdings):
             )
         _keep_only(folder, {str(row["audio_filepath"]) for row in rows})
         made = self.import_corpus(name, rows, audio_roots=[folder])
+        (folder.parent / UNFINISHED).unlink(missing_ok=True)
         _add_problems(made, problems)
         bleeps = sum(row["bleeps"] for row in rows)
         facts = {"clips": len(rows), "bleeps": bleeps, "left_out": len(problems)}

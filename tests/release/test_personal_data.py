@@ -140,6 +140,17 @@ def test_erasure_reaches_the_copies(ws: Reviewing, of: dict[str, str]) -> None:
     assert "a" not in ws.corpus("calls").ids()
 
 
+def test_erasure_reaches_the_copies_of_a_stopped_call(ws: Reviewing) -> None:
+    with pytest.raises(WorkbenchError, match="cancelled"):
+        ws.bleep(ws.corpus("calls"), "clean", "draft", ["Maria"], cancel=lambda: True)
+    ws.bleep(ws.corpus("calls"), "whole", "draft", ["Maria", "Lopez"])
+    assert list((ws.corpus_folder("clean") / "audio").iterdir())
+    erasure.erase(ws, erasure.plan_erasure(ws, speaker="s-a"))
+    assert not ws.corpus_folder("clean").exists()
+    assert ws.corpus("whole").ids() == ["b"]
+    assert ws.bleep(ws.corpus("calls"), "clean", "draft", ["Maria", "Lopez"]).ids() == ["b"]
+
+
 def test_a_segment_that_was_moved_is_bleeped_where_it_is_said(ws: Reviewing) -> None:
     """Word times are those of the stretch that was transcribed, not of the one after a reviewer moved it."""
     calls = ws.corpus("calls")

@@ -30,6 +30,9 @@ TONE_HZ, TONE_LEVEL = 1_000.0, 0.1
 MARGIN_S = 0.1
 """Bleeped before and after, since word times are those of frames of 80 ms."""
 
+UNFINISHED = ".bleep"
+"""Lies in the folder of a corpus of copies as long as it is none yet: an erasure takes such copies away."""
+
 DROP_TAG = "personal data: drop this clip"
 """A reviewer's tag: the clip is left out of copies."""
 _KEEP_TAG = "not personal: "

@@ -19,6 +19,7 @@ import logging
 import math
 import os
 import secrets
+import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from workbench.finetuning import ancestry
 from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.locks import alone, is_held
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
+from workbench.privacy.bleeping import UNFINISHED
 from workbench.privacy.erasure_request import Target, Trace
 from workbench.reading import read_json, readable
 from workbench.signatures import public
@@ -269,6 +271,15 @@ def _plan(ws: WorkspaceFolder, target: Target, originals: bool) -> ErasurePlan:
     )
 
 
+def _clear_unfinished_copies(ws: WorkspaceFolder) -> None:
+    """Take away what a stopped bleeping left: whose voice is in it no table says, and it is made again."""
+    for mark in ws.corpora.glob(f"*/{UNFINISHED}"):
+        if mark.parent.name in ws.corpus_names():
+            mark.unlink()
+        else:
+            shutil.rmtree(mark.parent)
+
+
 def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
     request = read_json(pending, "request for an erasure")
     raw = request["target"]
@@ -276,6 +287,7 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
     certificate = pending.parent / f"{request['id']}.json"
     tainted_checkpoints.add(ws, request["marked"], request["id"])
     suppression_list.place(ws, target)
+    _clear_unfinished_copies(ws)
     found = traces.find(ws, target, originals=request["originals"])
     done: Counter[str] = Counter(request.get("done", {}))
     left: Counter[str] = Counter()
