@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labpage import Lab, Server
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, Page
 
 
 class Sleepy:
@@ -81,13 +81,12 @@ def laptop(browser: Browser, server: Server) -> Iterator[tuple[Lab, Sleepy]]:
     """A second person's JupyterLab, on a laptop that can be put to sleep."""
     way: Any = Sleepy(server)
     lab = Lab(browser, way)
-
-    def read() -> None:
-        """JupyterLab says over the page that the server is out of reach, and takes it back once it is not."""
-        with contextlib.suppress(TimeoutError):
-            lab.page.locator(".jp-Dialog .jp-mod-accept").last.click(timeout=2_000)
-
-    lab.page.add_locator_handler(lab.page.locator(".jp-Dialog"), read)
+    # JupyterLab says over the page that the server is out of reach; the user closes it. Its only button closes
+    # and accepts nothing.
+    lab.page.add_locator_handler(
+        lab.page.locator(".jp-Dialog"),
+        lambda: lab.page.locator(".jp-Dialog .jp-Dialog-button").last.click(),
+    )
     try:
         yield lab, way
     finally:

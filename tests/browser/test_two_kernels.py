@@ -137,7 +137,6 @@ def test_a_length_is_set_right(books: tuple[Notebook, Notebook]) -> None:
     expect(ana.get_by_test_id("player-time")).not_to_contain_text("0:00.80")
 
 
-@pytest.mark.soak
 def test_a_laptop_sleeps_in_the_middle_of_a_review(
     books: tuple[Notebook, Notebook], away: tuple[Lab, Sleepy], picture
 ) -> None:
