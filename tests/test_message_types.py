@@ -83,8 +83,8 @@ class Checked:
 
 @pytest.fixture
 def checked(tmp_path: Path) -> Iterator[Checked]:
-    if not (javascript.MODULES / "typescript").is_dir():
-        pytest.skip("TypeScript is not here: python tooling/javascript.py check fetches it")
+    if not javascript.install():
+        pytest.skip("npm reaches no registry to fetch TypeScript from")
     made = Checked()
     yield made
     assert made.lines

@@ -9,14 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Notebook, Server
+from playback_page import first_player, playback_book
+from playwright.sync_api import Browser, Locator, expect, sync_playwright
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-from labpage import CHROMIUM, CHROMIUM_ARGS, REPO, Lab, Notebook, Server  # noqa: E402
-from playback_page import first_player, playback_book  # noqa: E402
-from playwright.sync_api import Browser, Locator, expect, sync_playwright  # noqa: E402
-
-from workbench.widgets.audio import wav_bytes  # noqa: E402
+from workbench.widgets.audio import wav_bytes
 
 expect.set_options(timeout=60_000)  # a wait is no measurement; a loaded machine is slow, not wrong
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import psutil
 
-WHY = "Ray is not installed: pip install -e '.[cluster]' -c constraints.txt"
 PATIENCE = {"RAY_worker_register_timeout_seconds": "240", "RAY_worker_niceness": "0"}
 """For busy machines: Ray's workers would come last there, and be given up before they have started."""
 

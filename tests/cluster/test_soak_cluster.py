@@ -44,7 +44,6 @@ NODES = {"scan": (1, 2, 3), "transcribe": (1, 2, 3), "lookaheads": (2,), "condit
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace to copy: a scan in it would change the reports of other verbs."""
-    pytest.importorskip("ray", reason=local_cluster.WHY)
     folder = tmp_path_factory.mktemp("cluster") / "fresh"
     wb.starter(folder)
     return folder
