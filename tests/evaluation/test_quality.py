@@ -107,7 +107,7 @@ def test_stability_looks_at_marks_and_case_apart() -> None:
     )
     steady = first.assign(hypothesis="One two.")
     line = score_predictions(rows, {"x": steady, "y": first}).stability().iloc[0]
-    assert line[["utterances", "same_words", "marks_changed", "case_changed"]].tolist() == [4, 3, 1, 1]
+    assert line[["utterances", "same_words", "punctuation_changed", "case_changed"]].tolist() == [4, 3, 1, 1]
 
 
 def test_language_confusion_is_apart_from_text() -> None:

@@ -37,6 +37,7 @@ Normalizer = Annotated[str, typer.Option(help="raw, cased, basic …")]
 
 
 Asked = Annotated[str, typer.Argument(help="A corpus; with --suite a test suite.")]
+AskedPrediction = Annotated[str, typer.Argument(help="A prediction; with --suite a checkpoint or run.")]
 OnSuite = Annotated[
     bool,
     typer.Option("--suite", help="Ask a test suite; what checkpoints have not read of it is transcribed."),
@@ -123,7 +124,7 @@ def compare(
 @verb(group, "fix-first", room=ROOM)
 def fix_first(
     corpus: Asked,
-    prediction: Annotated[str, typer.Argument(help="A prediction; with --suite a checkpoint or run.")],
+    prediction: AskedPrediction,
     where: Where = None,
     normalizer: Normalizer = "basic",
     suite: OnSuite = False,
@@ -159,7 +160,7 @@ def better(
 @verb(group, "more-data", room=ROOM)
 def more_data(
     corpus: Asked,
-    prediction: Annotated[str, typer.Argument(help="A prediction; with --suite a checkpoint or run.")],
+    prediction: AskedPrediction,
     where: Where = None,
     by: By = "target_lang,accent",
     normalizer: Normalizer = "basic",

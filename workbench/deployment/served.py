@@ -72,7 +72,8 @@ class ServedParity:
         first_words_lost: rows whose first measured word is not among the first two served.
         tags_changed: rows where another language was reported.
         words, words_changed: measured, and how many of them a caller gets otherwise or not at all, or gets
-            beside them (edit distance). ``marks_changed``: rows that differ in marks and capitals alone.
+            beside them (edit distance). ``punctuation_changed``: rows that differ in punctuation and capitals
+            alone.
         cpu_s_per_s: processor seconds of the runtime that serves, a second of audio.
         memory_mib: that loading the package and reading the first clip took.
         table: served minus measured error rate by slice, with paired intervals, as ``Evaluation.compare``.
@@ -94,7 +95,7 @@ class ServedParity:
     precision: str = ""
     words: int = 0
     words_changed: int = 0
-    marks_changed: int = 0
+    punctuation_changed: int = 0
     memory_mib: float = 0.0
 
     def __str__(self) -> str:
@@ -107,7 +108,7 @@ class ServedParity:
         return [
             f"{self.equal} of {self.rows} texts are equal to what was measured",
             f"{self.words_changed} of {self.words} words changed",
-            f"{self.marks_changed} rows differ in marks and capitals alone",
+            f"{self.punctuation_changed} rows differ in punctuation and capitals alone",
             f"{self.first_words_lost} rows lost their first word",
             f"{self.tags_changed} rows report another language",
             f"{self.cpu_s_per_s:.4f} s of one core a second of audio, {self.memory_mib:.0f} MiB of memory",
@@ -270,7 +271,7 @@ def parity(
         tuple(_causes(package, rows, equal, lost)), target=package.target, precision=package.precision,
         words=sum(len(a.split()) for a, _ in texts),
         words_changed=sum(Levenshtein.distance(a.split(), b.split()) for a, b in texts),
-        marks_changed=sum(a != b and normalized_key(a) == normalized_key(b) for a, b in texts),
+        punctuation_changed=sum(a != b and normalized_key(a) == normalized_key(b) for a, b in texts),
     )  # fmt: skip
 
 

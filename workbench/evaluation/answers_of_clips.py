@@ -135,16 +135,16 @@ def shown_stability(table: pd.DataFrame) -> Shown:
     columns = {
         "pair": lambda r: f"{r['b']} against {r['a']}",
         "same words": count_cell("same_words"),
-        "marks changed": share_cell("marks_changed_share"),
+        "punctuation changed": share_cell("punctuation_changed_share"),
         "capitals changed": share_cell("case_changed_share"),
     }
     if not len(table):
         return show(table, "There is one prediction: nothing to hold it against.", columns)
     row = table.iloc[0]
-    marks, capitals = (_or_none(row[f"{kind}_changed_share"]) for kind in ("marks", "case"))
+    punctuation, capitals = (_or_none(row[f"{kind}_changed_share"]) for kind in ("punctuation", "case"))
     sentence = (
         f"{row['b']} against {row['a']}: of {int(row['same_words']):,} utterances with the same words "
-        f"{marks} changed a mark and {capitals} a capital."
+        f"{punctuation} changed punctuation and {capitals} a capital."
     )
     return show(table, sentence, columns)
 

@@ -63,7 +63,7 @@ def stability(self: Asked, names: Sequence[str] | None = None, where: Where = No
     """How marks and capitals move between predictions whose words agree, against the first name.
 
     Returns:
-        ``a, b, utterances, same_words, marks_changed, case_changed`` and the two as shares of
+        ``a, b, utterances, same_words, punctuation_changed, case_changed`` and the two as shares of
         ``same_words``.
     """
     chosen = list(names or self.scored.predictions)
@@ -80,9 +80,9 @@ def stability(self: Asked, names: Sequence[str] | None = None, where: Where = No
         store.forget("cased")
         record: dict[str, Any] = {"a": chosen[0], "b": other, "utterances": len(rows)}
         record["same_words"] = int(same.sum())
-        record["marks_changed"] = int((same & marked).sum())
+        record["punctuation_changed"] = int((same & marked).sum())
         record["case_changed"] = int((same & cased).sum())
-        for kind in ("marks_changed", "case_changed"):
+        for kind in ("punctuation_changed", "case_changed"):
             share = record[kind] / record["same_words"] if record["same_words"] else float("nan")
             record[f"{kind}_share"] = share
         records.append(record)

@@ -58,7 +58,7 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
         sections.silences(summary),
         sections.collect(summary),
         sections.cuts(summary),
-        sections.marks(summary),
+        sections.punctuation(summary),
         sections.languages(summary),
         sections.tradeoff(summary),
         confidence(summary),

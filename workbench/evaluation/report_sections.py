@@ -77,7 +77,7 @@ def headline(summary: Summary) -> str:
         ("normalized", lambda r: percent(r["overall"]["rate"]) + mark_of(r["overall"]), True),
         ("interval", lambda r: span(r["overall"]["low"], r["overall"]["high"]), True),
         ("interval over", lambda r: text(_kind(r["overall"])), False),
-        ("raw (case and marks count)", lambda r: percent(r["overall_raw"]["rate"]), True),
+        ("raw (case and punctuation count)", lambda r: percent(r["overall_raw"]["rate"]), True),
         ("not in this row", lambda r: text(r["overall"]["left_out"] or "nothing"), False),
     ]
     counts: Columns = [
@@ -181,12 +181,12 @@ def comparisons(summary: Summary) -> str:
         "segments as independent and is too sure where voices differ."
     )
     stable = table(
-        "Marks and capitals that change where the words agree",
+        "Punctuation and capitals that change where the words agree",
         summary["stability"],
         [
             ("pair", lambda r: f"{text(r['b'])} against {text(r['a'])}", False),
             ("same words", lambda r: number(r["same_words"]), True),
-            ("marks changed", lambda r: percent(r["marks_changed_share"]), True),
+            ("punctuation changed", lambda r: percent(r["punctuation_changed_share"]), True),
             ("case changed", lambda r: percent(r["case_changed_share"]), True),
         ],
     )
@@ -269,11 +269,11 @@ def _delay(row: dict[str, Any]) -> str:
     return "offline" if row["lookahead_ms"] is None else f"{text(row['lookahead_ms'])} ms"
 
 
-def marks(summary: Summary) -> str:
+def punctuation(summary: Summary) -> str:
     parts = ["<h2>Punctuation and capitals</h2>"]
     for name, found in summary["predictions"].items():
         rate, case = found["punctuation_rate"], found["case"]
-        wrong = "no marks" if not rate or rate["rate"] is None else percent(rate["rate"])
+        wrong = "no punctuation" if not rate or rate["rate"] is None else percent(rate["rate"])
         capitals = "not applicable" if not case or case["rate"] is None else percent(case["rate"])
         parts.append(f"<p><b>{text(name)}</b>: punctuation error rate {wrong}; case error {capitals}.</p>")
         columns: Columns = [
@@ -284,7 +284,7 @@ def marks(summary: Summary) -> str:
             ("F1", lambda r: percent(r["f1"]), True),
             ("wrong", lambda r: percent(r["error_rate"]), True),
         ]
-        parts.append(table(f"{name}: marks", found["punctuation"], columns))
+        parts.append(table(f"{name}: punctuation", found["punctuation"], columns))
     return "".join(parts)
 
 

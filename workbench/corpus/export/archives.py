@@ -57,7 +57,7 @@ def _sharded(job: Job, write: Callable[[Shard], int]) -> dict[str, int]:
         for split in job.rows.splits:
             folder = job.draft / split
             folder.mkdir()
-            rows = job.rows.shuffled(job.scratch, split)
+            rows = job.rows.shuffled(job.spill, split)
             for number in itertools.count():
                 some = list(itertools.islice(rows, size))
                 if not some:

@@ -31,7 +31,7 @@ NOT_STATED = "not stated"
 
 def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
     """Write ``data_card.json`` and ``data_card.md``; returns the export's counts."""
-    facts = summarize(job.scratch, job.rows)
+    facts = summarize(job.spill, job.rows)
     corpus = job.corpus
     facts.update(
         corpus=corpus.name,
@@ -43,7 +43,7 @@ def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
             k: corpus.facts.get(k) for k in ("kind", "source_sha256", "utterances_sha256", "rows", "left_out")
         },
         decisions=decision_facts(corpus.decisions),
-        findings=_fired(job.scratch, findings, job.rows),
+        findings=_fired(job.spill, findings, job.rows),
         split_policy=_policy(corpus.folder),
     )
     if job.rows.still_named is not None:
@@ -58,21 +58,21 @@ def write(job: Job, format: str, only: str, findings: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def summarize(scratch: duckdb.DuckDBPyConnection, rows: ExportRows) -> dict[str, Any]:
+def summarize(spill: duckdb.DuckDBPyConnection, rows: ExportRows) -> dict[str, Any]:
     """Counts, hours, speakers, licenses and consent of rows."""
-    whole = _by(scratch, rows).get("", {"utterances": 0, "hours": 0.0, "speakers": 0})
+    whole = _by(spill, rows).get("", {"utterances": 0, "hours": 0.0, "speakers": 0})
     without = f"SELECT count(*) FROM {_table(rows)} WHERE coalesce(speaker, '') = ''"
     return {
         **whole,
-        "utterances_without_speaker": scratch.execute(without).fetchall()[0][0],
-        "by_locale": _by(scratch, rows, "target_lang"),
-        "by_accent": _by(scratch, rows, "target_lang", "accent"),
-        "by_split": _by(scratch, rows, "split"),
-        "licenses": _by(scratch, rows, "license"),
-        "consent": _by(scratch, rows, "consent"),
-        "sources": _by(scratch, rows, "source"),
+        "utterances_without_speaker": spill.execute(without).fetchall()[0][0],
+        "by_locale": _by(spill, rows, "target_lang"),
+        "by_accent": _by(spill, rows, "target_lang", "accent"),
+        "by_split": _by(spill, rows, "split"),
+        "licenses": _by(spill, rows, "license"),
+        "consent": _by(spill, rows, "consent"),
+        "sources": _by(spill, rows, "source"),
         "declared_without_speech": rows.silent,
-        "references": _references(scratch, rows),
+        "references": _references(spill, rows),
         "left_out": dict(sorted(rows.left_out.items())),
         "rejected_because": dict(sorted(rows.rejected.items())),
     }
@@ -99,13 +99,13 @@ def decision_facts(decisions: DecisionStore) -> dict[str, Any]:
     }
 
 
-def _references(scratch: duckdb.DuckDBPyConnection, rows: ExportRows) -> dict[str, Any] | None:
+def _references(spill: duckdb.DuckDBPyConnection, rows: ExportRows) -> dict[str, Any] | None:
     """By what drafted them: transcripts, those accepted as they were and corrected, reviewers, seconds spent,
     seconds of audio; None where none was drafted."""
-    names = {row[0] for row in scratch.execute(f"DESCRIBE SELECT * FROM {_table(rows)}").fetchall()}
+    names = {row[0] for row in spill.execute(f"DESCRIBE SELECT * FROM {_table(rows)}").fetchall()}
     if not set(DRAFT_FIELDS) <= names:
         return None
-    found = scratch.execute(
+    found = spill.execute(
         f"SELECT {DRAFTED_BY}, count(*), count({ACCEPTED_BY}), count({CORRECTED_BY}), "
         f"count(DISTINCT coalesce({CORRECTED_BY}, {ACCEPTED_BY})), sum({REVIEW_SECONDS}), sum(duration) "
         f"FROM {_table(rows)} WHERE {DRAFTED_BY} IS NOT NULL GROUP BY 1 ORDER BY 1"
@@ -121,12 +121,12 @@ def _table(rows: ExportRows) -> str:
     return f"read_parquet({literal(rows.path)})"
 
 
-def _by(scratch: duckdb.DuckDBPyConnection, rows: ExportRows, *names: str) -> dict[str, dict[str, Any]]:
+def _by(spill: duckdb.DuckDBPyConnection, rows: ExportRows, *names: str) -> dict[str, dict[str, Any]]:
     """Utterances, hours and speakers by the values of columns."""
     parts = [f"coalesce(nullif({quoted(name)}::VARCHAR, ''), {literal(NOT_STATED)})" for name in names]
     key = " || ' / ' || ".join(parts) or "''"
     # Whole nanoseconds: the same total whatever the order in which threads add them up.
-    found = scratch.execute(
+    found = spill.execute(
         f"SELECT {key} AS key, count(*), "
         "sum(round(duration * 1e9)::HUGEINT)::VARCHAR, count(DISTINCT nullif(speaker, '')) "
         f"FROM {_table(rows)} GROUP BY key"
@@ -137,7 +137,7 @@ def _by(scratch: duckdb.DuckDBPyConnection, rows: ExportRows, *names: str) -> di
     }
 
 
-def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: ExportRows) -> dict[str, Any] | None:
+def _fired(spill: duckdb.DuckDBPyConnection, findings: Any, rows: ExportRows) -> dict[str, Any] | None:
     """Findings by rule among the rows that leave; None where no checks were run."""
     if findings is None:
         return None
@@ -146,9 +146,9 @@ def _fired(scratch: duckdb.DuckDBPyConnection, findings: Any, rows: ExportRows) 
         source = f"read_parquet({literal(findings.path)})"
     else:
         named = {name: pa.array(findings[name], pa.string()) for name in ("id", "rule", "severity")}
-        scratch.register("findings", pa.table(named))
+        spill.register("findings", pa.table(named))
         source = "findings"
-    counts = scratch.execute(
+    counts = spill.execute(
         f"SELECT rule, severity, count(*) FROM {source} WHERE id IN (SELECT id FROM {_table(rows)}) "
         "GROUP BY rule, severity"
     ).fetchall()

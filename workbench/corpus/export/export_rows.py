@@ -130,9 +130,9 @@ class ExportRows:
         for batch in self.batches(split):
             yield from batch.to_pylist()
 
-    def shuffled(self, scratch: duckdb.DuckDBPyConnection, split: str) -> Iterator[dict[str, Any]]:
+    def shuffled(self, spill: duckdb.DuckDBPyConnection, split: str) -> Iterator[dict[str, Any]]:
         """A fixed order that mixes locales: loaders read shards in sequence."""
-        rows = scratch.cursor().sql(
+        rows = spill.cursor().sql(
             f"SELECT * EXCLUDE ({_SPLIT}) FROM read_parquet({literal(self.path)}) "
             f"WHERE {_SPLIT} = {literal(split)} ORDER BY sha256(id)"
         )

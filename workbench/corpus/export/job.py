@@ -23,7 +23,7 @@ class Job:
     draft: Path
     rows: ExportRows
     place: Place
-    scratch: duckdb.DuckDBPyConnection
+    spill: duckdb.DuckDBPyConnection
     progress: Progress | None = None
     workers: int = 1
 

@@ -1,7 +1,8 @@
 """Run the rules over a corpus; every finding names its clip, its rule, what is wrong and what to do.
 
 Rows are read once, a batch at a time; what compares rows with each other works on compact arrays and on disk
-(``keys``, ``scratch``), and findings wait on disk too, so that a corpus of millions needs little memory.
+(``row_index``, ``spill_db``), and findings wait on disk too, so that a corpus of millions needs little
+memory.
 """
 
 from __future__ import annotations

@@ -117,29 +117,29 @@ class Bands:
 
 
 def near_texts(
-    scratch: duckdb.DuckDBPyConnection, bands: Bands, keys: Keys, threshold: float
+    spill: duckdb.DuckDBPyConnection, bands: Bands, keys: Keys, threshold: float
 ) -> Iterator[tuple[int, int, float]]:
     """(row_index, that of the first near one, similarity 0 to 1): sentences that differ a little.
 
     Args:
-        scratch: with ``named`` as :func:`workbench.corpus.query.row_index.gather` makes it, sentences in it.
+        spill: with ``named`` as :func:`workbench.corpus.query.row_index.gather` makes it, sentences in it.
         bands: of the rows.
         keys: of the same rows.
         threshold: least similarity (rapidfuzz ratio).
     """
-    scratch.execute("CREATE OR REPLACE TABLE pairs (row_index BIGINT, earlier BIGINT)")
+    spill.execute("CREATE OR REPLACE TABLE pairs (row_index BIGINT, earlier BIGINT)")
     for found in bands.pairs(keys, threshold):
         if len(found):
             earlier, later = keys.row_index[found[:, 0]], keys.row_index[found[:, 1]]
-            append(scratch, "pairs", pa.table({"row_index": later, "earlier": earlier}))
+            append(spill, "pairs", pa.table({"row_index": later, "earlier": earlier}))
     # Few sentences are in question, and they are told apart from the many first: a join of all takes memory.
-    scratch.execute(
+    spill.execute(
         "CREATE OR REPLACE TABLE asked AS SELECT row_index, sentence FROM named WHERE row_index IN "
         "(SELECT row_index FROM pairs UNION SELECT earlier FROM pairs)"
     )
     told = -1
     for batch in batches(
-        scratch,
+        spill,
         "SELECT p.row_index AS row_index, p.earlier AS earlier, a.sentence AS one, b.sentence AS other "
         "FROM (SELECT DISTINCT * FROM pairs) p JOIN asked a ON a.row_index = p.earlier "
         "JOIN asked b ON b.row_index = p.row_index ORDER BY p.row_index, p.earlier",
@@ -151,7 +151,7 @@ def near_texts(
             if like / 100 >= threshold and told != row:
                 told = row
                 yield row, earlier, round(like / 100, 3)
-    scratch.execute("DROP TABLE pairs; DROP TABLE asked")
+    spill.execute("DROP TABLE pairs; DROP TABLE asked")
 
 
 @functools.cache

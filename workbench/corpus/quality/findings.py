@@ -30,7 +30,7 @@ _AT_ONCE = 50_000
 
 
 class Findings:
-    """A table of a scratch database, with the rules that were asked for; hits of others are dropped."""
+    """A table of a database on disk, with the rules that were asked for; hits of others are dropped."""
 
     def __init__(self, database: duckdb.DuckDBPyConnection, wanted: Mapping[str, Rule]) -> None:
         self._database, self._wanted = database, wanted

@@ -1,7 +1,7 @@
 """What ties rows, as numbers: a few bytes a row in arrays, so that millions of rows need no objects.
 
 Texts are told apart by 128 bits of their hash. What has to be text again (ids, paths, letters of sentences)
-waits in a scratch database.
+waits in a database of its own on disk.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Visitor(Protocol):
 
 def gather(
     corpus: View,
-    scratch: duckdb.DuckDBPyConnection,
+    spill: duckdb.DuckDBPyConnection,
     *,
     only: str = "",
     more: Sequence[str] = (),
@@ -130,7 +130,7 @@ def gather(
 
     Args:
         corpus: the view.
-        scratch: gains ``named`` with ``row_index``, ``id``, ``path`` and ``plain`` (the whole file is meant),
+        spill: gains ``named`` with ``row_index``, ``id``, ``path`` and ``plain`` (the whole file is meant),
             and ``sentence`` (letters and digits of the transcript) where asked for.
         only: ``WHERE ...`` of the program's own.
         more: further columns for the visitor.
@@ -142,7 +142,7 @@ def gather(
     select = "SELECT " + ", ".join(map(quoted, names))
 
     def take(batches: Iterable[pa.RecordBatch]) -> _Gathered:
-        made = _Gathered(scratch, stated, sentences)
+        made = _Gathered(spill, stated, sentences)
         if visitor is not None:
             visitor.begin()
         for batch in batches:
@@ -158,13 +158,13 @@ def gather(
 class _Gathered:
     """The arrays while they grow, a batch at a time."""
 
-    def __init__(self, scratch: duckdb.DuckDBPyConnection, stated: Sequence[str], sentences: bool) -> None:
-        self._scratch, self._stated, self._sentences = scratch, stated, sentences
+    def __init__(self, spill: duckdb.DuckDBPyConnection, stated: Sequence[str], sentences: bool) -> None:
+        self._spill, self._stated, self._sentences = spill, stated, sentences
         self._parts: dict[str, list[Array]] = {}
         self._cells: dict[Hashable, int] = {}
         self._splits: dict[Hashable, int] = {}
         told = ", sentence VARCHAR" if sentences else ""
-        scratch.execute(
+        spill.execute(
             f"CREATE OR REPLACE TABLE named (row_index BIGINT, id VARCHAR, path VARCHAR, plain BOOLEAN{told})"
         )
 
@@ -205,7 +205,7 @@ class _Gathered:
         }  # fmt: skip
         if self._sentences:
             table["sentence"] = pa.array(sentences, pa.string())
-        append(self._scratch, "named", pa.table(table))
+        append(self._spill, "named", pa.table(table))
 
     def keys(self) -> Keys:
         """The arrays whole, rows in the order of the source."""
@@ -258,15 +258,15 @@ def firsts(digests: Array) -> Array:
     return made
 
 
-def append(scratch: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
-    """Put rows into a table of a scratch database."""
-    scratch.register("incoming", table)
-    scratch.execute(f"INSERT INTO {name} SELECT * FROM incoming")
-    scratch.unregister("incoming")
+def append(spill: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    """Put rows into a table of a database of its own on disk."""
+    spill.register("incoming", table)
+    spill.execute(f"INSERT INTO {name} SELECT * FROM incoming")
+    spill.unregister("incoming")
 
 
-def batches(scratch: duckdb.DuckDBPyConnection, sql: str, rows: int = 50_000) -> Iterator[Columns]:
+def batches(spill: duckdb.DuckDBPyConnection, sql: str, rows: int = 50_000) -> Iterator[Columns]:
     """A query's rows as columns of plain values, some at a time; meanwhile the database may be used."""
-    with closing(scratch.cursor()) as cursor:
+    with closing(spill.cursor()) as cursor:
         for batch in cursor.sql(sql).to_arrow_reader(rows):
             yield {name: batch.column(name).to_pylist() for name in batch.schema.names}
