@@ -81,8 +81,7 @@ def laptop(browser: Browser, server: Server) -> Iterator[tuple[Lab, Sleepy]]:
     """A second person's JupyterLab, on a laptop that can be put to sleep."""
     way: Any = Sleepy(server)
     lab = Lab(browser, way)
-    # JupyterLab says over the page that the server is out of reach; the user closes it. Its only button closes
-    # and accepts nothing.
+    # JupyterLab says over the page that the server is out of reach; its only button is Close.
     lab.page.add_locator_handler(
         lab.page.locator(".jp-Dialog"),
         lambda: lab.page.locator(".jp-Dialog .jp-Dialog-button").last.click(),
