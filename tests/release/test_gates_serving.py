@@ -39,6 +39,16 @@ def measured(**changes: Any) -> Measurement:
     return Measurement(**{**facts, **changes})
 
 
+def test_a_measurement_is_told_in_a_sentence() -> None:
+    told = str(measured())
+    assert told.splitlines()[0] == (
+        "At 560 ms a word has its final text 400 ms after its end (median), 700 ms at the 95th percentile; "
+        "900 MiB while it streams."
+    )
+    assert TUNED not in told
+    assert "500 in 60 s of audio" in measured()._repr_html_()
+
+
 @pytest.mark.parametrize(
     ("changes", "latency", "memory"),
     [

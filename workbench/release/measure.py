@@ -22,6 +22,7 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
+from workbench.glance import Glance, as_html, as_text
 from workbench.ingest.audio import CHANNEL_COLUMNS, Roots, read_row, roots_of
 from workbench.machine import child_environment
 from workbench.recognizer.checkpoint import Checkpoint
@@ -59,6 +60,23 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def _glance(self) -> Glance:
+        said = (
+            f"At {self.lookahead_ms} ms a word has its final text {self.latency_p50_ms:,.0f} ms after its "
+            f"end (median), {self.latency_p95_ms:,.0f} ms at the 95th percentile; "
+            f"{self.memory_mib:,.0f} MiB while it streams."
+        )
+        rows = [
+            ("computing for a second of audio", f"{self.real_time_factor:.3f} s"),
+            ("words measured", f"{self.words:,} in {self.audio_s:,.0f} s of audio"),
+            ("memory to load", f"{self.loading_mib:,.0f} MiB"),
+            ("weights", f"{self.weights_mib:,.0f} MiB"),
+            ("machine", self.machine),
+        ]
+        return Glance(said, ("what", "measured"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def measure(
