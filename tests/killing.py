@@ -65,13 +65,36 @@ VERBS: dict[str, Callable[[Workspace], Any]] = {
 }  # fmt: skip
 """What is killed; each may be asked for again."""
 
+HEARD: dict[str, Callable[[Workspace], Any]] = {
+    "segment": lambda ws: ws.segment(ws.corpus("calls"), "again"),
+    "transcribe": lambda ws: ws.transcribe(ws.corpus("segments"), "starter", "live", streaming=True),
+    "draft": lambda ws: ws.draft(ws.corpus("segments"), "starter", name="second"),
+    "align": lambda ws: ws.align(_accepted(ws), "aligned", "draft"),
+    "bleep": lambda ws: ws.bleep(_accepted(ws), "bleeped", "draft", ["Llamar"]),
+    "run suite": lambda ws: ws.run_suite("pilot", "starter"),
+    "calibrate": lambda ws: ws.calibrate(ws.corpus("spoken"), "said"),
+    "conditions": lambda ws: ws.conditions(
+        "starter", ws.corpus("spoken").where("id < 'b'"), snr_db=(None, 10), bands=("wide",)
+    ),
+    "capacity": lambda ws: ws.capacity(
+        "starter", ws.corpus("spoken"), clips=2, streams=(1, 2), lookaheads_ms=(560,), repeats=1, call_s=0.6,
+        memory_sessions=(1,), budget_ms=None,
+    ),
+    "export model": lambda ws: ws.export_model("starter", ws.path / "packages" / "again", replace=True),
+}  # fmt: skip
+"""What listens, and is killed in a workspace with speech."""
+
+
+def _accepted(ws: Workspace) -> Any:
+    return ws.corpus("segments").where("status = 'accepted'")
+
 
 def die(verb: str, path: str, at: int | None) -> int:
     """Do it, killed at step ``at``; without one, how many steps there are."""
     reaper = Reaper(at)
     ws = Workspace(path)
     reaper.arm()
-    VERBS[verb](ws)
+    (VERBS | HEARD)[verb](ws)
     reaper.armed = False
     return reaper.steps
 
@@ -97,7 +120,11 @@ def holds(path: str | Path) -> dict[str, Any]:
             {k: (p.get(k) or {}).get("sha256") for k in ("production", "previous")} for p in pointers
         ],
         "settings": ws.settings_path.read_text() if ws.settings_path.exists() else "",
-        "certificates": len(list((ws.path / "erasures").glob("erasure-*.json"))),
+        # Of two who ask for the same erasure, both get one.
+        "certificate": any((ws.path / "erasures").glob("erasure-*.json")),
+        "reports": sorted(str(p.relative_to(ws.path)) for p in ws.reports.rglob("*.json")),
+        "suites": sorted(str(p.relative_to(ws.path)) for p in (ws.path / "suites").rglob("*.parquet")),
+        "packages": [p.name for p in (ws.path / "packages").glob("[!.]*")],
     }
 
 
@@ -109,7 +136,7 @@ def look(verb: str, path: str) -> dict[str, Any]:
     kinds = Counter(event.kind for event in ws.ledger.events())
     refused = ""
     try:
-        VERBS[verb](ws)
+        (VERBS | HEARD)[verb](ws)
     except WorkbenchError as error:
         refused = str(error)
     whole = ws.verify()
@@ -122,8 +149,11 @@ def look(verb: str, path: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main(home: str, scratch: str) -> None:
-    """For each line read: the verb in a copy of ``home``, killed there, looked at; a line of JSON on it."""
+def main(home: str, scratch: str, *more: str) -> None:
+    """For each line read: the verb in a copy of ``home``, killed there, looked at; a line of JSON on it.
+
+    ``more``: further modules to import first.
+    """
     # Imported once, and none of their threads is started here: forks of this process are whole.
     for name in (
         "pandas",
@@ -133,6 +163,7 @@ def main(home: str, scratch: str) -> None:
         "soundfile",
         "lhotse",
         "sentencepiece",
+        *more,
     ):
         importlib.import_module(name)
     for line in sys.stdin:

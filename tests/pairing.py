@@ -17,11 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from killing import VERBS, holds
 from reaper import forked
-from small_workspace import copied
+from small_workspace import WORDS, copied
 
 from workbench import files
 from workbench.api import Workspace
 from workbench.errors import WorkbenchError
+from workbench.privacy import traces
+from workbench.privacy.erasure_request import Target
 
 
 def told(verb: str, path: str) -> str:
@@ -72,8 +74,22 @@ def look(path: str) -> dict[str, Any]:
     """What a later session finds."""
     files.DRAFT_S = 0.0
     found = holds(path)
-    whole = Workspace(path).verify()
-    return {"state": found, "faults": [*whole.faults, *([] if whole.ledger.ok else [str(whole.ledger)])]}
+    ws = Workspace(path)
+    whole = ws.verify()
+    faults = [*whole.faults, *([] if whole.ledger.ok else [str(whole.ledger)])]
+    return {"state": found, "faults": [*faults, *(_traces(ws) if found["certificate"] else [])]}
+
+
+def _traces(ws: Workspace) -> list[str]:
+    """What is left of the speaker that was erased."""
+    ids = {name: [f"clip/{n}" for n in (1, 4, 7)] for name in ws.corpus_names()}
+    texts = {f"The {WORDS[n]} is here." for n in (1, 4, 7)}
+    target = Target("speaker", "speaker 1", ids, {"speaker 1"}, texts, {})
+    return [
+        f"erased, and still there: {trace.where} ({trace.action})"
+        for trace in traces.find(ws, target, originals=False)
+        if trace.action != "leave"
+    ]
 
 
 def main(home: str, scratch: str) -> None:

@@ -13,21 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import VERBS
+from killing import HEARD, VERBS
 from small_workspace import small_workspace
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs" / "evidence" / "kills-verbs.json"
-LAST_WORDS = 60
+LAST_WORDS, LAST_HEARD = 60, 16
 """The soak kills at every step of a verb, but at no more than this many of one, spread evenly."""
+LISTENERS = ("torch", "onnxruntime", "workbench.recognizer.nemo_restore", "workbench.recognizer.engine")
+"""Imported before the forks: they take many seconds, and start no thread."""
+_SPEAK = "import sys, pathlib, spoken_workspace as s; s.spoken_workspace(pathlib.Path(sys.argv[1]))"
 
 
 class Yard:
     """A process that does verbs in copies of a workspace, each time in a fork that is killed at a step."""
 
-    def __init__(self, home: Path, scratch: Path) -> None:
+    def __init__(self, home: Path, scratch: Path, *modules: str) -> None:
         script = Path(__file__).with_name("killing.py")
-        command = [sys.executable, str(script), str(home), str(scratch)]
+        command = [sys.executable, str(script), str(home), str(scratch), *modules]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.unbroken: dict[str, dict[str, Any]] = {}
         self.kills = 0
@@ -90,29 +93,48 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def spoken_yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    folder = tmp_path_factory.mktemp("spoken")
+    home = folder / "ws"
+    # In a process of its own, so that none of the engines' threads is in this one.
+    subprocess.run([sys.executable, "-c", _SPEAK, str(home)], cwd=ROOT / "tests", check=True)
+    found = Yard(home, folder, *LISTENERS)
+    yield found
+    found.close()
+
+
 @pytest.mark.parametrize(
     ("verb", "share"),
     [("import replace", 0.5), ("export replace", 0.93), ("export outside", 0.5), ("promote", 0.6),
-     ("remove corpus", 0.5)],
+     ("remove corpus", 0.5), ("import", 0.4), ("prepare launch", 0.4)],
 )  # fmt: skip
 def test_a_killed_verb_can_be_repeated_and_lost_nothing(yard: Yard, verb: str, share: float) -> None:
     assert yard.faults(verb, max(1, round(share * yard.steps(verb)))) == []
 
 
+@pytest.mark.model
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("verb", ["segment", "draft"])
+def test_a_killed_listener_goes_on(spoken_yard: Yard, verb: str) -> None:
+    assert spoken_yard.faults(verb, max(1, round(0.6 * spoken_yard.steps(verb)))) == []
+
+
 @pytest.mark.soak
+@pytest.mark.model
 @pytest.mark.timeout(6 * 3600)
-def test_kills_in_every_verb(yard: Yard) -> None:
+def test_kills_in_every_verb(yard: Yard, spoken_yard: Yard) -> None:
     kills: dict[str, int] = {}
+    steps: dict[str, int] = {}
     faults: list[str] = []
-    for verb in VERBS:
-        steps = yard.steps(verb)
-        chosen = sorted({round(1 + n * (steps - 1) / (LAST_WORDS - 1)) for n in range(LAST_WORDS)})
-        chosen = chosen if steps > LAST_WORDS else list(range(1, steps + 1))
-        before = yard.kills
-        for step in chosen:
-            faults += yard.faults(verb, step)
-        kills[verb] = yard.kills - before
-        _write(kills, faults, {verb: yard.steps(verb) for verb in kills})
+    for place, verbs, most in ((yard, VERBS, LAST_WORDS), (spoken_yard, HEARD, LAST_HEARD)):
+        for verb in verbs:
+            steps[verb], before = place.steps(verb), place.kills
+            spread = {round(1 + n * (steps[verb] - 1) / (most - 1)) for n in range(most)}
+            for step in sorted(spread):
+                faults += place.faults(verb, step)
+            kills[verb] = place.kills - before
+            _write(kills, faults, steps)
     assert sum(kills.values()) >= 1000
     assert faults == []
 

@@ -58,7 +58,8 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
 @pytest.mark.parametrize(
     ("first", "second"),
     [("import", "import"), ("set terms", "set pilot"), ("export replace", "export replace"),
-     ("import replace", "accept")],
+     ("import replace", "accept"), ("remove corpus", "erase"), ("export", "erase"), ("import", "erase"),
+     ("import prediction", "erase"), ("prepare launch", "erase"), ("import replace", "export outside")],
 )  # fmt: skip
 def test_two_at_once_are_one_after_the_other(street: Street, first: str, second: str) -> None:
     assert street.faults(first, second) == []

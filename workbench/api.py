@@ -27,7 +27,7 @@ from workbench.finetuning.projection import Curve, Metric
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.variants import Variants, compare_variants
 from workbench.ingest.audio.rows import audio_digests
-from workbench.locks import alone
+from workbench.locks import alone, unerased
 from workbench.names import check_name
 from workbench.operating import Operating
 from workbench.recognizer.transcribe import transcribe
@@ -141,12 +141,12 @@ class Workspace(Operating):
             WorkbenchError: no such checkpoint, look-ahead or prompt mode, or the engine's.
         """
         target = corpus.predictions_folder / f"{check_name(name)}.parquet"
-        rows = corpus.frame().to_dict("records")
-        for row, digest in zip(rows, audio_digests(rows, corpus.audio_roots), strict=True):
-            row["audio_sha256"] = digest
         busy = f"another process is making the prediction {name!r}"
         alone_here = alone(corpus.predictions_folder / f".{name}.lock", timeout_s=0, busy=busy)
-        with alone_here, progress_bar(f"transcribe {name}", progress) as shown:
+        with unerased(corpus.folder), alone_here, progress_bar(f"transcribe {name}", progress) as shown:
+            rows = corpus.frame().to_dict("records")
+            for row, digest in zip(rows, audio_digests(rows, corpus.audio_roots), strict=True):
+                row["audio_sha256"] = digest
             transcribe(
                 self.checkpoint(checkpoint), rows, corpus.audio_roots, target, lookahead_ms=lookahead_ms,
                 prompt_mode=prompt_mode, streaming=streaming, runtime=runtime, engine=engine,

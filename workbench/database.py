@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.files import naming_a_full_disk, sync, write_atomic
+from workbench.files import clear_drafts, hold, naming_a_full_disk, sync, write_atomic
 
 BUSY_S = 60
 RESTORE = "Restore it from a backup."
@@ -105,13 +105,19 @@ class Connections:
         draft = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}.part")
         try:
             with naming_a_full_disk(self.path):
-                os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-                connection = sqlite3.connect(draft, isolation_level=None)
+                clear_drafts(self.path)
+                living = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
                 try:
-                    connection.executescript(script)
+                    hold(living)
+                    connection = sqlite3.connect(draft, isolation_level=None)
+                    try:
+                        connection.executescript(script)
+                    finally:
+                        connection.close()
+                    sync(draft)
                 finally:
-                    connection.close()
-                sync(draft)
+                    # Before others know the file: closing it later would drop their locks, of one process.
+                    os.close(living)
                 # Linked, not renamed: of two that make it at once, one database wins for both.
                 with contextlib.suppress(FileExistsError):
                     os.link(draft, self.path)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,10 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 
 FULL = "the disk is full"
+FOLDER_DRAFT = ".draft"
 DRAFT_S = 60.0
 """Seconds after which a draft that nobody holds was left by a killed call."""
+_DRAFT = re.compile(r"[0-9a-f]{12}\.part(\.draft|-journal)?")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SQLITE_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
 _SAID_SO = ("disk is full", "no space left", "file too large", "quota exceeded")
@@ -47,10 +50,10 @@ def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterato
     living = None
     try:
         with naming_a_full_disk(path):
-            _clear_drafts(path)
+            clear_drafts(path)
             # Made here, so that whoever writes it finds it closed to others from the first byte on.
             living = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            _held(living)
+            hold(living)
             yield draft
             draft.chmod(mode)
             sync(draft)
@@ -72,23 +75,67 @@ def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterato
             os.close(living)
 
 
-def _clear_drafts(path: Path) -> None:
+@contextlib.contextmanager
+def drafted_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``; on leaving without an error it takes the place of that name, which
+    nothing or an empty folder holds. What killed makers of the same folder left goes.
+
+    Raises:
+        WorkbenchError: the disk is full; nothing is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    clear_folder_drafts(path.parent, path.name)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}{FOLDER_DRAFT}")
+    draft.mkdir(mode=0o700)
+    living = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        hold(living)
+        with naming_a_full_disk(path):
+            yield draft
+            sync(draft)
+            os.replace(draft, path)
+            sync(path.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(living)
+
+
+def clear_folder_drafts(parent: Path, name: str = "*", *, older_s: float | None = None) -> None:
+    """Take away the folders that killed calls of :func:`drafted_folder` left in ``parent``.
+
+    Args:
+        name: of the folder that they were to be; any by default.
+        older_s: younger ones stay, which their makers may not hold yet; default: ``DRAFT_S``.
+    """
+    for left in parent.glob(f".{name}.{'[0-9a-f]' * 12}{FOLDER_DRAFT}"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                age = time.time() - os.fstat(descriptor).st_mtime
+                if age > (DRAFT_S if older_s is None else older_s) and hold(descriptor):
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def clear_drafts(path: Path) -> None:
     """Take away drafts of this file whose writer is gone; it held its draft as long as it lived."""
     begin = f".{path.name}."
     for name in os.listdir(path.parent):
-        if name.startswith(begin) and re.fullmatch(r"[0-9a-f]{12}\.part(\.draft)?", name[len(begin) :]):
+        if name.startswith(begin) and _DRAFT.fullmatch(name[len(begin) :]):
             left = path.with_name(name)
             with contextlib.suppress(OSError):
                 descriptor = os.open(left, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
                 try:
                     # A draft of this instant may not be held yet; one of an engine's own is held by nobody.
-                    if time.time() - os.fstat(descriptor).st_mtime > DRAFT_S and _held(descriptor):
+                    if time.time() - os.fstat(descriptor).st_mtime > DRAFT_S and hold(descriptor):
                         left.unlink(missing_ok=True)
                 finally:
                     os.close(descriptor)
 
 
-def _held(descriptor: int) -> bool:
+def hold(descriptor: int) -> bool:
+    """Hold an open draft, for :func:`clear_drafts` of others; whether that could be had."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # another one holds it, or the file system knows no locks

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
 from workbench.ingest.intake import ImportOptions
 from workbench.ingest.plan import ImportPlan
-from workbench.locks import alone
+from workbench.locks import ERASING, alone, erasure_lock, together, unerased
 from workbench.names import check_name
 from workbench.privacy.suppression_list import erased_before
 from workbench.recognizer.checkpoint import Checkpoint
@@ -93,13 +92,23 @@ class Holdings(WorkspaceFolder):
                 half-made keeps the name.
         """
         require(self, "trainer|steward", "corpus.import")
-        with replaced(self.corpus_folder(name), replace, self._removed):
-            folder = self.corpus_folder(name)
+        return self._take_in(
+            name, source, replace, plan=plan, mapping=mapping, defaults=defaults, tags=tags,
+            audio_roots=audio_roots, locale=locale, require_audio=require_audio, erased=erased,
+            progress=progress,
+        )  # fmt: skip
+
+    def _take_in(
+        self, name: str, source: Any, replace: bool, *, erased: Erased | None = None, **how: Any
+    ) -> Corpus:
+        """As :meth:`import_corpus`, by whoever may; ``how`` as ``import_source`` takes it."""
+        folder = self.corpus_folder(name)
+        # A replaced corpus is out of sight until the new one is there: no erasure may pass it by.
+        unseen = unerased(folder) if replace else nullcontext()
+        with unseen, replaced(folder, replace, self._removed):
             import_source(
-                source, folder, name=name, plan=plan, mapping=mapping, defaults=defaults, tags=tags,
-                audio_roots=audio_roots, locale=locale, require_audio=require_audio,
-                erased=erased or (lambda rows: erased_before(self, rows)),
-                settling=alone(self.path / "locks" / "erasure", timeout_s=math.inf), progress=progress,
+                source, folder, name=name, erased=erased or (lambda rows: erased_before(self, rows)),
+                settling=unerased(folder), **how,
             )  # fmt: skip
         return self.corpus(name)
 
@@ -144,8 +153,10 @@ class Holdings(WorkspaceFolder):
         """
         require(self, "trainer|steward", "corpus.remove")
         self.corpus(name)
-        self._removed(self.corpus_folder(name))
-        remove(self.corpus_folder(name))
+        folder = self.corpus_folder(name)
+        with unerased(folder):
+            self._removed(folder)
+            remove(folder)
 
     def _removed(self, folder: Path) -> None:
         """Record that the corpus in a folder goes, once, however often a kill lets it be said."""
@@ -215,10 +226,11 @@ class Holdings(WorkspaceFolder):
         Raises:
             WorkbenchError: the source cannot be read, the name is taken, or nothing matched.
         """
-        return import_prediction(
-            corpus, source, name, engine=engine, settings=settings, lookahead_ms=lookahead_ms,
-            streaming=streaming, column=column,
-        )  # fmt: skip
+        with unerased(corpus.folder):
+            return import_prediction(
+                corpus, source, name, engine=engine, settings=settings, lookahead_ms=lookahead_ms,
+                streaming=streaming, column=column,
+            )  # fmt: skip
 
     def corpus(self, name: str) -> Corpus:
         """An imported corpus.
@@ -234,6 +246,8 @@ class Holdings(WorkspaceFolder):
         if "import_id" in (facts := found.facts):
             counts = {"utterances": facts["rows"], "problems": facts["problems"]}
             self.record_once("import", facts["import_id"], {**counts, "rows": facts["utterances_sha256"]})
+            if made := facts.get("made"):
+                self.record_once(made["act"], facts["import_id"], made["facts"])
         return found
 
     def add_checkpoint(self, name: str, source: str | Path) -> Checkpoint:
@@ -382,7 +396,8 @@ class Holdings(WorkspaceFolder):
         recipe = recipe if isinstance(recipe, Recipe) else Recipe.from_yaml(recipe)
         folder = self.run_folder(name or recipe.name)
         busy = f"another process is starting a run {folder.name!r}"
-        with alone(self.path / "locks" / f"run-{folder.name}", timeout_s=0, busy=busy):
+        making = alone(self.path / "locks" / f"run-{folder.name}", timeout_s=0, busy=busy)
+        with together(erasure_lock(self.path), busy=ERASING), making:
             if replace and (folder / "recipe.yaml").exists() and not (old := self.run(folder.name)).alive:
                 folder.rename(folder.with_name(check_name(f"{folder.name}.{old.created_at}")))
             if (folder / "recipe.yaml").exists():

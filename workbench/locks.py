@@ -3,15 +3,17 @@
 The kernel lets go of it when the process ends, however it ends: nothing has to be cleaned up after a crash,
 and process ids never decide anything. Lock files stay; an empty file says nothing.
 
-Who reads, changes and writes a file of the workspace does all three inside :func:`alone`. Locks are taken
-from the outside in (a corpus, then the releases, then settings or lists), so that two never wait for each
-other.
+Who reads, changes and writes a file of the workspace does all three inside :func:`alone`. Who reads rows and
+writes something with them elsewhere is inside :func:`unerased`, so that no erasure comes in between. Locks
+are taken from the outside in (erasures, a corpus, the releases, settings or lists), so that two never wait
+for each other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import threading
 import time
@@ -21,6 +23,7 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 
 WAIT_S = 120.0
+ERASING = "an erasure is being carried out"
 _POLL_S = 0.02
 _mine = threading.local()
 
@@ -50,6 +53,26 @@ def alone(path: Path, *, timeout_s: float = WAIT_S, busy: str = "") -> Iterator[
         yield
     finally:
         inside.discard(path)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def together(path: Path, *, timeout_s: float = WAIT_S, busy: str = "") -> Iterator[None]:
+    """Any number at once is inside, but nobody who wants to be :func:`alone` there; a thread that is alone
+    there may enter.
+
+    Args:
+        path, timeout_s, busy: as :func:`alone` takes them.
+
+    Raises:
+        WorkbenchError: somebody was alone there all the time.
+    """
+    path = Path(os.path.realpath(path))
+    descriptor = None if path in _entered() else _wait(path, timeout_s, busy, shared=True)
+    try:
+        yield
+    finally:
         if descriptor is not None:
             os.close(descriptor)
 
@@ -94,12 +117,12 @@ def _entered() -> set[Path]:
     return found
 
 
-def _wait(path: Path, timeout_s: float, busy: str) -> int | None:
+def _wait(path: Path, timeout_s: float, busy: str, *, shared: bool = False) -> int | None:
     end = time.monotonic() + timeout_s
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = hold(path)
+            descriptor = hold(path, shared=shared)
         except OSError:
             if os.access(path.parent, os.R_OK) and not os.access(path.parent, os.W_OK):
                 return None
@@ -113,3 +136,22 @@ def _wait(path: Path, timeout_s: float, busy: str) -> int | None:
                 hint="Let it finish, or stop it, and try again.",
             )
         time.sleep(_POLL_S)
+
+
+@contextlib.contextmanager
+def unerased(folder: Path) -> Iterator[None]:
+    """Inside, no erasure is carried out where this corpus lies: what is written holds no row that is gone.
+
+    Args:
+        folder: of a corpus. One outside a workspace knows no erasure.
+    """
+    if folder.absolute().parent.name != "corpora":
+        yield
+        return
+    with together(erasure_lock(folder.absolute().parent.parent), timeout_s=math.inf, busy=ERASING):
+        yield
+
+
+def erasure_lock(workspace: Path) -> Path:
+    """Held alone by an erasure, and together by those who write what they read from rows."""
+    return workspace / "locks" / "erasure"

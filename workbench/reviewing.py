@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
@@ -13,15 +12,16 @@ import pandas as pd
 
 from workbench.cluster import check_engine, over_ray
 from workbench.corpus import aligning, segmenting
+from workbench.corpus.importing import Making
 from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.agreement import agreement
 from workbench.corpus.review.drafts import Drafts
 from workbench.errors import Problem, WorkbenchError
-from workbench.files import write_atomic
 from workbench.holdings import Holdings
 from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.ingest.voice_activity import SegmentRules
 from workbench.locales import AUTO
+from workbench.names import check_name
 from workbench.privacy.bleeping import UNFINISHED, Action, PersonalWords, bleeped_or_why, personal_words
 from workbench.recognizer import alignments
 from workbench.recognizer.checkpoint import Checkpoint
@@ -82,8 +82,8 @@ class Reviewing(Holdings):
         """
         require(self, "trainer|steward", "corpus.import")
         rules = SegmentRules(shortest_s, longest_s, silence_s, padding_s, threshold)
-        if not replace and name in self.corpus_names():
-            raise WorkbenchError(f"there is a corpus {name!r} already", hint="replace=True replaces it.")
+        if not replace:
+            self._must_be_free(name)
         with progress_bar(f"segment {corpus.name}", progress) as shown:
             cut = segmenting.segment(
                 corpus, rules, engine=engine, address=address, progress=shown, cancel=cancel
@@ -91,16 +91,20 @@ class Reviewing(Holdings):
         if not cut.rows:
             first = f"; first fault: {cut.problems[0]}" if cut.problems else ""
             raise WorkbenchError(f"no speech in {len(corpus):,} recordings{first}", where=corpus.name)
-        made = self.import_corpus(
-            name, cut.rows, audio_roots=list(corpus.audio_roots), locale=locale, replace=replace
-        )
-        _add_problems(made, cut.problems)
-        self.record(
-            "corpus.segment",
-            {"recordings": len(corpus), "segments": len(cut.rows), "hours": round(cut.seconds / 3600, 4),
-             "speech_hours": round(cut.speech_s / 3600, 4)},
+        facts = {
+            "recordings": len(corpus), "segments": len(cut.rows), "hours": round(cut.seconds / 3600, 4),
+            "speech_hours": round(cut.speech_s / 3600, 4),
+        }  # fmt: skip
+        return self._take_in(
+            name, cut.rows, replace, audio_roots=list(corpus.audio_roots), locale=locale,
+            making=Making("corpus.segment", facts, cut.problems),
         )  # fmt: skip
-        return made
+
+    def _must_be_free(self, name: str) -> None:
+        """Refuse a name that no corpus can have, or that one has already, before anything is computed."""
+        if check_name(name) in self.corpus_names():
+            where, hint = str(self.corpus_folder(name)), "Choose another name, or remove that corpus."
+            raise WorkbenchError(f"there is a corpus {name!r} already", where=where, hint=hint)
 
     def drafts(
         self,
@@ -180,12 +184,13 @@ class Reviewing(Holdings):
             tokens, 0 to 1, near 0 for what was never said; ``recording`` the row that they come from.
 
         Raises:
-            WorkbenchError: no such prediction or checkpoint, nothing could be aligned, the name is taken,
-                cancelled, the engine's, or the user is neither trainer nor steward.
+            WorkbenchError: limits that cannot hold, no such prediction or checkpoint, nothing could be
+                aligned, the name is taken, cancelled, the engine's, or the user is neither trainer nor
+                steward.
         """
         require(self, "trainer|steward", "corpus.import")
-        if name in self.corpus_names():
-            raise WorkbenchError(f"there is a corpus {name!r} already", hint="Choose another name.")
+        self._must_be_free(name)
+        aligning.check_limits(longest_s, silence_s, least_confidence)
         known = corpus.prediction(prediction)
         by = self.checkpoint(checkpoint) if checkpoint else self._maker(known, prediction)
         tasks, rows, problems = _alignment_tasks(by, corpus, known)
@@ -215,11 +220,11 @@ class Reviewing(Holdings):
         if not made_rows:
             first = str(problems[0]) if problems else ""
             raise WorkbenchError("nothing could be aligned", where=corpus.name, hint=first)
-        made = self.import_corpus(name, made_rows, audio_roots=list(corpus.audio_roots))
-        _add_problems(made, problems)
         facts = {"recordings": len(corpus), "utterances": len(made_rows), "checkpoint": by.sha256}
-        self.record("corpus.align", facts)
-        return made
+        return self._take_in(
+            name, made_rows, False, audio_roots=list(corpus.audio_roots),
+            making=Making("corpus.align", facts, problems),
+        )  # fmt: skip
 
     def _maker(self, prediction: pd.DataFrame, name: str) -> Checkpoint:
         """The checkpoint of the workspace that made a prediction.
@@ -301,8 +306,7 @@ class Reviewing(Holdings):
         check_engine(engine, address)
         if action not in ("bleep", "drop"):
             raise WorkbenchError(f"no action {action!r}", hint="Use bleep or drop.")
-        if name in self.corpus_names():
-            raise WorkbenchError(f"there is a corpus {name!r} already", hint="Choose another name.")
+        self._must_be_free(name)
         folder = self.corpus_folder(name) / "audio"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder.parent / UNFINISHED).touch(0o600)
@@ -327,12 +331,11 @@ class Reviewing(Holdings):
                 "no clip is left", where=corpus.name, hint=str(problems[0]) if problems else ""
             )
         _keep_only(folder, {str(row["audio_filepath"]) for row in rows})
-        made = self.import_corpus(name, rows, audio_roots=[folder])
-        (folder.parent / UNFINISHED).unlink(missing_ok=True)
-        _add_problems(made, problems)
         bleeps = sum(row["bleeps"] for row in rows)
         facts = {"clips": len(rows), "bleeps": bleeps, "left_out": len(problems)}
-        self.record("corpus.bleep", facts)
+        making = Making("corpus.bleep", facts, problems)
+        made = self._take_in(name, rows, False, audio_roots=[folder], making=making)
+        (folder.parent / UNFINISHED).unlink(missing_ok=True)
         return made
 
     def _personal(
@@ -397,11 +400,3 @@ def _alignment_tasks(
         rows[id] = row
         tasks.append(alignments.Task(id, place, locale, parts, tuple(anchors_of(parts, locale, list(words)))))
     return tasks, rows, problems
-
-
-def _add_problems(corpus: Corpus, problems: Sequence[Problem]) -> None:
-    if problems:
-        path = corpus.folder / "problems.jsonl"
-        old = path.read_text("utf-8") if path.exists() else ""
-        lines = [json.dumps(one.to_dict(), ensure_ascii=False) + "\n" for one in problems]
-        write_atomic(path, old + "".join(lines))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.finetuning import Run, adapters, lora
+from workbench.finetuning import adapters, lora
 from workbench.finetuning.base import read_base
-from workbench.finetuning.run import _prepare
+from workbench.finetuning.run import prepare
 
 pytestmark = pytest.mark.model
 
@@ -25,8 +25,7 @@ def adapted(request, base, corpus, tmp_path_factory):
             trains=request.param, adapter_dim=4, lora_rank=4, steps=3, warmup_steps=1, learning_rate=5e-3,
             batch_s=8, max_duration_s=8, device="cpu",
         )  # fmt: skip
-        runs[tag] = Run(folder / tag)
-        _prepare(runs[tag].folder, recipe)
+        runs[tag] = prepare(recipe, folder / tag, check=False)
         assert _run(runs[tag].folder) == "finished"
     return runs
 

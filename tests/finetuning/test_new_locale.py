@@ -8,10 +8,9 @@ from dataclasses import replace
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.finetuning import Run
 from workbench.finetuning.base import base_of, notices, read_base, untagged
 from workbench.finetuning.checks import problems
-from workbench.finetuning.run import _prepare
+from workbench.finetuning.run import prepare
 
 pytestmark = pytest.mark.model
 
@@ -42,8 +41,7 @@ def test_a_new_locale_gets_a_free_slot_and_the_others_keep_theirs(irish, tmp_pat
     assert prompt_index not in before.prompts.values()
     assert any("no prompt for 'ga-IE'" in fault for fault in problems(irish.changed(new_locales=())))
 
-    run = Run(tmp_path / "run")
-    _prepare(run.folder, irish)
+    run = prepare(irish, tmp_path / "run")
     assert _run(run.folder) == "finished"
     shown = snapshot(run)
     assert any("no piece <ga-IE>" in line for line in shown["state"]["notices"])

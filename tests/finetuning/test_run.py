@@ -11,7 +11,7 @@ import pytest
 from workbench.errors import WorkbenchError
 from workbench.finetuning import Registry, Run, start
 from workbench.finetuning import folder as files
-from workbench.finetuning.run import _prepare
+from workbench.finetuning.run import prepare
 from workbench.workspace.slots import hold_slot
 
 pytestmark = pytest.mark.model
@@ -23,13 +23,6 @@ def wait_for(condition, timeout_s=1500):
     while not condition():
         assert time.monotonic() < limit, "it never came"
         time.sleep(0.01)
-
-
-def prepared(recipe, folder):
-    """A run that is ready to go but whose process is not started."""
-    run = Run(folder)
-    _prepare(run.folder, recipe)
-    return run
 
 
 def worker_of(run):
@@ -50,7 +43,7 @@ def unbroken(tmp_path_factory):
 def test_killed_and_resumed_ends_like_an_unbroken_run(recipe, unbroken):
     from workbench.finetuning.worker import _run
 
-    whole = prepared(recipe, unbroken / "whole")
+    whole = prepare(recipe, unbroken / "whole", check=False)
     assert _run(whole.folder) == "finished"
 
     broken = start(recipe, unbroken / "broken")
@@ -119,7 +112,7 @@ def test_frozen_weights_stay_and_a_cancelled_run_goes_on(recipe, tmp_path, train
     from workbench.finetuning.worker import _run
 
     short = recipe.changed(trains=trains, steps=3, warmup_steps=1, validation=(), accumulate=2, adapter_dim=4)
-    run = prepared(short, tmp_path / trains)
+    run = prepare(short, tmp_path / trains, check=False)
     run.cancel()
     assert _run(run.folder) == "cancelled"
     assert run.state["step"] == 1
@@ -173,7 +166,7 @@ def test_a_run_waits_for_a_slot_and_can_be_cancelled_there(recipe, tmp_path):
 def test_a_changed_manifest_or_plan_is_refused_on_resume(recipe, corpus, tmp_path):
     from workbench.finetuning.provenance import refuse_changes
 
-    run = prepared(recipe, tmp_path / "run")
+    run = prepare(recipe, tmp_path / "run", check=False)
     refuse_changes(run.folder, recipe)
     run.folder.plan.write_bytes(run.folder.plan.read_bytes() + b" ")
     with pytest.raises(WorkbenchError, match="batch plan has changed"):
@@ -189,7 +182,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(recipe, tmp_path, monkeypat
     from workbench.finetuning.worker import _failed, _run
 
     short = recipe.changed(validation=(), steps=6, save_every=1, warmup_steps=1)
-    run = prepared(short, tmp_path / "run")
+    run = prepare(short, tmp_path / "run", check=False)
     run.cancel()
     assert _run(run.folder) == "cancelled"
     run.folder.cancel.unlink()

@@ -37,12 +37,10 @@ def test_two_processes_learn_what_one_does_that_accumulates_two(recipe, tmp_path
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
 def test_half_precision_trains(recipe, tmp_path, precision):
-    from workbench.finetuning import Run
-    from workbench.finetuning.run import _prepare
+    from workbench.finetuning.run import prepare
     from workbench.finetuning.worker import _run
 
-    run = Run(tmp_path / "run")
-    _prepare(run.folder, plain(recipe, precision=precision, steps=2))
+    run = prepare(plain(recipe, precision=precision, steps=2), tmp_path / "run", check=False)
     assert _run(run.folder) == "finished"
     assert np.isfinite(run.metrics("train")["loss"]).all()
 

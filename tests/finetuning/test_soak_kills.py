@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from workbench.files import write_atomic
-from workbench.finetuning import Run, provenance
 from workbench.finetuning import folder as files
-from workbench.finetuning.run import _prepare
+from workbench.finetuning import provenance
+from workbench.finetuning.run import prepare
 
 pytestmark = [pytest.mark.model, pytest.mark.soak, pytest.mark.timeout(4 * 3600)]
 STEPS, KILLS, EARLY = 60, 20, 4
@@ -71,14 +71,12 @@ def test_twenty_random_kills(recipe, tmp_path):
     from workbench.finetuning.worker import _run
 
     long = recipe.changed(steps=STEPS, validate_every=20, save_every=3, average_best=2)
-    whole = Run(tmp_path / "whole")
-    _prepare(whole.folder, long)
+    whole = prepare(long, tmp_path / "whole", check=False)
     assert _run(whole.folder) == "finished"
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["nemo.collections.asr.models", "workbench.finetuning.callbacks"])
-    broken, kills = Run(tmp_path / "broken"), []
-    _prepare(broken.folder, long)
+    broken, kills = prepare(long, tmp_path / "broken", check=False), []
     process = begin(broken, context)
     for step, delay_s in moments(np.random.default_rng(20)):
         began = time.monotonic()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench.corpus import record
-from workbench.errors import Problem
+from workbench.errors import Problem, WorkbenchError
 from workbench.ingest.audio import CHANNEL_COLUMNS
 from workbench.language_tags import with_tags
 from workbench.reading import read_parquet
@@ -57,6 +57,23 @@ class Utterance:
     end_s: float
     confidence: float
     lang: str | None = None
+
+
+def check_limits(longest_s: float, silence_s: float, least_confidence: float) -> None:
+    """Refuse limits of utterances that cannot hold.
+
+    Raises:
+        WorkbenchError: not numbers, or out of bounds.
+    """
+    bounds = {
+        "longest_s": (longest_s, 0.5, 600.0), "silence_s": (silence_s, 0.0, 60.0),
+        "least_confidence": (least_confidence, 0.0, 1.0),
+    }  # fmt: skip
+    for name, (value, low, high) in bounds.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise WorkbenchError(
+                f"{name} is {str(value)[:40]!r}", hint=f"Give a number from {low:g} to {high:g}."
+            )
 
 
 def utterances(

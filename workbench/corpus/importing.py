@@ -12,7 +12,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,21 @@ _BUSY = "another process is importing or changing this corpus"
 TEXT_ABSENT = "no column holds transcripts; the rows come without"
 
 
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How the rows of a corpus were made of another's.
+
+    Attributes:
+        act: kind of the event that says so in the ledger, such as ``corpus.segment``.
+        facts: what the event says; no names.
+        problems: what was left out on the way.
+    """
+
+    act: str
+    facts: Mapping[str, Any]
+    problems: Sequence[Problem] = ()
+
+
 def import_source(
     source: Any,
     folder: str | Path,
@@ -55,6 +70,7 @@ def import_source(
     settling: AbstractContextManager[None] | None = None,
     require_audio: bool = False,
     columns_only: bool = False,
+    making: Making | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
     """Make a corpus of a source.
@@ -76,6 +92,7 @@ def import_source(
         require_audio: look for the recordings; name how many are missing, and refuse where all are.
         columns_only: read the columns of a data set without its sound, as
             :func:`workbench.ingest.columns_only.open_columns` does; rows then have no recording.
+        making: where the rows were made of another corpus.
         progress: called with (rows read, 0 while the total is not known).
 
     Raises:
@@ -88,7 +105,8 @@ def import_source(
     options = given if plan is None else plan.options(given)
     was_there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with alone(folder / "lock", timeout_s=0, busy=_BUSY):
+    # Whoever meets an empty folder lets go of it at once.
+    with alone(folder / "lock", timeout_s=5, busy=_BUSY):
         if (folder / "source.json").exists():
             raise WorkbenchError("a corpus lies here already", where=str(folder), hint="Choose another name.")
         try:
@@ -101,7 +119,7 @@ def import_source(
                 outer.enter_context(settling or nullcontext())
                 made = _judged(reader, made, draft, folder, erased, require_audio, problems)
                 inner.close()
-                _record(folder, made, reader, problems, plan)
+                _record(folder, made, reader, problems, plan, making)
         except BaseException:
             if not was_there:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -144,8 +162,14 @@ def _refuse_silence(gone: Missing, reader: Reader, made: TakenIn) -> None:
 
 
 def _record(
-    folder: Path, made: TakenIn, reader: Reader, problems: Sequence[Problem], plan: ImportPlan | None
+    folder: Path,
+    made: TakenIn,
+    reader: Reader,
+    problems: Sequence[Problem],
+    plan: ImportPlan | None,
+    making: Making | None,
 ) -> None:
+    problems = [*problems, *(making.problems if making else ())]
     lines = [json.dumps(problem.to_dict(), ensure_ascii=False) + "\n" for problem in problems]
     write_atomic(folder / "problems.jsonl", "".join(lines))
     rules, admitted = made.rules, made.admitted
@@ -163,6 +187,7 @@ def _record(
         "locale": rules.locale,
         "plan": None if plan is None else plan.to_dict(),
         "import_id": secrets.token_hex(8),
+        **({"made": {"act": making.act, "facts": dict(making.facts)}} if making else {}),
         "columns": admitted.columns,
         "rows": admitted.rows,
         "left_out": admitted.left_out + reader.left_out,

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-from workbench.files import write_atomic
 from workbench.finetuning.folder import RunFolder
 from workbench.finetuning.kubernetes import kubernetes_manifest
 from workbench.finetuning.recipe import Recipe
@@ -59,13 +58,8 @@ def prepare_launch(
     }
     if kubernetes is not None:
         texts[KUBERNETES] = kubernetes_manifest(recipe, target, kubernetes, TORCHRUN, GRACE_S)
-    run = prepare(recipe, folder)
-    for name, text in texts.items():
-        write_atomic(run.folder.path / name, text)
-    run.folder.update_state(
-        status="interrupted", message="made, not started", hint=f"Start it with {' or '.join(texts)}."
-    )
-    return run
+    state = {"message": "made, not started", "hint": f"Start it with {' or '.join(texts)}."}
+    return prepare(recipe, folder, texts=texts, state={"status": "interrupted", **state})
 
 
 def slurm_script(

@@ -101,8 +101,13 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
+def as_json(value: Any) -> str:
+    """As the files of a run hold it."""
+    return json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+    write_atomic(path, as_json(value))
 
 
 def append(path: Path, records: list[dict[str, Any]]) -> None:

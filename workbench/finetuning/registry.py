@@ -44,7 +44,7 @@ class Registry:
 
     def runs(self) -> list[Run]:
         """Every run, by name."""
-        found = [path.parent for path in sorted(self.folder.glob("*/state.json"))]
+        found = [path.parent for path in sorted(self.folder.glob("[!.]*/state.json"))]
         return [Run.attach(path) for path in found]
 
     def table(self) -> pd.DataFrame:

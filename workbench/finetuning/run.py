@@ -12,12 +12,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import pandas as pd
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.files import drafted_folder, write_atomic
 from workbench.finetuning import folder as files
 from workbench.finetuning.checks import problems
 from workbench.finetuning.folder import ENDED, RunFolder
@@ -222,12 +224,11 @@ def start(
     Raises:
         WorkbenchError: the recipe is faulty, or the folder holds a run.
     """
-    run = prepare(recipe, folder, check=check, drawn=drawn)
+    # Relative, so that a workspace that was moved or copied is a workspace of its own.
+    place = os.path.relpath(Path(slots).absolute(), Path(folder).absolute()) if slots else ""
+    job = {"slots_folder": place, "slots": slot_count} if slots else {}
+    run = prepare(recipe, folder, check=check, drawn=drawn, texts={"job.json": files.as_json(job)})
     try:
-        # Relative, so that a workspace that was moved or copied is a workspace of its own.
-        place = os.path.relpath(Path(slots).absolute(), run.folder.path) if slots else ""
-        job = {"slots_folder": place, "slots": slot_count} if slots else {}
-        files.write_json(run.folder.job, job)
         run._launch()
     except BaseException:
         if not run.alive:
@@ -237,47 +238,68 @@ def start(
 
 
 def prepare(
-    recipe: Recipe, folder: str | Path, *, check: bool = True, drawn: pd.DataFrame | None = None
+    recipe: Recipe,
+    folder: str | Path,
+    *,
+    check: bool = True,
+    drawn: pd.DataFrame | None = None,
+    texts: Mapping[str, str] | None = None,
+    state: Mapping[str, str] | None = None,
 ) -> Run:
-    """Check the recipe and make the run's folder with its batch plan; nothing is started.
+    """Check the recipe and make the run's folder with its batch plan, whole or not at all; start none.
+
+    Args:
+        check, drawn: as :func:`start` takes them.
+        texts: further files of the folder, name → content.
+        state: what its state says, in the place of ``queued``.
 
     Raises:
-        WorkbenchError: the recipe is faulty, or the folder holds a run.
+        WorkbenchError: the recipe is faulty, or the folder holds a run or something else.
     """
     run = Run(folder)
+    target = run.folder.path
     if run.folder.state_path.exists():
         raise WorkbenchError(
             "the folder holds a run", where=str(folder), hint="Attach to it, or choose another."
         )
+    if target.is_dir() and next(target.iterdir(), None) is not None:
+        raise WorkbenchError("the folder is not empty", where=str(folder), hint="Choose another.")
     recipe = absolute(recipe)
     faults = problems(recipe) if check else []
     if faults:
         more = f" ({len(faults) - 1} more: wb.preflight(recipe))" if len(faults) > 1 else ""
         raise WorkbenchError(faults[0] + more)
-    try:
-        _prepare(run.folder, recipe, drawn)
-    except BaseException:
-        shutil.rmtree(run.folder.path, ignore_errors=True)
-        raise
+    with drafted_folder(target) as draft:
+        _fill(RunFolder(draft), recipe, drawn, texts or {}, state or {})
     return run
 
 
-def _prepare(folder: RunFolder, recipe: Recipe, drawn: pd.DataFrame | None = None) -> None:
+def _fill(
+    folder: RunFolder,
+    recipe: Recipe,
+    drawn: pd.DataFrame | None,
+    texts: Mapping[str, str],
+    state: Mapping[str, str],
+) -> None:
     from workbench.finetuning import plan, provenance
 
-    folder.checkpoints.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.checkpoints.mkdir(mode=0o700)
     recipe.with_paths(lambda path: portable(path, folder.path)).to_yaml(folder.recipe)
     problems: list[Problem] = []
     sources = plan.read_training(recipe, problems)
     files.append(folder.problems, [problem.to_dict() for problem in problems])
     plan.write(plan.draw(recipe, sources) if drawn is None else drawn, folder.plan)
     provenance.write(folder, recipe)
+    for name, text in texts.items():
+        write_atomic(folder.path / name, text)
     hours = plan.consumed_hours(plan.read(folder.plan))
     planned = hours.groupby("target_lang")["hours"].sum().round(6).to_dict()
-    folder.update_state(
-        status="queued", step=0, steps=recipe.steps, created_at=files.now(), run_id=secrets.token_hex(8),
-        planned_hours=planned, effective_peak=recipe.effective_peak(), left_out=len(problems),
-    )  # fmt: skip
+    begun = {
+        "status": "queued", "step": 0, "steps": recipe.steps, "created_at": files.now(),
+        "run_id": secrets.token_hex(8), "planned_hours": planned, "effective_peak": recipe.effective_peak(),
+        "left_out": len(problems),
+    }  # fmt: skip
+    folder.update_state(**{**begun, **state})
 
 
 def absolute(recipe: Recipe) -> Recipe:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import math
 import os
 import secrets
 import shutil
@@ -29,10 +28,10 @@ import pandas as pd
 
 from workbench.corpus import record
 from workbench.errors import WorkbenchError
-from workbench.files import write_atomic
+from workbench.files import clear_folder_drafts, write_atomic
 from workbench.finetuning import ancestry
 from workbench.glance import Glance, as_html, as_text, counted, preformatted
-from workbench.locks import alone, is_held
+from workbench.locks import WAIT_S, alone, erasure_lock, is_held
 from workbench.privacy import removal, suppression_list, tainted_checkpoints, traces
 from workbench.privacy.bleeping import UNFINISHED
 from workbench.privacy.erasure_request import Target, Trace
@@ -45,6 +44,7 @@ from workbench.workspace.roles import require
 log = logging.getLogger("workbench.privacy.erasure")
 SCHEMA_VERSION = 1
 BEGUN, ERASED = "erasure.begin", "erasure"
+_BUSY = "another call is still writing with rows that it read before, or erases"
 
 
 @public
@@ -202,7 +202,7 @@ def erase(ws: WorkspaceFolder, plan: ErasurePlan) -> Certificate:
         },
         "marked": ancestry.trained_on(ws, target.all_ids),
     }  # fmt: skip
-    with alone(ws.path / "locks" / "erasure", timeout_s=math.inf):
+    with alone(erasure_lock(ws.path), timeout_s=WAIT_S, busy=_BUSY):
         write_atomic(folder / f"{plan.id}.pending.json", json.dumps(request))
         ws.record(BEGUN, {"certificate": plan.id, "utterances": plan.utterances})
         return _carry_out(ws, folder / f"{plan.id}.pending.json")
@@ -214,7 +214,7 @@ def finish_erasures(ws: WorkspaceFolder) -> list[Certificate]:
     if not any((*folder.glob("*.pending.json"), *folder.glob(".*.part"))):
         return []
     # Whoever else began to complete them is let finish.
-    with alone(ws.path / "locks" / "erasure", timeout_s=math.inf):
+    with alone(erasure_lock(ws.path), timeout_s=WAIT_S, busy=_BUSY):
         made = [_carry_out(ws, path) for path in sorted(folder.glob("*.pending.json"))]
         _shred_drafts(folder)
         return made
@@ -272,7 +272,9 @@ def _plan(ws: WorkspaceFolder, target: Target, originals: bool) -> ErasurePlan:
 
 
 def _clear_unfinished_copies(ws: WorkspaceFolder) -> None:
-    """Take away what a stopped bleeping left: whose voice is in it no table says, and it is made again."""
+    """Take away what stopped calls left: a bleeping, whose voice is in it no table says, a run not yet made,
+    whose plan names rows. They are made again."""
+    clear_folder_drafts(ws.runs, older_s=1.0)
     for mark in ws.corpora.glob(f"*/{UNFINISHED}"):
         if mark.parent.name in ws.corpus_names():
             mark.unlink()

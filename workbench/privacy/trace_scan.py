@@ -16,8 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.corpus.record import NAME
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.ingest.row_validation import numbered
+from workbench.locks import is_held
 from workbench.privacy.erasure_request import Target, Trace
 from workbench.workspace.folder import WorkspaceFolder
 
@@ -33,6 +35,8 @@ def look_into(ws: WorkspaceFolder, path: Path, target: Target) -> Trace | None:
     """The trace that a file holds, and what is to be done with it; None where it holds none."""
     where = _room(ws, path)
     if path.name.startswith(".") and path.suffix == ".part":
+        if _imported_now(ws, path):
+            return None
         return Trace(where, path, "delete", why="the draft of a write") if _held(path, target) else None
     if path.suffix in _BINARY:
         return None
@@ -109,6 +113,12 @@ def _decided_on(path: Path, target: Target) -> bool:
         return any(store.history(clip) for clip in target.ids_of(corpus_of(path)))
     finally:
         store.close()
+
+
+def _imported_now(ws: WorkspaceFolder, path: Path) -> bool:
+    """Whether an import writes it, which holds its rows against what was erased before they are a corpus."""
+    folder = path.parent
+    return folder.parent == ws.corpora and not (folder / NAME).exists() and is_held(folder / "lock")
 
 
 def _held(path: Path, target: Target) -> bool:

@@ -8,6 +8,7 @@ digest covers them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +82,16 @@ def find(ws: WorkspaceFolder, target: Target, *, originals: bool) -> list[Trace]
     for path in files_below(ws.path):
         if path in deleted or any(path.is_relative_to(folder) for folder in whole):
             continue
-        unit = export_of(path)
-        if unit is not None:
-            if touched(unit, target):
-                whole.add(unit)
-                traces.append(Trace("export", unit, "delete"))
-            continue
-        trace = look_into(ws, path, target)
-        if trace is not None:
-            traces.append(trace)
+        with suppress(FileNotFoundError):  # its writer has put it in its place, where it is found, or let go
+            unit = export_of(path)
+            if unit is not None:
+                if touched(unit, target):
+                    whole.add(unit)
+                    traces.append(Trace("export", unit, "delete"))
+                continue
+            trace = look_into(ws, path, target)
+            if trace is not None:
+                traces.append(trace)
     traces += [
         Trace("original source", path, "leave", why="outside the workspace") for path in _origins(ws, target)
     ]
@@ -98,8 +100,9 @@ def find(ws: WorkspaceFolder, target: Target, *, originals: bool) -> list[Trace]
 
 def _audio(ws: WorkspaceFolder, target: Target, originals: bool) -> Iterator[Trace]:
     wanted: dict[Path, int] = {}
+    there = set(ws.corpus_names())  # one may have been removed since the request
     for clip in target.clips:
-        for root in _roots(ws.corpora / clip["corpus"]):
+        for root in _roots(ws.corpora / clip["corpus"]) if clip["corpus"] in there else ():
             path = (root / str(clip["audio_filepath"])).resolve()
             if path.is_relative_to(root.resolve()) and path.is_file():
                 wanted[path] = wanted.get(path, 0) + 1
@@ -197,7 +200,7 @@ def _paths_of_others(ws: WorkspaceFolder, target: Target) -> set[Path]:
 
 def _origins(ws: WorkspaceFolder, target: Target) -> Iterable[Path]:
     """Manifests outside the workspace that the corpora were imported from."""
-    for name in target.ids:
+    for name in target.ids.keys() & set(ws.corpus_names()):
         facts = record.read(ws.corpora / name)
         path = Path(str(facts.get("source", "")))
         if path.is_absolute() and path.exists() and not path.is_relative_to(ws.path):

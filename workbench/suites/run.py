@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.evaluation.answers import shown_comparison
+from workbench.locks import unerased
 from workbench.recognizer.transcribe import transcribe
 from workbench.signatures import public
 from workbench.suites.comparison import compared, refuse_pooled, refuse_unlike, shortfall_sentence
@@ -122,12 +123,14 @@ def run_suite(
     for checkpoint, point, name in jobs:
         out = run.path(name, checkpoint.sha256, point)
         out.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        transcribe(
-            checkpoint, run.rows_of(name), run.corpus(name).audio_roots, out, lookahead_ms=point.lookahead_ms,
-            prompt_mode=point.prompt_mode, streaming=point.streaming, precision=point.precision,
-            runtime=point.runtime, engine=engine, address=address,
-            progress=_moved(progress, before, total), cancel=cancel,
-        )  # fmt: skip
+        corpus = run.corpus(name)
+        with unerased(corpus.folder):
+            transcribe(
+                checkpoint, run.rows_of(name), corpus.audio_roots, out, lookahead_ms=point.lookahead_ms,
+                prompt_mode=point.prompt_mode, streaming=point.streaming, precision=point.precision,
+                runtime=point.runtime, engine=engine, address=address,
+                progress=_moved(progress, before, total), cancel=cancel,
+            )  # fmt: skip
         before += len(run.clips_of(name))
     facts = {"suite": chosen.digest, "checkpoints": sorted(set(run.checkpoints.values()))}
     suite.workspace.record("suite.run", facts)

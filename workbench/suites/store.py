@@ -20,6 +20,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.glance import Glance, as_html, as_text
 from workbench.locales import canonical
+from workbench.locks import unerased
 from workbench.names import check_name
 from workbench.signatures import public
 from workbench.suites import clips as clip_files
@@ -133,11 +134,12 @@ class Suite:
         if not made_points or len(set(names)) < len(names):
             hint = "Give each operating point once."
             raise WorkbenchError(f"operating points {', '.join(names) or 'none'}", where=self.name, hint=hint)
-        held, frozen = self._frozen(chosen)
-        needed = self._requirements(frozen, locales, accents or {}, replayed, minimum_utterances)
-        shares = self.workspace.pilot.traffic() if weights is None else weights
-        made = SuiteVersion(self.name, 0, held, needed, made_points, tuple(sorted(shares.items())))
-        return self._keep(made, frozen)
+        with unerased(chosen[0].folder):
+            held, frozen = self._frozen(chosen)
+            needed = self._requirements(frozen, locales, accents or {}, replayed, minimum_utterances)
+            shares = self.workspace.pilot.traffic() if weights is None else weights
+            made = SuiteVersion(self.name, 0, held, needed, made_points, tuple(sorted(shares.items())))
+            return self._keep(made, frozen)
 
     def renew(self) -> SuiteVersion:
         """The newest version made again from the corpora as they are now: same conditions, requirements,
@@ -148,8 +150,9 @@ class Suite:
             corpus = self._corpus(view.corpus)
             ids = clip_files.read(corpus.folder, self.name, view)["id"] if view.picked else ()
             views.append(corpus.pick(ids) if view.picked else corpus.where(view.where))
-        held, frozen = self._frozen(views)
-        return self._keep(replace(last, views=held), frozen)
+        with unerased(views[0].folder):
+            held, frozen = self._frozen(views)
+            return self._keep(replace(last, views=held), frozen)
 
     def freeze(self, version: SuiteVersion) -> None:
         """Note that a version is run: its YAML may not change any more."""

@@ -177,7 +177,7 @@ class WorkspaceFolder:
 
     def run_names(self) -> list[str]:
         """Names of the runs that lie here."""
-        return sorted(p.name for p in _inside(self.runs) if p.is_dir())
+        return sorted(p.name for p in _inside(self.runs) if p.is_dir() and not p.name.startswith("."))
 
     def record(self, kind: str, payload: Mapping[str, Any] | None = None) -> Event:
         """Add an event to the ledger, with the opaque id of who acts."""

@@ -31,6 +31,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import sha256_file, sync
 from workbench.glance import Glance, as_html, as_text, counted
 from workbench.ingest import not_speech
+from workbench.locks import unerased
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -143,7 +144,11 @@ def export(
     _must_be_free(target, replace)
     if workers < 1:
         raise WorkbenchError(f"workers={workers}", hint="Use 1 or more.")
-    with drafting(target, corpus.folder) as draft, spill_db.database(corpus.folder) as database:
+    with (
+        unerased(corpus.folder),
+        drafting(target, corpus.folder) as draft,
+        spill_db.database(corpus.folder) as database,
+    ):
         rows = choose(
             corpus, only, append_tag, speaker_id, draft.sibling("rows"), draft.path / "left_out.jsonl"
         )

@@ -25,7 +25,7 @@ from workbench.corpus.workers import Answer, WorkerPool
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
 from workbench.ingest.audio import CHANNEL_COLUMNS, channel_of, locate_text
-from workbench.locks import alone
+from workbench.locks import alone, unerased
 from workbench.reading import read_parquet
 from workbench.signatures import public
 
@@ -82,7 +82,8 @@ def scan(
         WorkbenchError: the engine's.
     """
     check_engine(engine, address)
-    with alone(corpus.folder / ".scan.lock", timeout_s=0, busy="another process is scanning this corpus"):
+    busy = "another process is scanning this corpus"
+    with unerased(corpus.folder), alone(corpus.folder / ".scan.lock", timeout_s=0, busy=busy):
         return _scan(corpus, processes, loudness, engine, address, progress, cancel)
 
 

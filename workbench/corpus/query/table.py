@@ -16,6 +16,7 @@ from workbench.corpus.split import mixing, splits
 from workbench.corpus.split.splits import SplitReport
 from workbench.errors import WorkbenchError
 from workbench.ingest import not_speech
+from workbench.locks import unerased
 from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace import roles
@@ -58,10 +59,11 @@ class Corpus(View):
         return self._decide(lambda ids: self.decisions.tag(ids, tag, reviewer=reviewer, filter=self._sql()))
 
     def _decide(self, act: Callable[[list[str]], int]) -> int:
-        ids = self.ids()
-        if ids:
-            act(ids)
-        return len(ids)
+        with unerased(self.folder):
+            ids = self.ids()
+            if ids:
+                act(ids)
+            return len(ids)
 
     def split(
         self,
@@ -82,7 +84,8 @@ class Corpus(View):
         Raises:
             WorkbenchError: see :func:`workbench.corpus.split.splits.split`.
         """
-        return splits.split(self, seed=seed, fractions=fractions, speakers=speakers, reviewer=reviewer)
+        with unerased(self.folder):
+            return splits.split(self, seed=seed, fractions=fractions, speakers=speakers, reviewer=reviewer)
 
     def mix(
         self,
@@ -185,7 +188,8 @@ class Corpus(View):
 
     def take_predictions(self) -> list[MatchReport]:
         """Keep what the source's own columns ``pred_text`` and ``pred_text_NAME`` hold as predictions."""
-        return predictions_within(self)
+        with unerased(self.folder):
+            return predictions_within(self)
 
     def export_prediction(
         self, name: str, path: str | Path, format: TimedText = "ctm", minimum_confidence: float = 0.0
