@@ -67,7 +67,8 @@ class Connections:
             if not os.access(self.path, os.W_OK) or not os.access(self.path.parent, os.W_OK):
                 self._read_from = _copied(self.path)
                 weakref.finalize(self, shutil.rmtree, self._read_from.parent, True)
-            elif not mark.exists():
+            elif not mark.exists():  # whoever made it was cut off
+                clear_drafts(self.path)
                 write_atomic(mark, "")
             return
         if mark.exists():
@@ -133,11 +134,15 @@ def mark_of(path: Path) -> Path:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements inside or none; waits for other writers first, so that what is read stays true.
+    """All statements inside or none; waits for other writers first, so that what is read stays true. One
+    inside another is part of it.
 
     Raises:
         WorkbenchError: the disk is full, or nothing can be written here.
     """
+    if connection.in_transaction:
+        yield
+        return
     with _explained(connection):
         connection.execute("BEGIN IMMEDIATE")
         try:

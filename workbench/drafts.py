@@ -13,17 +13,18 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.locks import hold
 from workbench.reading import read_json
 
 HOME = ".drafts"
 """The folder, within a corpus's own, that remembers where drafts lie."""
-_KINDS = ("part", "rows", "old", "live")
+_KINDS = ("part", "rows", "act", "old", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,17 @@ class Draft:
     Attributes:
         target: the place.
         token: tells this call's files from those of others.
+        cut_off: digest → act of calls to the same target that were killed, maybe after they were recorded.
     """
 
     target: Path
     token: str
+    cut_off: Mapping[str, str] = field(default_factory=dict)
 
     def sibling(self, kind: str) -> Path:
         """A hidden path of this call beside the target: ``part`` becomes the target, ``rows`` is a spool,
-        ``old`` is what lay there, ``live`` is held while the call lives."""
+        ``act`` is what the ledger will say of it, ``old`` is what lay there, ``live`` is held while the call
+        lives."""
         return self.target.with_name(f".{self.target.name}.{self.token}.{kind}")
 
     @property
@@ -48,19 +52,32 @@ class Draft:
         """The folder to write into; it becomes the target."""
         return self.sibling("part")
 
+    def act(self, digest: str) -> str:
+        """The opaque id under which a finished draft is recorded: the one of a killed call that made the
+        same, so that the ledger tells it once."""
+        made = self.cut_off.get(digest) or self.token
+        self.sibling("act").touch(0o600)
+        self.sibling("act").write_text(json.dumps({digest: made}), "ascii")
+        return made
+
     def put(self) -> None:
-        """The finished folder takes its place; what lay there goes only after."""
+        """The finished folder takes its place; what lay there goes only after, the spool before."""
+        self.sibling("rows").unlink(missing_ok=True)
         old = self.sibling("old")
         if self.target.exists():
             os.replace(self.target, old)
         os.replace(self.path, self.target)
         shutil.rmtree(old, ignore_errors=True)
 
-    def clear(self) -> None:
-        """Leave nothing of this call; what it had put aside goes back where nothing took its place."""
+    def put_back(self) -> None:
+        """What was put aside goes back where nothing took its place."""
         old = self.sibling("old")
         if old.exists() and not self.target.exists():
             os.replace(old, self.target)
+
+    def clear(self) -> None:
+        """Leave nothing of this call, and the place as it was where nothing took it."""
+        self.put_back()
         for kind in _KINDS:
             path = self.sibling(kind)
             if path.is_dir() and not path.is_symlink():
@@ -79,10 +96,11 @@ def drafting(target: Path, home: Path | None = None) -> Iterator[Draft]:
         target: absolute.
         home: of the corpus, which then remembers the draft, where anything can be written there.
     """
-    clear(home)
     target.parent.mkdir(parents=True, exist_ok=True)
+    cut_off = _acts(target)
+    clear(home)
     _clear_siblings(target)
-    draft = Draft(target, secrets.token_hex(6))
+    draft = Draft(target, secrets.token_hex(6), cut_off)
     record = None if home is None or not os.access(home, os.W_OK) else home / HOME / f"{draft.token}.json"
     living = _live(draft)
     try:
@@ -106,6 +124,14 @@ def left(home: Path) -> Iterator[Draft]:
             yield draft
 
 
+def put_back(home: Path) -> None:
+    """What killed calls had put aside is in its place again, as far as the corpus remembers them."""
+    for draft in _remembered(home):
+        if (held := _seized(draft)) is not None:
+            with held, contextlib.suppress(PermissionError):
+                draft.put_back()
+
+
 def clear(home: Path | None) -> None:
     """Take away what killed calls left, as far as the corpus remembers it."""
     for draft in [] if home is None else list(_remembered(home)):
@@ -122,10 +148,24 @@ def _remembered(home: Path) -> Iterator[Draft]:
             yield Draft(Path(os.path.normpath(home / target)), record.stem)
 
 
-def _clear_siblings(target: Path) -> None:
+def _siblings(target: Path) -> Iterator[Draft]:
     shape = re.compile(rf"\.{re.escape(target.name)}\.([0-9a-f]{{12}})\.(?:{'|'.join(_KINDS)})")
     for token in sorted({found[1] for name in os.listdir(target.parent) if (found := shape.fullmatch(name))}):
-        _clear(Draft(target, token))
+        yield Draft(target, token)
+
+
+def _clear_siblings(target: Path) -> None:
+    for draft in _siblings(target):
+        _clear(draft)
+
+
+def _acts(target: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for draft in _siblings(target):
+        if draft.sibling("act").exists() and (held := _seized(draft)) is not None:
+            with held, contextlib.suppress(OSError, WorkbenchError):
+                found |= read_json(draft.sibling("act"), "act of a draft")
+    return found
 
 
 def _clear(draft: Draft) -> None:

@@ -20,7 +20,7 @@ FULL = "the disk is full"
 FOLDER_DRAFT = ".draft"
 DRAFT_S = 60.0
 """Seconds after which a draft that nobody holds was left by a killed call."""
-_DRAFT = re.compile(r"[0-9a-f]{12}\.part(\.draft|-journal)?")
+_DRAFT = re.compile(r"(sha256\.)?[0-9a-f]{12}\.part(\.draft|-journal)?")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SQLITE_NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_TRUNCATE")
 _SAID_SO = ("disk is full", "no space left", "file too large", "quota exceeded")
@@ -46,29 +46,36 @@ def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterato
     Raises:
         WorkbenchError: the disk is full; ``path`` is as it was.
     """
+    with naming_a_full_disk(path), held_draft(path) as draft:
+        yield draft
+        draft.chmod(mode)
+        sync(draft)
+        kept = digest_path(path)
+        if digest or kept.exists():
+            made = sha256_file(draft)
+            # Both count until the file is in its place: a kill between the two leaves no false alarm.
+            before = kept.read_text("ascii").split()[-1:] if kept.exists() else []
+            _put(kept, [*before, made])
+            os.replace(draft, path)
+            sync(path.parent)
+            _put(kept, [made])
+        else:
+            os.replace(draft, path)
+            sync(path.parent)
+
+
+@contextlib.contextmanager
+def held_draft(path: Path) -> Iterator[Path]:
+    """An empty file beside ``path`` that nobody else can read, held while one is inside; gone afterwards,
+    where it was not renamed. What killed writers of the same file left goes."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     living = None
     try:
-        with naming_a_full_disk(path):
-            clear_drafts(path)
-            # Made here, so that whoever writes it finds it closed to others from the first byte on.
-            living = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            hold(living)
-            yield draft
-            draft.chmod(mode)
-            sync(draft)
-            kept = digest_path(path)
-            if digest or kept.exists():
-                made = sha256_file(draft)
-                # Both count until the file is in its place: a kill between the two leaves no false alarm.
-                before = kept.read_text("ascii").split()[-1:] if kept.exists() else []
-                _put(kept, [*before, made])
-                os.replace(draft, path)
-                sync(path.parent)
-                _put(kept, [made])
-            else:
-                os.replace(draft, path)
-                sync(path.parent)
+        clear_drafts(path)
+        # Made here, so that whoever writes it finds it closed to others from the first byte on.
+        living = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        hold(living)
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
         if living is not None:
@@ -119,7 +126,8 @@ def clear_folder_drafts(parent: Path, name: str = "*", *, older_s: float | None 
 
 
 def clear_drafts(path: Path) -> None:
-    """Take away drafts of this file whose writer is gone; it held its draft as long as it lived."""
+    """Take away drafts of this file, and of its digest, whose writer is gone; it held its draft as long as it
+    lived."""
     begin = f".{path.name}."
     for name in os.listdir(path.parent):
         if name.startswith(begin) and _DRAFT.fullmatch(name[len(begin) :]):

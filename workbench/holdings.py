@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import drafts
 from workbench.capacity.result import Capacity
 from workbench.corpus import record
 from workbench.corpus.imported_predictions import MatchReport, import_prediction
@@ -17,7 +18,7 @@ from workbench.corpus.importing import import_source, removal_facts, remove, rep
 from workbench.corpus.mixed_speech import join_clips
 from workbench.corpus.query.table import Corpus
 from workbench.errors import WorkbenchError
-from workbench.files import replacing, sha256_file
+from workbench.files import clear_drafts, replacing, sha256_file
 from workbench.finetuning import cluster_scripts
 from workbench.finetuning import run as runs
 from workbench.finetuning.recipe import Recipe
@@ -45,10 +46,13 @@ class Holdings(WorkspaceFolder):
 
     @takes_fields(Config)
     def __init__(self, path: str | Path | None = None, **settings: Any) -> None:
-        """As :class:`WorkspaceFolder` takes them; what a kill left of replacing a corpus is settled."""
+        """As :class:`WorkspaceFolder` takes them; what a kill left of replacing a corpus or an export is
+        settled."""
         super().__init__(path, **settings)
         if not self.read_only:
             settle_replaced(self.corpora, self._removed)
+            for remembered in self.corpora.glob(f"*/{drafts.HOME}"):
+                drafts.put_back(remembered.parent)
 
     def import_corpus(
         self,
@@ -260,6 +264,7 @@ class Holdings(WorkspaceFolder):
         with alone(self.path / "locks" / "checkpoints"):
             if target.exists():
                 if Checkpoint.open(target).sha256 == found.sha256:
+                    clear_drafts(target)  # of a call that was cut off
                     return self.checkpoint(name)
                 raise WorkbenchError(
                     f"there is another checkpoint {name!r}", where=str(target), hint="Choose another name."

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import WorkbenchError
-from workbench.files import sha256_file, sync, write_atomic
+from workbench.files import held_draft, sha256_file, sync, write_atomic
 from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy import tainted_checkpoints
@@ -206,8 +206,7 @@ def stored(ws: WorkspaceFolder, digest: str) -> Path:
 def _into_store(ws: WorkspaceFolder, checkpoint: Path) -> str:
     store = ws.releases / "store"
     store.mkdir(exist_ok=True, mode=0o700)
-    draft = store / f".{os.getpid()}.{checkpoint.name}.part"
-    try:
+    with held_draft(store / "incoming") as draft:
         shutil.copyfile(checkpoint, draft)
         # The copy is hashed, not the original: it cannot be swapped between hashing and copying.
         digest = sha256_file(draft)
@@ -215,8 +214,6 @@ def _into_store(ws: WorkspaceFolder, checkpoint: Path) -> str:
         sync(draft)
         os.replace(draft, stored(ws, digest))
         sync(store)
-    finally:
-        draft.unlink(missing_ok=True)
     return digest
 
 

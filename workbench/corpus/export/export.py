@@ -167,7 +167,8 @@ def export(
         for path in [*draft.path.rglob("*"), draft.path]:
             sync(path)
         if ledger is not None:  # before it can be used: rows that left without a word are worse than a word
-            ledger.append("corpus.export", _payload(corpus, format, made))
+            act = draft.act(made.digest)
+            ledger.append_once("corpus.export", act, _payload(corpus, format, made))
         draft.put()
         sync(target.parent)
     return made

@@ -13,6 +13,7 @@ import itertools
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,10 @@ class DecisionStore:
         return Glance(f"{events} {who}.", ("reviewer", "decisions", "clips", "last (UTC)"), lines)
 
     __repr__, _repr_html_ = as_text, as_html
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """What is decided within is decided whole or not at all; others wait."""
+        return transaction(self._connections.get())
 
     def accept(self, ids: str | Iterable[str], *, reviewer: str | None = None, filter: str = "") -> int:
         """Fit for use. Returns the event's number."""

@@ -92,7 +92,10 @@ def split(
         )
         keys = keys.reordered(order)
         assigned = divide(keys, shares, seed, speakers)
-        set_aside = _decide(corpus, database, keys, assigned, list(shares), reviewer, f"split(seed={seed})")
+        with corpus.decisions.at_once():
+            set_aside = _decide(
+                corpus, database, keys, assigned, list(shares), reviewer, f"split(seed={seed})"
+            )
         unknown = int((keys.ties["speaker"] < 0).sum())
     policy = {"seed": seed, "fractions": shares, "speakers": speakers, "set_aside": len(set_aside),
               "rows": len(keys), "without_speaker": unknown}  # fmt: skip
