@@ -23,7 +23,7 @@ from workbench.evaluation.corpora import evaluate
 from workbench.evaluation.evaluation import Evaluation
 from workbench.evaluation.rates import Thresholds
 from workbench.finetuning.learning_curve import learning_curve
-from workbench.finetuning.projection import Curve, Metric
+from workbench.finetuning.projection import Curve
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.variants import Variants, compare_variants
 from workbench.ingest.audio.rows import audio_digests
@@ -37,6 +37,7 @@ from workbench.release.release import Release
 from workbench.release.retraining_schedule import RetrainingStatus
 from workbench.release.verification import WorkspaceVerification
 from workbench.signatures import public
+from workbench.suites.points import Metric
 from workbench.suites.run import run_suite
 from workbench.widgets.overview import Overview
 from workbench.widgets.progress import Progress, progress_bar
@@ -222,7 +223,7 @@ class Workspace(Operating):
         suite: str,
         *,
         shares: Sequence[float] = (0.1, 0.3, 1.0),
-        metric: Metric = "wer",
+        metric: Metric = "headline",
         locales: Sequence[str] | None = None,
         engine: str = "local",
         address: str | None = None,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.api import Workspace
+from workbench.cli import main
 from workbench.errors import WorkbenchError
 from workbench.finetuning.checks import problems
 from workbench.finetuning.preflight import preflight
@@ -83,6 +84,32 @@ def test_a_learning_curve_is_measured_on_the_suite(split: Workspace) -> None:
     assert (found.table["utterances"] == 2).all()
     again = split.learning_curve(recipe, "pilot", shares=(0.5, 1.0), progress=lambda d, t: None)
     assert again.table.equals(found.table)
+
+
+@pytest.mark.timeout(1500)
+def test_a_learning_curve_from_the_shell_counts_as_its_locale_is_scored(
+    split: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = split.corpus("calls")
+    calls.where("split = 'test' AND target_lang = 'it-IT'").edit("target_lang", "ja-JP")
+    split.suite("mixed").create("calls")
+    recipe = preset("quick_cpu", split.checkpoint("one"), calls, "el-GR", **SMALL)
+    recipe.to_yaml(tmp_path / "recipe.yaml")
+    asked = ["--workspace", str(split.path), "learning-curve", str(tmp_path / "recipe.yaml"), "mixed"]
+    code = main([*asked, "--shares", "0.5,1", "--points", "1", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == (3 if told["unknown"] else 0)
+    assert [point["share"] for point in told["points"]] == [0.0, 0.5, 1.0]
+    assert split.learning_curve(recipe, "mixed", shares=(0.5, 1.0)).metric == "wer"
+    japanese = split.learning_curve(recipe, "mixed", shares=(0.5, 1.0), locales=("ja-JP",))
+    assert japanese.metric == "cer"
+    with pytest.raises(WorkbenchError, match="characters"):
+        split.learning_curve(recipe, "mixed", shares=(0.5, 1.0), locales=("el-GR", "ja-JP"))
+    # One share draws no line, and a rate of nothing is none.
+    assert main([*asked, "--shares", "1"]) == 2
+    assert "two shares" in capsys.readouterr().err
+    assert main([*asked, "--shares", "0.5,1", "--points", "400"]) == 2
+    assert "is no rate" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(1500)

@@ -89,7 +89,10 @@ def learning_curve(
     suite: Annotated[str, typer.Argument(help="The test suite that every share is measured on.")],
     points: Annotated[float, typer.Option(help="How many points the errors shall fall.")] = 5.0,
     shares: Annotated[str, typer.Option(help="Of the target's data, with commas.")] = "0.1,0.3,1",
-    metric: Annotated[Literal["wer", "cer"], typer.Option(help="cer: of characters.")] = "wer",
+    metric: Annotated[
+        Literal["headline", "wer", "cer"],
+        typer.Option(help="Of words or characters; headline: as the locales are scored."),
+    ] = "headline",
 ) -> Told:
     """How many more hours of training lower the errors? Runs the recipe on shares of its data. Exit code 3:
     the points do not say."""

@@ -11,10 +11,12 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.finetuning import plan
-from workbench.finetuning.projection import Curve, Metric
+from workbench.finetuning.projection import Curve
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run, start
 from workbench.recognizer.checkpoint import Checkpoint
+from workbench.suites.comparison import MIXED, are_mixed
+from workbench.suites.points import Metric
 from workbench.suites.run import run_suite
 from workbench.suites.store import Suite
 
@@ -30,7 +32,7 @@ def learning_curve(
     suite: Suite,
     *,
     shares: Sequence[float] = SHARES,
-    metric: Metric = "wer",
+    metric: Metric = "headline",
     locales: Sequence[str] | None = None,
     slots: Path | None = None,
     slot_count: int = 1,
@@ -47,6 +49,7 @@ def learning_curve(
     Args:
         folder: where the runs lie.
         suite: what is measured on; trained on by none of the runs.
+        metric: ``headline`` counts characters where the locales are scored so (ja, ko, th, zh), else words.
         locales: which of its locales; default: those of the target sources.
         engine, address, progress: of reading the suite, as in ``run_suite``.
 
@@ -81,7 +84,8 @@ def learning_curve(
         {"share": share, "hours": hours, **_point(read, name, wanted, metric)}
         for name, share, hours in measured
     ]
-    return Curve(pd.DataFrame(points), metric)
+    (counted,) = {str(point.pop("metric")) for point in points}
+    return Curve(pd.DataFrame(points), counted)
 
 
 def of_share(recipe: Recipe, share: float) -> Recipe:
@@ -105,11 +109,13 @@ def _finished(recipe: Recipe, place: Path, slots: Path | None, slot_count: int) 
 
 
 def _point(run: SuiteRun, name: str, locales: Sequence[str], metric: Metric) -> dict[str, Any]:
-    """The error rate of one checkpoint over the target's clips of a suite.
+    """The error rate of one checkpoint over the target's clips of a suite, and its metric.
 
     Raises:
-        WorkbenchError: there are none, or coverage does not suffice.
+        WorkbenchError: there are none, coverage does not suffice, or words and characters would be added.
     """
+    if metric == "headline" and are_mixed(locales):
+        raise WorkbenchError(MIXED, where=", ".join(locales), hint="Name a metric, or locales of one kind.")
     lacking = run.shortfalls(name, point=run.points[0])
     if why := [f"{tag}: {what}" for tag in ("all", *locales) for what in lacking.get(tag, ())]:
         raise WorkbenchError("; ".join(why), where=f"suite {run.suite.name}, {name}")
@@ -118,4 +124,4 @@ def _point(run: SuiteRun, name: str, locales: Sequence[str], metric: Metric) -> 
     if not len(found):
         raise WorkbenchError(f"no clips of {', '.join(locales)}", where=f"suite {run.suite.name}")
     row = found.to_dict("records")[0]
-    return {key: row[key] for key in ("rate", "low", "high", "utterances")}
+    return {key: row[key] for key in ("rate", "low", "high", "utterances", "metric")}

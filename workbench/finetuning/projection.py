@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 DRAWS = 4000
 FARTHEST = 10.0
 """Times the longest measured hours beyond which nothing is projected."""
-Metric = Literal["wer", "cer"]
 
 
 @public

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,16 +44,22 @@ def refuse_unlike(
         )
 
 
+MIXED = "one figure over words and characters says nothing"
+
+
 def refuse_pooled(run: SuitePredictions, by: Sequence[str]) -> None:
     """Raise WorkbenchError where a slice would pool words of some languages with characters of others."""
-    codes = {str(tag).split("-")[0] for tag in run.clips["target_lang"].dropna()}
-    pooled = {code in CHARACTER_LANGUAGES for code in codes}
-    if len(pooled) > 1 and "target_lang" not in by:
+    if "target_lang" not in by and are_mixed(run.clips["target_lang"].dropna()):
         raise WorkbenchError(
-            "one figure over words and characters says nothing",
+            MIXED,
             where=f"suite {run.suite.name}",
             hint="Compare by target_lang, or name a metric in the operating point.",
         )
+
+
+def are_mixed(tags: Iterable[str]) -> bool:
+    """Whether some of the locales are scored by words and some by characters."""
+    return len({str(tag).split("-")[0] in CHARACTER_LANGUAGES for tag in tags}) > 1
 
 
 def compared(table: pd.DataFrame, lacking: Mapping[str, Sequence[str]]) -> pd.DataFrame:
