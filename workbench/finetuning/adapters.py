@@ -20,6 +20,7 @@ from workbench.files import replacing
 from workbench.finetuning.recipe import LoraTarget
 from workbench.recognizer import torch_file
 from workbench.recognizer.nemo_restore import restore as from_archive
+from workbench.recognizer.quiet import quiet_nemo
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +77,8 @@ def restore(base: Base, device: str, shape: AdapterShape | None = None, seed: in
         config["encoder"]["_target_"] = ADAPTER_ENCODER
 
     is_linear = shape is not None and shape.kind == "linear"
-    model = from_archive(base.checkpoint.archive, with_room if is_linear else None).to(device)
+    with quiet_nemo():
+        model = from_archive(base.checkpoint.archive, with_room if is_linear else None).to(device)
     if shape is not None and shape.kind == "linear":
         add(model, shape.dim)
     elif shape is not None:

@@ -20,7 +20,7 @@ from workbench.evaluation import readings
 from workbench.finetuning.adapters import AdapterBank, restore
 from workbench.finetuning.base import read_base
 from workbench.finetuning.run import Run
-from workbench.glance import Glance, as_html, as_text, counted
+from workbench.glance import Glance, as_html, as_text, counted, table
 from workbench.recognizer.checkpoint import Checkpoint
 from workbench.signatures import public
 from workbench.suites.run import SuiteRun, run_suite
@@ -66,10 +66,32 @@ class Variants:
         ]  # fmt: skip
         head = ("locale", "variant", "error rate", "interval", "metric", "reading")
         reasons = f"<ul>{''.join(f'<li>{html.escape(reason)}</li>' for reason in others)}</ul>"
-        whole = "".join(
-            t.round(4).to_html(index=False, na_rep="–", border=0) for t in (self.differences, self.costs)
-        )
-        return Glance(sentence, head, rows, more=f"{reasons}{whole}", about="reasons, differences, costs")
+        more = f"{reasons}{self._shown_differences()}{self._shown_costs()}"
+        return Glance(sentence, head, rows, more=more, about="reasons, differences, costs")
+
+    def _shown_differences(self) -> str:
+        rows = []
+        for row in self.differences.to_dict("records"):
+            least, most, middle = (
+                "–" if row[name] != row[name] else readings.points(row[name])
+                for name in ("low", "high", "difference")
+            )
+            span = f"{least.removesuffix(' points')} to {most}"
+            pair = f"{row['second']} against {row['first']}"
+            because = str(row["because"] or "")
+            rows.append((str(row["target_lang"]), pair, middle, span, str(row["verdict"]), because))
+        return table(("locale", "variants", "difference", "interval", "reading", "because"), rows)
+
+    def _shown_costs(self) -> str:
+        head = ("variant", "files", "on disk", "in memory", "to load", "to change the locale")
+        rows = [
+            (
+                str(row["variant"]), f"{row['artifacts']:,}", f"{row['disk_mb']:,.0f} MB",
+                f"{row['memory_mb']:,.0f} MB", f"{row['load_s']:.1f} s", f"{1000 * row['swap_s']:.1f} ms",
+            )
+            for row in self.costs.to_dict("records")
+        ]  # fmt: skip
+        return table(head, rows)
 
     __repr__, _repr_html_ = as_text, as_html
 
@@ -131,8 +153,8 @@ def _rates(run: SuiteRun, engines: Mapping[str, Mapping[str, str]]) -> pd.DataFr
     evaluation, records = run.evaluation(run.points[0]), []
     for tag, variants in engines.items():
         for variant, engine in variants.items():
-            table = evaluation.rates(engine, "target_lang", run.points[0].metric)
-            own = table[table["target_lang"] == tag].to_dict("records")
+            rated = evaluation.rates(engine, "target_lang", run.points[0].metric)
+            own = rated[rated["target_lang"] == tag].to_dict("records")
             if not own:
                 raise WorkbenchError(f"no clips of {tag}", where=f"suite {run.suite.name}")
             kept = {key: own[0][key] for key in ("rate", "low", "high", "metric", "utterances", "enough")}
@@ -156,8 +178,8 @@ def _difference(run: SuiteRun, tag: str, first: str, second: str) -> dict[str, A
     if run.checkpoints[first] == run.checkpoints[second]:
         nothing = {"difference": 0.0, "low": 0.0, "high": 0.0, "metric": None}
         return {"verdict": "no difference shown", **nothing, "because": "one checkpoint"}
-    table = run.compare(first, second, point=run.points[0])
-    row = table[table["target_lang"] == tag].to_dict("records")[0]
+    compared = run.compare(first, second, point=run.points[0])
+    row = compared[compared["target_lang"] == tag].to_dict("records")[0]
     verdict = "not enough data"
     if row["enough"] != "no" and row["low"] == row["low"]:
         verdict = _WORDS.get(readings.direction(row), "no difference shown")
