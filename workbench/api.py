@@ -26,6 +26,7 @@ from workbench.finetuning.learning_curve import learning_curve
 from workbench.finetuning.projection import Curve
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.variants import Variants, compare_variants
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.ingest.audio.rows import audio_digests
 from workbench.locks import alone, unerased
 from workbench.names import check_name
@@ -52,9 +53,20 @@ if TYPE_CHECKING:
     from workbench.suites.run import SuiteRun
 
 
+_PLURAL = {"corpus": "corpora"}
+
+
 @public
 class Workspace(Operating):
     """A folder that owns corpora, runs, checkpoints, reports and the ledger."""
+
+    def _glance(self) -> Glance:
+        held = {"corpus": self.corpus_names(), "checkpoint": self.checkpoint_names(), "run": self.run_names()}
+        many = ", ".join(counted(len(held[kind]), kind, _PLURAL.get(kind, "")) for kind in held)
+        rows = [(kind, ", ".join(names) or "none yet") for kind, names in held.items()]
+        return Glance(f"Workspace {self.path}: {many}; overview() says more.", ("what", "names"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def overview(self) -> Overview:
         """What is here and what works on this machine."""

@@ -92,9 +92,9 @@ def preformatted(text: str) -> str:
     return f'<pre style="overflow-x:auto">{escape(text)}</pre>'
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 clip", "2,000 clips"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: "1 clip", "2,000 clips", "3 corpora"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {plural or f'{noun}s'}"
 
 
 def _line(cells: Sequence[str]) -> str:

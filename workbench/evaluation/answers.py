@@ -17,7 +17,7 @@ from workbench.evaluation.slices import Where, mask
 from workbench.evaluation.tables import as_table
 
 if TYPE_CHECKING:
-    from workbench.evaluation.shown import Shown
+    from workbench.shown import Shown
 
 _VALUES = 8
 """Values of a column named where a condition leaves nobody."""
@@ -30,7 +30,7 @@ def headline(self: Asked, name: str) -> Shown:
         ``kind`` ('pooled', 'over locales', 'in traffic'), ``unit``, ``rate, low, high``, ``locales``
         behind it, and ``missing`` locales that have a share of the traffic and no figure.
     """
-    from workbench.evaluation.shown import show
+    from workbench.shown import show
 
     found = heads.headlines_of_rates(_by_locale(self, name), dict(self.settings.traffic))
     said = "; ".join(_headline(row) for row in found) or "nothing was said in these utterances"
@@ -48,7 +48,8 @@ def is_better(self: Asked, base: str, candidate: str, where: Where = None) -> Sh
     Returns:
         :meth:`Evaluation.compare` by locale, the sentence first.
     """
-    from workbench.evaluation.shown import comparison_columns, show
+    from workbench.evaluation.shown import comparison_columns
+    from workbench.shown import show
 
     _somebody(self, where)
     whole = self.compare(base, candidate, (), where=where)
@@ -79,7 +80,8 @@ def fix_first(self: Asked, name: str, where: Where = None) -> Shown:
     Traffic shares are those of the evaluation (``traffic``); without them the test set's words stand in,
     which the sentence says.
     """
-    from workbench.evaluation.shown import enough_cell, show, span_cell
+    from workbench.evaluation.shown import enough_cell, span_cell
+    from workbench.shown import show
 
     _somebody(self, where)
     found = heads.fix_first(_by_locale(self, name, where), dict(self.settings.traffic))
@@ -101,7 +103,8 @@ def more_data(self: Asked, name: str, by: str | Sequence[str] | None = None, whe
     Returns:
         The slice columns, ``advice`` and ``urgency`` (the higher the sooner).
     """
-    from workbench.evaluation.shown import heading, show, slice_cell
+    from workbench.evaluation.shown import heading, slice_cell
+    from workbench.shown import show
 
     columns = self.settings.by if by is None else (by,) if isinstance(by, str) else tuple(by)
     _somebody(self, where)
@@ -120,7 +123,8 @@ def more_data(self: Asked, name: str, by: str | Sequence[str] | None = None, whe
 
 def shown_rates(table: pd.DataFrame, name: str, by: Sequence[str]) -> Shown:
     """A table of rates that opens with its worst slice."""
-    from workbench.evaluation.shown import rate_columns, show, slice_cell
+    from workbench.evaluation.shown import rate_columns, slice_cell
+    from workbench.shown import show
 
     fit = table[(table["enough"] != "no") & table["rate"].notna()]
     if not by or len(table) == 1:
@@ -137,7 +141,8 @@ def shown_rates(table: pd.DataFrame, name: str, by: Sequence[str]) -> Shown:
 
 def shown_comparison(table: pd.DataFrame, a: str, b: str, by: Sequence[str]) -> Shown:
     """A comparison that opens with how many slices point which way."""
-    from workbench.evaluation.shown import comparison_columns, show
+    from workbench.evaluation.shown import comparison_columns
+    from workbench.shown import show
 
     rows = table.to_dict("records")
     if len(rows) == 1:
@@ -153,7 +158,8 @@ def shown_non_inferior(
     table: pd.DataFrame, base: str, candidate: str, margin: float, by: Sequence[str]
 ) -> Shown:
     """Who is shown not to be worse by the margin; an upper bound below it, on words enough."""
-    from workbench.evaluation.shown import difference_cell, heading, show, slice_cell
+    from workbench.evaluation.shown import difference_cell, heading, slice_cell
+    from workbench.shown import show
 
     def verdict(row: Mapping[str, Any]) -> str:
         if row["enough"] == "no" or row["upper_bound"] != row["upper_bound"]:

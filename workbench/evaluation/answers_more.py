@@ -7,19 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation import readings
-from workbench.evaluation.shown import (
-    HEADINGS,
-    Shown,
-    count_cell,
-    heading,
-    rate_columns,
-    share_cell,
-    share_columns,
-    show,
-    slice_cell,
-    text_cell,
-)
+from workbench.evaluation.shown import HEADINGS, heading, rate_columns, share_cell, share_columns, slice_cell
 from workbench.evaluation.small_figures import Bar, Line, bars, lines
+from workbench.shown import Shown, count_cell, show, text_cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,17 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation import readings
-from workbench.evaluation.shown import (
-    Shown,
-    clip_cell,
-    count_cell,
-    heading,
-    share_cell,
-    show,
-    slice_cell,
-    span_cell,
-    text_cell,
-)
+from workbench.evaluation.shown import heading, share_cell, slice_cell, span_cell
+from workbench.shown import Shown, clip_cell, count_cell, show, text_cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.evaluation import readings
 from workbench.evaluation.clusters import BY_SPEAKERS, clusters_of
 from workbench.evaluation.intervals import influence, linear_interval
 from workbench.evaluation.rates import Settings, one_unit_each
@@ -54,6 +55,17 @@ def difference_of_slices(
     confidence = 1 - 2 * (1 - settings.confidence) if one_sided else settings.confidence
     low, high = linear_interval(rates[1] - rates[0], second - first, clusters, confidence)
     return SliceDifference((rates[0], rates[1]), rates[1] - rates[0], low, high)
+
+
+def gap_sentence(name: str, found: Mapping[str, Any]) -> str:
+    """What :func:`disparity` found, in words."""
+    if not found:
+        return f"{name}: fewer than two slices have words enough to be held against each other."
+    worst, best = (" · ".join(str(value) for value in found[end].values()) for end in ("worst", "best"))
+    low, high = (readings.points(found[end]) for end in ("gap_low", "gap_high"))
+    span = "" if math.isnan(found["gap_low"]) else f" ({low.removesuffix(' points')} to {high})"
+    rates = f"{readings.percent(found['worst_rate'])} and {readings.percent(found['best_rate'])}"
+    return f"{name}: {worst} against {best}, {rates}: {readings.points(found['gap'])} apart{span}."
 
 
 def disparity(

@@ -28,6 +28,7 @@ from workbench.evaluation import silence as silence_views
 from workbench.evaluation.alike import audio_changes, differences
 from workbench.evaluation.asked import kept, normalizer_of
 from workbench.evaluation.disparity import disparity as worst_against_best
+from workbench.evaluation.disparity import gap_sentence
 from workbench.evaluation.malloc_trim import give_back
 from workbench.evaluation.matching import put_together
 from workbench.evaluation.rates import Settings, Thresholds
@@ -36,7 +37,9 @@ from workbench.evaluation.sharded import align_ahead
 from workbench.evaluation.slices import Where
 from workbench.evaluation.tables import unknown_as_none
 from workbench.foldings import Substitution, as_substitutions
+from workbench.glance import counted
 from workbench.plain_values import as_json
+from workbench.shown import Facts, show_rows
 from workbench.signatures import public, takes_fields
 from workbench.text import parted
 from workbench.views import Widget, view
@@ -139,7 +142,9 @@ class Evaluation:
     @property
     def rows(self) -> pd.DataFrame:
         """The utterances that have a reference; do not change it."""
-        return self.scored.rows
+        said = f"{counted(len(self), 'utterance')} with a reference."
+        seen = ("id", "text", "target_lang", "accent", "speaker", "duration")
+        return show_rows(self.scored.rows, said, seen)
 
     def __len__(self) -> int:
         return len(self.scored)
@@ -148,7 +153,8 @@ class Evaluation:
         """Checkpoint, look-ahead, prompt mode and streaming of a prediction, and how much it covers."""
         prediction = self.scored.prediction(name)
         covered = int(prediction.present.sum())
-        return {**prediction.facts, "predicted": covered, "missing": len(self) - covered}
+        facts = {**prediction.facts, "predicted": covered, "missing": len(self) - covered}
+        return Facts(facts, f"{name} covers {covered:,} of {counted(len(self), 'utterance')}.")
 
     def rates(
         self,
@@ -183,8 +189,8 @@ class Evaluation:
         self, name: str, metric: Headline = "headline", normalizer: str | None = None
     ) -> dict[str, Any]:
         """The one row of :meth:`rates` over everything."""
-        records: list[dict[str, Any]] = self.rates(name, (), metric, normalizer).to_dict("records")
-        return records[0]
+        table = self.rates(name, (), metric, normalizer)
+        return Facts(table.to_dict("records")[0], table.sentence)
 
     def compare(
         self,
@@ -251,7 +257,8 @@ class Evaluation:
         empty if fewer than two slices. Picked after seeing the rates, the gap is biased upwards."""
         columns = self._columns(by)
         table = self.rates(name, columns, metric, normalizer, where)
-        return worst_against_best(self.scored, name, self.settings, table, columns, where)
+        found = worst_against_best(self.scored, name, self.settings, table, columns, where)
+        return Facts(found, gap_sentence(name, found))
 
     alignment = error_views.alignment
     utterances = error_views.utterances

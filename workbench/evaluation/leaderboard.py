@@ -34,7 +34,7 @@ from workbench.evaluation.tables import as_table
 from workbench.numerals import in_words
 
 if TYPE_CHECKING:
-    from workbench.evaluation.shown import Shown
+    from workbench.shown import Shown
 
 VERSION = "open_asr_leaderboard d1e99b2 (2026-08-21)"
 _THOUSANDS = re.compile(r"(\d)\s+(\d{3})\b")
@@ -103,7 +103,8 @@ def leaderboard(
         ``utterances``, ``dropped`` (empty references), ``speakers``, ``profile`` (version of the public
         code). Never to be compared with figures of another normalizer.
     """
-    from workbench.evaluation.shown import heading, show, slice_cell
+    from workbench.evaluation.shown import heading, slice_cell
+    from workbench.shown import show
 
     scored, settings = self.scored, self.settings
     rows = rows_of(self, name, where=where)

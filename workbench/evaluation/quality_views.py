@@ -26,8 +26,11 @@ from workbench.evaluation.answers_of_clips import shown_shares, shown_stability
 from workbench.evaluation.asked import Asked, kept, normalizer_of, rows_of
 from workbench.evaluation.confidence import Confidence, Unit, confidence_of
 from workbench.evaluation.scored import Headline
+from workbench.evaluation.shown import comparison_columns
 from workbench.evaluation.slices import Where
 from workbench.evaluation.tables import as_table
+from workbench.glance import counted
+from workbench.shown import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -127,7 +130,17 @@ def auto_cost(
                 table.insert(0, "given", given)
                 table.insert(1, "auto", auto)
                 tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["given", "auto"])
+    if not tables:
+        said = "No two of these predictions differ in the prompt alone: make one with prompt_mode='auto'."
+        return show(pd.DataFrame(columns=["given", "auto"]), said, {})
+    sliced = {n: c for n, c in comparison_columns(_columns(self, by)).items() if n != "interval"}
+    pair = {"predictions": lambda row: f"{row['given']} → {row['auto']}"}
+    said = f"What auto costs against the given locale, in {counted(len(tables), 'pair')} of predictions."
+    return show(pd.concat(tables, ignore_index=True), said, {**pair, **sliced})
+
+
+def _columns(self: Asked, by: str | Sequence[str] | None) -> tuple[str, ...]:
+    return self.settings.by if by is None else (by,) if isinstance(by, str) else tuple(by)
 
 
 def keywords(

@@ -1,79 +1,13 @@
-"""Tables that open with their answer: a sentence, at most six columns in plain figures, then all the rest."""
+"""What the short tables of an evaluation say: their headings and the words of their cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
-
-import pandas as pd
+from typing import Any
 
 from workbench.evaluation import readings
 from workbench.evaluation.confounding import WORDS
-from workbench.glance import MOST_COLUMNS, MOST_ROWS, Glance
-
-Cell = Callable[[Mapping[str, Any]], str]
-_ALL_ROWS = 200
-_LONG = 60
-"""Letters of a text that a cell shows."""
-
-
-class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
-    """A data frame that shows itself as a sentence and a short table; everything else as pandas has it.
-
-    ``sentence`` says what it comes to, ``short`` maps at most six headings to what their cells say of a row,
-    ``figure`` is HTML that stands between the two.
-    """
-
-    _metadata: ClassVar[list[str]] = ["sentence", "short", "figure"]
-    sentence: str
-    short: Mapping[str, Cell]
-    figure: str
-
-    @property
-    def _constructor(self) -> Any:
-        return pd.DataFrame
-
-    def _glance(self) -> Glance:
-        rows = [
-            [cell(row) for cell in self.short.values()] for row in self.head(MOST_ROWS).to_dict("records")
-        ]
-        first = pd.DataFrame(self).head(_ALL_ROWS)
-        said = first.select_dtypes(object)
-        first[said.columns] = said.where(said.notna(), "–")
-        whole = first.to_html(index=False, na_rep="–", border=0, float_format="%.4f")
-        more = f'<div style="overflow-x:auto">{whole}</div>'
-        about = f"{len(self):,} rows, {len(self.columns)} columns"
-        return Glance(self.sentence, list(self.short), rows, len(self), self.figure, more, about)
-
-    def __repr__(self) -> str:
-        hidden = len(self.columns) - len(self.short)
-        rest = f"\n(a table of {len(self.columns)} columns)" if hidden > 0 else ""
-        return f"{self._glance()}{rest}"
-
-    __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        return self._glance().html()
-
-
-def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell], figure: str = "") -> Shown:
-    """A table with its answer.
-
-    Args:
-        frame: what the table holds.
-        sentence: what it comes to.
-        short: heading → text of a cell from the row; at most six.
-        figure: HTML shown between the sentence and the table.
-    """
-    assert len(short) <= MOST_COLUMNS, "a table shows six columns at most"
-    found = Shown(frame)
-    found.sentence, found.short, found.figure = sentence, short, figure
-    return found
-
-
-def count_cell(column: str) -> Cell:
-    """A whole number; a dash where unknown."""
-    return lambda row: "–" if row[column] != row[column] else f"{int(row[column]):,}"
+from workbench.shown import Cell
 
 
 def share_cell(column: str) -> Cell:
@@ -84,17 +18,6 @@ def share_cell(column: str) -> Cell:
 def difference_cell(column: str) -> Cell:
     """A difference of shares in points, signed; a dash where unknown."""
     return lambda row: _points(row[column])
-
-
-def text_cell(column: str) -> Cell:
-    """A word as it is; a dash where there is none."""
-    return lambda row: "–" if row[column] is None or row[column] != row[column] else str(row[column])
-
-
-def clip_cell(column: str) -> Cell:
-    """The beginning of a long text; the rest stands behind *more*."""
-    whole = text_cell(column)
-    return lambda row: said if len(said := whole(row)) <= _LONG else f"{said[: _LONG - 1]}…"
 
 
 def enough_cell(row: Mapping[str, Any]) -> str:

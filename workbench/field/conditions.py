@@ -21,11 +21,12 @@ from workbench.cluster import check_engine, connected
 from workbench.corpus.review.origins import references
 from workbench.errors import WorkbenchError
 from workbench.evaluation import readings, score_predictions
-from workbench.evaluation.shown import Cell, Shown, enough_cell, share_cell, show, text_cell
+from workbench.evaluation.shown import enough_cell, share_cell
 from workbench.evaluation.tables import as_table
 from workbench.field.simulated_log import in_conditions
 from workbench.plain_values import plain
 from workbench.recognizer.conditions import Condition
+from workbench.shown import Cell, Shown, show, text_cell
 from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace import json_store

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import yaml
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning.run_paths import settled
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.plain_data import read_yaml
 from workbench.plain_values import plain
 from workbench.schema_checks import Lines, build, yaml_lines
@@ -168,6 +169,23 @@ class Recipe:
     save_every: int = 50
     average_best: int = 0
     preset: str = ""
+
+    def _glance(self) -> Glance:
+        plain = Recipe(self.name, self.base, self.sources)
+        targets = [one for one in self.sources if one.role == "target"]
+        said = f"{self.name}: {counted(self.steps, 'step')}, trains {self.trains.replace('_', ' ')}, from"
+        said += f" {Path(self.base).name} on {counted(len(targets), 'target source')}"
+        said += f" and {counted(len(self.sources) - len(targets), 'source')} of replay."
+        rows = [
+            (str(one.role), " · ".join([one.manifest, ", ".join(one.locales) or "all locales"]))
+            for one in self.sources
+        ]
+        changed = [one.name for one in fields(self) if getattr(self, one.name) != getattr(plain, one.name)]
+        rows += [("validation", one.manifest) for one in self.validation]
+        rows += [(n.replace("_", " "), str(getattr(self, n))) for n in changed if n != "validation"]
+        return Glance(said, ("what", "value"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Recipe:

@@ -25,14 +25,21 @@ from workbench.finetuning.checks import problems
 from workbench.finetuning.folder import ENDED, RunFolder
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run_paths import portable
-from workbench.glance import Glance, as_html, as_text
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.locks import is_held
 from workbench.machine import child_environment
+from workbench.shown import show_rows
 from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace.slots import queue_up
 
 log = logging.getLogger("workbench.finetuning.run")
+_SHOWN = {
+    "": ("kind", "step", "locale", "loss", "wer", "cer"),
+    "train": ("step", "loss", "learning_rate", "gradient_norm", "step_s", "memory_mb"),
+    "validation": ("step", "locale", "prompt_mode", "streaming", "wer", "cer"),
+}
+"""Columns of each kind of record that are seen first."""
 _POLL_S = 0.2
 
 
@@ -121,11 +128,15 @@ class Run:
         """Records as a table: ``train`` (one per step), ``validation`` (per locale, prompt mode, streaming),
         ``average``; all of them without a kind."""
         found = [r for r in files.records(self.folder.metrics) if kind is None or r["kind"] == kind]
-        return pd.DataFrame(found)
+        said = f"{counted(len(found), 'record')} of {self.name}{f', {kind}' if kind else ''}."
+        return show_rows(pd.DataFrame(found), said, _SHOWN.get(kind or "", _SHOWN[""]))
 
     def samples(self) -> pd.DataFrame:
         """Reference and hypothesis of the same few utterances at each validation."""
-        return pd.DataFrame(list(files.records(self.folder.samples)))
+        found = pd.DataFrame(list(files.records(self.folder.samples)))
+        many = found["step"].nunique() if len(found) else 0
+        said = f"{counted(len(found), 'transcript')} of {counted(many, 'validation')} of {self.name}."
+        return show_rows(found, said, ("step", "locale", "prompt_mode", "reference", "hypothesis"))
 
     def problems(self) -> list[dict[str, Any]]:
         """Rows that could not be used."""
@@ -136,7 +147,9 @@ class Run:
         from workbench.finetuning import plan
 
         upto = int(self.folder.state().get("step", 0)) if steps is None else steps
-        return plan.consumed_hours(plan.read(self.folder.plan), upto)
+        found = plan.consumed_hours(plan.read(self.folder.plan), upto)
+        said = f"{found['hours'].sum():.2f} h consumed in {counted(upto, 'step')} of {self.name}."
+        return show_rows(found, said, ("target_lang", "hours", "uses", "utterances", "passes", "source"))
 
     def log_tail(self, lines: int = 30) -> str:
         """The last lines of ``run.log``."""

@@ -49,6 +49,9 @@ class Engine:
 
     runtime = "torch"
 
+    def __repr__(self) -> str:
+        return f"Engine: {self.runtime} on {self.device}, {self.parameters / 1e6:.1f}M weights"
+
     def __init__(self, model: Any) -> None:
         self.model, self.encoder = model, model.encoder
         self.device = next(model.parameters()).device

@@ -15,6 +15,7 @@ from workbench.corpus import predictions, record
 from workbench.errors import WorkbenchError
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
+from workbench.glance import Glance, as_text, counted
 from workbench.privacy import tainted_checkpoints
 from workbench.reading import read_json
 from workbench.release import lineage_drawing, promotion
@@ -31,6 +32,13 @@ class Graph:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+
+    def _glance(self) -> Glance:
+        many = f"{counted(len(self.nodes), 'thing')} and {counted(len(self.edges), 'step')} between them"
+        rows = [(node.kind, node.label) for node in self.nodes.values()]
+        return Glance(f"Lineage: {many}.", ("kind", "what"), rows)
+
+    __repr__ = as_text
 
     def to_dict(self) -> dict[str, Any]:
         return {"nodes": [asdict(n) for n in self.nodes.values()], "edges": [asdict(e) for e in self.edges]}

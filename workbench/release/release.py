@@ -25,7 +25,7 @@ from workbench.errors import WorkbenchError
 from workbench.evaluation.evaluation import score_predictions
 from workbench.files import sha256_file
 from workbench.finetuning import ancestry
-from workbench.glance import Glance, as_html, as_text
+from workbench.glance import Glance, as_html, as_text, counted
 from workbench.ingest.audio import Roots
 from workbench.plain_data import read_yaml
 from workbench.privacy import tainted_checkpoints
@@ -36,6 +36,7 @@ from workbench.release import card as cards
 from workbench.release import changes, lineage, promotion
 from workbench.release.gates import GateReport, Policy, gate
 from workbench.release.promotion import GATED, Pointers
+from workbench.shown import show_rows
 from workbench.signatures import public
 from workbench.suites.predictions import SuitePredictions
 from workbench.suites.run import run_suite
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
     from workbench.evaluation.evaluation import Evaluation
     from workbench.release.measure import Measurement
     from workbench.suites.run import SuiteRun
+
+
+_TERMS = ("id", "target_lang", "speaker", "source", "license", "consent")
 
 
 @public
@@ -111,7 +115,10 @@ class Release:
             rows = ancestry.training_rows(self.run)
         except WorkbenchError:
             return None
-        return with_terms(self.workspace, rows) if len(rows) else None
+        if not len(rows):
+            return None
+        found = with_terms(self.workspace, rows)
+        return show_rows(found, f"{counted(len(found), 'row')} that {self.candidate} was trained on.", _TERMS)
 
     def evaluation(self, corpus: Corpus | None = None, where: str = "split = 'test'") -> Evaluation:
         """Every prediction of the two checkpoints on a corpus, scored; for want of a suite.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.evaluation.shown import Shown, count_cell, show, text_cell
 from workbench.evaluation.tables import as_table
+from workbench.shown import Shown, count_cell, show, text_cell
 from workbench.suites.suite import Requirement
 
 ALL = "all"

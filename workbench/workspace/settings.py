@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
+from workbench.glance import Glance, as_html, as_text
 from workbench.locales import LATIN_MARKS, Locale, Tier, canonical, declare
 from workbench.reading import read_text
 from workbench.schema_checks import build, toml_lines
@@ -44,6 +45,21 @@ class Pilot:
     """Which locales the pilot improves and which it must not harm."""
 
     locales: tuple[PilotLocale, ...] = ()
+
+    def _glance(self) -> Glance:
+        if not self.locales:
+            return Glance("No pilot plan yet: ws.set_pilot(...) writes one.")
+        said = f"The pilot improves {', '.join(self.targets) or 'no locale'}"
+        said += f" and must not harm {', '.join(self.guardrails)}." if self.guardrails else "."
+        head = "locale", "role", "traffic", "risk weight", "accents"
+        rows = [
+            (row.tag, row.role, f"{100 * row.traffic_share:.0f} %", f"{row.risk_weight:g}",
+             ", ".join(row.accents) or "–")
+            for row in self.locales
+        ]  # fmt: skip
+        return Glance(said, head, rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     @property
     def targets(self) -> list[str]:
@@ -126,6 +142,18 @@ class Config:
     retraining_schedule: RetrainingSchedule = field(default_factory=RetrainingSchedule)
     sources: dict[str, SourceTerms] = field(default_factory=dict)
     locales: dict[str, Locale] = field(default_factory=dict)
+
+    def _glance(self) -> Glance:
+        rows = [(name, str(getattr(self, name))) for name in _PLAIN]
+        schedule = self.retraining_schedule
+        rows += [(f"retraining: {one.name}", str(getattr(schedule, one.name))) for one in fields(schedule)]
+        pilot = ", ".join(row.tag for row in self.pilot.locales) or "none yet"
+        rows += [("pilot", pilot), ("sources with terms", ", ".join(self.sources) or "none")]
+        rows += [("locales added", ", ".join(self.locales) or "none")]
+        said = "Settings of the workspace; ws.configure(...) changes them."
+        return Glance(said, ("setting", "value"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from workbench.corpus.query.engine import Engine, plain_row
 from workbench.corpus.query.preview import preview_html
 from workbench.corpus.review.decisions import DecisionStore
 from workbench.errors import Problem, WorkbenchError
+from workbench.glance import counted
 from workbench.ingest import audio as sound
 from workbench.ingest.schema import literal, quoted
 from workbench.reading import readable
@@ -82,7 +83,11 @@ class View:
     @property
     def facts(self) -> dict[str, Any]:
         """What ``source.json`` records about the import, and about rows that joined or left since."""
-        return record.read(self.folder)
+        from workbench.shown import Facts
+
+        found = record.read(self.folder)
+        said = f"{found['name']}: {counted(found['rows'], 'row')} of {found.get('source', 'a source')}."
+        return Facts(found, said)
 
     @property
     def rows_stamp(self) -> tuple[int, int] | None:
@@ -242,7 +247,12 @@ class View:
 
     def frame(self, columns: Iterable[str] | None = None) -> pd.DataFrame:
         """All rows in the source's order as a DataFrame."""
-        return self.table(columns).to_pandas()
+        from workbench.shown import show_rows
+
+        found = self.table(columns).to_pandas()
+        narrowed = f" where {' and '.join(self._shown)}" if self._shown else ""
+        said = f"{counted(len(found), 'utterance')} of {self.name}{narrowed}."
+        return show_rows(found, said, ("id", "text", "target_lang", "duration", "split", "status"))
 
     def ids(self) -> list[str]:
         """The ids in the source's order."""
@@ -264,7 +274,12 @@ class View:
         names = [quoted(self._column(name)) for name in columns]
         select = ", ".join([*names, "count(*) AS utterances", "coalesce(sum(duration), 0) / 3600 AS hours"])
         by = f"GROUP BY {', '.join(names)} ORDER BY {', '.join(names)}" if names else ""
-        return self._engine.read(f"SELECT {select}", self._where(), by).to_pandas()
+        from workbench.shown import show_rows
+
+        found = self._engine.read(f"SELECT {select}", self._where(), by).to_pandas()
+        parts = f" in {counted(len(found), 'group')}" if names else ""
+        said = f"{int(found['utterances'].sum()):,} utterances, {found['hours'].sum():.2f} h{parts}."
+        return show_rows(found, said, (*columns[-4:], "utterances", "hours"))
 
     def audio_path(self, id: str) -> Path:
         """The recording of a row.

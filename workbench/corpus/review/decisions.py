@@ -297,7 +297,10 @@ class DecisionStore:
             views = {reviewer: value for _, reviewer, value in words if value in (ACCEPTED, REJECTED)}
             shared += [views] if len(views) > 1 else []
         agreed = sum(len(set(views.values())) == 1 for views in shared)
-        return {"clips": len(shared), "agreed": agreed, "kappa": kappa(shared, ACCEPTED)}
+        from workbench.shown import Facts
+
+        said = f"{counted(len(shared), 'clip')} judged by several reviewers; on {agreed:,} they agree."
+        return Facts({"clips": len(shared), "agreed": agreed, "kappa": kappa(shared, ACCEPTED)}, said)
 
     def words_of_reviewers(self) -> Iterator[tuple[str, str, str, str | None]]:
         """(clip, field, reviewer, value): each reviewer's own last word that stands, resolutions left out."""
