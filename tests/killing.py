@@ -74,7 +74,7 @@ HEARD: dict[str, Callable[[Workspace], Any]] = {
     "run suite": lambda ws: ws.run_suite("pilot", "starter"),
     "calibrate": lambda ws: ws.calibrate(ws.corpus("spoken"), "said"),
     "conditions": lambda ws: ws.conditions(
-        "starter", ws.corpus("spoken").where("id < 'b'"), snr_db=(None, 10), bands=("wide",)
+        "starter", ws.corpus("spoken").where("id < 'a-2'"), snr_db=(None, 10), bands=("wide",)
     ),
     "capacity": lambda ws: ws.capacity(
         "starter", ws.corpus("spoken"), clips=2, streams=(1, 2), lookaheads_ms=(560,), repeats=1, call_s=0.6,
@@ -87,6 +87,10 @@ HEARD: dict[str, Callable[[Workspace], Any]] = {
 
 def _accepted(ws: Workspace) -> Any:
     return ws.corpus("segments").where("status = 'accepted'")
+
+
+PIECEMEAL = frozenset({"erase"})
+"""Does its work thing by thing, each whole; what is left of it is done by whoever comes next."""
 
 
 def die(verb: str, path: str, at: int | None) -> int:

@@ -24,15 +24,17 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
     """A data frame that shows itself as a sentence and a short table; everything else as pandas has it.
 
     ``sentence`` says what it comes to, ``short`` maps at most six headings to what their cells say of a row,
-    ``figure`` is HTML that stands between the two, ``of`` is how many rows there were before some were
-    chosen. Rows that are chosen of it show themselves likewise; other columns, as pandas does.
+    ``figure`` is HTML that stands between the two; ``of`` is how many rows there were before some were
+    chosen, ``seen`` the columns then. Rows that are chosen of it show themselves likewise; without all of
+    those columns, as pandas does. Other processes get a plain data frame.
     """
 
-    _metadata: ClassVar[list[str]] = ["sentence", "short", "figure", "of"]
+    _metadata: ClassVar[list[str]] = ["sentence", "short", "figure", "of", "seen"]
     sentence: str
     short: Mapping[str, Cell]
     figure: str
     of: int
+    seen: frozenset[str]
 
     @property
     def _constructor(self) -> Any:
@@ -40,12 +42,16 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
 
     def __finalize__(self, other: Any, method: str | None = None, **how: Any) -> Self:
         if isinstance(other, Shown) and "short" in other.__dict__ and other.columns.equals(self.columns):
-            self.sentence, self.short, self.figure, self.of = "", other.short, "", other.of
+            self.sentence, self.short, self.figure = "", other.short, ""
+            self.of, self.seen = other.of, other.seen
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pd.DataFrame, (pd.DataFrame(self),)
+
     def _glance(self) -> Glance | None:
-        """None where columns are others than those that it was made to show."""
-        if "short" not in self.__dict__:
+        """None where columns are gone that it was made to show."""
+        if "short" not in self.__dict__ or not self.seen.issubset(self.columns):
             return None
         first = pd.DataFrame(self).head(_ALL_ROWS)
         rows = [
@@ -84,7 +90,8 @@ def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell], figure: 
     """
     assert len(short) <= MOST_COLUMNS, "a table shows six columns at most"
     found = Shown(frame)
-    found.sentence, found.short, found.figure, found.of = sentence, short, figure, len(frame)
+    found.sentence, found.short, found.figure = sentence, short, figure
+    found.of, found.seen = len(frame), frozenset(frame.columns)
     return found
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation import Evaluation, headline, readings, score_predictions
-from workbench.evaluation.shown import MOST_COLUMNS, comparison_columns
+from workbench.evaluation.shown import comparison_columns
+from workbench.glance import MOST_COLUMNS
 from workbench.shown import Shown
 
 CHINESE = "今天天气很好我们去公园"

@@ -17,8 +17,8 @@ from workbench.capacity.measurement import Budget
 from workbench.capacity.result import Capacity
 from workbench.capacity.search import Largest
 from workbench.evaluation import Evaluation, score_predictions
-from workbench.evaluation.shown import MOST_COLUMNS
 from workbench.evaluation.small_figures import Bar, Line, bars, lines
+from workbench.glance import MOST_COLUMNS
 from workbench.release.gate_report import GateReport
 from workbench.release.verdicts import FAIL, PASS, UNKNOWN, Check, Finding, Verdict
 from workbench.shown import Shown

@@ -34,6 +34,7 @@ Metric = Annotated[
     Literal["headline", "wer", "cer"], typer.Option(help="headline: characters in ja, ko, zh, th.")
 ]
 Normalizer = Annotated[str, typer.Option(help="raw, cased, basic …")]
+Confidence = Annotated[float, typer.Option(help="Of the intervals: 0.99 for 99 %.")]
 
 
 Asked = Annotated[str, typer.Argument(help="A corpus; with --suite a test suite.")]
@@ -45,19 +46,24 @@ OnSuite = Annotated[
 
 
 def _scored(
-    corpus: str, names: Sequence[str], by: Sequence[str], normalizer: str, suite: bool
+    corpus: str, names: Sequence[str], by: Sequence[str], normalizer: str, confidence: float, suite: bool
 ) -> wb.Evaluation:
     """Predictions of a corpus, or checkpoints on a suite at its first operating point, scored."""
     if not suite:
-        return wb.evaluate(view(corpus, None), *names, by=by, normalizer=normalizer)
+        found = wb.evaluate(view(corpus, None), *names, by=by, normalizer=normalizer)
+        return found.with_settings(confidence=confidence)
     ws = workspace()
-    found = ws.suite(corpus)
-    point = found.latest.point()
+    point = ws.suite(corpus).latest.point()
     run = ws.run_suite(corpus, *names, points=[point.name])
     if lacking := run.shortfalls(*names, point=point):
         why = "; ".join(f"{tag}: {', '.join(said)}" for tag, said in list(lacking.items())[:3])
         sys.stderr.write(f"coverage: {why}\n")
-    return run.evaluation(point, names).with_settings(by=tuple(by), normalizer=normalizer)
+    made = run.evaluation(point, names)
+    return made.with_settings(by=tuple(by), normalizer=normalizer, confidence=confidence)
+
+
+def _level(confidence: float) -> str:
+    return f"Intervals: {100 * confidence:g} %."
 
 
 def _columns(by: str) -> tuple[str, ...]:
@@ -84,6 +90,7 @@ def evaluate(
     by: By = "target_lang,accent",
     metric: Metric = "headline",
     normalizer: Normalizer = "basic",
+    confidence: Confidence = 0.95,
     report: Annotated[
         Path | None, typer.Option(help="The error report to write (HTML, and JSON beside it).")
     ] = Path("report.html"),
@@ -98,9 +105,9 @@ def evaluate(
         normalizer=normalizer,
         engine=engine,
         address=address,
-    )
+    ).with_settings(confidence=confidence)
     tables = {name: scored.rates(name, metric=metric) for name in scored.names}
-    lines = [str(table) for table in tables.values()]
+    lines = [*(str(table) for table in tables.values()), _level(confidence)]
     data = {"rates": {name: records(table) for name, table in tables.items()}}
     written = scored.report(report) if report is not None else None
     return Told.of({**data, "report": written}, *lines, *([str(written)] if written else []))
@@ -115,10 +122,13 @@ def compare(
     by: By = "target_lang",
     metric: Metric = "headline",
     normalizer: Normalizer = "basic",
+    confidence: Confidence = 0.95,
 ) -> Told:
     """Rate of the candidate minus rate of the base, with intervals: below zero, the candidate is better."""
     scored = wb.evaluate(view(corpus, where), base, candidate, normalizer=normalizer)
-    return Told.table(scored.compare(base, candidate, by=_columns(by), metric=metric))
+    scored = scored.with_settings(confidence=confidence)
+    found = scored.compare(base, candidate, by=_columns(by), metric=metric)
+    return Told.table(found, _level(confidence))
 
 
 @verb(group, "fix-first", room=ROOM)
@@ -127,14 +137,15 @@ def fix_first(
     prediction: AskedPrediction,
     where: Where = None,
     normalizer: Normalizer = "basic",
+    confidence: Confidence = 0.95,
     suite: OnSuite = False,
 ) -> Told:
     """Which locale do we fix first? By the errors to expect in the pilot's traffic. Exit code 3: not enough
     data."""
-    scored = _scored(corpus, (prediction,), ("target_lang",), normalizer, suite)
+    scored = _scored(corpus, (prediction,), ("target_lang",), normalizer, confidence, suite)
     found = scored.fix_first(prediction, where)
     known = len(found) and found["enough"].iloc[0] != "no"
-    return Told.answer(found, code=0 if known else NOT_ENOUGH)
+    return Told.answer(found, _level(confidence), code=0 if known else NOT_ENOUGH)
 
 
 @verb(group, "better", room=ROOM)
@@ -146,15 +157,16 @@ def better(
         str | None, typer.Option(help="For whom, such as \"accent = 'es-MX'\"; everybody by default.")
     ] = None,
     normalizer: Normalizer = "basic",
+    confidence: Confidence = 0.95,
     suite: OnSuite = False,
 ) -> Told:
     """Is the new checkpoint better? Exit code: 0 fewer errors, 1 more errors or no clear difference, 3 not
     enough data."""
-    scored = _scored(corpus, (base, candidate), ("target_lang",), normalizer, suite)
+    scored = _scored(corpus, (base, candidate), ("target_lang",), normalizer, confidence, suite)
     whole = scored.compare(base, candidate, (), where=where)
     said = whole["reading"].iloc[0] if len(whole) else "not enough data"
     code = {"fewer errors": 0, "not enough data": NOT_ENOUGH}.get(said, NOT_PASSED)
-    return Told.answer(scored.is_better(base, candidate, where), code=code)
+    return Told.answer(scored.is_better(base, candidate, where), _level(confidence), code=code)
 
 
 @verb(group, "more-data", room=ROOM)
@@ -164,13 +176,14 @@ def more_data(
     where: Where = None,
     by: By = "target_lang,accent",
     normalizer: Normalizer = "basic",
+    confidence: Confidence = 0.95,
     suite: OnSuite = False,
 ) -> Told:
     """How much more data to judge by? What each slice's figure still needs, most urgent first. Exit code 3:
     some need more. How many hours of training lower the errors: `workbench learning-curve`."""
-    scored = _scored(corpus, (prediction,), _columns(by), normalizer, suite)
+    scored = _scored(corpus, (prediction,), _columns(by), normalizer, confidence, suite)
     found = scored.more_data(prediction, where=where)
-    return Told.answer(found, code=NOT_ENOUGH if len(found) else 0)
+    return Told.answer(found, _level(confidence), code=NOT_ENOUGH if len(found) else 0)
 
 
 SuiteName = Annotated[str, typer.Argument(help="Name of a suite.")]
@@ -215,6 +228,7 @@ def run_suite(
     join: Annotated[
         list[str] | None, typer.Option(help="Another engine: a prediction imported into every corpus.")
     ] = None,
+    confidence: Confidence = 0.95,
     engine: Engine = "local",
     address: Address = None,
 ) -> Told:
@@ -230,6 +244,6 @@ def run_suite(
     if base is None:
         rows = records(covered[covered["accent"].isna()].drop(columns=["accent"]))
         return Told.of(rows, str(run))
-    matrix = run.forgetting(base, point=point)
+    matrix = run.with_settings(confidence=confidence).forgetting(base, point=point)
     open_ = (matrix.table["verdict"] == "not enough data").any()
-    return Told.of(records(matrix.table), str(matrix), code=NOT_ENOUGH if open_ else 0)
+    return Told.of(records(matrix.table), str(matrix), _level(confidence), code=NOT_ENOUGH if open_ else 0)

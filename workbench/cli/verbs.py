@@ -46,13 +46,14 @@ class Told:
         return cls(records(frame), (own if len(frame) else "nothing", *lines), code)
 
     @classmethod
-    def answer(cls, frame: Any, *, code: int = DONE) -> Told:
+    def answer(cls, frame: Any, *lines: str, code: int = DONE) -> Told:
         """A question's answer: its sentence, then at most six columns; all of both for ``--json``.
 
         Args:
             frame: a table that opens with its answer, such as ``Evaluation.fix_first`` gives.
+            lines: below it.
         """
-        return cls({"answer": frame.sentence, "rows": records(frame)}, (str(frame),), code)
+        return cls({"answer": frame.sentence, "rows": records(frame)}, (str(frame), *lines), code)
 
 
 def verb(group: typer.Typer, name: str, *, room: str) -> Callable[[Function], Function]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from workbench.locks import alone
 from workbench.reading import RESTORE, read_json, read_parquet, readable
 
 NAME, ROWS = "source.json", "utterances.parquet"
+_NEXT = "next"
+"""What the record will say of rows that are about to be replaced."""
 _NEEDED = {"name": str, "audio_roots": list, "columns": list, "rows": int, "utterances_sha256": str}
 
 
@@ -75,13 +78,25 @@ def replace_rows(folder: Path, table: pa.Table, facts: Mapping[str, Any] | None 
         folder: of the corpus. ``table``: its rows.
         facts: what else the record is to say.
     """
-    path = folder / ROWS
+    path, before = folder / ROWS, read(folder)
     with replacing(path) as draft:
         pq.write_table(table, draft, write_page_checksum=True)
-    write(
-        folder,
-        {**read(folder), **(facts or {}), "rows": table.num_rows, "utterances_sha256": sha256_file(path)},
-    )
+        now = {**(facts or {}), "rows": table.num_rows, "utterances_sha256": sha256_file(draft)}
+        # Both count until the rows are in their place: after a kill in between, `settle` sees which they are.
+        write(folder, {**before, _NEXT: now})
+    write(folder, {**before, **now})
+
+
+def settle(folder: Path) -> None:
+    """What a kill left of :func:`replace_rows`: the record says what the rows are, old or new."""
+    facts = read(folder)
+    if _NEXT in facts:
+        with alone_with(folder):
+            facts = read(folder)
+            now = facts.pop(_NEXT, {})
+            write(
+                folder, facts | now if sha256_file(folder / ROWS) == now.get("utterances_sha256") else facts
+            )
 
 
 def alone_with(folder: Path) -> Any:
@@ -135,6 +150,8 @@ def reroot(folder: Path, old: Path, new: Path) -> int:
 def faults(folder: Path) -> list[str]:
     """What does not hold of a corpus, its rows and what was measured of them, one sentence each."""
     try:
+        if os.access(folder, os.W_OK):
+            settle(folder)
         facts = read(folder)
     except WorkbenchError as error:
         return [str(error)]

@@ -204,7 +204,6 @@ def erase(ws: WorkspaceFolder, plan: ErasurePlan) -> Certificate:
     }  # fmt: skip
     with alone(erasure_lock(ws.path), timeout_s=WAIT_S, busy=_BUSY):
         write_atomic(folder / f"{plan.id}.pending.json", json.dumps(request))
-        ws.record(BEGUN, {"certificate": plan.id, "utterances": plan.utterances})
         return _carry_out(ws, folder / f"{plan.id}.pending.json")
 
 
@@ -273,7 +272,9 @@ def _plan(ws: WorkspaceFolder, target: Target, originals: bool) -> ErasurePlan:
 
 def _clear_unfinished_copies(ws: WorkspaceFolder) -> None:
     """Take away what stopped calls left: a bleeping, whose voice is in it no table says, a run not yet made,
-    whose plan names rows. They are made again."""
+    whose plan names rows, which are made again; and an export that an erasure was about to delete."""
+    for gone in ws.path.rglob(f".*{removal.ERASED}"):
+        shutil.rmtree(gone, ignore_errors=True)
     clear_folder_drafts(ws.runs, older_s=1.0)
     for mark in ws.corpora.glob(f"*/{UNFINISHED}"):
         if mark.parent.name in ws.corpus_names():
@@ -287,6 +288,11 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
     raw = request["target"]
     target = Target(raw["kind"], raw["value"], raw["ids"], set(raw["names"]), set(raw["texts"]), raw["clips"])
     certificate = pending.parent / f"{request['id']}.json"
+    utterances = sum(len(ids) for ids in target.ids.values())
+    ws.record_once(BEGUN, request["id"], {"certificate": request["id"], "utterances": utterances})
+    if ws.ledger.of_act(ERASED, request["id"]) is not None:  # cut off after it was recorded
+        _forget_request(pending)
+        return next(one for one in certificates(ws) if one.id == request["id"])
     tainted_checkpoints.add(ws, request["marked"], request["id"])
     suppression_list.place(ws, target)
     _clear_unfinished_copies(ws)
@@ -307,7 +313,7 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
         subject=ws.pseudonym(target.kind, target.value),
         requested_at=request["requested_at"],
         completed_at=_now(),
-        utterances=sum(len(ids) for ids in target.ids.values()),
+        utterances=utterances,
         done=dict(sorted(done.items())),
         left=dict(sorted(left.items())),
         remaining=len(remaining),
@@ -321,12 +327,16 @@ def _carry_out(ws: WorkspaceFolder, pending: Path) -> Certificate:
         "remaining": made.remaining,
         "marked": len(made.marked_checkpoints),
     }
-    ws.record(ERASED, {"certificate": made.id, "digest": digest, **counts})
+    ws.record_once(ERASED, made.id, {"certificate": made.id, "digest": digest, **counts})
+    _forget_request(pending)
+    log.info("%s: %d utterances", made.id, made.utterances)
+    return Certificate(**{**asdict(made), "digest": digest})
+
+
+def _forget_request(pending: Path) -> None:
     # Renamed first: a request half overwritten could not be read again.
     os.replace(pending, pending.with_name(f".{pending.name}.part"))
     _shred_drafts(pending.parent)
-    log.info("%s: %d utterances", made.id, made.utterances)
-    return Certificate(**{**asdict(made), "digest": digest})
 
 
 def _shred_drafts(folder: Path) -> None:

@@ -17,6 +17,9 @@ from workbench.privacy.erasure_request import SHORTEST_NAME, Target, Trace
 from workbench.privacy.silencing import Silenced, silence
 from workbench.privacy.trace_scan import corpus_of, line_matches, parquet_keep
 
+ERASED = ".erased"
+"""How the name of a folder ends that is being deleted."""
+
 
 def remove(trace: Trace, target: Target) -> None:
     """Do what a trace's action says."""
@@ -45,7 +48,7 @@ def shred(path: Path) -> None:
 def _delete(path: Path) -> None:
     if path.is_dir():
         # Renamed first: a half-deleted export must not be taken for a whole one.
-        gone = path.with_name(f".{path.name}.erased")
+        gone = path.with_name(f".{path.name}{ERASED}")
         if path.exists():
             os.replace(path, gone)
         shutil.rmtree(gone, ignore_errors=True)

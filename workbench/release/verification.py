@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from workbench.workspace import roles, settings
 from workbench.workspace.folder import WorkspaceFolder
 from workbench.workspace.ledger import Head, Verification
 
+_DIGEST = re.compile(r"\.sha256\.[0-9a-f]{12}\.part\Z")
 _LEFT = (".part", ".rows", ".draft", ".old", ".gone", ".erased")
 
 
@@ -75,6 +77,8 @@ def leftovers(ws: WorkspaceFolder) -> Iterator[str]:
                 yield str(draft.path)
     for folder, folders, files in os.walk(ws.path):
         for name in sorted([*folders, *files]):
+            if _DIGEST.search(name):
+                continue  # of the digest of a file alone; it goes when that file is written again
             if name.startswith(".") and (name.endswith(_LEFT) or name.startswith(spill_db.PREFIX)):
                 yield str((Path(folder) / name).relative_to(ws.path))
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -3,6 +3,7 @@ they are what they say."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +18,12 @@ from workbench.corpus.query.table import Corpus
 from workbench.corpus.review.origins import with_origins
 from workbench.errors import WorkbenchError
 from workbench.evaluation import score_predictions
+from workbench.evaluation.rates import Settings
 from workbench.files import replacing, sha256_file
 from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.names import check_name
 from workbench.plain_values import plain
-from workbench.signatures import public
+from workbench.signatures import public, takes_fields
 from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls, shown_coverage
 from workbench.suites.points import IMPORTED, OperatingPoint
 from workbench.suites.store import Suite
@@ -53,6 +55,7 @@ class SuitePredictions:
         self.checkpoints = {check_name(name): digest for name, digest in checkpoints.items()}
         self._corpora: dict[str, Corpus] = {}
         self._evaluations: dict[Any, Evaluation] = {}
+        self._settings: dict[str, Any] = {}
 
     @property
     def names(self) -> list[str]:
@@ -297,7 +300,20 @@ class SuitePredictions:
                 traffic=dict(self.version.weights),
                 corpus=self._only_corpus(),
             )
-        return self._evaluations[key]
+        found = self._evaluations[key]
+        return found.with_settings(**self._settings) if self._settings else found
+
+    @takes_fields(Settings)
+    def with_settings(self, **changes: Any) -> Self:
+        """The same predictions under other settings, e.g. ``confidence=0.99``: comparisons, matrix and
+        evaluations are made under them.
+
+        Args:
+            changes: fields of :class:`workbench.evaluation.rates.Settings`; those not named stay.
+        """
+        made = copy.copy(self)
+        made._settings = {**self._settings, **changes}
+        return made
 
     def _only_corpus(self) -> Corpus | None:
         """The corpus of a suite over one, whose ids are the suite's, for sound in the explorer."""

@@ -189,14 +189,15 @@ class Suite:
     def _keep(self, made: SuiteVersion, frozen: Mapping[str, pd.DataFrame]) -> SuiteVersion:
         for corpus, rows in frozen.items():
             clip_files.write(self.workspace.corpora / corpus, self.name, rows)
-        for number in self.versions:
-            if (found := self.version(number)).digest == made.digest:
-                return found
-        made = replace(made, version=(self.versions or [0])[-1] + 1)
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomic(self.path(made.version), made.to_yaml())
+        there = {found.digest: found for found in map(self.version, self.versions)}
+        if made.digest in there:
+            made = there[made.digest]
+        else:
+            made = replace(made, version=(self.versions or [0])[-1] + 1)
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_atomic(self.path(made.version), made.to_yaml())
         facts = {"suite": made.digest, "version": made.version, "utterances": made.utterances}
-        self.workspace.record("suite", facts)
+        self.workspace.record_once("suite", f"{made.digest[:32]}-{made.version}", facts)
         return made
 
     def _frozen(self, views: Sequence[Corpus]) -> tuple[tuple[View, ...], dict[str, pd.DataFrame]]:

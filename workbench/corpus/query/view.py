@@ -65,6 +65,7 @@ class View:
         folder = Path(folder).absolute()
         record.read(folder)
         if os.access(folder, os.W_OK):
+            record.settle(folder)
             record.follow(folder)
         facts = record.read(folder)
         store = DecisionStore(folder / "decisions.sqlite", roles.guard(folder, "reviewer"))
