@@ -229,7 +229,8 @@ def test_an_evaluation_with_other_settings_still_has_its_explorer():
 
 
 def test_a_workspace_says_what_it_is(tmp_path):
-    assert repr(wb.Workspace(tmp_path / "ws")) == f"Workspace({str(tmp_path / 'ws')!r})"
+    said = repr(wb.Workspace(tmp_path / "ws")).splitlines()[0]
+    assert said == f"Workspace {tmp_path / 'ws'}: 0 corpora, 0 checkpoints, 0 runs; overview() says more."
 
 
 @pytest.mark.parametrize(

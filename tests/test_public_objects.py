@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import isclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -114,6 +115,19 @@ MAKE: dict[str, Callable[[wb.Workspace], Any]] = {
     "Outcome": lambda ws: Outcome("pass", gated(ws).report, ("Recipe steps: 1 to 2.",), ws.path),
     "Proposal": lambda ws: Proposal(pd.DataFrame({"target_lang": ["en-US"], "because": ["more errors"]}), {}),
     "Overview": lambda ws: ws.overview(),
+    "Corpus.frame": lambda ws: ws.corpus("calls").frame(),
+    "Corpus.frame.head": lambda ws: ws.corpus("calls").frame().head(2),
+    "Corpus.groups": lambda ws: ws.corpus("calls").groups("target_lang", "status"),
+    "Corpus.facts": lambda ws: ws.corpus("calls").facts,
+    "DecisionStore.agreement": lambda ws: ws.corpus("calls").decisions.agreement(),
+    "Run.consumed_hours": lambda ws: Registry(ws.runs).runs()[0].consumed_hours(),
+    "Run.metrics": lambda ws: Registry(ws.runs).runs()[0].metrics("train"),
+    "Run.samples": lambda ws: Registry(ws.runs).runs()[0].samples(),
+    "Evaluation.facts": lambda ws: evaluation(ws).facts("base"),
+    "Evaluation.overall": lambda ws: evaluation(ws).overall("base"),
+    "Evaluation.disparity": lambda ws: evaluation(ws).disparity("base", "target_lang"),
+    "Evaluation.rows": lambda ws: evaluation(ws).rows,
+    "Evaluation.auto_cost": lambda ws: evaluation(ws).auto_cost(),
     "Certificate": erased,  # the last: what it erases is gone for the others
 }  # fmt: skip
 
@@ -160,6 +174,7 @@ def test_a_glance_says_what_it_leaves_out() -> None:
 QUESTIONS = {
     "fix-first calls base": "rate",
     "better calls base tuned": "difference",
+    "better calls base tuned --confidence 0.99": "difference",
     "more-data calls base": "advice",
 }
 
@@ -176,7 +191,24 @@ def test_a_question_is_answered_in_one_sentence_first(
     assert "  " not in first
     head = re.split(r" {2,}", lines[0].strip())
     assert 2 <= len(head) <= 6
+    level = re.search(r"--confidence 0\.(\d+)", asked)
+    assert lines[-1] == f"Intervals: {level[1] if level else 95} %."
     assert main(["--workspace", str(ws.path), *asked.split(), "--json"]) == code
     data = json.loads(capsys.readouterr().out)
     assert data["answer"] == first
     assert QUESTIONS[asked] in data["rows"][0]
+
+
+@pytest.mark.parametrize(
+    "asked", ["evaluate calls base --by none", "compare calls base tuned", "better calls base tuned"]
+)
+def test_a_confidence_that_decides_on_nothing_is_refused_in_the_shell(
+    ws: wb.Workspace, asked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--report", str(tmp_path / "report.html")] if asked.startswith("evaluate") else []
+    command = ["--workspace", str(ws.path), *asked.split(), *more]
+    for level in ("99", "0", "1", "nan"):
+        assert main([*command, "--confidence", level]) == 2
+        assert "decides on nothing" in capsys.readouterr().err
+    main([*command, "--confidence", "0.9"])
+    assert "Intervals: 90 %." in capsys.readouterr().out.splitlines()

@@ -271,7 +271,7 @@ def test_tables_open_with_their_answer_and_six_columns() -> None:
         assert "nan" not in repr(table)
     worst = found.rates("old")
     assert worst.sentence.startswith("old: highest in fr-FR, ")
-    assert type(worst[["rate"]]) is pd.DataFrame
+    assert repr(worst[["rate"]]) == repr(pd.DataFrame(worst[["rate"]]))
     assert repr(found).startswith("old: ")
 
 

@@ -319,9 +319,8 @@ def test_a_required_locale_or_accent_without_clips_is_not_enough_data(ws: Worksp
     "changes", [{"resamples": 0}, {"resamples": 1}, {"confidence": 0.0}, {"confidence": 1.0}]
 )
 def test_settings_that_decide_on_nothing_are_refused(ws: Workspace, changes: dict[str, float]) -> None:
-    evaluation = suite_run(ws).evaluation().with_settings(**changes)
     with pytest.raises(WorkbenchError, match=r"decide.? on nothing"):
-        judged(evaluation)
+        judged(suite_run(ws).evaluation().with_settings(**changes))
 
 
 def test_a_confidence_that_is_asked_for_is_given_everywhere(ws: Workspace) -> None:

@@ -58,10 +58,10 @@ class Settings:
     """Share of the pilot's calls by locale tag; empty where nobody said."""
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.confidence < 1:
+        if not 0.5 < self.confidence < 1:
             raise WorkbenchError(
-                f"confidence = {self.confidence!r}",
-                hint="Give a share from 0.5 to less than 1: 0.99 for 99 %.",
+                f"a confidence of {self.confidence:g} decides on nothing",
+                hint="Give more than 0.5 and less than 1: 0.99 for 99 %.",
             )
 
 

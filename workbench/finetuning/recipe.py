@@ -18,7 +18,7 @@ import yaml
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.finetuning.run_paths import settled
-from workbench.glance import Glance, as_html, as_text, counted
+from workbench.glance import Glance, as_html, counted
 from workbench.plain_data import read_yaml
 from workbench.plain_values import plain
 from workbench.schema_checks import Lines, build, yaml_lines
@@ -185,7 +185,7 @@ class Recipe:
         rows += [(n.replace("_", " "), str(getattr(self, n))) for n in changed if n != "validation"]
         return Glance(said, ("what", "value"), rows)
 
-    __repr__, _repr_html_ = as_text, as_html
+    _repr_html_ = as_html
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Recipe:

@@ -133,14 +133,11 @@ def _refuse_settings(settings: Settings) -> None:
     """Refuse what would decide on nothing.
 
     Raises:
-        WorkbenchError: too few resamples, a confidence that is none, thresholds without a floor.
+        WorkbenchError: too few resamples, thresholds without a floor.
     """
     if settings.resamples < FEWEST_RESAMPLES:
         what = f"{settings.resamples} resamples decide on nothing"
         raise WorkbenchError(what, where="evaluation", hint=f"Use {FEWEST_RESAMPLES} or more.")
-    if not 0.5 < settings.confidence < 1:
-        what = f"a confidence of {settings.confidence:g} decides on nothing"
-        raise WorkbenchError(what, where="evaluation", hint="Use more than 0.5 and less than 1.")
     limits = settings.thresholds
     if limits.gray_below_words < 1 or limits.min_speakers < 2:
         what = "thresholds without a floor decide on nothing"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
-from workbench.glance import Glance, as_html, as_text
+from workbench.glance import Glance, as_html
 from workbench.locales import LATIN_MARKS, Locale, Tier, canonical, declare
 from workbench.reading import read_text
 from workbench.schema_checks import build, toml_lines
@@ -59,7 +59,7 @@ class Pilot:
         ]  # fmt: skip
         return Glance(said, head, rows)
 
-    __repr__, _repr_html_ = as_text, as_html
+    _repr_html_ = as_html
 
     @property
     def targets(self) -> list[str]:
@@ -153,7 +153,7 @@ class Config:
         said = "Settings of the workspace; ws.configure(...) changes them."
         return Glance(said, ("setting", "value"), rows)
 
-    __repr__, _repr_html_ = as_text, as_html
+    _repr_html_ = as_html
 
 
 @dataclass(frozen=True, slots=True)
