@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from workbench.evaluation import report_sections as sections
 from workbench.evaluation.intervals import MIN_CLUSTERS
-from workbench.evaluation.report_parts import STYLE, heat_map, number, percent, table, text
+from workbench.evaluation.report_parts import STYLE, folded, heat_map, number, percent, table, text
 from workbench.evaluation.significance import EXACT_CLUSTERS
 from workbench.files import write_atomic
 from workbench.pages import page
@@ -57,15 +57,16 @@ def render(summary: dict[str, Any], title: str, field: str = "") -> str:
         sections.comparisons(summary),
         sections.silences(summary),
         sections.collect(summary),
-        sections.cuts(summary),
-        sections.punctuation(summary),
-        sections.languages(summary),
-        sections.tradeoff(summary),
-        confidence(summary),
-        sections.word_lists(summary),
         field,
-        methods(summary),
-    ]
+        *map(
+            folded,
+            (
+                sections.cuts(summary), sections.punctuation(summary), sections.languages(summary),
+                sections.tradeoff(summary), confidence(summary), sections.word_lists(summary),
+                methods(summary),
+            ),
+        ),
+    ]  # fmt: skip
     style = f"{STYLE}body{{margin:0;background:var(--bg)}}"
     return page(title, style, f'<main class="report">{"".join(body)}</main>')
 

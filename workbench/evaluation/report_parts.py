@@ -206,6 +206,8 @@ body[data-jp-theme-light="false"] .report{color-scheme:dark;--bg:#15171b;--ink:#
 margin:0 auto;padding:1.5rem}
 .report h1{font-size:1.6rem;margin:0 0 .2rem}
 .report h2{font-size:1.2rem;margin:2.2rem 0 .5rem;border-top:1px solid var(--line);padding-top:1rem}
+.report details.fold>summary{cursor:pointer;border-top:1px solid var(--line);margin-top:1rem;padding:.6rem 0}
+.report details.fold>summary h2{display:inline;border:0;margin:0;padding:0}
 .report h3{font-size:1rem;margin:1.4rem 0 .3rem}
 .report p,.report li{max-width:52rem}
 .report .soft,.report small{color:var(--soft)}
@@ -244,7 +246,17 @@ background:repeating-linear-gradient(45deg,transparent 0 6px,var(--panel) 6px 12
 .report .n{white-space:normal}
 .report .heat td{min-width:4rem}
 .report h2{break-after:avoid}
+.report details.fold::details-content{content-visibility:visible;block-size:auto}
+.report details.fold>summary{list-style:none}
 .report tr,.report figure,.report .say,.report .warn{break-inside:avoid}
 .report thead{display:table-header-group}}
 """
 """Light or dark by the reader's setting, in JupyterLab by its theme, and on paper."""
+
+
+def folded(section: str) -> str:
+    """A section behind its heading: closed on the screen, where a search opens it, and open in print."""
+    heading, end, rest = section.partition("</h2>")
+    if not rest:
+        return section
+    return f'<details class="fold"><summary>{heading}{end}</summary>{rest}</details>'
