@@ -163,6 +163,28 @@ def test_every_source_gives_text_locale_and_sound(
     heard(corpus)
 
 
+SIX = "audio_filepath text target_lang speaker accent duration"
+
+
+@pytest.mark.parametrize(
+    ("header", "meant"),
+    [
+        ("Dateiname;Transkript;Sprache;Sprecher;Dialekt;Länge", SIX),
+        ("FICHIER;Transcription;Langue;Locuteur;Accent;Durée", SIX),
+        ("archivo;transcripción;idioma;hablante;acento;duración", SIX),
+        ("percorso;trascrizione;lingua;parlante;accento;durata", SIX),
+        ("lydfil;sætning;sprog;taler;varighed", "audio_filepath text target_lang speaker duration"),
+        ("Файл;Текст;Язык;Диктор;Начало;Конец", "audio_filepath text target_lang speaker offset end"),
+        ("αρχείο;κείμενο;γλώσσα;ομιλητής;διάρκεια", "audio_filepath text target_lang speaker duration"),
+        ("path;sentence;Satz;client_id", "audio_filepath text - speaker"),
+    ],
+)
+def test_headings_in_other_languages_are_understood_after_the_usual_ones(header: str, meant: str) -> None:
+    columns = header.split(";")
+    wanted = {field: c for field, c in zip(meant.split(), columns, strict=True) if field != "-"}
+    assert guess_mapping(columns) == wanted
+
+
 def test_a_mapping_is_guessed_shown_and_overruled(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     path.write_text(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -106,6 +106,38 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "recorded_at": ("recorded", "recording_date", "date", "timestamp", "created_at"),
 }  # fmt: skip
 """Field → what other tools call it, likeliest first."""
+HEADINGS: dict[str, tuple[str, ...]] = {
+    "audio_filepath": (
+        "Datei", "Dateiname", "Audiodatei", "Tondatei", "Aufnahme", "fichier", "fichier audio",
+        "enregistrement", "archivo", "archivo de audio", "fichero", "grabación", "file audio", "percorso",
+        "registrazione", "arquivo", "gravação", "bestand", "bestandsnaam", "opname", "lydfil", "ljudfil",
+        "filnavn", "filnamn", "plik", "nagranie", "файл", "αρχείο",
+    ),
+    "text": (
+        "Transkript", "Transkription", "Satz", "Wortlaut", "Äußerung", "phrase", "énoncé", "transcripción",
+        "frase", "trascrizione", "transcrição", "transcriptie", "zin", "udskrift", "sætning", "mening",
+        "transkrypcja", "zdanie", "текст", "расшифровка", "κείμενο",
+    ),
+    "target_lang": (
+        "Sprache", "langue", "idioma", "lengua", "lingua", "língua", "taal", "sprog", "språk", "język",
+        "язык", "γλώσσα",
+    ),
+    "accent": ("Akzent", "Dialekt", "Mundart", "acento", "sotaque", "accento", "akcent", "акцент"),
+    "speaker": (
+        "Sprecher", "Sprecherin", "locuteur", "locutrice", "hablante", "locutor", "parlante", "falante",
+        "spreker", "taler", "talare", "mówca", "диктор", "говорящий", "ομιλητής",
+    ),
+    "duration": (
+        "Dauer", "Länge", "durée", "duración", "durata", "duração", "duur", "varighed", "varaktighet",
+        "długość", "длительность", "διάρκεια",
+    ),
+    "offset": ("Beginn", "Anfang", "début", "inicio", "inizio", "início", "początek", "начало"),
+    "end": ("Ende", "einde", "koniec", "конец"),
+    "domain": ("Thema", "sujet", "tema", "onderwerp", "тема"),
+    "license": ("Lizenz", "licence", "licencia", "licenza", "licença", "licentie", "licens", "лицензия"),
+    "recorded_at": ("Aufnahmedatum", "Datum", "fecha", "дата"),
+}  # fmt: skip
+"""Field → headings of spreadsheets in other languages, asked after :data:`ALIASES`."""
 
 
 def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -133,11 +165,11 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
             )
     by_lower = {_plain(column): column for column in reversed(present)}
     taken = set(chosen.values())
-    for exact in (True, False):
+    for known in ({name: (name,) for name in (*FIELDS, *READ_TOO)}, ALIASES, HEADINGS):
         for name in (*FIELDS, *READ_TOO):
             if name in chosen or (name == END and "duration" in chosen):
                 continue
-            for alias in (name,) if exact else ALIASES.get(name, ()):
+            for alias in known.get(name, ()):
                 match = by_lower.get(_plain(alias))
                 if match is not None and match not in taken:
                     chosen[name] = match
@@ -149,7 +181,8 @@ def guess_mapping(columns: Iterable[str], given: Mapping[str, str] | None = None
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    """Letters and digits alone, without their accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if c.isalnum())
 
 
 def split_name(value: str) -> str:
