@@ -12,6 +12,7 @@ import pandas as pd
 from workbench.errors import WorkbenchError
 from workbench.field.charts import FEWEST_WEEKS, QUANTITIES, SMALLEST, parts, residual, together
 from workbench.field.weekly import latency_limits, weekly
+from workbench.glance import counted
 from workbench.plain_values import plain
 from workbench.signatures import public
 from workbench.workspace import json_store
@@ -55,7 +56,7 @@ class Baseline:
         whole = sorted(set(table[table["whole"]]["week"])) if len(table) else []
         if len(whole[:weeks]) < FEWEST_WEEKS or weeks < FEWEST_WEEKS:
             raise WorkbenchError(
-                f"{len(whole[:weeks])} whole weeks for a baseline",
+                f"{counted(len(whole[:weeks]), 'whole week')} for a baseline",
                 where="field log",
                 hint=f"At least {FEWEST_WEEKS} are needed to know how much weeks vary; wait, or add logs.",
             )

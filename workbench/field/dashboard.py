@@ -25,6 +25,7 @@ from workbench.field.log import FieldLog
 from workbench.field.proposals import Proposal, propose
 from workbench.field.weekly import UNCERTAIN, weekly
 from workbench.files import write_atomic
+from workbench.glance import MOST_ROWS, counted
 from workbench.locales import AUTO
 from workbench.pages import page
 from workbench.plain_values import plain, records
@@ -71,6 +72,13 @@ class FieldReport:
     false_alarms_per_week: float
     line: Line
     workspace: WorkspaceFolder | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        found = causes(self.alarms)
+        release = f" of release {self.baseline.release}" if self.baseline.release else ""
+        calls = f"{counted(len(self.log), 'call')}{release}"
+        first = self.unjudged() or (f"{counted(len(found), 'drift')}." if found else "No drift was seen.")
+        return "\n".join([f"{calls}. {first}", *found[:MOST_ROWS]])
 
     def unjudged(self) -> str:
         """Why no week could be judged; empty where one was."""

@@ -20,6 +20,7 @@ from typing import IO, Any
 import pandas as pd
 
 from workbench.errors import Problem, WorkbenchError
+from workbench.glance import counted
 from workbench.language_tags import strip_tag
 from workbench.locales import AUTO, LOCALES, canonical
 
@@ -51,6 +52,13 @@ class FieldLog:
     problems: list[Problem] = field(default_factory=list)
     lines: int = 0
     others: int = 0
+
+    def __repr__(self) -> str:
+        other = f", {self.others:,} of other releases left out" if self.others else ""
+        faults = (
+            f", {len(self.problems):,} of {counted(self.lines, 'line')} not usable" if self.problems else ""
+        )
+        return f"Field log of {counted(len(self), 'call')}{other}{faults}."
 
     def __len__(self) -> int:
         return len(self.rows)
