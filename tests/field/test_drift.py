@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,6 +125,36 @@ def test_weeks_cut_off_at_the_ends_are_not_judged() -> None:
 def test_too_few_weeks_for_a_baseline() -> None:
     with pytest.raises(WorkbenchError, match="3 whole weeks for a baseline"):
         watch_log(FieldLog(simulation.log(1, weeks=3)))
+
+
+@pytest.mark.parametrize("weeks", [0, -3, 3, 2.5, "6", True])
+def test_a_baseline_of_no_weeks_is_refused(weeks: object) -> None:
+    with pytest.raises(WorkbenchError, match=r"a baseline of .* weeks"):
+        watch_log(FieldLog(simulation.log(1, weeks=8)), baseline_weeks=weeks)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("chance", [0, -1, 1, 2, float("nan")])
+def test_a_chance_of_false_alarms_that_decides_on_nothing_is_refused(chance: float) -> None:
+    with pytest.raises(WorkbenchError, match="decides on nothing"):
+        watch_log(FieldLog(simulation.log(1, weeks=8)), false_alarms_per_week=chance)
+
+
+def test_a_log_that_is_all_baseline_says_so() -> None:
+    found = watch_log(FieldLog(simulation.log(1, weeks=8)), baseline_weeks=100)
+    assert repr(found).splitlines()[0].endswith("after those of its baseline. Wait for one.")
+    assert "Wait for one." in found._repr_html_()
+
+
+def test_short_logs_give_a_sentence_and_not_an_exception() -> None:
+    for calls in (1, 29):
+        few = simulation.log(1, weeks=10).groupby(
+            pd.Grouper(key="time", freq="W-SUN"), group_keys=False
+        ).head(calls)  # fmt: skip
+        try:
+            said = repr(watch_log(FieldLog(few.reset_index(drop=True))))
+        except WorkbenchError as error:
+            said = str(error)
+        assert re.search("Not enough data|whole weeks? for a baseline", said), said
 
 
 def test_a_baseline_is_kept_and_gives_the_same_alarms(tmp_path: Path) -> None:

@@ -50,13 +50,19 @@ class Baseline:
         """From the first ``weeks`` whole weeks of a log.
 
         Raises:
-            WorkbenchError: fewer than four whole weeks.
+            WorkbenchError: fewer than four whole weeks, asked for or there.
         """
+        if isinstance(weeks, bool) or not isinstance(weeks, int) or weeks < FEWEST_WEEKS:
+            raise WorkbenchError(
+                f"a baseline of {str(weeks)[:40]} weeks",
+                where="field log",
+                hint=f"Ask for {FEWEST_WEEKS} or more, to know how much weeks vary.",
+            )
         table = weekly(log.rows)
         whole = sorted(set(table[table["whole"]]["week"])) if len(table) else []
-        if len(whole[:weeks]) < FEWEST_WEEKS or weeks < FEWEST_WEEKS:
+        if len(whole) < FEWEST_WEEKS:
             raise WorkbenchError(
-                f"{counted(len(whole[:weeks]), 'whole week')} for a baseline",
+                f"{counted(len(whole), 'whole week')} for a baseline",
                 where="field log",
                 hint=f"At least {FEWEST_WEEKS} are needed to know how much weeks vary; wait, or add logs.",
             )

@@ -84,6 +84,9 @@ class FieldReport:
         """Why no week could be judged; empty where one was."""
         if len(self.points) and self.points["judged"].any():
             return ""
+        after = self.weekly[~self.weekly["week"].astype(str).isin(self.baseline.weeks)]
+        if len(self.weekly) and not after["whole"].any():
+            return "Not enough data: the log has no whole week after those of its baseline. Wait for one."
         most = int(self.weekly["calls"].max()) if len(self.weekly) else 0
         return (
             f"Not enough data: no week could be judged. A locale needs {SMALLEST} calls in a week, in the "
@@ -289,8 +292,11 @@ def watch_log(
 
     Raises:
         WorkbenchError: no usable line, too few weeks, a release that the log does not name, a baseline of
-            another release or prompt, or ``uncertain`` is no confidence.
+            another release or prompt, ``uncertain`` is no confidence, or ``false_alarms_per_week`` no chance.
     """
+    if not 0 < false_alarms_per_week < 1:
+        what = f"false_alarms_per_week={false_alarms_per_week!r} decides on nothing"
+        raise WorkbenchError(what, where="field log", hint="Give a chance between 0 and 1, such as 0.01.")
     if not len(log):
         first = next(iter(log.problems), None)
         raise WorkbenchError(
