@@ -36,6 +36,14 @@ def tampered(ledger: Ledger, script: str) -> Ledger:
     return Ledger(ledger.path)
 
 
+@pytest.mark.parametrize("kind", [(), 3, b"run", ["run"], {}])
+def test_a_kind_that_is_no_word_is_no_kind(ledger: Ledger, kind: object) -> None:
+    with pytest.raises(TypeError, match="kind is"):
+        list(ledger.events(kind))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="kind is"):
+        ledger.latest(kind)  # type: ignore[arg-type]
+
+
 def test_events_come_back_in_order_and_survive_reopening(ledger: Ledger) -> None:
     again = Ledger(ledger.path)
     assert [e.payload["rows"] for e in again.events() if e.payload] == list(range(10))

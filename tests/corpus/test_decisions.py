@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,6 +205,19 @@ def test_kill_9_loses_nothing_that_was_reported(tmp_path: Path, after: int) -> N
     assert store.version() >= last + 1
     assert {event.value for event in store.events()} >= {f"v{i}" for i in range(last + 1)}
     store.accept("u0", reviewer="bob")
+
+
+@pytest.mark.parametrize(
+    "given", [{"texts": range(10**9)}, {"ids": [0, "a"]}, {"ids": [b"a"]}, {"texts": [None]}]
+)
+def test_an_erasure_takes_texts_alone_and_removes_nothing_else(tmp_path: Path, given: dict[str, Any]) -> None:
+    store = DecisionStore(tmp_path / "decisions.sqlite")
+    store.accept(["a", "b"])
+    with pytest.raises(TypeError, match="is no text"):
+        store.erase(**{"ids": ["a"], **given})
+    assert store.history("a")
+    assert store.erase("a") == 1
+    assert not store.history("a")
 
 
 def test_erasure_leaves_no_trace(tmp_path: Path) -> None:

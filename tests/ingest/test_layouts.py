@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,6 @@ def test_a_plan_is_kept_saved_and_loaded(tmp_path: Path, bring: Bring) -> None:
     (tmp_path / "odd.json").write_text('{"layout": "x", "source": "y", "maping": {}}')
     with pytest.raises(WorkbenchError, match="no part 'maping'"):
         type(plan).load(tmp_path / "odd.json")
+    os.mkfifo(tmp_path / "pipe")  # nobody writes: reading it would wait for ever
+    with pytest.raises(WorkbenchError, match="a pipe"):
+        type(plan).load(tmp_path / "pipe")

@@ -13,6 +13,7 @@ from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
 from workbench.glance import Glance
 from workbench.ingest.intake import ImportOptions
+from workbench.reading import regular
 from workbench.signatures import public
 
 PLAN_VERSION = 1
@@ -160,7 +161,7 @@ class ImportPlan:
             WorkbenchError: no plan.
         """
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            return cls.from_dict(json.loads(regular(Path(path), "import plan").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, AttributeError) as error:
             if isinstance(error, WorkbenchError):
                 raise

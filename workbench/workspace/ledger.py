@@ -221,6 +221,8 @@ class Ledger:
             after: only events with a larger ``seq``.
             limit: at most this many.
         """
+        if kind is not None and not isinstance(kind, str):
+            raise TypeError(f"kind is {str(kind)[:40]!r}: give the kind of an event, such as 'export'")
         left = limit
         while left is None or left > 0:
             rows = self._page(kind, as_integer(after), min(_PAGE, left) if left is not None else _PAGE)
@@ -233,6 +235,8 @@ class Ledger:
 
     def latest(self, kind: str) -> Event | None:
         """The newest event of a kind."""
+        if not isinstance(kind, str):
+            raise TypeError(f"kind is {str(kind)[:40]!r}: give the kind of an event, such as 'export'")
         sql = "SELECT seq FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1"
         row = self._connections.get().execute(sql, (kind,)).fetchone()
         return None if row is None else next(self.events(after=row[0] - 1, limit=1))

@@ -332,8 +332,11 @@ class DecisionStore:
 
         Args:
             texts: what is to be found in no value, reason or filter of others' decisions either.
+
+        Raises:
+            TypeError: something other than text among them; nothing is removed then.
         """
-        return decision_erasure.erase(self._connections.get(), ids, texts)
+        return decision_erasure.erase(self._connections.get(), *map(_only_texts, (ids, texts)))
 
     def close(self) -> None:
         """Close this thread's connection; it opens again when needed."""
@@ -406,3 +409,12 @@ def _nothing_named() -> WorkbenchError:
 
 def _decision(row: Sequence[Any]) -> Decision:
     return Decision(*[*row[:10], bool(row[10])])
+
+
+def _only_texts(values: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for value in [values] if isinstance(values, str) else values:
+        if not isinstance(value, str):
+            raise TypeError(f"{str(value)[:40]!r} is no text")
+        found.append(value)
+    return found
