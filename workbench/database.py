@@ -8,6 +8,7 @@ for reading) is read from a private copy, for SQLite wants to write where it rea
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import secrets
 import shutil
@@ -28,8 +29,12 @@ _MOST = (1 << 63) - 1
 
 
 def as_integer(value: int) -> int:
-    """The nearest number that SQLite can hold: no row has a larger one, and no limit needs one."""
-    return max(-_MOST, min(value, _MOST))
+    """The nearest number that SQLite can hold: no row has a larger one, and no limit needs one.
+
+    Raises:
+        TypeError: no whole number.
+    """
+    return max(-_MOST, min(operator.index(value), _MOST))
 
 
 class Connections:
