@@ -17,7 +17,11 @@ Cell = Callable[[Mapping[str, Any]], str]
 _ALL_ROWS = 200
 _LONG = 60
 """Letters of a text that a cell shows."""
-_RATES = ("wer", "cer", "rate")
+_SHARES = {
+    "wer", "cer", "rate", "low", "high", "error_rate", "error_rate_within", "error_rate_around", "marks_kept",
+    "capitals_kept", "best_score", "base_score", "clipping_ratio",
+}  # fmt: skip
+"""What is kept as a fraction and read in percent."""
 
 
 class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
@@ -59,7 +63,7 @@ class Shown(pd.DataFrame):  # type: ignore[misc]  # pandas comes without types
         ]
         said = first.select_dtypes(object)
         first[said.columns] = said.where(said.notna(), "–")
-        whole = first.to_html(index=False, na_rep="–", border=0, float_format="%.4f")
+        whole = first.to_html(index=False, na_rep="–", border=0, float_format="{:.4f}".format)
         more = f'<div style="overflow-x:auto">{whole}</div>'
         about = f"{len(self):,} rows, {len(self.columns)} columns"
         sentence = self.sentence or f"{len(self):,} of {self.of:,} rows."
@@ -92,6 +96,7 @@ def show(frame: pd.DataFrame, sentence: str, short: Mapping[str, Cell], figure: 
     found = Shown(frame)
     found.sentence, found.short, found.figure = sentence, short, figure
     found.of, found.seen = len(frame), frozenset(frame.columns)
+    found.attrs = dict(frame.attrs)
     return found
 
 
@@ -103,9 +108,7 @@ def show_rows(frame: pd.DataFrame, sentence: str, columns: Iterable[str]) -> Sho
 
 def value_cell(column: str) -> Cell:
     """A value in plain figures, error rates in percent, a long text cut; a dash where there is none."""
-    if column in _RATES:
-        return lambda row: "–" if row[column] != row[column] else f"{100 * row[column]:.1f} %"
-    return lambda row: _told(row[column])
+    return lambda row: _told_as(column, row[column])
 
 
 def _in_words(column: str) -> str:
@@ -143,7 +146,7 @@ class Facts(dict[str, Any]):
         self.sentence = sentence
 
     def _glance(self) -> Glance:
-        rows = [(_in_words(name), _told(value)) for name, value in self.items()]
+        rows = [(_in_words(name), _told_as(name, value)) for name, value in self.items()]
         return Glance(self.sentence, ("what", "value"), rows)
 
     def __repr__(self) -> str:
@@ -153,6 +156,14 @@ class Facts(dict[str, Any]):
 
     def _repr_html_(self) -> str:
         return self._glance().html(every=True)
+
+
+def _told_as(name: str, value: Any) -> str:
+    if name in _SHARES and isinstance(value, float | np.floating) and value == value:
+        return f"{100 * value:.1f} %"
+    if name == "hours" and isinstance(value, float | np.floating) and value == value:
+        return f"{value:,.2f}"
+    return _told(value)
 
 
 def _told(value: Any) -> str:

@@ -45,3 +45,5 @@ def test_a_column_of_unknown_pieces(make: Callable[..., Corpus], tokenizer: Any,
     assert "unknown_rate" not in json.loads((made.path / "train.jsonl").open(encoding="utf-8").readline())
     with pytest.raises(WorkbenchError, match="no SentencePiece tokenizer"):
         corpus.use_tokenizer("nothing")
+    corpus.decisions.edit("u2", "text", "Ω", reviewer="ann")
+    assert view.where("unknown_rate > 0").ids() == ["u0", "u2", "u3"], "a refused tokenizer changes nothing"

@@ -15,6 +15,7 @@ import pandas as pd
 
 from workbench.errors import WorkbenchError
 from workbench.glance import Glance, as_html, as_text
+from workbench.shown import Facts
 from workbench.signatures import public
 from workbench.suites.predictions import SuitePredictions
 from workbench.views import view
@@ -44,7 +45,8 @@ class Choice:
     def recommended(self) -> dict[str, int]:
         """Locale → look-ahead in ms; a locale without one has no setting within the budget."""
         chosen = self.table[self.table["recommended"]]
-        return {str(r["locale"]): int(r["lookahead_ms"]) for r in chosen.to_dict("records")}
+        found = {str(r["locale"]): int(r["lookahead_ms"]) for r in chosen.to_dict("records")}
+        return Facts(found, f"Look-ahead in ms for {self.budget_line()}.")
 
     def sentences(self) -> list[str]:
         """One per locale: the recommended setting with its figures, or why there is none."""

@@ -12,6 +12,8 @@ import pandas as pd
 
 from workbench.capacity.measurement import Budget, Measurement, Memory
 from workbench.capacity.search import Largest
+from workbench.glance import counted
+from workbench.shown import show_rows
 from workbench.signatures import public
 from workbench.views import view
 from workbench.workspace import json_store
@@ -97,7 +99,9 @@ class Capacity:
             record["given_up"] = sum(c.given_up for c in measurements)
             record["kept"] = sum(c.holds(self.budget) for c in measurements) if self.budget else None
             records.append(record)
-        return pd.DataFrame(records)
+        said = f"{counted(len(records), 'load')} measured of {self.checkpoint}."
+        seen = "lookahead_ms", "streams", "repeats", "last_token_p95_ms", "busy", "kept"
+        return show_rows(pd.DataFrame(records), said, seen)
 
     def streams_at(self, lookahead_ms: int) -> Largest | None:
         """What the search found at a look-ahead."""
@@ -120,7 +124,9 @@ class Capacity:
             p50, p95 = row["word_p50_ms"], row["word_p95_ms"]
             streams = int(wanted) if found is None or found.streams else 0
             rows.append((lookahead_ms, streams, _seconds(p50), _seconds(p95)))
-        return pd.DataFrame(rows, columns=["lookahead_ms", "streams", "latency_p50_s", "latency_p95_s"])
+        columns = "lookahead_ms", "streams", "latency_p50_s", "latency_p95_s"
+        said = f"Word latency at {counted(len(rows), 'look-ahead')}, loaded as the budget allows."
+        return show_rows(pd.DataFrame(rows, columns=list(columns)), said, columns)
 
     def extrapolations(self) -> list[dict[str, Any]]:
         """What was *not* measured and follows from a straight line; every entry says so.

@@ -12,7 +12,6 @@ rules of its own language.
 
 from __future__ import annotations
 
-import html
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from workbench.evaluation.scored import ScoredCorpus
 from workbench.evaluation.slices import Where
 from workbench.evaluation.tables import as_table
 from workbench.language_tags import split_spans
+from workbench.shown import show_rows
 from workbench.text import normalize, words
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class CodeSwitching:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        table = self.table.to_html(index=False, float_format=lambda v: f"{v:.3f}", border=0)
-        return f"<p>{html.escape(str(self))}</p>{table}"
+        shown = ("slice", "utterances", "spans_right", "spans", "error_rate_within", "error_rate_around")
+        return show_rows(self.table, str(self), shown)._repr_html_()
 
 
 def code_switching(

@@ -106,7 +106,7 @@ class ConditionSweep:
     status: str = "running"
 
     @property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Shown:
         """A row per locale, band and ratio; see the class."""
         frame = as_table(self.rows, COLUMNS)
         numbers = [c for c in COLUMNS if c not in ("locale", "band", "enough")]
@@ -115,20 +115,16 @@ class ConditionSweep:
         frame[whole] = frame[whole].astype(int)
         bands = frame["band"].map({band: place for place, band in enumerate(BANDS)})
         order = frame.assign(_band=bands, _snr=-frame["snr_db"].fillna(float("inf")))
-        return frame.loc[order.sort_values(["locale", "_band", "_snr"]).index].reset_index(drop=True)
+        table = frame.loc[order.sort_values(["locale", "_band", "_snr"]).index].reset_index(drop=True)
+        return show(table, _hardest(table), _COLUMNS)
 
     def __str__(self) -> str:
-        return str(self._shown())
+        return str(self.table)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return self._shown()._repr_html_()
-
-    def _shown(self) -> Shown:
-        """The table, opened by the condition that loses most against clean, wide speech."""
-        table = self.table
-        return show(table, _hardest(table), _COLUMNS)
+        return self.table._repr_html_()
 
     def has(self, band: str, snr_db: float | None) -> bool:
         """Whether a condition was measured already."""

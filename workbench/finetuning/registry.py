@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from workbench.finetuning import provenance
 from workbench.finetuning.recipe import Recipe
 from workbench.finetuning.run import Run
 from workbench.glance import Glance, as_html, as_text, counted
+from workbench.shown import Shown, show_rows
 from workbench.signatures import public, takes_fields
 
 
@@ -25,9 +27,6 @@ class Registry:
 
     def _glance(self) -> Glance:
         table = self.table()
-        if not len(table):
-            return Glance("No run yet.")
-        states = ", ".join(f"{n} {status}" for status, n in table["status"].value_counts().items())
         head = "run", "status", "trains", "steps", "best score", "hours"
         rows = [
             (
@@ -38,7 +37,7 @@ class Registry:
             )
             for r in table.to_dict("records")
         ]  # fmt: skip
-        return Glance(f"{counted(len(table), 'run')}: {states}.", head, rows)
+        return Glance(table.sentence, head, rows)
 
     __repr__, _repr_html_ = as_text, as_html
 
@@ -47,7 +46,7 @@ class Registry:
         found = [path.parent for path in sorted(self.folder.glob("[!.]*/state.json"))]
         return [Run.attach(path) for path in found]
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Shown:
         """One row per run: status, base, what trained, peak, steps, best score, hours."""
         rows = []
         for run in self.runs():
@@ -71,7 +70,11 @@ class Registry:
                     "created_at": state.get("created_at"),
                 }
             )
-        return pd.DataFrame(rows)
+        table = pd.DataFrame(rows)
+        states = Counter(row["status"] for row in rows).most_common()
+        named = ", ".join(f"{n} {status}" for status, n in states)
+        said = f"{counted(len(rows), 'run')}: {named}." if rows else "No run yet."
+        return show_rows(table, said, ("run", "status", "trains", "step", "best_score", "hours"))
 
     def compare(self, first: str, second: str) -> pd.DataFrame:
         """What differs between two runs: fields of the recipe, digests, versions, validation figures.

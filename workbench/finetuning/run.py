@@ -28,7 +28,7 @@ from workbench.finetuning.run_paths import portable
 from workbench.glance import Glance, as_html, as_text, counted
 from workbench.locks import is_held
 from workbench.machine import child_environment
-from workbench.shown import show_rows
+from workbench.shown import Facts, show_rows
 from workbench.signatures import public
 from workbench.views import Widget, view
 from workbench.workspace.slots import queue_up
@@ -95,7 +95,7 @@ class Run:
             state["status"] = "interrupted"
             state["message"] = "the process ended unexpectedly (killed, or out of memory)"
             state["hint"] = "Resume; if it ends there again, halve batch_s and double accumulate."
-        return state
+        return Facts(state, f"{self.name}: {state['status']}.")
 
     @property
     def created_at(self) -> str:

@@ -36,6 +36,7 @@ from workbench.privacy import removal, suppression_list, tainted_checkpoints, tr
 from workbench.privacy.bleeping import UNFINISHED
 from workbench.privacy.erasure_request import Target, Trace
 from workbench.reading import read_json, readable
+from workbench.shown import show_rows
 from workbench.signatures import public
 from workbench.times import parse_utc
 from workbench.workspace.folder import WorkspaceFolder
@@ -69,7 +70,8 @@ class ErasurePlan:
         rows += [
             {"where": "checkpoint", "path": d, "action": "mark", "count": 1, "why": ""} for d in self.marked
         ]
-        return pd.DataFrame(rows, columns=["where", "path", "action", "count", "why"])
+        found = pd.DataFrame(rows, columns=["where", "path", "action", "count", "why"])
+        return show_rows(found, f"{self}.", found.columns)
 
     def __str__(self) -> str:
         left = sum(trace.action == "leave" for trace in self.traces)

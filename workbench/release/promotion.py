@@ -25,6 +25,7 @@ from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.files import held_draft, sha256_file, sync, write_atomic
+from workbench.glance import Glance, as_html, as_text
 from workbench.locks import alone
 from workbench.names import check_name
 from workbench.privacy import tainted_checkpoints
@@ -58,6 +59,18 @@ class Pointers:
     production: Pointer | None = None
     candidate: Pointer | None = None
     previous: Pointer | None = None
+
+    def _glance(self) -> Glance:
+        places = {"production": self.production, "candidate": self.candidate, "previous": self.previous}
+        rows = [
+            (place, found.name, found.sha256[:12], found.since) if found else (place, "–", "–", "–")
+            for place, found in places.items()
+        ]
+        first = f"{self.production.name} is" if self.production else "Nothing is"
+        said = f"{first} in production; generation {self.generation}."
+        return Glance(said, ("pointer", "release", "digest", "since"), rows)
+
+    __repr__, _repr_html_ = as_text, as_html
 
     def to_json(self) -> str:
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=1, sort_keys=True)

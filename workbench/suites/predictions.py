@@ -23,6 +23,7 @@ from workbench.files import replacing, sha256_file
 from workbench.glance import Glance, as_html, as_text, counted, preformatted
 from workbench.names import check_name
 from workbench.plain_values import plain
+from workbench.shown import Facts, show_rows
 from workbench.signatures import public, takes_fields
 from workbench.suites.coverage import Reading, coverage_table, reading_of, shortfalls, shown_coverage
 from workbench.suites.points import IMPORTED, OperatingPoint
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from workbench.evaluation import Evaluation
 
 _FACTS = ("lookahead_ms", "prompt_mode", "streaming", "runtime")
+_CLIP = "id", "target_lang", "accent"
+_ROW = "id", "text", "target_lang", "accent", "speaker", "duration"
 
 
 def refuse_changes(suite: Suite, version: SuiteVersion) -> None:
@@ -110,7 +113,11 @@ class SuitePredictions:
 
     def clips_of(self, corpus: str) -> pd.DataFrame:
         """The clips of one corpus."""
-        return self.clips[self.clips["corpus"] == corpus]
+        found = self.clips[self.clips["corpus"] == corpus]
+        said = (
+            f"{counted(len(found), 'clip')} of {corpus} in suite {self.suite.name} v{self.version.version}."
+        )
+        return show_rows(found, said, _CLIP)
 
     def rows_of(self, corpus: str) -> list[dict[str, Any]]:
         """Rows of one corpus as ``transcribe`` takes them, with the audio digests of the suite."""
@@ -258,7 +265,13 @@ class SuitePredictions:
         """Locale (or ``all``) → why nothing can be judged there; see ``coverage.shortfalls``."""
         at = self.version.point(point)
         readings = {name: self.reading(name, at) for name in engines or self.names}
-        return shortfalls(self.clips, self.version.locales, readings)
+        found = shortfalls(self.clips, self.version.locales, readings)
+        said = (
+            f"At {at.name} {counted(len(found), 'locale')} cannot be judged."
+            if found
+            else f"At {at.name} nothing is missing."
+        )
+        return Facts(found, said)
 
     def evaluation(
         self, point: str | OperatingPoint | None = None, engines: Sequence[str] | None = None
@@ -358,7 +371,9 @@ class SuitePredictions:
             rows = with_origins(self.corpus(name), pd.DataFrame(self.rows_of(name))).assign(corpus=name)
             rows["utterance_id"] = rows["id"].astype(str)
             parts.append(rows.assign(id=[self._id(name, id) for id in rows["utterance_id"]]))
-        return pd.concat(parts, ignore_index=True)
+        found = pd.concat(parts, ignore_index=True)
+        said = f"{counted(len(found), 'utterance')} of suite {self.suite.name} v{self.version.version}."
+        return show_rows(found, said, _ROW)
 
 
 def unbound(workspace: WorkspaceFolder, binding: Mapping[str, Any]) -> list[str]:

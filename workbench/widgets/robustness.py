@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from workbench.glance import counted
+from workbench.shown import show_rows
 from workbench.signatures import public
 
 if TYPE_CHECKING:
@@ -43,4 +45,7 @@ def robustness(evaluation: Evaluation) -> pd.DataFrame:
                 "capitals_kept": 1 - float(case["rate"]),
             }
         )
-    return pd.DataFrame(rows)
+    said = f"What is left under {counted(len(rows), 'condition')}."
+    return show_rows(
+        pd.DataFrame(rows), said, ("condition", "error_rate", "low", "high", "marks_kept", "capitals_kept")
+    )

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import WorkbenchError, one_line
-from workbench.glance import Glance, as_html
+from workbench.glance import Glance, as_html, counted
 from workbench.locales import LATIN_MARKS, Locale, Tier, canonical, declare
 from workbench.reading import read_text
 from workbench.schema_checks import build, toml_lines
+from workbench.shown import Facts
 from workbench.signatures import public
 
 SCHEMA_VERSION = 1
@@ -74,13 +75,15 @@ class Pilot:
     def traffic(self) -> dict[str, float]:
         """Share of the pilot's calls per locale, summing to 1; empty where no share is given."""
         total = sum(row.traffic_share for row in self.locales)
-        return {row.tag: row.traffic_share / total for row in self.locales if row.traffic_share}
+        shares = {row.tag: row.traffic_share / total for row in self.locales if row.traffic_share}
+        return Facts(shares, f"Shares of the pilot's calls: {counted(len(shares), 'locale')}.")
 
     def weights(self) -> dict[str, float]:
         """Traffic share times risk weight per locale, summing to 1; empty where no share is given."""
         raw = {row.tag: row.traffic_share * row.risk_weight for row in self.locales}
         total = sum(raw.values())
-        return {tag: value / total for tag, value in raw.items() if value} if total > 0 else {}
+        weights = {tag: value / total for tag, value in raw.items() if value} if total > 0 else {}
+        return Facts(weights, f"Traffic times risk: {counted(len(weights), 'locale')}.")
 
     @classmethod
     def of(cls, *rows: PilotLocale | Mapping[str, Any]) -> Pilot:

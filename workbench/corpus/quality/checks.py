@@ -24,6 +24,7 @@ from workbench.corpus.quality.rules import RULES, Rule, chosen
 from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import Keys
 from workbench.errors import WorkbenchError
+from workbench.glance import counted
 from workbench.ingest.audio import CHANNEL_COLUMNS, channel_of
 from workbench.signatures import public
 
@@ -87,7 +88,21 @@ def run_checks(
         found, rows = job.run(database)
         frame = found.frame()
     frame.attrs["not_run"], frame.attrs["checked"] = job.not_run, rows
-    return add_own(frame, corpus, own) if own else frame
+    return _shown(add_own(frame, corpus, own) if own else frame)
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    from workbench.shown import show_rows
+
+    rows, asked = frame.attrs["checked"], frame.attrs["not_run"]
+    flawed = counted(frame["id"].nunique(), "utterance")
+    said = (
+        f"{counted(len(frame), 'finding')} in {flawed} of {rows:,}"
+        if len(frame)
+        else f"No finding in {rows:,} utterances"
+    )
+    said += f"; {counted(len(asked), 'rule')} could not run (attrs['not_run'])." if asked else "."
+    return show_rows(frame, said, ("id", "rule", "severity", "reason", "hint"))
 
 
 def write_checks(

@@ -24,6 +24,7 @@ from workbench.corpus.quality.measures import COLUMNS, hash_file
 from workbench.corpus.workers import Answer, WorkerPool
 from workbench.errors import WorkbenchError
 from workbench.files import replacing
+from workbench.glance import counted
 from workbench.ingest.audio import CHANNEL_COLUMNS, channel_of, locate_text
 from workbench.locks import alone, unerased
 from workbench.reading import read_parquet
@@ -84,7 +85,17 @@ def scan(
     check_engine(engine, address)
     busy = "another process is scanning this corpus"
     with unerased(corpus.folder), alone(corpus.folder / ".scan.lock", timeout_s=0, busy=busy):
-        return _scan(corpus, processes, loudness, engine, address, progress, cancel)
+        found = _scan(corpus, processes, loudness, engine, address, progress, cancel)
+    return _shown(found)
+
+
+def _shown(found: pd.DataFrame) -> pd.DataFrame:
+    from workbench.shown import show_rows
+
+    unread = int(found["error"].notna().sum())
+    said = f"{counted(len(found), 'utterance')} measured; {unread:,} could not be read."
+    measures = "id", "duration_s", "rms_dbfs", "snr_db", "clipping_ratio", "error"
+    return show_rows(found, said, measures)
 
 
 def _scan(

@@ -15,6 +15,7 @@ from workbench.corpus.query.view import View
 from workbench.corpus.split import mixing, splits
 from workbench.corpus.split.splits import SplitReport
 from workbench.errors import WorkbenchError
+from workbench.glance import counted
 from workbench.ingest import not_speech
 from workbench.locks import unerased
 from workbench.signatures import public
@@ -184,7 +185,11 @@ class Corpus(View):
         Raises:
             WorkbenchError: there is none of that name; those there are are listed.
         """
-        return predicted.read(self.folder, name, corpus=self.name)
+        from workbench.shown import show_rows
+
+        found = predicted.read(self.folder, name, corpus=self.name)
+        said = f"{name}: what was recognized in {counted(len(found), 'utterance')} of {self.name}."
+        return show_rows(found, said, ("id", "hypothesis", "detected_lang", "confidence", "compute_s"))
 
     def take_predictions(self) -> list[MatchReport]:
         """Keep what the source's own columns ``pred_text`` and ``pred_text_NAME`` hold as predictions."""

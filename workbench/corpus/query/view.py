@@ -243,7 +243,11 @@ class View:
         Args:
             tokenizer: a ``SentencePieceProcessor``, or what holds one as ``tokenizer``, such as NeMo's
                 tokenizers and models.
+
+        Raises:
+            WorkbenchError: it is no tokenizer; the corpus stays as it was.
         """
+        unknown_rates([], tokenizer)
         self._engine.use_tokenizer(lambda texts: unknown_rates(texts, tokenizer))
 
     def frame(self, columns: Iterable[str] | None = None) -> pd.DataFrame:
@@ -268,7 +272,9 @@ class View:
         rows = self._engine.read("SELECT *", rest="WHERE id = ?", parameters=[id]).to_pylist()
         if not rows:
             raise WorkbenchError(f"no utterance {id[:80]!r}", where=self.name)
-        return plain_row(rows[0])
+        from workbench.shown import Facts
+
+        return Facts(plain_row(rows[0]), f"{id} of {self.name}.")
 
     def groups(self, *columns: str) -> pd.DataFrame:
         """Utterances and hours by columns, e.g. ``groups("target_lang", "accent")``."""

@@ -16,7 +16,9 @@ import pandas as pd
 from rapidfuzz.distance import Levenshtein
 
 from workbench.corpus.review.kappa import fleiss_kappa
+from workbench.glance import counted
 from workbench.language_tags import strip_tag
+from workbench.shown import show_rows
 from workbench.text import normalize, words
 
 if TYPE_CHECKING:
@@ -58,7 +60,10 @@ def agreement(view: View, *, normalizer: str = "basic") -> pd.DataFrame:
             if row["transcribed"] or row["judged"]:
                 rows.append(row)
     columns = ["locale", "pair", "transcribed", "wer", "same", "judged", "agreed", "kappa"]
-    return pd.DataFrame(rows, columns=columns)
+    found = pd.DataFrame(rows, columns=columns)
+    pairs = len(set(found["pair"]) - {ALL})
+    said = f"{counted(pairs, 'pair')} of reviewers judged or wrote the same clips of {view.name}."
+    return show_rows(found, said, ("locale", "pair", "transcribed", "wer", "judged", "kappa"))
 
 
 def _pairs(said: Iterable[str]) -> list[tuple[str, str]]:

@@ -21,6 +21,8 @@ from workbench.corpus.query import spill_db
 from workbench.corpus.query.row_index import NO_MATCH, Keys, batches
 from workbench.errors import WorkbenchError
 from workbench.files import write_atomic
+from workbench.glance import Glance, as_html, as_text, counted
+from workbench.glance import table as table_html
 from workbench.ingest.schema import SPLITS
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ LEAST_WORDS = 1_000
 _GROUPS_AT_ONCE = 100_000
 
 
+def _named(value: Any, missing: str) -> str:
+    return value if isinstance(value, str) and value else missing
+
+
 @dataclass(frozen=True)
 class SplitReport:
     """What a split did.
@@ -56,6 +62,28 @@ class SplitReport:
     warnings: list[str]
     set_aside: list[str] = field(default_factory=list)
     policy: dict[str, Any] = field(default_factory=dict)
+
+    def _glance(self) -> Glance:
+        by = self.table.groupby("split", sort=False)[["utterances", "hours"]].sum().to_dict("index")
+        parts = ", ".join(f"{name} {row['utterances']:,}" for name, row in by.items())
+        said = f"{parts or 'No row has a split'}; {counted(len(self.set_aside), 'row')} set aside"
+        said += (
+            f"; {counted(len(self.warnings), 'warning')}, first: {self.warnings[0]}."
+            if self.warnings
+            else "."
+        )
+        head = "locale", "accent", "split", "utterances", "hours", "speakers"
+        rows = [
+            (
+                str(r["target_lang"]), _named(r["accent"], "not stated"), _named(r["split"], "set aside"),
+                f"{r['utterances']:,}", f"{r['hours']:.2f}", f"{r['speakers']:,}",
+            )
+            for r in self.table.to_dict("records")
+        ]  # fmt: skip
+        more = table_html(("warning",), [(line,) for line in self.warnings]) if self.warnings else ""
+        return Glance(said, head, rows, more=more, about="warnings")
+
+    __repr__, _repr_html_ = as_text, as_html
 
 
 def split(
