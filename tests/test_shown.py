@@ -79,8 +79,10 @@ def test_a_mapping_shows_each_entry_in_plain_figures() -> None:
     lines = str(facts).splitlines()
     assert lines[0] == "What is known."
     told = {line.split("  ")[0]: line.split("  ")[-1].strip() for line in lines[2:]}
-    assert told == {"rate": "12.3 %", "utterances": "12,345", "kappa": "–", "worst": "accent: Lima", "parts": "–",
-                    "n": "–", "yes": "yes"}  # fmt: skip
+    assert told == {
+        "rate": "12.3 %", "utterances": "12,345", "kappa": "–", "worst": "accent: Lima", "parts": "–",
+        "n": "–", "yes": "yes",
+    }  # fmt: skip
     assert "<b>What is known.</b>" in facts._repr_html_()
     assert json.loads(json.dumps(facts))["utterances"] == 12345
     assert facts == dict(facts)

@@ -61,8 +61,8 @@ def agreement(view: View, *, normalizer: str = "basic") -> pd.DataFrame:
                 rows.append(row)
     columns = ["locale", "pair", "transcribed", "wer", "same", "judged", "agreed", "kappa"]
     found = pd.DataFrame(rows, columns=columns)
-    pairs = len(set(found["pair"]) - {ALL})
-    said = f"{counted(pairs, 'pair')} of reviewers judged or wrote the same clips of {view.name}."
+    met = len(set(found["pair"]) - {ALL})
+    said = f"{counted(met, 'pair')} of reviewers judged or wrote the same clips of {view.name}."
     return show_rows(found, said, ("locale", "pair", "transcribed", "wer", "judged", "kappa"))
 
 
