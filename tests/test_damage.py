@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from small_workspace import copied, small_workspace
 import workbench as wb
 from workbench.api import Workspace
 from workbench.errors import WorkbenchError
+from workbench.files import write_atomic
 from workbench.finetuning.registry import Registry
 
 
@@ -180,3 +182,18 @@ def test_every_damage_of_every_file_is_said_in_one_line(whole: Workspace, tmp_pa
     for damage in DAMAGES:
         faults += _check(whole, tmp_path, file, damage)
     assert faults == []
+
+
+def test_a_file_takes_the_place_of_no_device_pipe_or_folder(tmp_path: Path) -> None:
+    """As root a rename would replace the device itself, for the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "folder", "link"):
+        with pytest.raises(WorkbenchError, match="nothing takes its place"):
+            write_atomic(tmp_path / name, "text")
+    with pytest.raises(WorkbenchError, match="nothing takes its place"):
+        write_atomic(Path("/dev/zero"), "text")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert stat.S_ISCHR(Path("/dev/zero").stat().st_mode)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "link", "pipe"]

@@ -44,8 +44,10 @@ def replacing(path: Path, mode: int = 0o600, *, digest: bool = False) -> Iterato
         digest: keep its digest beside it, for :func:`digest_fault`; kept up for ever once it is there.
 
     Raises:
-        WorkbenchError: the disk is full; ``path`` is as it was.
+        WorkbenchError: the disk is full, or a folder, a device or a pipe lies there; it is as it was.
     """
+    if path.exists() and not path.is_file():  # a renamed file would take the place of /dev/stdout for good
+        raise WorkbenchError("no file, and nothing takes its place", where=str(path), hint="Name a file.")
     with naming_a_full_disk(path), held_draft(path) as draft:
         yield draft
         draft.chmod(mode)
