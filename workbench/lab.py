@@ -5,6 +5,7 @@ Only loopback, always with a token, no news and no update checks.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,10 @@ QUIET_SETTINGS = {
         "doNotDisturbMode": True,
     },
 }
+
+
+KERNEL_START_S = 20
+"""The most that the address waits for the first notebook's kernel."""
 
 
 def free_port(preferred: int = 8888) -> int:
@@ -125,6 +131,7 @@ def lab(port: int = 8888, *, root: Path | None = None, page: str | None = None) 
         server = subprocess.Popen(lab_command(port, settings, root), env=environment)
         try:
             if _wait_for(port, server):
+                _begin_kernel(port, token, page or f"notebooks/{FIRST}")
                 sys.stdout.write(f"\nThe workbench is open at\n\n    {address}\n\nStop it with Ctrl-C.\n")
                 sys.stdout.flush()
                 moves = f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">'
@@ -144,6 +151,20 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], timeout_s: float = 60)
                 return True
         time.sleep(0.1)
     return False
+
+
+def _begin_kernel(port: int, token: str, page: str) -> None:
+    """Start the kernel of the notebook that is about to be opened: JupyterLab drops a cell that is run before
+    it knows a kernel, without a word."""
+    session = {"path": page, "name": Path(page).name, "type": "notebook", "kernel": {"name": "python3"}}
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/sessions",
+        json.dumps(session).encode(),
+        {"Authorization": f"token {token}", "Content-Type": "application/json"},
+    )
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the token is for no proxy
+    with contextlib.suppress(OSError):  # then the page starts one
+        direct.open(asked, timeout=KERNEL_START_S).close()
 
 
 def _open_browser(address: str) -> None:
