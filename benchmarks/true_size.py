@@ -21,7 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from workbench.deployment import transformers
@@ -38,8 +37,10 @@ ROOT = Path(__file__).parents[1]
 EVIDENCE = ROOT / "docs" / "evidence" / "true-size.json"
 LOOKAHEADS = (1120, 560, 320, 80)
 RUNTIMES = ("nemo layers", "torch", "torch int8", "onnx", "onnx-int8")
-REPEATED = 4
-"""Times that the clip of two seconds is heard in a row, so that a stream is in its steady state."""
+SPOKEN = 3.0
+"""Tokens in a second of speech."""
+BURSTS = (1, 10)
+"""Tokens that a frame may emit at most: few, then NeMo's own limit."""
 
 
 class Pointwise(torch.nn.Module):
@@ -106,30 +107,51 @@ def equal(path: Path, lookaheads: list[int]) -> dict[str, Any]:
 
 
 def speed(path: Path, lookaheads: list[int], kinds: list[str]) -> dict[str, Any]:
-    """CPU seconds per second of audio, by runtime and look-ahead; what each says beside torch."""
+    """CPU seconds per second of audio with :data:`SPOKEN` tokens in it, of the longest clip, by runtime and
+    look-ahead; whether each says what torch says.
+
+    A random model emits tokens in bursts. It is heard twice, with few and with many of them, which tells what
+    a token costs."""
     checkpoint = Checkpoint.open(path)
     base = checkpoint.engine("cpu")
     cached = base._cached
     found: dict[str, Any] = {}
-    said: dict[int, Any] = {}
+    said: dict[tuple[int, int], Any] = {}
     for kind in kinds:
         engine = graphs(checkpoint, path.parent, kind) if kind.startswith("onnx") else base
         base._cached = None if kind == "nemo layers" else cached
         if kind == "torch int8":
             engine = quantized(checkpoint)
-        [_, clip, *_] = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])
-        clips = [replace(clip, pcm=np.tile(clip.pcm, REPEATED))]
-        audio_s = sum(clip.pcm.size for clip in clips) / engine.sample_rate
+        clips = onnx_parity.fixed_clips(engine.sample_rate, [checkpoint.prompt_index("auto")])
+        clip = max(clips, key=lambda one: one.pcm.size)  # a stream's steady state
+        audio_s = clip.pcm.size / engine.sample_rate
         row = found[kind] = {}
-        stream_together(engine, clips, checkpoint.right_context(lookaheads[0]))
+        stream_together(engine, clips[:1], checkpoint.right_context(lookaheads[0]))
         for ms in lookaheads:
-            right = checkpoint.right_context(ms)
-            began = time.process_time()
-            heard = [stream_together(engine, [clip], right)[0] for clip in clips]
-            row[str(ms)] = round((time.process_time() - began) / audio_s, 4)
-            mine = [(one.ids, one.frames) for one in heard]
-            row[f"{ms} says the same"] = mine == said.setdefault(ms, mine)
+            spent, rates = [], []
+            for most in BURSTS:
+                limit(engine, most)
+                began = time.process_time()
+                heard = stream_together(engine, [clip], checkpoint.right_context(ms))[0]
+                spent.append((time.process_time() - began) / audio_s)
+                rates.append(len(heard.ids) / audio_s)
+                mine = heard.ids, heard.frames
+                same = mine == said.setdefault((ms, most), mine)
+                row[f"{ms} says the same"] = same and row.get(f"{ms} says the same", True)
+            token = (
+                max(0.0, (spent[1] - spent[0]) / (rates[1] - rates[0])) if rates[1] > rates[0] + 5 else 0.0
+            )
+            row[str(ms)] = round(spent[0] + token * (SPOKEN - rates[0]), 4)
+            row[f"{ms} a token"] = round(token, 5)
     return found
+
+
+def limit(engine: Engine | OnnxEngine, most: int) -> None:
+    """Let a frame emit so many tokens at most."""
+    if isinstance(engine, OnnxEngine):
+        engine.decoder._most = most
+    else:
+        engine.decoder._plain.max_symbols = most
 
 
 def quantized(checkpoint: Checkpoint) -> Engine:

@@ -1,9 +1,11 @@
 """How well the pre-flight foretells: its memory and time against real runs, each way to train, two sizes.
 
-``python -m tooling.preflight_accuracy`` writes ``docs/evidence/preflight.json``. The second size is a random
-model of the class with the starter's tokenizer. Few steps, so that start, validations and saving count, and
-more. Time is judged by seconds of the processor; those of the clock stand beside them, and say little where
-other work shares the machine.
+``python -m tooling.preflight_accuracy`` writes ``docs/evidence/preflight.json``; runs that were measured
+again take the place of the earlier ones, others stay. The second size is a random model of the class with
+the starter's tokenizer; ``--true-size CHECKPOINT`` (of ``python -m tooling.true_size``) measures the
+released model's size alone. Few steps, so that start, validations and saving count, and more. Time is judged
+by seconds of the processor; those of the clock stand beside them, and say little where other work shares the
+machine.
 """
 
 from __future__ import annotations
@@ -91,6 +93,7 @@ def one(base: Path, trains: str, steps: int, folder: Path) -> dict[str, Any]:
         "processor_s": {"foretold": round(probed.processor_s or 0.0, 1), "real": ended["processor_s"]},
         "disk_mb": {"foretold": round(probed.disk_needed_mb, 1), "left": round(written / 1e6, 1)},
         "load_before": round(load, 1),
+        "measured_at": now(),
     }
     memory, clock, spent = (found[name] for name in ("memory_mb", "time_s", "processor_s"))
     found["off"] = {
@@ -111,20 +114,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", default=TRAINS, choices=TRAINS)
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
     parser.add_argument("--bases", nargs="+", default=("starter", "larger"), choices=("starter", "larger"))
+    parser.add_argument("--true-size", type=Path, help="a checkpoint of the released model's size, alone")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     given.folder.mkdir(parents=True, exist_ok=True)
     made = {"starter": lambda: CHECKPOINT, "larger": lambda: larger(given.folder / "larger.nemo")}
-    bases = [made[name]() for name in given.bases]
+    bases = [given.true_size] if given.true_size else [made[name]() for name in given.bases]
     facts: dict[str, Any] = {
         "schema_version": 1,
         "made_at": now(),
         "git": provenance.git_state(Path(__file__).parent),
         "machine": provenance.environment(),
-        "runs": [],
+        "runs": json.loads(given.out.read_text("utf-8"))["runs"] if given.out.is_file() else [],
     }
     for steps, base, trains in itertools.product(given.steps, bases, given.only):
-        facts["runs"].append(one(base, trains, steps, given.folder / now().replace(":", "")))
+        found = one(base, trains, steps, given.folder / now().replace(":", ""))
+        same = (found["base"], found["trains"], found["steps"])
+        others = [run for run in facts["runs"] if (run["base"], run["trains"], run["steps"]) != same]
+        facts["runs"] = [*others, found]
         write_atomic(given.out, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
     return 0
 

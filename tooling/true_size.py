@@ -2,9 +2,10 @@
 
 ``python -m tooling.true_size --out FOLDER/true-size.nemo`` writes NeMo's ``EncDecRNNTBPEModelWithPrompt``
 with 637,997,088 weights, 13,087 pieces and 40 locales, 2.6 GB, the same weights from the same seed. Its text
-is chance. It emits tokens as often as speech does and minds the prompt, so that equality of two ways to
-decode means something. Takes 3.5 GB of memory, and three times the file's size on the disk of ``--out`` while
-it is written.
+is chance. It emits tokens and minds the prompt, so that equality of two ways to decode means something; it
+emits them in bursts, up to all that a frame may have, so what a token costs is to be told apart from what a
+frame costs. Takes 3.5 GB of memory, and three times the file's size on the disk of ``--out`` while it is
+written.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ NETWORK = {
 }
 MELS, PREDICTOR_LAYERS, JOINT = 128, 2, 640
 EMITTING = 0.2
-"""Share of the frames that emit a token, about as in speech."""
+"""Share of the frames that emit a token after the start symbol, about as in speech."""
 
 
 def config(tokenizer_folder: Path) -> dict[str, Any]:
