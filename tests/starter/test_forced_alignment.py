@@ -1,5 +1,7 @@
 """The times of letters: found by the hidden Markov model, and turned into what each frame must say."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -152,6 +154,38 @@ def test_what_is_spoken_moves_with_tempo_and_pauses():
 
 
 @pytest.mark.model
+def test_joint_and_loss_in_one_step_are_what_they_are_one_after_the_other():
+    import torch
+
+    from tooling.starter import dataset, training
+    from workbench.finetuning.transducer_loss import TransducerLoss
+
+    class Joint(torch.nn.Module):
+        num_classes_with_blank, masking_prob = 8, 0.0
+
+        def __init__(self):
+            super().__init__()
+            self.enc, self.pred = torch.nn.Linear(4, 6), torch.nn.Linear(3, 6)
+            self.joint_net = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Linear(6, 8))
+            self.project_encoder, self.project_prednet = self.enc, self.pred
+
+        def forward(self, encoder_outputs, decoder_outputs):
+            hidden = self.enc(encoder_outputs.transpose(1, 2))[:, :, None]
+            return self.joint_net(hidden + self.pred(decoder_outputs.transpose(1, 2))[:, None])
+
+    torch.manual_seed(0)
+    joint = Joint()
+    encoded, predicted = torch.randn(2, 4, 9), torch.randn(2, 3, 6)
+    labels, counts, frames = torch.randint(0, 7, (2, 5)), torch.tensor([5, 2]), torch.tensor([7, 9])
+    nothing = torch.zeros(0)
+    batch = dataset.Batch(nothing, nothing, labels, counts, nothing, nothing, paths.Path(*[nothing] * 4))
+    learner = SimpleNamespace(model=SimpleNamespace(joint=joint))
+    loss = TransducerLoss(blank=7, reduction=None)
+    found = training._transduced(learner, batch, encoded, predicted, frames, loss)
+    apart = loss(acts=joint(encoded, predicted), labels=labels, act_lens=frames, label_lens=counts).sum()
+    assert torch.isclose(found, apart)
+
+
 def test_a_clip_must_be_closed_in_its_last_frame():
     """Cross-entropy of the last labels and of the blank there, clip by clip; no other logit counts."""
     import torch
@@ -163,7 +197,7 @@ def test_a_clip_must_be_closed_in_its_last_frame():
     labels, counts, frames = torch.randint(0, 7, (2, 5)), torch.tensor([5, 2]), torch.tensor([4, 5])
     nothing = torch.zeros(0)
     batch = dataset.Batch(nothing, nothing, labels, counts, nothing, nothing, paths.Path(*[nothing] * 4))
-    found = training._closing(logits, batch, frames, blank=7)
+    found = training._closing(logits[torch.arange(2), frames - 1], batch, blank=7)
     scores = torch.log_softmax(logits, -1)
     expected = -sum(scores[0, 3, u, labels[0, u]] for u in (2, 3, 4)) - scores[0, 3, 5, 7]
     expected = expected - sum(scores[1, 4, u, labels[1, u]] for u in (0, 1)) - scores[1, 4, 2, 7]

@@ -22,6 +22,7 @@ import torch
 from tooling.starter import network, paths
 from tooling.starter.dataset import Batch, Lessons, Material
 from tooling.starter.learner import Learner
+from workbench.finetuning.packed_joint import packed_loss
 from workbench.finetuning.transducer_loss import TransducerLoss
 
 log = logging.getLogger("tooling.starter")
@@ -93,12 +94,13 @@ def _loss(
     if stage["loss"] == "path":
         emitted = paths.path_loss(model.joint, encoded.transpose(1, 2), predicted.transpose(1, 2), batch.path)
     else:
-        logits = model.joint(encoder_outputs=encoded, decoder_outputs=predicted)
-        emitted = transducer(
-            acts=logits, labels=batch.labels, act_lens=frames, label_lens=batch.label_counts
-        ).sum()
+        emitted = _transduced(learner, batch, encoded, predicted, frames, transducer)
         if stage.get("closing"):
-            emitted = emitted + stage["closing"] * _closing(logits, batch, frames, learner.blank)
+            last = encoded.transpose(1, 2)[torch.arange(len(frames)), frames - 1][:, None]
+            hidden = model.joint.enc(last) + model.joint.pred(predicted.transpose(1, 2))
+            emitted = emitted + stage["closing"] * _closing(
+                model.joint.joint_net(hidden), batch, learner.blank
+            )
     return emitted / tokens + stage["letters"] * spelled
 
 
@@ -125,16 +127,35 @@ def _reading(learner: Learner, texts: list[list[int]], device: str) -> torch.Ten
     return torch.nn.functional.cross_entropy(logits[said], labels[said])
 
 
-def _closing(logits: torch.Tensor, batch: Batch, frames: torch.Tensor, blank: int) -> torch.Tensor:
+def _transduced(
+    learner: Learner,
+    batch: Batch,
+    encoded: torch.Tensor,
+    predicted: torch.Tensor,
+    frames: torch.Tensor,
+    transducer: TransducerLoss,
+) -> torch.Tensor:
+    """Summed loss over all paths; on a CPU with joint and loss in one step, on the cells that exist."""
+    joint, counts = learner.model.joint, batch.label_counts
+    if encoded.device.type == "cpu":
+        parts = encoded.transpose(1, 2), predicted.transpose(1, 2), batch.labels
+        return packed_loss(joint, *parts, frames, counts, torch.ones(len(counts)))
+    logits = joint(encoder_outputs=encoded, decoder_outputs=predicted)
+    summed: torch.Tensor = transducer(
+        acts=logits, labels=batch.labels, act_lens=frames, label_lens=counts
+    ).sum()
+    return summed
+
+
+def _closing(last: torch.Tensor, batch: Batch, blank: int) -> torch.Tensor:
     """Summed cross-entropy of the last ``CLOSING`` labels in each clip's last frame, and of the blank after
-    them: a clip that ends with its last sound must be closed there, for no later frame will come."""
+    them: a clip that ends with its last sound must be closed there, for no later frame will come. ``last``:
+    logits (batch, labels + 1, pieces) of that frame."""
     after = torch.cat([batch.labels, torch.zeros_like(batch.labels[:, :1])], dim=1)
-    clip = torch.arange(len(frames), device=frames.device)
-    after[clip, batch.label_counts] = blank
-    columns = torch.arange(after.shape[1], device=frames.device)
+    after[torch.arange(len(after), device=last.device), batch.label_counts] = blank
+    columns = torch.arange(after.shape[1], device=last.device)
     ends = batch.label_counts[:, None]
     chosen = (columns <= ends) & (columns >= ends - CLOSING)
-    last = logits[clip, frames - 1]
     return torch.nn.functional.cross_entropy(last[chosen], after[chosen], reduction="sum")
 
 

@@ -61,8 +61,8 @@ def make(
     total, number = 0.0, 0
     while total < hours * 3600:
         before = total
-        for voice in voices:
-            total += _shard(folder, voice, number, said[voice.language], preprocessor, seed)
+        for voice, shard in [(v, number * v.share + k) for v in voices for k in range(v.share)]:
+            total += _shard(folder, voice, shard, said[voice.language], preprocessor, seed)
             if progress:
                 progress(int(total), int(hours * 3600))
             if total >= hours * 3600:

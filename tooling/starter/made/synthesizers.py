@@ -42,7 +42,13 @@ class MadeVoice:
     voice: str
     license: str
 
+    @property
+    def share(self) -> int:
+        """Shards in each round: languages with few voices say more with each."""
+        return SHARES[self.language]
 
+
+SHARES = {"en": 1, "it": 2, "es": 3, "ru": 4, "fr": 6}
 LOCALES = {
     "en": ("en-US",),
     "es": ("es-ES", "es-US"),
