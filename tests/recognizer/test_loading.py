@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -135,3 +136,24 @@ def test_adding_the_same_checkpoint_again_copies_nothing(tmp_path):
     other = others.made(tmp_path / "other.nemo", others.without_prompt)
     with pytest.raises(WorkbenchError, match="there is another checkpoint"):
         ws.add_checkpoint("base", other.path)
+
+
+def test_a_line_of_nemo_that_helps_nobody_is_not_shown():
+    from nemo.utils import logging as nemo_logging
+
+    from workbench.recognizer.quiet import quiet_nemo
+
+    with quiet_nemo():
+        pass
+    heard = []
+    handler = logging.Handler()
+    handler.emit = lambda record: heard.append(record.getMessage())
+    logger = logging.getLogger("nemo_logger")
+    logger.addHandler(handler)
+    try:
+        nemo_logging.warning("No adapter compatible with the current module. Skipping adapter forward pass.")
+        nemo_logging.warning("a warning of another kind")
+    finally:
+        logger.removeHandler(handler)
+    assert [line for line in heard if "another kind" in line], "NeMo's logger is another one now"
+    assert not [line for line in heard if "adapter" in line]
