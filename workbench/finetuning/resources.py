@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from workbench.finetuning.recipe import Recipe
     from workbench.finetuning.rows import Utterance
 
-RUNTIME_MB = 900.0
-"""Resident memory of a training process before it has read a checkpoint: torch, NeMo, Lightning."""
+RUNTIME_MB = 1040.0
+"""Resident memory of a training process beside its model: torch, NeMo, Lightning, what they compile."""
 CACHE_MB = 512
 """Decoded training audio held in memory, loader processes together: decoding Opus took a third of loading a
 batch."""
 VALIDATION_BATCH_S = 60.0
 """Audio of a batch of a validation."""
 FP32 = 4
-LOADING = 1.3
-"""Peak of loading, in sizes of the weights: they are mapped, and assigned."""
+HELD = 1.3
+"""Weights while they load and train, in sizes of themselves: they are mapped and assigned, and copied in part
+where states are written."""
 _FROZEN = {"encoder_frozen": ("encoder.",), "decoder_joint": ("encoder.", "prompt_kernel.")}
-_KEPT = {"full": 58.0, "lora": 45.0, "adapter": 30.0, "encoder_frozen": 0.0, "decoder_joint": 0.0}
+_KEPT = {"full": 58.0, "lora": 70.0, "adapter": 30.0, "encoder_frozen": 0.0, "decoder_joint": 0.0}
 """Values of ``d_model`` that an encoder layer keeps of a frame for the backward pass: what the gradients of
 its weights and of its inputs are computed from. A frozen encoder keeps none."""
 
@@ -73,9 +74,8 @@ def estimate_memory_mb(
 ) -> float:
     """Peak of the training process, in MB of 10⁶ bytes; on a GPU, of its memory.
 
-    The larger of two moments: loading, where weights are read; and the heaviest
-    step of the plan, with gradients and both moments of what trains, what the backward pass keeps, and the
-    audio that the process holds.
+    Of the heaviest step of the plan: weights, gradients and both moments of what trains, what the backward
+    pass keeps, and the audio that the process holds.
 
     Args:
         drawn: the plan of all steps. ``rows``: the utterances that it is drawn from.
@@ -84,12 +84,11 @@ def estimate_memory_mb(
     held = weights(recipe, base)
     weight_mb = held.total * FP32 / 1e6
     trained_mb = held.trained * FP32 / 1e6
-    training = weight_mb + 3 * trained_mb
     if device == "cuda":
-        return training + _kept_mb(recipe, base, drawn, rows, on_gpu=True)
+        return weight_mb + 3 * trained_mb + _kept_mb(recipe, base, drawn, rows, on_gpu=True)
     kept = max(_kept_mb(recipe, base, drawn, rows, on_gpu=False), _validating_mb(recipe, base))
     audio = audio_mb(recipe, drawn)
-    return RUNTIME_MB + max(LOADING * weight_mb, training + kept + audio)
+    return RUNTIME_MB + HELD * weight_mb + 3 * trained_mb + kept + audio
 
 
 def audio_mb(recipe: Recipe, drawn: pd.DataFrame) -> float:
